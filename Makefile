@@ -1,0 +1,28 @@
+# Both targets set everything up by themselves; a second call installs nothing.
+SHELL := /bin/bash
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: repro test lock
+
+repro: .venv/installed  ## run the whole ladder and print its table
+	dvc repro
+	@cat reports/table.md
+
+test: .venv/installed  ## lint, types, lock against code, behaviour
+	ruff check .
+	ruff format --check .
+	mypy
+	dvc repro --dry --allow-missing
+	pytest
+
+lock:  ## pin the newest releases that pyproject.toml admits, with hashes (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.txt
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Deepen needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

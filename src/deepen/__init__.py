@@ -1,0 +1,1 @@
+"""Deepen trains a shallow VGG-style network, then grows it deeper, and measures what growing buys."""

@@ -1,0 +1,20 @@
+"""The one error that people see: it names the thing, its value, the rule and the remedy."""
+
+from collections.abc import Sequence
+
+
+class InputError(ValueError):
+    """Something that came from outside is wrong: settings, images, a weights file, a device.
+
+    `faults` holds every fault found, one sentence each; the message is all of them, a line each.
+    """
+
+    def __init__(self, faults: str | Sequence[str]) -> None:
+        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def some(items: Sequence[str], most: int = 10) -> list[str]:
+    """The first `most` items and, where there are more, a line that says how many."""
+    rest = len(items) - most
+    return [*items[:most], *([f"... and {rest} more like these"] if rest > 0 else [])]

@@ -1,0 +1,58 @@
+"""What several test files share: small image sets, and images as files."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+from deepen.images import ImageSet
+
+settings.register_profile("everywhere", deadline=None, derandomize=True)
+settings.load_profile("everywhere")
+
+LADDER = {
+    "I": "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024",
+    "II": "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-1024*2",
+    "III": "conv3-128 maxpool conv3-256*2 maxpool conv3-512*6 maxpool fc-1024*2",
+}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def colored(rng):
+    """Sixty 8x8 colour images of three classes that differ in their brightest channel."""
+    labels = np.repeat(np.arange(3), 20)
+    images = rng.integers(0, 80, (60, 3, 8, 8), dtype=np.uint8)
+    images[np.arange(60), labels] += 150
+    return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
+
+
+def picture(mode="RGB", size=(8, 8), value=None, format="PNG", **options):
+    """An image file's bytes, one colour all over."""
+    file = io.BytesIO()
+    Image.new(mode, size, value).save(file, format, **options)
+    return file.getvalue()
+
+
+def write_tree(root: Path, files: dict[str, bytes]):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def photos(train=4, test=2, classes=("cat", "dog"), **options):
+    """A folder of images as {path: bytes}: `train` and `test` images a class, each of its own brightness."""
+    return {
+        f"{part}/{name}/{i:03}.png": picture(value=(60 * label + i, 10 * i, 100), **options)
+        for part, count in (("train", train), ("test", test))
+        for label, name in enumerate(classes)
+        for i in range(count)
+    }

@@ -1,0 +1,121 @@
+import pytest
+from conftest import LADDER
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepen.errors import InputError
+from deepen.layers import check_notation, identity_faults, parameters, plan, tensor_shapes, weight_layers
+
+PAPER = {  # arXiv 1409.1556, table 1
+    "A": "conv3-64 maxpool conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool conv3-512*2 maxpool fc-4096*2",
+    "B": "conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*2 maxpool conv3-512*2 maxpool conv3-512*2 maxpool fc-4096*2",
+    "C": "conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*2 conv1-256 maxpool conv3-512*2 conv1-512 maxpool "
+    "conv3-512*2 conv1-512 maxpool fc-4096*2",
+    "D": "conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*3 maxpool conv3-512*3 maxpool conv3-512*3 maxpool fc-4096*2",
+    "E": "conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*4 maxpool conv3-512*4 maxpool conv3-512*4 maxpool fc-4096*2",
+}
+
+
+@pytest.mark.parametrize(("name", "count"), [("I", 9_878_794), ("II", 13_878_282), ("III", 23_317_514)])
+def test_parameters_of_the_ladder(name, count):
+    assert parameters(plan(LADDER[name], width=1, image=(3, 32, 32), classes=10)) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "depth"),
+    [
+        ("A", 132_863_336, 11),
+        ("B", 133_047_848, 13),
+        ("C", 133_638_952, 16),
+        ("D", 138_357_544, 16),
+        ("E", 143_667_240, 19),
+    ],
+)
+def test_parameters_and_depth_of_the_paper_s_networks(name, count, depth):
+    layers = plan(PAPER[name], width=1, image=(3, 224, 224), classes=1000)
+    assert parameters(layers) == count
+    assert weight_layers(PAPER[name]) == depth == sum(layer.kind != "maxpool" for layer in layers)
+
+
+def test_roles_and_shapes_follow_the_place():
+    layers = plan("conv3-4*2 maxpool conv1-8 fc-16*2", width=1, image=(1, 6, 10), classes=3)
+    assert [layer.role for layer in layers] == ["conv1_1", "conv1_2", "pool1", "conv2_1", "fc1", "fc2", "head"]
+    assert [layer.outputs for layer in layers] == [(4, 6, 10), (4, 6, 10), (4, 3, 5), (8, 3, 5), (16,), (16,), (3,)]
+    assert tensor_shapes(layers)["conv2_1.weight"] == (8, 4, 1, 1)
+    assert tensor_shapes(layers)["fc1.weight"] == (16, 8 * 3 * 5)
+
+
+def test_width_multiplies_every_count_but_the_classes():
+    layers = plan(LADDER["II"], width=0.25, image=(3, 32, 32), classes=10)
+    assert [layer.outputs[0] for layer in layers if layer.kind != "maxpool"] == [32, 64, 64, 128, 128, 256, 256, 10]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", 'layers: "" has no layer; write for example "conv3-128 maxpool fc-1024"'),
+        ("maxpool fc-8", 'layers: "maxpool fc-8" has no convolution; write for example "conv3-128 maxpool fc-1024"'),
+        ("conv3-", 'layers[0]: "conv3-" has no channel count; write for example conv3-256'),
+        ("conv3", "has no channel count"),
+        ("maxpool conv-256", 'layers[1]: "conv-256" has no kernel size and channel count; write for example conv3-256'),
+        ("conv4-256", "has an even kernel; only odd ones keep height and width, write for example conv3-256"),
+        ("conv101-256", "has a kernel above 99"),
+        ("conv3-0", "counts must lie between 1 and 65536"),
+        ("conv3-65537", "counts must lie between 1 and 65536"),
+        ("conv3-8*0", "counts must lie between 1 and 65536"),
+        ("conv3-8*1001", "repeats more than 1000 times"),
+        (f"conv3-{'9' * 5000}", "is none of"),
+        ("fc-", "has no number of units; write for example fc-1024"),
+        ("maxpool2", "takes no number; write maxpool"),
+        ("conv3-8 relu", 'layers[1]: "relu" is none of conv<kernel>-<channels>'),
+        ("conv3-٣", "is none of"),
+        ("fc-8 conv3-8", 'layers[1]: "conv3-8" comes after a fully-connected layer'),
+        ("conv3-8 fc-8 maxpool", 'layers[2]: "maxpool" comes after a fully-connected layer'),
+    ],
+)
+def test_each_fault_in_the_notation_is_told(text, fault):
+    assert any(fault in line for line in check_notation(text)), check_notation(text)
+
+
+TOKENS = st.sampled_from(["conv3-8", "conv3-8*3", "conv1-64", "maxpool", "fc-9"]) | st.text(
+    "conv3-8*maxplf ", max_size=9
+)
+
+
+@given(st.lists(TOKENS, max_size=6), st.sampled_from([0.01, 0.5, 1.0]))
+def test_whatever_is_written_is_laid_out_or_told(tokens, width):
+    text = " ".join(tokens)
+    try:
+        layers = plan(text, width=width, image=(3, 8, 8), classes=3)
+    except InputError:
+        return
+    assert check_notation(text) == []
+    assert parameters(layers) > 0
+    assert len({layer.role for layer in layers}) == len(layers)
+
+
+def test_all_faults_in_the_notation_are_told_at_once():
+    assert len(check_notation("conv3- conv2-8 fc-")) == 3
+
+
+def test_a_width_that_leaves_no_channel():
+    with pytest.raises(
+        InputError, match=r"layer 1 of 'conv3-8 fc-16': width 0\.05 leaves no channel of 8; take .* 0\.125"
+    ):
+        plan("conv3-8 fc-16", width=0.05, image=(1, 8, 8), classes=2)
+
+
+def test_an_image_too_small_for_its_pools():
+    with pytest.raises(InputError, match=r"layer 4 .*images of 4x9 are 1x2 there already.*fewer than 3 maxpool"):
+        plan("maxpool maxpool conv3-8 maxpool", width=1, image=(1, 4, 9), classes=2)
+
+
+def test_identity_needs_square_layers_after_a_relu():
+    layers = plan("conv3-3 conv3-8 maxpool conv3-8 fc-16*2", width=1, image=(3, 4, 4), classes=2)
+    faults = identity_faults(layers, ["conv1_1", "conv1_2", "conv2_1", "fc1", "fc2", "head"])
+    assert [fault.split(",")[0] for fault in faults] == [
+        "conv1_1 is the first layer",
+        "conv1_2 has 3 inputs and 8 outputs",
+        "fc1 has 32 inputs and 16 outputs",
+    ]
+    assert "take growth: random" in faults[0]

@@ -1,0 +1,65 @@
+import pytest
+import torch
+from test_layers import PAPER
+
+from deepen.growth import he_start
+from deepen.layers import plan
+from deepen.vgg import network
+
+
+def torchvision_roles(layers, features):
+    """Our role -> the module's number in torchvision's `features` and `classifier`: both in order, both to the last."""
+    convolutions = [layer.role for layer in layers if layer.kind == "conv"]
+    places = [i for i, module in enumerate(features) if isinstance(module, torch.nn.Conv2d)]
+    roles = {role: f"features.{place}" for role, place in zip(convolutions, places, strict=True)}
+    return roles | {"fc1": "classifier.0", "fc2": "classifier.3", "head": "classifier.6"}
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("A", "vgg11"), ("B", "vgg13"), ("D", "vgg16"), ("E", "vgg19")])
+def test_torchvision_s_weights_give_torchvision_s_logits(name, theirs):
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    reference = getattr(models, theirs)(num_classes=7, init_weights=False).eval()
+    layers = plan(PAPER[name], width=1, image=(3, 224, 224), classes=7)
+    source = reference.state_dict()
+    ours = {
+        f"{role}.{tensor}": source[f"{place}.{tensor}"]
+        for role, place in torchvision_roles(layers, reference.features).items()
+        for tensor in ("weight", "bias")
+    }
+    assert len(ours) == len(source)
+    images = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        assert torch.allclose(network(layers, ours).eval()(images), reference(images), atol=1e-6)
+
+
+def test_the_network_returns_logits_of_the_right_shape():
+    layers = plan("conv3-8 maxpool fc-16", width=1, image=(2, 8, 6), classes=4)
+    state = he_start(layers, seed=0, model="I")
+    images = torch.randn(5, 2, 8, 6)
+    logits = network(layers, state)(images)
+    assert logits.shape == (5, 4)
+    shifted = network(layers, state | {"head.bias": state["head.bias"] - 100})(images)
+    assert torch.allclose(shifted, logits - 100, atol=1e-4)  # softmax's outputs could not move so far
+
+
+def test_dropout_acts_in_training_only():
+    layers = plan("conv3-8 fc-64", width=1, image=(1, 4, 4), classes=2)
+    net = network(layers, he_start(layers, seed=0, model="I"), dropout=0.5)
+    images = torch.randn(3, 1, 4, 4)
+    assert not torch.equal(net.train()(images), net(images))
+    assert torch.equal(net.eval()(images), net(images))
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "reshaped"])
+def test_a_state_that_does_not_fit_is_refused(change):
+    layers = plan("conv3-8 fc-16", width=1, image=(1, 4, 4), classes=2)
+    state = he_start(layers, seed=0, model="I")
+    if change == "missing":
+        del state["fc1.bias"]
+    elif change == "extra":
+        state["fc9.bias"] = torch.zeros(1)
+    else:
+        state["fc1.bias"] = torch.zeros(17)
+    with pytest.raises(RuntimeError, match=r"fc[19]\.bias"):
+        network(layers, state)

@@ -1,0 +1,168 @@
+import pytest
+import torch
+from conftest import LADDER
+
+from deepen.errors import InputError
+from deepen.growth import grow, he_start
+from deepen.layers import plan, tensor_shapes
+from deepen.transfer import RoleMapping, map_roles, transfer, violations
+from deepen.transfer_report import as_metrics, as_table
+from deepen.vgg import network
+
+
+def layout(name, width=1 / 32):
+    return plan(LADDER[name], width=width, image=(3, 16, 16), classes=4)
+
+
+def trained(layers, seed=0):
+    """A state unlike any start: all entries random, also the biases."""
+    draws = torch.Generator().manual_seed(seed)
+    return {key: torch.randn(shape, generator=draws) * 0.2 for key, shape in tensor_shapes(layers).items()}
+
+
+def shapes(**roles):
+    return {f"{role}.weight": shape for role, shape in roles.items()}
+
+
+def logits(layers, state):
+    images = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        return network(layers, state).eval()(images)
+
+
+PAIRS = [("I", "II"), ("II", "III"), ("I", "III")]
+
+
+@pytest.mark.parametrize(("shallow", "deep"), PAIRS)
+def test_each_role_of_the_ladder_is_copied_to_itself(shallow, deep):
+    source, target = layout(shallow), layout(deep)
+    mapping = map_roles(tensor_shapes(source), tensor_shapes(target))
+    roles = [layer.role for layer in source if layer.kind != "maxpool"]
+    assert mapping.copied == {role: role for role in roles}
+    assert mapping.dropped == ()
+    assert set(mapping.fresh) == {layer.role for layer in target if layer.kind != "maxpool"} - set(roles)
+    assert violations(tensor_shapes(source), tensor_shapes(target), mapping) == []
+
+
+@pytest.mark.parametrize(("shallow", "deep"), PAIRS)
+def test_copies_are_equal_and_nothing_is_shared_or_touched(shallow, deep):
+    source, target = trained(layout(shallow)), trained(layout(deep), seed=1)
+    mapping = map_roles(tensor_shapes(layout(shallow)), tensor_shapes(layout(deep)))
+    state, _ = transfer(source, target, mapping)
+    assert list(state) == list(target)
+    for key, tensor in state.items():
+        assert torch.equal(tensor, source[key] if key in source else target[key])
+        assert tensor.data_ptr() not in {other.data_ptr() for other in (*source.values(), *target.values())}
+
+
+@pytest.mark.parametrize("width", [1 / 32, 1])
+@pytest.mark.parametrize(("shallow", "deep"), PAIRS)
+def test_identity_growth_computes_what_the_shallow_network_did(shallow, deep, width):
+    shallow_layers, layers = layout(shallow, width), layout(deep, width)
+    source = he_start(shallow_layers, seed=0, model=shallow)
+    for key, tensor in source.items():
+        if key.endswith("bias"):
+            tensor.uniform_(-0.1, 0.1, generator=torch.Generator().manual_seed(len(key)))
+    mapping = map_roles(tensor_shapes(shallow_layers), tensor_shapes(layers))
+    state, _ = transfer(source, he_start(layers, seed=0, model=deep), mapping)
+    grown, starts = grow(state, layers, mapping.fresh, "identity")
+    assert set(starts.values()) == {"identity"}
+    found, expected = logits(layers, grown), logits(shallow_layers, source)
+    assert expected.std() > 0.1  # so that a difference would show
+    assert (found - expected).abs().max() < 1e-5
+    assert (logits(layers, state) - expected).abs().max() > 1e-2  # as it does for random growth
+
+
+def test_two_equal_shaped_layers_that_are_swapped_change_what_the_network_computes():
+    layers = plan("conv3-8*2 fc-16", width=1, image=(8, 4, 4), classes=2)
+    shapes, state = tensor_shapes(layers), trained(layers)
+    crossed = map_roles(shapes, shapes, copied={"conv1_1": "conv1_2", "conv1_2": "conv1_1"})
+    moved, _ = transfer(state, trained(layers, seed=1), crossed)
+    images = torch.randn(4, 8, 4, 4)
+    assert torch.equal(moved["conv1_1.weight"], state["conv1_2.weight"])
+    assert (network(layers, moved).eval()(images) - network(layers, state).eval()(images)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "mapping", "fault"),
+    [
+        ("a b", "a", {"a": "a"}, "source layer b is neither copied nor dropped; map it or list it under dropped"),
+        ("a", "a b", {"a": "a"}, "target layer b is neither copied nor fresh; map it or list it under fresh"),
+        ("a", "a", {"a": "a", "z": "a"}, "mapping: z: a names no layer of the target; it has a"),
+        ("a", "a", {"a": "z"}, "mapping: a: z names no layer of the source; it has a"),
+        ("a", "a b", {"a": "a", "b": "a"}, "source layer a is named 2 times; name it once"),
+    ],
+)
+def test_a_mapping_that_is_not_total(source, target, mapping, fault):
+    def of(text):
+        return shapes(**dict.fromkeys(text.split(), (2, 2)))
+
+    assert fault in violations(of(source), of(target), RoleMapping(mapping))
+
+
+def test_exceptions_that_hit_nothing_or_twice():
+    both = shapes(a=(2, 2))
+    assert violations(both, both, RoleMapping({"a": "a"}, fresh=("z",))) == ["fresh: z names no layer of the target"]
+    assert violations(both, both, RoleMapping({"a": "a"}, dropped=("z",))) == [
+        "dropped: z names no layer of the source"
+    ]
+    assert "target layer a is named 2 times; name it once" in violations(
+        both, both, RoleMapping({"a": "a"}, fresh=("a",))
+    )
+
+
+def test_shapes_and_kinds_must_agree():
+    found = violations(shapes(a=(2, 2)), shapes(a=(2, 3)), RoleMapping({"a": "a"}))
+    assert found == [
+        "a.weight has shape (2, 3), but a.weight of the source has (2, 2); "
+        "give both layers the same shape, or list a under fresh and a under dropped"
+    ]
+    with_bias = {**shapes(a=(2, 2)), "a.bias": (2,)}
+    assert violations(with_bias, shapes(a=(2, 2)), RoleMapping({"a": "a"})) == [
+        "a.bias: the target has none; map a to a layer of the same kind"
+    ]
+
+
+def test_all_violations_are_one_error_and_data_types_count():
+    source = {"a.weight": torch.zeros(2), "b.weight": torch.zeros(2)}
+    target = {"a.weight": torch.zeros(2, dtype=torch.float64), "c.weight": torch.zeros(3)}
+    with pytest.raises(InputError) as error:
+        transfer(source, target, RoleMapping({"a": "a", "c": "b"}))
+    assert len(error.value.faults) == 2
+    assert "a.weight is torch.float64, but a.weight of the source is torch.float32; convert one" in error.value.faults
+
+
+def test_overrides_take_the_place_of_equal_names():
+    source, target = shapes(a=(1,), b=(1,)), shapes(a=(1,), b=(1,), c=(1,))
+    mapping = map_roles(source, target, copied={"c": "b"}, fresh=["b"])
+    assert mapping == RoleMapping({"a": "a", "c": "b"}, ("b",), ())
+    assert violations(source, target, mapping) == []
+    mapping = map_roles(source, target, fresh=["a"], dropped=["a"])
+    assert mapping == RoleMapping({"b": "b"}, ("a", "c"), ("a",))
+    assert violations(source, target, mapping) == []
+
+
+def test_from_nothing_everything_is_fresh():
+    target = trained(layout("I"))
+    state, report = transfer({}, target, map_roles({}, tensor_shapes(layout("I"))))
+    assert all(torch.equal(state[key], target[key]) for key in target)
+    assert report.count("fresh") == (10, sum(tensor.numel() for tensor in target.values()))
+    assert report.count("copied") == report.count("dropped") == (0, 0)
+
+
+def test_the_report_names_every_tensor_of_both_networks():
+    source, target = trained(layout("I")), he_start(layout("II"), seed=0, model="II")
+    source["gone.bias"] = torch.zeros(5)
+    mapping = map_roles({k: tuple(v.shape) for k, v in source.items()}, tensor_shapes(layout("II")), dropped=["gone"])
+    _, report = transfer(source, target, mapping)
+    report = report.with_starts(dict.fromkeys(mapping.fresh, "identity"))
+    assert {fate.target for fate in report.tensors if fate.target} == set(target)
+    assert {fate.source for fate in report.tensors if fate.source} == set(source)
+    assert report.count("dropped") == (1, 5)
+    assert sum(report.count(fate)[1] for fate in ("copied", "fresh")) == sum(t.numel() for t in target.values())
+    table = as_table(report)
+    assert all(key in table for key in (*target, "copied 10 tensors", "dropped 1 tensors, 5 parameters", "identity"))
+    metrics = as_metrics(report)
+    assert [row["tensors"] for row in metrics["counts"]] == [10, 6, 1]
+    assert len(metrics["tensors"]) == 17
+    assert all(isinstance(value, list) for value in metrics.values())  # so that `dvc metrics show` has no column of it

@@ -1,0 +1,202 @@
+"""params.yaml -> checked, frozen settings; every fault at once, by its full path, with the rule and the remedy."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from deepen.errors import InputError
+from deepen.settings_faults import SCRATCH as SCRATCH
+from deepen.settings_faults import fault_sentence, reference_faults, show
+
+Growth = Literal["identity", "copy", "random"]
+
+
+def _auto_is_none(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("empty", "must be a number or auto")
+    return None if value == "auto" else value
+
+
+_auto = BeforeValidator(_auto_is_none)
+
+
+class Section(BaseModel):
+    """A part of params.yaml: its types exactly, no key that is not known, no change after loading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Augmented(Section):
+    """What every data set says of its images."""
+
+    flip: bool = Field(examples=["true"])  # is a mirrored image still of its class?
+    crop: float = Field(ge=0, le=0.5, examples=[0.125])  # how far a crop may move, a fraction of the image size
+
+
+class Digits(Augmented):
+    """scikit-learn's handwritten digits, which need no download."""
+
+    source: Literal["digits"] = Field(examples=["folder"])
+
+
+class Downloaded(Augmented):
+    """A data set that torchvision downloads into `root`."""
+
+    source: Literal["cifar10", "cifar100", "fashion_mnist"] = Field(examples=["folder"])
+    root: str = Field(min_length=1, examples=["downloads"])
+
+
+class Folder(Augmented):
+    """The user's own images, `size` pixels a side once prepared; None (`auto`) where all have one size already."""
+
+    source: Literal["folder"] = Field(examples=["folder"])
+    root: str = Field(min_length=1, examples=["images"])
+    size: Annotated[Annotated[int, Field(ge=1, le=4096)] | None, _auto] = Field(examples=[32])
+
+
+Dataset = Annotated[Digits | Downloaded | Folder, Field(discriminator="source")]
+
+
+class OneCycle(Section):
+    """The learning rate rises from near 0 to its peak in the fraction `warmup` of the steps, and falls to 0 after."""
+
+    name: Literal["onecycle"] = Field(examples=["onecycle"])
+    warmup: float = Field(gt=0, lt=1, examples=[0.3])
+
+
+class Plateau(Section):
+    """The learning rate is multiplied by `factor` once validation top-1 has not risen for over `patience` epochs."""
+
+    name: Literal["plateau"] = Field(examples=["onecycle"])
+    factor: float = Field(gt=0, lt=1, examples=[0.1])
+    patience: int = Field(ge=0, examples=[10])
+
+
+class Training(Section):
+    """How a model is trained: stochastic gradient descent on the cross-entropy of logits."""
+
+    lr: float = Field(gt=0, examples=[0.08])
+    grown_lr: float = Field(gt=0, examples=[0.6])
+    schedule: Annotated[OneCycle | Plateau, Field(discriminator="name")]
+    batch_size: int = Field(ge=1, examples=[128])
+    momentum: float = Field(ge=0, lt=1, examples=[0.9])
+    nesterov: bool = Field(examples=["true"])
+    weight_decay: float = Field(ge=0, examples=["5.0e-4"])
+    label_smoothing: float = Field(ge=0, lt=1, examples=[0.1])
+    dropout: float = Field(ge=0, lt=1, examples=[0.3])
+    crop: bool = Field(examples=["true"])
+    color_shift: float = Field(ge=0, examples=[0.1])
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise PydanticCustomError("nesterov", "nesterov needs momentum above 0; write for example nesterov: false")
+        return self
+
+
+class Evaluation(Section):
+    """How a model is evaluated; none of it touches training."""
+
+    batch_size: int = Field(ge=1, examples=[500])
+    flip_averaging: bool = Field(examples=["true"])
+
+
+class Recipe(Section):
+    """How models are trained and evaluated."""
+
+    training: Training
+    evaluation: Evaluation
+
+
+class Model(Section):
+    """A network of the ladder. `mapping`, `fresh` and `dropped` are the exceptions to "equal roles are copied"."""
+
+    after: str = Field(examples=["I"])
+    layers: str = Field(max_length=10_000, examples=["conv3-128 maxpool fc-1024"])
+    epochs: int = Field(ge=1, examples=[12])
+    mapping: dict[str, str] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
+    fresh: list[str] = Field(default=[], examples=["[fc2]"])
+    dropped: list[str] = Field(default=[], examples=["[fc2]"])
+
+
+class Settings(Section):
+    """All of params.yaml; the comments there say what each value means."""
+
+    data: str = Field(examples=["digits"])
+    depth: str = Field(examples=["III"])
+    lr: Annotated[Annotated[float, Field(gt=0)] | None, _auto] = Field(examples=[0.01])
+    recipe: str = Field(examples=["onecycle"])
+    growth: Growth = Field(examples=["identity"])
+    width: float = Field(gt=0, le=64, examples=[0.25])
+    seed: int = Field(ge=0, lt=2**63, examples=[0])
+    device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$", examples=["auto"])
+    threads: int = Field(ge=1, le=1024, examples=[2])
+    val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
+    datasets: dict[str, Dataset] = Field(min_length=1)
+    recipes: dict[str, Recipe] = Field(min_length=1)
+    models: dict[str, Model] = Field(min_length=1)
+
+    @property
+    def dataset(self) -> Digits | Downloaded | Folder:
+        """The data set that `data` names."""
+        return self.datasets[self.data]
+
+    @property
+    def training(self) -> Training:
+        """How the recipe that `recipe` names trains."""
+        return self.recipes[self.recipe].training
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How the recipe that `recipe` names evaluates."""
+        return self.recipes[self.recipe].evaluation
+
+    def peak_lr(self, model: str) -> float:
+        """The highest learning rate of a model's training: lower, by `grown_lr`, for one that grew from another."""
+        lr = self.training.lr if self.lr is None else self.lr
+        return lr if self.models[model].after == SCRATCH else lr * self.training.grown_lr
+
+
+def load_settings(path: Path = Path("params.yaml")) -> Settings:
+    """Read and check params.yaml; raises InputError with every fault."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror}); run from the folder that holds it") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}; mend it there") from error
+    return check_settings(content, name=path.name)
+
+
+def check_settings(content: object, name: str = "params.yaml") -> Settings:
+    """Check what params.yaml holds; raises InputError with every fault, each line opening with `name`."""
+    if not isinstance(content, dict):
+        raise InputError(f"{name}: must hold keys and values, got {show(content)}; write for example data: digits")
+    try:
+        settings = Settings.model_validate(content)
+        faults = []
+    except ValidationError as error:
+        faults = [fault_sentence(content, detail, _EXAMPLES) for detail in error.errors()]
+    faults += reference_faults(content)
+    if faults:
+        raise InputError([f"{name}: {fault}" for fault in faults])
+    return settings
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, in which 1e-3 is a string, but 1e-05 a number: DVC writes it so after `-S lr=0.00001`."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]e[-+][0-9]{2,3}$"), list("-0123456789"))
+
+
+_SECTIONS = (Digits, Downloaded, Folder, OneCycle, Plateau, Training, Evaluation, Recipe, Model, Settings)
+_EXAMPLES: dict[str, Any] = {  # what to write, by key; None for keys that hold further keys
+    name: field.examples[0] if field.examples else None
+    for section in _SECTIONS
+    for name, field in section.model_fields.items()
+}

@@ -1,0 +1,163 @@
+"""What is wrong with a params.yaml, in sentences: path, rule, value and remedy."""
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from deepen.layers import check_notation, parse, weight_layers
+
+SCRATCH = "scratch"  # the pseudo-model that the first model grows from
+_RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
+
+
+def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: Mapping[str, Any]) -> str:
+    """One of pydantic's findings as: path: rule, value; remedy. `examples` has a good value for every known key."""
+    *parents, last = path = _real_path(content, detail["loc"])
+    where, context, value = ".".join(map(str, path)), detail.get("ctx", {}), detail["input"]
+    example = examples.get(str(last))
+    remedy = (
+        f"write for example {last}: {example}"
+        if example is not None
+        else f"see {'.'.join(map(str, parents)) or 'the comments'} there"
+    )
+    match detail["type"]:
+        case "missing":
+            return f"{where}: is missing; {remedy}"
+        case "extra_forbidden":
+            close = [] if last in examples else get_close_matches(str(last), examples, n=1)
+            return f"{where}: is no known key; " + (f"did you mean {close[0]}?" if close else "remove it")
+        case "literal_error":
+            return f"{where}: must be {context['expected']}, got {show(value)}"
+        case "union_tag_invalid":
+            return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got '{context['tag']}'"
+        case "union_tag_not_found":
+            tag = _tag_key(context)
+            return f"{where}.{tag}: is missing; write for example {tag}: {examples[tag]}"
+        case "float_type" | "int_type" if isinstance(value, str) and (number := _number(value)):
+            return f"{where}: must be a number, got the string '{value}'; write {number}"
+        case "nesterov":
+            return f"{where}: {detail['msg']}"
+        case "string_pattern_mismatch":
+            return f"{where}: must be one of auto, cpu, mps, cuda and cuda:<number>, got {show(value)}; {remedy}"
+    rule = (
+        detail["msg"]
+        .replace("Input should be", "must be")
+        .replace("a valid integer", "a whole number")
+        .replace("a valid", "a")
+    )
+    rule = rule.removesuffix(" or object to extract fields from")
+    return f"{where}: {rule}, got {show(value)}; {remedy}"
+
+
+def _real_path(content: Mapping[str, Any], location: tuple[int | str, ...]) -> list[int | str]:
+    """pydantic's location without the tags that it inserts for kinds of data sets and schedules."""
+    node: Any = content
+    path: list[int | str] = []
+    for i, part in enumerate(location):
+        is_tag = isinstance(node, dict) and i < len(location) - 1 and part not in node
+        if not is_tag:
+            path.append(part)
+            node = node.get(part) if isinstance(node, dict) else None
+    return path
+
+
+def _number(text: str) -> str | None:
+    """How YAML wants a number written that it took for a string: with a dot before the exponent, without quotes."""
+    try:
+        float(text)
+    except ValueError:
+        return None
+    mantissa, e, exponent = text.strip().lower().partition("e")
+    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else text.strip()
+
+
+def _tag_key(context: Mapping[str, Any]) -> str:
+    return str(context["discriminator"]).strip("'")
+
+
+def show(value: object) -> str:
+    """A value for an error message: its kind where that is not plain, and no more of it than a line holds."""
+    if value is None:
+        return "nothing"
+    kinds = {str: "the string ", bool: "the truth value "}
+    text = repr(value)
+    return kinds.get(type(value), "") + (text if len(text) <= 60 else text[:57] + "...")
+
+
+def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
+    """Faults in names and layer strings, where their types are right, so that none is told twice."""
+    for key, among in (("data", "datasets"), ("recipe", "recipes"), ("depth", "models")):
+        name, names = content.get(key), content.get(among)
+        if isinstance(name, str) and isinstance(names, dict) and name not in names:
+            yield f"{key}: '{name}' is none of the {among}: {_listed(names)}"
+    models = content.get("models")
+    if isinstance(models, dict):
+        known = {name: model for name, model in models.items() if isinstance(name, str) and isinstance(model, dict)}
+        yield from _name_faults(known)
+        yield from _layer_faults(known, content.get("width"))
+        yield from _ladder_faults(known)
+
+
+def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for name in models:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name):
+            yield f"models.{name!r}: a model's name names files: 1 to 32 letters, digits, - and _; write for example IV"
+        elif name.lower() in _RESERVED:
+            yield f"models.{name}: is reserved, as are {', '.join(_RESERVED)}; take another name"
+        elif name.lower() in seen:
+            yield f"models.{name}: and models.{seen[name.lower()]} are one file name on some disks; rename one"
+        seen.setdefault(name.lower(), name)
+
+
+def _layer_faults(models: Mapping[str, Any], width: object) -> Iterator[str]:
+    for name, model in models.items():
+        layers = model.get("layers")
+        if not isinstance(layers, str):
+            continue
+        faults = check_notation(layers)
+        yield from (f"models.{name}.{fault}" for fault in faults)
+        if not faults and isinstance(width, int | float) and 0 < width < 1:
+            narrowest = min((count for kind, _, count in parse(layers) if kind != "maxpool"), default=1)
+            if round(narrowest * width) < 1:
+                least = f"{1 / narrowest:.4g}"
+                yield f"width: {width} leaves no channel of {narrowest} in models.{name}; take at least {least}"
+
+
+def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
+    depth = {
+        name: weight_layers(model["layers"])
+        for name, model in models.items()
+        if isinstance(model.get("layers"), str) and not check_notation(model["layers"])
+    }
+    for name, model in models.items():
+        after = model.get("after")
+        if not isinstance(after, str) or after == SCRATCH:
+            continue
+        if after not in models:
+            yield f"models.{name}.after: '{after}' is no model; it must be {SCRATCH} or one of {_listed(models)}"
+        elif (cycle := _cycle(models, name))[-1] == name:
+            circle = " after ".join(cycle)
+            yield f"models.{name}.after: grows from itself, {circle}; let one of them grow from {SCRATCH}"
+        elif name in depth and after in depth and depth[after] >= depth[name]:
+            yield (
+                f"models.{name}.after: {name} has {depth[name]} weight layers and '{after}' {depth[after]}; "
+                f"a model grows from a shallower one"
+            )
+
+
+def _cycle(models: Mapping[str, Any], name: str) -> list[str]:
+    """The names met going from a model to what it grows from, until one has no model or comes again."""
+    path = [name]
+    while isinstance(after := models[path[-1]].get("after"), str) and after in models:
+        path.append(after)
+        if after in path[:-1]:
+            break
+    return path
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, names)) or "none"

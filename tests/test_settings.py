@@ -1,0 +1,202 @@
+import contextlib
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepen.errors import InputError
+from deepen.ladder import plan_ladder
+from deepen.settings import check_settings, load_settings
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+GOOD = yaml.safe_load(PARAMS.read_text())
+GONE = object()
+
+
+def changed(**changes):
+    """What params.yaml holds with changes by path, for example models__II__epochs=4."""
+    content = copy.deepcopy(GOOD)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = content
+        for key in parents:
+            node = node[key]
+        if value is GONE:
+            del node[last]
+        else:
+            node[last] = value
+    return content
+
+
+def faults(**changes):
+    with pytest.raises(InputError) as error:
+        check_settings(changed(**changes))
+    return list(error.value.faults)
+
+
+def test_the_project_s_own_params_are_good():
+    settings = load_settings(PARAMS)
+    assert list(GOOD)[:8] == ["data", "depth", "lr", "recipe", "growth", "width", "seed", "device"]
+    assert settings.dataset.source == "digits"
+    assert not settings.dataset.flip
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"lr": "1e-3"}, "lr: must be a number, got the string '1e-3'; write 1.0e-3"),
+        ({"lr": "0.1"}, "lr: must be a number, got the string '0.1'; write 0.1"),
+        ({"lr": "x"}, "lr: must be a number, got the string 'x'; write for example lr: 0.01"),
+        ({"lr": None}, "lr: must be a number or auto, got nothing; write for example lr: 0.01"),
+        ({"lr": 0}, "lr: must be greater than 0, got 0; write for example lr: 0.01"),
+        ({"seed": True}, "seed: must be a whole number, got the truth value True; write for example seed: 0"),
+        ({"seed": GONE}, "seed: is missing; write for example seed: 0"),
+        ({"models": GONE}, "models: is missing; see the comments there"),
+        ({"width": float("nan")}, "width: must be a finite number, got nan; write for example width: 0.25"),
+        ({"width": float("inf")}, "width: must be a finite number, got inf"),
+        ({"val_fraction": 1}, "val_fraction: must be less than 1, got 1; write for example val_fraction: 0.1"),
+        ({"device": "gpu"}, "device: must be one of auto, cpu, mps, cuda and cuda:<number>, got the string 'gpu'"),
+        ({"growth": "Identity"}, "growth: must be 'identity', 'copy' or 'random', got the string 'Identity'"),
+        ({"data": 3}, "data: must be a string, got 3; write for example data: digits"),
+        ({"learning_rate": 1}, "learning_rate: is no known key; remove it"),
+        ({"dept": "I"}, "dept: is no known key; did you mean depth?"),
+        ({"models__I__lr": 1}, "models.I.lr: is no known key; remove it"),
+        ({"datasets__digits": 3}, "datasets.digits: must be a dictionary, got 3; see datasets there"),
+        ({"datasets__digits__source": "mnist"}, "datasets.digits.source: must be one of 'digits', 'cifar10'"),
+        ({"datasets__digits__source": GONE}, "datasets.digits.source: is missing; write for example source: folder"),
+        ({"datasets__folder__size": "big"}, "datasets.folder.size: must be a whole number, got the string 'big'"),
+        ({"datasets__folder__size": 0}, "datasets.folder.size: must be greater than or equal to 1, got 0"),
+        ({"recipes__onecycle__training__schedule": {"name": "cosine"}}, "training.schedule.name: must be one of 'onecycle'"),
+        ({"recipes__onecycle__training__momentum": 0}, "recipes.onecycle.training: nesterov needs momentum above 0"),
+        ({"models__II__epochs": 4.0}, "models.II.epochs: must be a whole number, got 4.0; write for example epochs: 12"),
+        ({"models__II__fresh": "fc2"}, "models.II.fresh: must be a list, got the string 'fc2'; write for example fresh: [fc2]"),
+        ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder"),
+        ({"recipe": "best"}, "recipe: 'best' is none of the recipes: onecycle, published"),
+        ({"depth": "V"}, "depth: 'V' is none of the models: I, II, III"),
+        ({"models__II__after": "O"}, "models.II.after: 'O' is no model; it must be scratch or one of I, II, III"),
+        ({"models__I__after": "III"}, "models.I.after: grows from itself, I after III after II after I; let one of them"),
+        ({"models__I__after": "I"}, "models.I.after: grows from itself, I after I; let one of them grow from scratch"),
+        ({"models__II__after": "III", "models__III__after": "I"}, "models.II.after: II has 8 weight layers and 'III' 12"),
+        ({"models__II__layers": GOOD["models"]["I"]["layers"]}, "a model grows from a shallower one"),
+        ({"models__II__layers": "conv3- fc-9"}, 'models.II.layers[0]: "conv3-" has no channel count; write'),
+        ({"width": 0.003}, "width: 0.003 leaves no channel of 128 in models.I; take at least 0.007812"),
+        ({"models__scratch": GOOD["models"]["I"]}, "models.scratch: is reserved, as are scratch, final"),
+        ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': a model's name names files: 1 to 32 letters"),
+        ({"models__iii": GOOD["models"]["III"]}, "models.iii: and models.III are one file name on some disks; rename one"),
+    ],
+)  # fmt: skip
+def test_each_fault_names_path_rule_value_and_remedy(changes, fault):
+    assert any(line.startswith("params.yaml: ") and fault in line for line in faults(**changes)), faults(**changes)
+
+
+def test_every_fault_is_told_at_once():
+    found = faults(lr="fast", data="mnist", models__II__layers="conv3-", models__III__epochs=0)
+    assert [line.split(":")[1].strip() for line in found] == ["lr", "models.III.epochs", "data", "models.II.layers[0]"]
+
+
+@pytest.mark.parametrize("content", [None, [], "data"])
+def test_what_is_no_mapping(content):
+    with pytest.raises(InputError, match=r"params\.yaml: must hold keys and values, got"):
+        check_settings(content)
+
+
+def test_files_that_can_t_be_read(tmp_path):
+    with pytest.raises(
+        InputError, match=r"can't be read \(No such file or directory\); run from the folder that holds it"
+    ):
+        load_settings(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [1")
+    with pytest.raises(InputError, match=r"is no YAML: .*; mend it there"):
+        load_settings(tmp_path / "params.yaml")
+
+
+def test_numbers_as_dvc_writes_them_are_numbers(tmp_path):
+    text = PARAMS.read_text().replace("lr: auto ", "lr: 1e-05 ")
+    (tmp_path / "params.yaml").write_text(text)
+    assert load_settings(tmp_path / "params.yaml").peak_lr("I") == 1e-5
+    (tmp_path / "params.yaml").write_text(text.replace("1e-05", "1e-3"))
+    with pytest.raises(InputError, match=r"got the string '1e-3'; write 1\.0e-3"):
+        load_settings(tmp_path / "params.yaml")
+
+
+def test_a_typed_learning_rate_wins_over_the_recipe_s_and_grown_models_get_their_share():
+    recipe = GOOD["recipes"]["onecycle"]["training"]
+    assert check_settings(changed()).peak_lr("I") == recipe["lr"]
+    typed = check_settings(changed(lr=0.01))
+    assert typed.peak_lr("I") == 0.01
+    assert typed.peak_lr("III") == pytest.approx(0.01 * recipe["grown_lr"])
+    assert check_settings(changed(recipe="published")).peak_lr("III") == 0.01
+
+
+WRONG = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.just([]),
+    st.just({}),
+    st.just({"name": []}),
+)
+
+
+@given(st.data())
+def test_whatever_stands_in_a_place_is_taken_or_told(data):
+    content = copy.deepcopy(GOOD)
+    node, places = content, [content]
+    while isinstance(node, dict) and node and data.draw(st.booleans()):
+        node = node[data.draw(st.sampled_from(sorted(node)))]
+        places.append(node)
+    place = data.draw(st.sampled_from([node for node in places if isinstance(node, dict)]))
+    place[data.draw(st.sampled_from([*sorted(place), "new", 1]))] = data.draw(WRONG)
+    with contextlib.suppress(InputError):
+        assert check_settings(content).dataset
+
+
+def test_settings_can_t_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        check_settings(changed()).seed = 1
+
+
+class TestTheLadderAgainstTheImages:
+    def told(self, image=(3, 32, 32), **changes):
+        with pytest.raises(InputError) as error:
+            plan_ladder(check_settings(changed(**changes)), image, 10)
+        return list(error.value.faults)
+
+    def test_a_good_ladder_is_laid_out(self):
+        assert list(plan_ladder(check_settings(changed()), (3, 32, 32), 10)) == ["I", "II", "III"]
+
+    def test_images_too_small_are_told_for_every_model(self):
+        found = self.told(image=(1, 6, 6))
+        assert len(found) == 3
+        assert found[0].startswith("params.yaml: models.I.layers: layer 6 of 'conv3-128 maxpool")
+
+    def test_layers_that_don_t_fit_the_model_before(self):
+        found = self.told(models__III__layers="conv3-128 maxpool conv5-256*2 maxpool conv3-512*6 maxpool fc-1024*2")
+        assert found[0].startswith(
+            "params.yaml: models.III: after II: conv2_1.weight has shape (256, 128, 5, 5), but conv2_1"
+        )
+
+    def test_a_layer_that_only_the_shallow_model_has(self):
+        found = self.told(models__II__layers="conv3-128 maxpool conv3-256*4 maxpool fc-1024*3", models__III__after="I")
+        assert any("source layer conv3_1 is neither copied nor dropped" in line for line in found)
+
+    def test_exceptions_make_it_fit(self):
+        layers = "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-2048 fc-1024"
+        found = self.told(models__II__layers=layers, models__III__after="I", growth="random")
+        assert any("fc1.weight has shape" in line for line in found)
+        exceptions = {"models__II__fresh": ["fc1", "head"], "models__II__dropped": ["fc1", "head"]}
+        settings = changed(models__II__layers=layers, models__III__after="I", growth="random", **exceptions)
+        assert plan_ladder(check_settings(settings), (3, 32, 32), 10)
+
+    def test_an_identity_that_can_t_be(self):
+        layers = "conv3-128 maxpool conv3-256 conv3-300 maxpool conv3-512 maxpool fc-1024"
+        found = self.told(models__II__layers=layers, models__II__fresh=["conv3_1"], models__II__dropped=["conv3_1"])
+        assert any(
+            "models.II: after I: conv2_2 has 256 inputs and 300 outputs, growth: identity needs" in line
+            for line in found
+        )

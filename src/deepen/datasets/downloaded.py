@@ -1,0 +1,46 @@
+"""Data sets that torchvision fetches, verifies by checksum and reads: CIFAR-10, CIFAR-100, Fashion-MNIST."""
+
+import socket
+from pathlib import Path
+from typing import Any, Literal
+from urllib.error import URLError
+
+import numpy as np
+from torchvision import datasets
+
+from deepen.errors import InputError
+from deepen.images import ImageSet
+
+_KINDS: dict[str, Any] = {
+    "cifar10": datasets.CIFAR10,
+    "cifar100": datasets.CIFAR100,
+    "fashion_mnist": datasets.FashionMNIST,
+}
+_TIMEOUT = 30  # seconds without a byte before a host counts as out of reach
+
+
+def load_downloaded(name: Literal["cifar10", "cifar100", "fashion_mnist"], root: Path) -> tuple[ImageSet, ImageSet]:
+    """Training and test images, downloaded into `root` unless they are there; raises InputError where that fails."""
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)
+    try:
+        return _image_set(_KINDS[name](root, train=True, download=True)), _image_set(_KINDS[name](root, train=False))
+    except (URLError, OSError, RuntimeError, EOFError) as error:
+        raise InputError(f"datasets.{name}: could not be downloaded ({error}); {_by_hand(name, root)}") from error
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
+def _image_set(dataset: Any) -> ImageSet:
+    pixels = np.asarray(dataset.data)  # (n, height, width, 3) or, grey, (n, height, width)
+    images = np.moveaxis(pixels, -1, 1) if pixels.ndim == 4 else pixels[:, None]
+    labels = np.asarray(dataset.targets, dtype=np.int64)
+    return ImageSet(np.ascontiguousarray(images), labels, tuple(dataset.classes))
+
+
+def _by_hand(name: str, root: Path) -> str:
+    kind = _KINDS[name]
+    if name == "fashion_mnist":
+        files = ", ".join(file for file, _ in kind.resources)
+        return f"fetch {files} from {kind.mirrors[0]} yourself and put them into {root / 'FashionMNIST' / 'raw'}"
+    return f"fetch {kind.url} (md5 {kind.tgz_md5}) yourself and put it at {root / kind.filename}"

@@ -1,0 +1,66 @@
+"""ImageSet: images as uint8 with their labels and class names, saved and loaded without loss."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from deepen.errors import InputError
+from deepen.writing import replacing
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images.
+
+    `images` is uint8 (n, channels, height, width), 0-255; `labels` is int64 (n,), an index into `classes`.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.intp]) -> "ImageSet":
+        """The images of these rows, in this order."""
+        return ImageSet(self.images[rows], self.labels[rows], self.classes)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file; equal sets give equal bytes."""
+        tensors: dict[str, NDArray[Any]] = {
+            "images": np.ascontiguousarray(self.images),
+            "labels": np.ascontiguousarray(self.labels),
+        }
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"classes": json.dumps(self.classes)})
+
+
+def load_images(path: Path) -> ImageSet:
+    """Read what `ImageSet.save` wrote; raises InputError where the file is not that."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            classes = tuple(json.loads(file.metadata()["classes"]))
+            return ImageSet(file.get_tensor("images"), file.get_tensor("labels"), classes)
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise _not_an_image_set(path, error) from error
+
+
+def describe_images(path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    """The shape (channels, height, width) of one image and the class names, read from the file's header alone."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            _, channels, height, width = file.get_slice("images").get_shape()
+            return (channels, height, width), tuple(json.loads(file.metadata()["classes"]))
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise _not_an_image_set(path, error) from error
+
+
+def _not_an_image_set(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is no image set of this project ({error}); make it again: dvc repro prepare")

@@ -1,0 +1,84 @@
+"""Channel mean and colour principal components of images, exact, in one streaming pass over the integers."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepen.errors import InputError
+from deepen.writing import write_json
+
+_CHUNK_BYTES = 4 << 20  # of images a step: small enough for the sums to stay in cache, large enough to be fast
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the pixels of a set of images look like, on the 0-1 scale.
+
+    `mean` has one number a channel. `eigenvalues` (largest first) and `eigenvectors` (one column each, as rows of
+    numbers) are those of the covariance between the channels over all pixels, with divisor pixels - 1.
+    """
+
+    images: int
+    mean: tuple[float, ...]
+    eigenvalues: tuple[float, ...]
+    eigenvectors: tuple[tuple[float, ...], ...]
+
+    def save(self, path: Path) -> None:
+        """Write JSON whose values are lists, which DVC leaves out of its table of metrics."""
+        write_json(path, {**asdict(self), "images": [self.images]})
+
+
+def load_statistics(path: Path) -> Statistics:
+    """Read what `Statistics.save` wrote."""
+    content = json.loads(path.read_text())
+    rows = tuple(tuple(row) for row in content["eigenvectors"])
+    return Statistics(content["images"][0], tuple(content["mean"]), tuple(content["eigenvalues"]), rows)
+
+
+def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
+    """The statistics of images (n, channels, height, width), uint8; raises InputError below two pixels."""
+    count, channels = images.shape[0] * images.shape[2] * images.shape[3], images.shape[1]
+    if count < 2:
+        raise InputError(f"statistics need at least 2 pixels, the images have {count}; add images")
+    sums, products = _sums(images)
+    # Python's integers don't round: n * sum(xy) - sum(x) * sum(y) is exact, and each entry is rounded once, here.
+    covariance = np.array(
+        [
+            [(count * products[i][j] - sums[i] * sums[j]) / (count * (count - 1) * 255**2) for j in range(channels)]
+            for i in range(channels)
+        ]
+    )
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    eigenvectors = _fix_signs(eigenvectors[:, ::-1])
+    return Statistics(
+        images=images.shape[0],
+        mean=tuple(total / (count * 255) for total in sums),
+        eigenvalues=tuple(eigenvalues[::-1].tolist()),
+        eigenvectors=tuple(map(tuple, eigenvectors.tolist())),
+    )
+
+
+def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
+    """Sum of each channel, and of the product of each two channels, over all pixels."""
+    channels = images.shape[1]
+    sums, products = [0] * channels, [[0] * channels for _ in range(channels)]
+    step = max(1, _CHUNK_BYTES // images[0].size)
+    for start in range(0, len(images), step):
+        planes = [
+            np.ascontiguousarray(images[start : start + step, c], dtype=np.uint16).reshape(-1) for c in range(channels)
+        ]
+        for i, plane in enumerate(planes):
+            sums[i] += int(plane.sum(dtype=np.int64))
+            for j in range(i, channels):
+                products[i][j] += int((plane * planes[j]).sum(dtype=np.int64))  # 255 * 255 fits in uint16
+                products[j][i] = products[i][j]
+    return sums, products
+
+
+def _fix_signs(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn each eigenvector so that its entry of largest magnitude is positive: eigh leaves the sign open."""
+    largest = np.abs(columns).argmax(axis=0)
+    return columns * np.where(columns[largest, range(columns.shape[1])] < 0, -1.0, 1.0)

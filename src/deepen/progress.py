@@ -1,0 +1,58 @@
+"""What people see while a model trains: a bar in a terminal, a line an epoch in a log file."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from deepen.training import Epoch, Progress
+
+
+class TrainingProgress:
+    """A context that shows epoch, loss, validation top-1 and the time left, and at the end how long it took."""
+
+    def __init__(self, model: str, epochs: int, steps: int, batch_size: int) -> None:
+        self._model, self._epochs, self._images = model, epochs, epochs * steps * batch_size
+        self._in_terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=epochs * steps, unit="step", disable=not self._in_terminal, dynamic_ncols=True)
+        self._shown = {"loss": "-", "val top-1": "-"}
+        self._start = time.perf_counter()
+        self._describe(1)
+
+    @property
+    def callbacks(self) -> Progress:
+        """What `train` is to call."""
+        return Progress(step=self._step, epoch=self._epoch)
+
+    def _describe(self, epoch: int) -> None:
+        self._bar.set_description(f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False)
+
+    def _step(self, loss: float) -> None:
+        self._shown["loss"] = f"{loss:.3f}"
+        self._bar.set_postfix(self._shown, refresh=False)
+        self._bar.update()
+
+    def _epoch(self, row: Epoch) -> None:
+        self._shown["val top-1"] = f"{row.val_top1:.2f}"
+        self._describe(row.epoch + 1)
+        if not self._in_terminal:
+            left = (time.perf_counter() - self._start) * (self._epochs / row.epoch - 1)
+            print(
+                f"{self._model}, epoch {row.epoch} of {self._epochs}: loss {row.loss:.3f}, "
+                f"validation top-1 {row.val_top1:.2f} %, {left:.0f} s left",
+                flush=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+        if kind is None:
+            seconds = time.perf_counter() - self._start
+            rate = self._images / seconds
+            print(f"{self._model}: trained {self._epochs} epochs in {seconds:.1f} s, {rate:.0f} images/s", flush=True)

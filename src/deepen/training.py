@@ -1,0 +1,165 @@
+"""The epoch, the schedule, the loop: a network and images in, trained weights and the history out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from deepen.accuracy import evaluate
+from deepen.augmentation import Augmentation, normalize
+from deepen.device import autocast, place
+from deepen.errors import InputError
+from deepen.images import ImageSet
+from deepen.randomness import derive, generator
+from deepen.settings import OneCycle, Plateau, Training
+from deepen.statistics import Statistics
+
+_PLATEAU_THRESHOLD = 1e-3  # relative: a gain below a thousandth of the best is none, as in the blog post
+_VALIDATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch, counted from 1: the last learning rate, the mean loss while training, and what validation found.
+
+    Losses are in nats; `loss` is that of augmented images with dropout and smoothed labels, `val_loss` of neither.
+    `val_top1` is in percent.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    val_loss: float
+    val_top1: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is called after each step, with its loss, and after each epoch."""
+
+    step: Callable[[float], object] = lambda loss: None
+    epoch: Callable[[Epoch], object] = lambda epoch: None
+
+
+class Trainer:
+    """A network in training, with its images, optimizer and schedule on one device.
+
+    An epoch takes the training images in a new random order in whole batches; the few that fill no batch wait for
+    another epoch. All randomness is a function of (seed, model, epoch, step).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        images: ImageSet,
+        statistics: Statistics,
+        augmentation: Augmentation,
+        training: Training,
+        *,
+        model: str,
+        peak_lr: float,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.network, self.device = place(network, device), device
+        self.mean = torch.tensor(statistics.mean, device=device)
+        self.steps, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self._model, self._seed = model, seed
+        self._statistics, self._augmentation, self._training = statistics, augmentation, training
+        self._images = augmentation.pad(torch.from_numpy(images.images).to(device))
+        self._labels = torch.from_numpy(images.labels).to(device)
+        self._size = (images.images.shape[2], images.images.shape[3])
+        self._optimizer = optim.SGD(
+            network.parameters(),
+            peak_lr,
+            momentum=training.momentum,
+            nesterov=training.nesterov,
+            weight_decay=training.weight_decay,
+        )
+        self._schedule = _schedule(self._optimizer, training.schedule, self.steps * epochs)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def epoch(self, epoch: int, after_step: Callable[[float], object]) -> tuple[float, float]:
+        """Run an epoch; returns its mean loss and last learning rate. Raises InputError if the loss is not finite."""
+        self.network.train()
+        order = torch.randperm(len(self._labels), generator=generator("cpu", self._seed, self._model, "order", epoch))
+        losses, lr = torch.zeros(self.steps), self.lr
+        for step in range(self.steps):
+            rows = order[step * self.batch_size : (step + 1) * self.batch_size].to(self.device)
+            lr = self.lr
+            losses[step] = self._step(self._batch(rows, epoch, step), self._labels[rows])
+            _stop_if_not_finite(losses[step], self._model, epoch, step, lr)
+            if isinstance(self._schedule, LambdaLR):
+                self._schedule.step()
+            after_step(losses[step].item())
+        return losses.mean().item(), lr
+
+    def validated(self, top1: float) -> None:
+        """Tell the schedule of validation top-1 (percent) after an epoch: a plateau is of that."""
+        if isinstance(self._schedule, ReduceLROnPlateau):
+            self._schedule.step(top1)
+
+    def _batch(self, rows: Tensor, epoch: int, step: int) -> Tensor:
+        draws = generator(self.device, self._seed, self._model, "augmentation", epoch, step)
+        batch = normalize(self._augmentation.draw(self._images, rows, self._size, draws), self.mean)
+        torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
+        return self._augmentation.shift_colors(batch, self._statistics, draws)
+
+    def _step(self, batch: Tensor, labels: Tensor) -> Tensor:
+        self._optimizer.zero_grad()
+        with autocast(self.device):
+            logits = self.network(batch)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.detach()
+
+
+def train(trainer: Trainer, validation: ImageSet, epochs: int, progress: Progress) -> list[Epoch]:
+    """Train for a number of epochs, validating after each; returns a row an epoch."""
+    images, labels = (torch.from_numpy(array).to(trainer.device) for array in (validation.images, validation.labels))
+    history = []
+    for epoch in range(1, epochs + 1):
+        loss, lr = trainer.epoch(epoch, progress.step)
+        found = evaluate(
+            trainer.network, images, labels, trainer.mean, flip_averaging=False, batch_size=_VALIDATION_BATCH
+        )
+        trainer.validated(found.percent(1))
+        history.append(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
+        progress.epoch(history[-1])
+    return history
+
+
+def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
+    """How many whole batches an epoch has, and how many images are in each: all of them where one batch holds them."""
+    batch_size = min(images, batch_size)
+    return images // batch_size, batch_size
+
+
+def _schedule(optimizer: optim.Optimizer, schedule: OneCycle | Plateau, steps: int) -> LambdaLR | ReduceLROnPlateau:
+    if isinstance(schedule, Plateau):
+        return ReduceLROnPlateau(
+            optimizer, mode="max", factor=schedule.factor, patience=schedule.patience, threshold=_PLATEAU_THRESHOLD
+        )
+    return LambdaLR(optimizer, lambda step: one_cycle((step + 1) / (steps + 1), schedule.warmup))
+
+
+def one_cycle(time: float, warmup: float) -> float:
+    """The learning rate as a fraction of its peak, at a `time` of 0 to 1: straight up until `warmup`, then down."""
+    return min(time / warmup, (1 - time) / (1 - warmup))
+
+
+def _stop_if_not_finite(loss: Tensor, model: str, epoch: int, step: int, lr: float) -> None:
+    if not torch.isfinite(loss):
+        raise InputError(
+            f"{model}: the loss is {loss.item()} in epoch {epoch}, step {step + 1}: training diverged at a learning "
+            f"rate of {lr:.3g}; lower lr, for example -S lr={lr / 2:.2g}"
+        )

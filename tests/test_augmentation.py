@@ -1,0 +1,84 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from deepen.augmentation import Augmentation, normalize
+from deepen.randomness import derive, generator
+from deepen.statistics import compute_statistics
+
+NONE = Augmentation(flip=False, crop=0.0, color_shift=0.0)
+
+
+def draw(augmentation, images, seed=0):
+    size = (images.shape[2], images.shape[3])
+    return augmentation.draw(augmentation.pad(images), torch.arange(len(images)), size, generator("cpu", seed))
+
+
+@pytest.fixture
+def images(rng):
+    return torch.from_numpy(rng.integers(0, 256, (500, 3, 8, 12), dtype=np.uint8))
+
+
+def test_nothing_asked_is_nothing_done(images):
+    assert torch.equal(draw(NONE, images), images)
+
+
+def test_each_image_is_itself_or_its_mirror_image_and_about_half_are(images):
+    found = draw(dataclasses.replace(NONE, flip=True), images)
+    same = (found == images).all(dim=(1, 2, 3))
+    mirrored = (found == images.flip(3)).all(dim=(1, 2, 3))
+    assert (same ^ mirrored).all()
+    assert 200 < mirrored.sum() < 300
+
+
+def test_a_crop_is_a_window_of_the_reflected_image(images):
+    augmentation = dataclasses.replace(NONE, crop=0.25)
+    padded = augmentation.pad(images)
+    assert padded.shape == (500, 3, 8 + 4, 12 + 6)
+    assert torch.equal(padded[:, :, 2:-2, 3:-3], images)
+    found, places = draw(augmentation, images), set()
+    for image, whole in zip(found, padded, strict=True):
+        windows = whole.unfold(1, 8, 1).unfold(2, 12, 1)  # (3, 5, 7, 8, 12)
+        hits = (windows == image[:, None, None]).all(dim=0).all(dim=(2, 3)).nonzero()
+        assert len(hits) == 1
+        places.add(tuple(hits[0].tolist()))
+    assert places == {(row, column) for row in range(5) for column in range(7)}
+
+
+def test_the_color_shift_is_one_color_an_image_along_the_components():
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (400, 3, 4, 4), dtype=np.uint8)
+    pixels[:, 1] = pixels[:, 0] // 2
+    statistics = compute_statistics(pixels)
+    black = torch.zeros(20_000, 3, 4, 4)
+    shifted = dataclasses.replace(NONE, color_shift=0.1).shift_colors(black, statistics, generator("cpu", 0))
+    shift = shifted[:, :, 0, 0]
+    assert torch.equal(shifted, shift[:, :, None, None].expand_as(shifted))
+    along = shift @ torch.tensor(statistics.eigenvectors)  # each component's coordinate has std 0.1 * eigenvalue
+    np.testing.assert_allclose(along.std(0).numpy(), 0.1 * np.array(statistics.eigenvalues), rtol=0.03)
+    assert along.mean(0).abs().max() < 1e-3
+
+
+def test_a_single_channel_can_be_shifted_too(rng):
+    statistics = compute_statistics(rng.integers(0, 256, (50, 1, 4, 4), dtype=np.uint8))
+    shifted = dataclasses.replace(NONE, color_shift=0.1).shift_colors(
+        torch.zeros(9, 1, 4, 4), statistics, generator("cpu", 0)
+    )
+    assert (shifted != 0).all()
+
+
+def test_normalize_takes_255_to_1_and_subtracts_the_mean():
+    images = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
+    assert torch.equal(normalize(images, torch.tensor([0.25])).flatten(), torch.tensor([-0.25, 0.75]))
+
+
+def test_equal_names_give_equal_draws_and_others_others(images):
+    augmentation = Augmentation(flip=True, crop=0.25, color_shift=0.0)
+    assert torch.equal(draw(augmentation, images, seed=3), draw(augmentation, images, seed=3))
+    assert not torch.equal(draw(augmentation, images, seed=3), draw(augmentation, images, seed=4))
+    assert (
+        len({derive(0, "I", "x", 1, 2), derive(0, "I", "x", 12), derive(0, "I", "x", 2, 1), derive(0, "II", "x", 1, 2)})
+        == 4
+    )

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from deepen.device import autocast, choose_device, place
+from deepen.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto", 1).type == expected
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:3", "mps"])
+def test_a_device_that_is_not_there(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match=rf"device: {name} is not there, this machine has cpu; write device: auto"):
+        choose_device(name, 1)
+
+
+def test_a_second_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match="device: cuda:1 is not there"):
+        choose_device("cuda:1", 1)
+
+
+def test_threads_are_fixed_and_kernels_deterministic():
+    choose_device("cpu", 1)
+    assert torch.get_num_threads() == 1
+    assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_cpu_computes_in_float32_channels_last():
+    convolution = torch.nn.Conv2d(3, 4, 3)
+    place(convolution, torch.device("cpu"))
+    assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
+    with autocast(torch.device("cpu")):
+        assert convolution(torch.zeros(1, 3, 4, 4)).dtype == torch.float32

@@ -1,0 +1,141 @@
+import dataclasses
+
+import pytest
+import torch
+import yaml
+from test_settings import PARAMS
+
+from deepen import training as module
+from deepen.augmentation import Augmentation
+from deepen.errors import InputError
+from deepen.growth import he_start
+from deepen.layers import plan
+from deepen.settings import Plateau, Training
+from deepen.statistics import compute_statistics
+from deepen.training import Progress, Trainer, one_cycle, steps_an_epoch, train
+from deepen.vgg import network
+
+RECIPES = {
+    name: Training(**recipe["training"]) for name, recipe in yaml.safe_load(PARAMS.read_text())["recipes"].items()
+}
+AUGMENTATION = Augmentation(flip=True, crop=0.125, color_shift=0.1)
+LAYERS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3)
+
+
+def recipe(name="onecycle", **changes):
+    return RECIPES[name].model_copy(update={"batch_size": 8, **changes})
+
+
+def run(images, training, *, epochs=3, peak_lr=0.05, seed=0, state=None, progress=None, augmentation=AUGMENTATION):
+    net = network(LAYERS, state or he_start(LAYERS, seed=0, model="I"), training.dropout)
+    trainer = Trainer(
+        net, images, compute_statistics(images.images), augmentation, training,
+        model="I", peak_lr=peak_lr, epochs=epochs, seed=seed, device=torch.device("cpu"),
+    )  # fmt: skip
+    history = train(trainer, images, epochs, progress or Progress())
+    return net.state_dict(), history
+
+
+def test_it_learns_below_what_softmax_before_the_loss_could_reach(colored):
+    _, history = run(colored, recipe(label_smoothing=0.0, dropout=0.0), epochs=10)
+    assert history[-1].val_top1 == 100
+    assert history[-1].loss < 0.55  # three classes: softmax before cross-entropy can't go below log(1 + 2 / e) = 0.5514
+    assert history[-1].val_loss < history[0].val_loss
+    assert [row.epoch for row in history] == list(range(1, 11))
+
+
+def test_the_published_recipe_learns_too_and_does_not_crop(colored):
+    assert not RECIPES["published"].crop
+    _, history = run(colored, recipe("published"), epochs=10, augmentation=dataclasses.replace(AUGMENTATION, crop=0.0))
+    assert history[-1].val_top1 > 90
+    assert {row.lr for row in history} == {0.05}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(colored):
+    first, history = run(colored, recipe())
+    second, again = run(colored, recipe())
+    other, _ = run(colored, recipe(), seed=1)
+    assert history == again
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_what_came_before_in_the_process_changes_nothing(colored):
+    first, _ = run(colored, recipe())
+    torch.manual_seed(77)
+    torch.rand(5)
+    second, _ = run(colored, recipe())
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_an_epoch_sees_each_image_once_in_an_order_of_its_own(colored, monkeypatch):
+    seen = []
+
+    def spy(self, padded, rows, size, generator):
+        seen.extend(rows.tolist())
+        return Augmentation.draw(self, padded, rows, size, generator)
+
+    class Spy(Augmentation):
+        draw = spy
+
+    run(colored, recipe(batch_size=20), epochs=2, augmentation=Spy(True, 0.125, 0.1))
+    assert sorted(seen[:60]) == sorted(seen[60:]) == list(range(60))
+    assert seen[:60] != seen[60:]
+
+
+@pytest.mark.parametrize(("images", "batch", "expected"), [(60, 8, (7, 8)), (60, 60, (1, 60)), (5, 128, (1, 5))])
+def test_only_whole_batches(images, batch, expected):
+    assert steps_an_epoch(images, batch) == expected
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
+    rates = [one_cycle((step + 1) / 101, 0.3) for step in range(100)]
+    peak = rates.index(max(rates))
+    assert 28 <= peak <= 31
+    assert max(rates) == pytest.approx(1, abs=0.02)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0 < rates[-1] < 0.02
+    assert 0 < rates[0] < 0.05
+
+
+def test_the_plateau_is_of_validation_accuracy(colored, monkeypatch):
+    accuracies = iter([50.0, 60.0, 60.0, 60.0, 60.0, 60.0])
+
+    @dataclasses.dataclass
+    class Found:
+        loss: float = 1.0
+
+        def percent(self, k):
+            return next(self.source)
+
+    Found.source = iter([a for a in accuracies for _ in range(2)])
+    monkeypatch.setattr(module, "evaluate", lambda *args, **options: Found())
+    training = recipe("published", schedule=Plateau(name="plateau", factor=0.1, patience=1))
+    _, history = run(colored, training, epochs=6, peak_lr=0.02)
+    assert [round(row.lr, 6) for row in history] == [0.02, 0.02, 0.02, 0.02, 0.002, 0.002]
+
+
+def test_a_loss_that_is_not_finite_stops_at_once_and_says_what_to_do(colored):
+    steps = []
+    with pytest.raises(
+        InputError,
+        match=r"I: the loss is (nan|inf) in epoch 1, step \d+: .* at a learning rate of .*; lower lr, for example -S lr=",
+    ):
+        run(colored, recipe(), peak_lr=1e9, epochs=50, progress=Progress(step=steps.append))
+    assert len(steps) < 7
+
+
+def test_weights_can_t_go_on_from_nan(colored):
+    state = he_start(LAYERS, seed=0, model="I")
+    state["fc1.weight"][0, 0] = float("nan")
+    with pytest.raises(InputError, match="the loss is nan in epoch 1, step 1:"):
+        run(colored, recipe(), state=state)
+
+
+def test_progress_is_told_of_every_step_and_epoch(colored):
+    steps, epochs = [], []
+    _, history = run(colored, recipe(), progress=Progress(steps.append, epochs.append))
+    assert len(steps) == 3 * 7
+    assert epochs == history
+    assert history[0].loss == pytest.approx(sum(steps[:7]) / 7, rel=1e-6)

@@ -1,0 +1,64 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from deepen.errors import InputError
+from deepen.growth import he_start
+from deepen.weights import ModelCard, load_network, load_state, load_weights, save_weights
+
+CARD = ModelCard(
+    model="I",
+    layers="conv3-8 maxpool fc-16",
+    width=0.5,
+    image=(3, 8, 8),
+    classes=("cat", "dog"),
+    mean=(0.5, 0.4, 0.3),
+    flip=True,
+)
+STATE = he_start(CARD.plan(), seed=0, model="I")
+
+
+def test_a_file_alone_is_enough_to_use_the_network(tmp_path):
+    save_weights(tmp_path / "new" / "I.safetensors", STATE, CARD)
+    card, net = load_network(tmp_path / "new" / "I.safetensors")
+    assert card == CARD
+    assert net(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
+    assert all(torch.equal(tensor, STATE[key]) for key, tensor in net.state_dict().items())
+
+
+def test_equal_weights_are_equal_files(tmp_path):
+    save_weights(tmp_path / "a", STATE, CARD)
+    save_weights(tmp_path / "b", {key: STATE[key].clone() for key in reversed(STATE)}, CARD)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_file_that_is_no_safetensors(tmp_path):
+    for content in (b"", b"x" * 100):
+        (tmp_path / "x").write_bytes(content)
+        with pytest.raises(InputError, match=r"x: is no readable safetensors file .*; make it again"):
+            load_state(tmp_path / "x")
+    with pytest.raises(InputError, match="is no readable safetensors file"):
+        load_weights(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"deepen": "{}"},
+        {"deepen": CARD.model_copy(update={"version": 2}).model_dump_json()},
+        {"deepen": CARD.model_copy(update={"layers": "conv3-"}).model_dump_json()},
+        {"deepen": CARD.model_copy(update={"width": 0.001}).model_dump_json()},
+    ],
+)
+def test_metadata_that_is_not_a_network_s(tmp_path, metadata):
+    save_file(STATE, tmp_path / "x", metadata=metadata)
+    with pytest.raises(InputError, match="x: its metadata is not that of a Deepen network"):
+        load_weights(tmp_path / "x")
+
+
+def test_tensors_that_don_t_fit_the_metadata(tmp_path):
+    state = {key: tensor for key, tensor in STATE.items() if key != "fc1.bias"} | {"extra": torch.zeros(1)}
+    save_weights(tmp_path / "x", state, CARD)
+    with pytest.raises(InputError, match=r"x: extra, fc1\.bias don't fit the layers in its metadata"):
+        load_weights(tmp_path / "x")

@@ -1,0 +1,71 @@
+"""The tables of a ladder: one row a model, beside the published numbers where there are any."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from deepen.layers import weight_layers
+from deepen.records import Record
+
+# CIFAR-10 top-1 in percent by layers, of full-width networks: Jian Zhong, "Implement and train VGG in PyTorch",
+# jianzhongdev.github.io/VisionTechInsights/posts/implement_train_vgg_pytorch. Its schedule looked at the test images.
+PUBLISHED_TOP1 = {
+    "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024": 82.45,
+    "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-1024*2": 84.88,
+    "conv3-128 maxpool conv3-256*2 maxpool conv3-512*6 maxpool fc-1024*2": 86.93,
+}
+
+
+def results_table(records: Sequence[Record]) -> pd.DataFrame:
+    """A row a model: what it is, its metrics in percent, and the published top-1 where the data is CIFAR-10 itself."""
+    table = pd.DataFrame(
+        [
+            {
+                "model": record.model,
+                "after": record.after,
+                "weight layers": weight_layers(record.layers),
+                "parameters": record.parameters,
+                "epochs": record.epochs,
+                **{_heading(name): value for name, value in record.metrics.items()},
+            }
+            for record in records
+        ]
+    )
+    if records[0].source == "cifar10":
+        published = [PUBLISHED_TOP1.get(record.layers) if record.width == 1 else None for record in records]
+        table["published top-1"] = pd.array(published, dtype="Float64")
+    return table
+
+
+def _heading(metric: str) -> str:
+    return metric.replace("top", "top-").replace("_", " ")
+
+
+def as_markdown(table: pd.DataFrame, records: Sequence[Record]) -> str:
+    """The table for people, with the single view's top-1 alone, and what its numbers are of."""
+    shown = table.assign(parameters=table["parameters"].map("{:,}".format)).astype(object).where(table.notna(), "")
+    other_views = [name for name in map(str, table) if "single view" in name and name != "top-1 single view"]
+    shown = shown.drop(columns=other_views)
+    last = records[-1]
+    floats = [".3f" if column == "loss" else ".2f" for column in shown]
+    caption = (
+        f"Test accuracy in percent on {last.test_images:,} images of `{last.data}`, width {last.width:g}; loss in nats."
+    )
+    return f"{shown.to_markdown(index=False, floatfmt=floats)}\n\n{caption}\n"
+
+
+def curves_table(records: Sequence[Record]) -> pd.DataFrame:
+    """A row a model and epoch: the learning rate, the losses and validation top-1."""
+    return pd.DataFrame([{"model": record.model, **row} for record in records for row in record.history])
+
+
+def topk_table(records: Sequence[Record]) -> pd.DataFrame:
+    """A row a model and k: test accuracy in percent."""
+    return pd.DataFrame(
+        [
+            {"model": record.model, "k": int(name.removeprefix("top")), "accuracy": value}
+            for record in records
+            for name, value in record.metrics.items()
+            if name.removeprefix("top").isdigit()
+        ]
+    )

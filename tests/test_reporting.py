@@ -1,0 +1,116 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import LADDER
+from matplotlib import image as mpimg
+
+from deepen import figures, tables
+from deepen.augmentation import Augmentation
+from deepen.records import Record, load_records, save_records
+from deepen.statistics import compute_statistics
+
+
+def record(model="I", source="digits", width=1.0, **metrics):
+    row = {"epoch": 1, "lr": 0.1, "loss": 1.0, "val_loss": 2.0, "val_top1": 50.0}
+    return Record(
+        model=model, after="scratch", layers=LADDER[model], width=width, parameters=1234, epochs=2, data="mine", source=source, test_images=360,
+        metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5}, history=[row, {**row, "epoch": 2, "val_top1": 60.0}],
+    )  # fmt: skip
+
+
+def test_records_are_handed_on_whole(tmp_path):
+    save_records(tmp_path / "new" / "II.json", [record("I"), record("II")])
+    assert load_records(tmp_path / "new" / "II.json") == [record("I"), record("II")]
+
+
+class TestTables:
+    def test_a_row_a_model(self):
+        table = tables.results_table([record("I"), record("II", top1=91.0, top2=96.0, loss=0.4)])
+        assert table["model"].tolist() == ["I", "II"]
+        assert table["weight layers"].tolist() == [5, 8]
+        assert table["top-1"].tolist() == [90.0, 91.0]
+        assert "published top-1" not in table
+
+    def test_the_published_numbers_stand_beside_cifar10_at_full_width_only(self):
+        assert tables.results_table([record("I", source="cifar10"), record("III", source="cifar10")])[
+            "published top-1"
+        ].tolist() == [82.45, 86.93]
+        assert tables.results_table([record("I", source="cifar10", width=0.25)])["published top-1"].isna().all()
+
+    def test_markdown_names_data_number_and_units(self):
+        records = [record("I", source="cifar10", top1=90.0, top1_single_view=89.0, top2_single_view=93.0, loss=0.51234)]
+        text = tables.as_markdown(tables.results_table(records), records)
+        assert "Test accuracy in percent on 360 images of `mine`, width 1; loss in nats." in text
+        assert all(cell in text for cell in ("90.00", "89.00", "82.45", "0.512", "1,234"))
+        assert "93.00" not in text  # the single view beyond top-1 is left to the CSV
+
+    def test_curves_and_top_k_are_long_tables(self):
+        records = [record("I"), record("II")]
+        assert tables.curves_table(records)[["model", "epoch"]].values.tolist() == [
+            ["I", 1],
+            ["I", 2],
+            ["II", 1],
+            ["II", 2],
+        ]
+        topk = tables.topk_table([record("I", top1=90.0, top1_single_view=89.0, loss=1.0)])
+        assert topk.to_dict("records") == [{"model": "I", "k": 1, "accuracy": 90.0}]
+
+
+class TestFigures:
+    def drawn(self, path, draw, *args, **options):
+        """The figure, once it is known to give the same file twice, and one with something on it."""
+        for name in ("a.png", "b.png"):
+            figure = draw(*args, **options)
+            figures.save_figure(figure, path / name)
+        assert (path / "a.png").read_bytes() == (path / "b.png").read_bytes()
+        assert mpimg.imread(path / "a.png").std() > 0
+        return figure
+
+    def test_curves_show_every_model(self, tmp_path):
+        figure = self.drawn(tmp_path, figures.draw_curves, tables.curves_table([record("I"), record("II")]))
+        loss, accuracy = figure.axes
+        assert [line.get_label() for line in accuracy.lines] == ["I", "II"]
+        assert accuracy.lines[1].get_ydata().tolist() == [50, 60]
+        assert len(loss.lines) == 4
+
+    def test_depth_has_a_line_for_each_k(self, tmp_path):
+        figure = self.drawn(
+            tmp_path, figures.draw_depth, tables.topk_table([record("I"), record("II", top1=91.0, top2=96.0, loss=1.0)])
+        )
+        assert [line.get_ydata().tolist() for line in figure.axes[0].lines] == [[90, 91], [95, 96]]
+
+    @pytest.mark.parametrize("classes", [2, 30, 60])
+    def test_the_confusion_matrix_counts(self, tmp_path, classes):
+        names = [f"class {i}" for i in range(classes)]
+        figure = self.drawn(tmp_path, figures.draw_confusion, [0, 0, 0, 1], [0, 0, 1, 1], names, "title")
+        shown = np.asarray(figure.axes[0].images[0].get_array())
+        assert shown[0, :2].tolist() == pytest.approx([200 / 3, 100 / 3])
+        assert shown[1, 1] == 100
+        assert [text.get_text() for text in figure.axes[0].texts] == (["2", "1", "1"] if classes == 2 else [])
+
+    @pytest.mark.parametrize("channels", [1, 3, 4])
+    def test_filters_are_tiles(self, tmp_path, channels):
+        figure = self.drawn(tmp_path, figures.draw_filters, torch.randn(8, channels, 3, 3), "title")
+        shown = np.asarray(figure.axes[0].images[0].get_array())
+        assert shown.shape == ((7, 15, 3) if channels == 3 else (7, 15))
+
+    def test_augmentation_shows_the_image_above_its_forms(self, tmp_path, colored):
+        figure = self.drawn(
+            tmp_path,
+            figures.draw_augmentation,
+            colored,
+            Augmentation(True, 0.25, 0.1),
+            compute_statistics(colored.images),
+            seed=0,
+        )
+        shown = np.asarray(figure.axes[0].images[0].get_array())
+        assert shown.shape == (6 * 9 - 1, 10 * 9 - 1, 3)
+        np.testing.assert_allclose(shown[:8, :8], colored.images[0].transpose(1, 2, 0) / 255, atol=1e-6)
+        assert not np.allclose(shown[9:17, :8], shown[:8, :8])
+
+
+def test_tables_are_pandas_and_their_csv_can_be_read_again(tmp_path):
+    table = tables.results_table([record("I", source="cifar10")])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert pd.read_csv(tmp_path / "t.csv")["published top-1"].tolist() == [82.45]

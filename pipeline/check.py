@@ -1,0 +1,32 @@
+"""The whole ladder against the images, before anything trains; and `scratch`, the empty network it starts from."""
+
+from pathlib import Path
+
+from safetensors.numpy import save_file
+from tabulate import tabulate
+
+from deepen.images import describe_images
+from deepen.ladder import plan_ladder
+from deepen.layers import parameters
+from deepen.records import save_records
+from deepen.settings import SCRATCH, load_settings
+from deepen.writing import replacing
+from pipeline import run
+
+
+def check() -> None:
+    settings = load_settings()
+    image, classes = describe_images(Path("data/train.safetensors"))
+    plans = plan_ladder(settings, image, len(classes))
+    with replacing(Path(f"weights/{SCRATCH}.safetensors")) as temporary:
+        save_file({}, temporary)
+    save_records(Path(f"records/{SCRATCH}.json"), [])
+    rows = [
+        (name, settings.models[name].after, sum(layer.kind != "maxpool" for layer in layers), parameters(layers))
+        for name, layers in plans.items()
+    ]
+    print(tabulate(rows, ["model", "after", "weight layers", "parameters"], intfmt=","))
+
+
+if __name__ == "__main__":
+    run(check)

@@ -1,0 +1,56 @@
+"""The ladder up to `depth`: tables, plots, and the metrics of the model that `depth` names."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from deepen import figures, tables
+from deepen.augmentation import Augmentation
+from deepen.images import load_images
+from deepen.records import load_records
+from deepen.settings import load_settings
+from deepen.statistics import load_statistics
+from deepen.weights import load_weights
+from deepen.writing import write_json, write_text
+from pipeline import run
+
+
+def report() -> None:
+    settings = load_settings()
+    depth, dataset = settings.depth, settings.dataset
+    records = load_records(Path(f"records/{depth}.json"))
+    write_json(Path("metrics/final.json"), records[-1].metrics)
+
+    reports = Path("reports")
+    table = tables.results_table(records)
+    write_text(reports / "table.csv", table.to_csv(index=False))
+    write_text(reports / "table.md", tables.as_markdown(table, records))
+
+    curves, topk = tables.curves_table(records), tables.topk_table(records)
+    write_text(reports / "curves.csv", curves.to_csv(index=False))
+    write_text(reports / "topk.csv", topk.to_csv(index=False))
+    figures.save_figure(figures.draw_curves(curves), reports / "curves.png")
+    figures.save_figure(figures.draw_depth(topk), reports / "depth.png")
+
+    card, state = load_weights(Path(f"weights/{depth}.safetensors"))
+    predictions = pd.read_json(f"predictions/{depth}.json")
+    write_text(reports / "confusion.csv", predictions.map(card.classes.__getitem__).to_csv(index=False))
+    title = f"Model {depth} on the test images"
+    confusion = figures.draw_confusion(predictions["actual"], predictions["predicted"], card.classes, title)
+    figures.save_figure(confusion, reports / "confusion.png")
+    first = next(layer.role for layer in card.plan() if layer.kind == "conv")
+    figures.save_figure(
+        figures.draw_filters(state[f"{first}.weight"], f"Filters of {first} in model {depth}"), reports / "filters.png"
+    )
+
+    training = settings.training
+    augmentation = Augmentation(dataset.flip, dataset.crop if training.crop else 0.0, training.color_shift)
+    statistics = load_statistics(Path("metrics/statistics.json"))
+    shown = figures.draw_augmentation(
+        load_images(Path("data/train.safetensors")), augmentation, statistics, settings.seed
+    )
+    figures.save_figure(shown, reports / "augmentation.png")
+
+
+if __name__ == "__main__":
+    run(report)

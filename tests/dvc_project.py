@@ -1,0 +1,90 @@
+"""A clone of this project with a tiny ladder, in which DVC really runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LADDER = [f"{stage}@{model}" for model in ("I", "II", "III") for stage in ("transfer", "train")]
+EVALUATIONS = ["evaluate@I", "evaluate@II", "evaluate@III"]
+
+
+class Project:
+    """A directory and the environment that commands run in there: nothing of the user's own configuration."""
+
+    def __init__(self, path: Path, home: Path):
+        self.path = path
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+        self.env.update(
+            PATH=f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}",
+            HOME=str(home),
+            DVC_NO_ANALYTICS="1",
+            DVC_GLOBAL_CONFIG_DIR=str(home / "global"),
+            DVC_SYSTEM_CONFIG_DIR=str(home / "system"),
+            DVC_SITE_CACHE_DIR=str(home / "site"),
+            GIT_CONFIG_GLOBAL=os.devnull,
+            GIT_CONFIG_NOSYSTEM="1",
+            **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        )
+
+    def __call__(self, command: str, *words: str, ok: bool = True) -> str:
+        """What a command prints; it must end with exit code 0 if `ok`, with another if not."""
+        done = subprocess.run(
+            [*command.split(), *words],
+            cwd=self.path,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert (done.returncode == 0) == ok, done.stdout
+        return done.stdout
+
+    def ran(self, command: str, *words: str) -> list[str]:
+        """The stages that a command really executed, in order."""
+        return re.findall(r"^Running stage '(.*)':", self(command, *words), re.MULTILINE)
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text()
+
+    def edit(self, name: str, *changes: tuple[str, str]) -> None:
+        text = self.read(name)
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        (self.path / name).write_text(text)
+
+    def files(self) -> dict[str, bytes]:
+        """The contents of all that the stages write, by name."""
+        folders = ("data", "weights", "curves", "records", "predictions", "metrics", "reports")
+        paths = [path for folder in folders for path in (self.path / folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.path)): path.read_bytes() for path in paths}
+
+    def copy(self, path: Path) -> "Project":
+        shutil.copytree(self.path, path / "project", symlinks=True)
+        return Project(path / "project", path)
+
+
+def tiny_project(home: Path) -> Project:
+    """This project as it stands, committed anew in `home`, its networks 1/32 as wide and trained for one epoch each."""
+    project = Project(home / "project", home)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/")) and name != "dvc.lock":
+            (project.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, project.path / name)
+    project.edit("params.yaml", ("width: 1.0 ", "width: 0.03125 "), ("threads: 2 ", "threads: 1 "))
+    (project.path / "params.yaml").write_text(re.sub(r"epochs: \d+", "epochs: 1", project.read("params.yaml")))
+    project("git init -q")
+    project("git add -A")
+    project("git commit -qm start")
+    return project

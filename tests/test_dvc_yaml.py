@@ -1,0 +1,63 @@
+"""dvc.yaml is true: each stage depends on the code it runs, and on no more."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def stage(name):
+    return STAGES[name].get("do", STAGES[name])
+
+
+def imported(path):
+    """The project's own modules that a file imports anywhere, also inside functions, as paths from the root."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            folder = "src/" if name.split(".")[0] == "deepen" else ""
+            for candidate in (f"{folder}{name.replace('.', '/')}.py", f"{folder}{name.replace('.', '/')}/__init__.py"):
+                if candidate.startswith(("src/deepen/", "pipeline/")) and (ROOT / candidate).is_file():
+                    yield candidate
+
+
+def code_of(path):
+    found, todo = set(), [path]
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += imported(path)
+    return found
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_code_it_runs_and_on_no_more(name):
+    declared = {dep for dep in stage(name)["deps"] if dep.endswith(".py")}
+    assert declared == code_of(f"pipeline/{name}.py") - {"src/deepen/__init__.py"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_named_as_its_script_and_as_its_command(name):
+    assert re.fullmatch(rf"python -m pipeline\.{name}( \$\{{key\}})?", stage(name)["cmd"])
+
+
+def test_no_output_turns_the_run_cache_off():
+    for name in STAGES:
+        for out in stage(name).get("outs", []):
+            assert isinstance(out, str), f"{name}: an out with options, as cache: false or persist: true"
+
+
+def test_training_never_sees_the_test_images():
+    for name in STAGES:
+        assert ("data/test.safetensors" in stage(name)["deps"]) == (name == "evaluate")

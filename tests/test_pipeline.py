@@ -1,0 +1,178 @@
+"""`dvc repro` in a clone: what runs, what does not, and what is told when something is wrong."""
+
+import json
+
+import pytest
+from conftest import photos, picture, write_tree
+from dvc_project import EVALUATIONS, LADDER, Project, tiny_project
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    project = tiny_project(tmp_path_factory.mktemp("built"))
+    project.first = project.ran("dvc repro")
+    project("git add -A")
+    project("git commit -qm built")
+    return project
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    return built.copy(tmp_path)
+
+
+def test_the_whole_chain_runs_once_and_then_nothing_does(built):
+    assert built.first == ["prepare", "statistics", "check", *LADDER, *EVALUATIONS, "report"]
+    assert built.ran("dvc repro") == []
+    assert "up to date" in built("dvc status")
+    assert built("git status --short") == ""
+
+
+def test_another_clone_gives_the_same_bytes_and_a_clean_git_status(built, tmp_path):
+    clone = Project(tmp_path / "clone", tmp_path)
+    built("git clone -q .", str(clone.path))
+    assert "up to date" in clone("dvc repro --dry --allow-missing")
+    ran = clone.ran("dvc repro")
+    assert {"train@I", "train@II", "train@III"} < set(ran)
+    assert clone("git status --short") == ""
+    assert clone.files() == built.files()
+
+
+def test_lock_and_params_that_disagree_are_noticed_without_running(project):
+    project.edit("params.yaml", ("seed: 0", "seed: 1"))
+    project("dvc repro --dry --allow-missing")  # a dry run where the cache is
+    clone = Project(project.path.parent / "clone", project.path.parent)
+    project("git commit -qam seed")
+    project("git clone -q .", str(clone.path))
+    clone("dvc repro --dry --allow-missing", ok=False)
+
+
+def test_the_metrics_are_the_table(built):
+    shown = json.loads(built("dvc metrics show --json"))[""]["data"]
+    for model in ("I", "II", "III"):
+        row = shown[f"metrics/{model}.json"]["data"]
+        assert list(row) == ["top1", "top2", "top3", "top4", "top5", "loss"]
+        assert 0 <= row["top1"] <= row["top2"] <= row["top5"] <= 100
+    assert shown["metrics/final.json"] == shown["metrics/III.json"]
+    columns = {key for file in shown.values() for key, value in file["data"].items() if not isinstance(value, list)}
+    assert columns == {"top1", "top2", "top3", "top4", "top5", "loss"}
+    assert built.read("reports/table.md").count("\n| I") == 3
+
+
+def test_what_the_report_leaves(built):
+    pictures = {path.stem for path in (built.path / "reports").glob("*.png")}
+    assert pictures == {"curves", "depth", "confusion", "filters", "augmentation"}
+    assert built.read("reports/confusion.csv").count("\n") == 1 + 359
+    specs = json.loads(built("dvc plots show --json --out plots"))["data"]
+    assert {name.split("::")[-1] for name in specs} >= {
+        "reports/curves.csv",
+        "reports/topk.csv",
+        "reports/confusion.csv",
+    }
+
+
+def test_a_learning_rate_retrains_every_model(project):
+    ran = project.ran("dvc exp run -S lr=0.01")
+    assert [stage for stage in ran if stage.startswith("train")] == ["train@I", "train@II", "train@III"]
+    assert not {"prepare", "statistics", "transfer@I"} & set(ran)
+
+
+def test_epochs_of_the_last_model_train_only_it(project):
+    ran = project.ran("dvc exp run -S models.III.epochs=2")
+    assert ran == ["check", "transfer@III", "train@III", "evaluate@III", "report"]
+
+
+def test_depth_trains_nothing(project):
+    assert project.ran("dvc exp run -S depth=I") == ["check", "report"]
+    assert project.read("metrics/final.json") == project.read("metrics/I.json")
+    assert "| III" not in project.read("reports/table.md")
+
+
+def test_the_recipe_s_evaluation_only_evaluates(project):
+    ran = project.ran("dvc exp run -S recipes.onecycle.evaluation.batch_size=100")
+    assert ran == ["check", *EVALUATIONS]  # and what they write is the same, so nothing follows
+
+
+def test_changed_code_runs_the_stages_that_import_it(project):
+    project.edit("src/deepen/figures.py", ('title="Loss"', 'title="The loss"'))
+    assert project.ran("dvc repro") == ["report"]
+
+
+def test_own_images_by_flags_alone(project, tmp_path):
+    write_tree(tmp_path / "photos", photos(train=10, test=3, classes=("cat", "dog", "emu"), size=(10, 10)))
+    ran = project.ran("dvc exp run -S data=folder -S datasets.folder.root=../photos -S datasets.folder.size=8")
+    assert ran == ["prepare", "statistics", "check", *LADDER, *EVALUATIONS, "report"]
+    metrics = json.loads(project.read("metrics/III.json"))
+    assert list(metrics) == ["top1", "top2", "top3", *(f"top{k}_single_view" for k in (1, 2, 3)), "loss"]
+    assert metrics["top3"] == 100
+
+
+ONE_OF_A_CLASS = photos(test=0) | {"train/emu/1.png": picture()}
+MORE_IN_TEST = photos() | {"test/emu/1.png": picture()}
+TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        (["+lrr=0.1"], "error: params.yaml: lrr: is no known key; did you mean lr?"),
+        (["data=mnist"], "error: params.yaml: data: 'mnist' is none of the datasets: digits, cifar10"),
+        (["recipe=best"], "error: params.yaml: recipe: 'best' is none of the recipes: onecycle, published"),
+        (["depth=V"], "error: params.yaml: depth: 'V' is none of the models: I, II, III"),
+        (
+            ["models.II.after=III", "models.III.after=I"],
+            "error: params.yaml: models.II.after: II has 8 weight layers and 'III' 12",
+        ),
+        (["width=0.001"], "error: params.yaml: width: 0.001 leaves no channel of 128 in models.I"),
+        (
+            ['models.III.layers="conv3-"'],
+            'error: params.yaml: models.III.layers[0]: "conv3-" has no channel count; write',
+        ),
+        (
+            ["models.I.layers='maxpool maxpool maxpool maxpool conv3-64'"],
+            "error: params.yaml: models.I.layers: layer 4 of",
+        ),
+        (["device=cuda:99"], "error: params.yaml: device: cuda:99 is not there, this machine has"),
+        (["data=folder"], "images: is neither a directory nor an archive; set root"),
+        (
+            ["data=folder", "datasets.folder.root=ONE_OF_A_CLASS"],
+            "class 'emu' has 1 image, but 3 are needed to hold one out for test",
+        ),
+        (["data=folder", "datasets.folder.root=TRUNCATED"], "train/cat/x.png: can't be read as an image"),
+        (["data=folder", "datasets.folder.root=MORE_IN_TEST"], "test/emu/: is no class of train/"),
+        (["data=folder", "datasets.folder.root=EMPTY"], "has no image below train/<class>/"),
+    ],
+)
+def test_one_clear_error_and_earlier_work_stays(project, tmp_path, flags, error):
+    for name in ("ONE_OF_A_CLASS", "TRUNCATED", "MORE_IN_TEST"):
+        if any(name in flag for flag in flags):
+            write_tree(tmp_path / name, globals()[name])
+    (tmp_path / "EMPTY").mkdir()
+    flags = [flag.replace("root=", f"root={tmp_path}/") for flag in flags]
+    before = project.files()
+    output = project("dvc exp run", *(word for flag in flags for word in ("-S", flag)), ok=False)
+    assert error in output
+    assert "Traceback" not in output
+    assert output.count("error: ") >= 1
+    assert "train@" not in output.replace("Running stage 'train@I'", "") or "device" in error
+    lost = {name for name, content in before.items() if project.files().get(name) != content}
+    failed = {
+        "prepare": "data/",
+        "check": ("weights/scratch", "records/scratch"),
+        "train@I": ("weights/I.", "curves/I."),
+    }
+    stage = output.split("failed to reproduce '")[1].split("'")[0]
+    assert all(name.startswith(failed[stage]) for name in lost), lost
+
+
+@pytest.mark.parametrize(
+    ("flag", "error"),
+    [
+        ("lrr=0.1", "Key 'lrr' is not in struct"),
+        ("models.I.after=III", "defined as both a dependency and an output in stages: "),  # a circle, which DVC names
+    ],
+)
+def test_what_dvc_itself_refuses(project, flag, error):
+    before = project.files()
+    assert error in project("dvc exp run -S", flag, ok=False)
+    assert project.files() == before

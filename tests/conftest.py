@@ -1,10 +1,11 @@
-"""What several test files share: small image sets, and images as files."""
+"""What several test files share: small image sets, images as files, a project in which DVC has run."""
 
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc_project import tiny_project
 from hypothesis import settings
 from PIL import Image
 
@@ -56,3 +57,19 @@ def photos(train=4, test=2, classes=("cat", "dog"), **options):
         for label, name in enumerate(classes)
         for i in range(count)
     }
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A tiny project in which the whole chain has run, and which names the stages it ran; not to be changed."""
+    project = tiny_project(tmp_path_factory.mktemp("built"))
+    project.first = project.ran("dvc repro")
+    project("git add -A")
+    project("git commit -qm built")
+    return project
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    """A copy of it, for a test to change."""
+    return built.copy(tmp_path)

@@ -4,21 +4,6 @@ import csv
 import json
 
 import pytest
-from dvc_project import tiny_project
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    project = tiny_project(tmp_path_factory.mktemp("built"))
-    project("dvc repro")
-    project("git add -A")
-    project("git commit -qm built")
-    return project
-
-
-@pytest.fixture
-def project(built, tmp_path):
-    return built.copy(tmp_path)
 
 
 def test_depths_compare_without_training(project):

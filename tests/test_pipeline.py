@@ -4,21 +4,7 @@ import json
 
 import pytest
 from conftest import photos, picture, write_tree
-from dvc_project import EVALUATIONS, LADDER, Project, tiny_project
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    project = tiny_project(tmp_path_factory.mktemp("built"))
-    project.first = project.ran("dvc repro")
-    project("git add -A")
-    project("git commit -qm built")
-    return project
-
-
-@pytest.fixture
-def project(built, tmp_path):
-    return built.copy(tmp_path)
+from dvc_project import EVALUATIONS, LADDER, Project
 
 
 def test_the_whole_chain_runs_once_and_then_nothing_does(built):

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from deepen.images import describe_images
 from deepen.ladder import plan_ladder
-from deepen.layers import parameters
+from deepen.layers import parameters, weight_layers
 from deepen.records import save_records
 from deepen.settings import SCRATCH, load_settings
 from deepen.writing import replacing
@@ -22,8 +22,8 @@ def check() -> None:
         save_file({}, temporary)
     save_records(Path(f"records/{SCRATCH}.json"), [])
     rows = [
-        (name, settings.models[name].after, sum(layer.kind != "maxpool" for layer in layers), parameters(layers))
-        for name, layers in plans.items()
+        (name, model.after, weight_layers(model.layers), parameters(plans[name]))
+        for name, model in settings.models.items()
     ]
     print(tabulate(rows, ["model", "after", "weight layers", "parameters"], intfmt=","))
 

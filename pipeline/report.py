@@ -17,7 +17,7 @@ from pipeline import run
 
 def report() -> None:
     settings = load_settings()
-    depth, dataset = settings.depth, settings.dataset
+    depth = settings.depth
     records = load_records(Path(f"records/{depth}.json"))
     write_json(Path("metrics/final.json"), records[-1].metrics)
 
@@ -43,8 +43,7 @@ def report() -> None:
         figures.draw_filters(state[f"{first}.weight"], f"Filters of {first} in model {depth}"), reports / "filters.png"
     )
 
-    training = settings.training
-    augmentation = Augmentation(dataset.flip, dataset.crop if training.crop else 0.0, training.color_shift)
+    augmentation = Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift)
     statistics = load_statistics(Path("metrics/statistics.json"))
     shown = figures.draw_augmentation(
         load_images(Path("data/train.safetensors")), augmentation, statistics, settings.seed

@@ -18,7 +18,7 @@ from pipeline import run
 
 def train_model(name: str) -> None:
     settings = load_settings()
-    training, dataset = settings.training, settings.dataset
+    training = settings.training
     device = choose_device(settings.device, settings.threads)
     where = (
         f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
@@ -32,7 +32,7 @@ def train_model(name: str) -> None:
         network,
         load_images(Path("data/train.safetensors")),
         load_statistics(Path("metrics/statistics.json")),
-        Augmentation(dataset.flip, dataset.crop if training.crop else 0.0, training.color_shift),
+        Augmentation(settings.dataset.flip, settings.crop, training.color_shift),
         training,
         model=name,
         peak_lr=settings.peak_lr(name),

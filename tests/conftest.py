@@ -1,6 +1,8 @@
 """What several test files share: small image sets, images as files, a project in which DVC has run."""
 
 import io
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,26 @@ def photos(train=4, test=2, classes=("cat", "dog"), **options):
         for label, name in enumerate(classes)
         for i in range(count)
     }
+
+
+def archive(path, files, kind):
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            for name, content in files.items():
+                file.writestr(name, content)
+        return path
+    with tarfile.open(path, f"w:{kind}") as file:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return path
+
+
+def assert_equal(one, other):
+    assert np.array_equal(one.images, other.images)
+    assert np.array_equal(one.labels, other.labels)
+    assert one.classes == other.classes
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def test_all_faults_in_the_notation_are_told_at_once():
 
 def test_a_width_that_leaves_no_channel():
     with pytest.raises(
-        InputError, match=r"layer 1 of 'conv3-8 fc-16': width 0\.05 leaves no channel of 8; take .* 0\.125"
+        InputError, match=r"width: 0\.05 leaves no channel of 8 in 'conv3-8 fc-16'; take at least 0\.125"
     ):
         plan("conv3-8 fc-16", width=0.05, image=(1, 8, 8), classes=2)
 

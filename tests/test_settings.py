@@ -82,7 +82,7 @@ def test_the_project_s_own_params_are_good():
         ({"models__II__after": "III", "models__III__after": "I"}, "models.II.after: II has 8 weight layers and 'III' 12"),
         ({"models__II__layers": GOOD["models"]["I"]["layers"]}, "a model grows from a shallower one"),
         ({"models__II__layers": "conv3- fc-9"}, 'models.II.layers[0]: "conv3-" has no channel count; write'),
-        ({"width": 0.003}, "width: 0.003 leaves no channel of 128 in models.I; take at least 0.007812"),
+        ({"width": 0.003}, f"width: 0.003 leaves no channel of 128 in '{GOOD['models']['I']['layers']}'; take at least 0.007812"),
         ({"models__scratch": GOOD["models"]["I"]}, "models.scratch: is reserved, as are scratch, final"),
         ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': a model's name names files: 1 to 32 letters"),
         ({"models__iii": GOOD["models"]["III"]}, "models.iii: and models.III are one file name on some disks; rename one"),

@@ -1,6 +1,5 @@
 """Top-k accuracy from one pass over the images: integer counts, summed over the set and divided once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -58,11 +57,11 @@ def evaluate(
     *,
     flip_averaging: bool,
     batch_size: int,
-    progress: Callable[[int], object] = lambda done: None,
 ) -> Evaluation:
     """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device."""
+    if len(labels) == 0:
+        raise ValueError("evaluate needs at least one image")
     network.eval()
-    classes = None
     losses, averaged, single, predicted = [], [], [], []
     for start in range(0, len(labels), batch_size):
         batch = normalize(images[start : start + batch_size], mean)
@@ -77,13 +76,13 @@ def evaluate(
             probabilities = (probabilities + mirrored.softmax(1)) / 2
         averaged.append(ranks(probabilities, target))
         predicted.append(probabilities.argmax(1))
-        classes = logits.shape[1]
-        progress(len(target))
-    if classes is None:
-        raise ValueError("evaluate needs at least one image")
     loss = torch.stack(losses).cpu().double().sum().item() / len(labels)
     return Evaluation(
-        len(labels), _counts(averaged, classes), _counts(single, classes), loss, torch.cat(predicted).cpu()
+        len(labels),
+        _counts(averaged, logits.shape[1]),
+        _counts(single, logits.shape[1]),
+        loss,
+        torch.cat(predicted).cpu(),
     )
 
 

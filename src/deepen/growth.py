@@ -1,7 +1,6 @@
 """What the layers of a deeper network start as where no shallower one has them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +8,7 @@ from torch import Tensor, nn
 from deepen.errors import InputError
 from deepen.layers import Layer, identity_faults
 from deepen.randomness import generator
-
-Growth = Literal["identity", "copy", "random"]
+from deepen.settings import Growth
 
 
 def he_start(layers: Sequence[Layer], *, seed: int, model: str) -> dict[str, Tensor]:

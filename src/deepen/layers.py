@@ -1,4 +1,4 @@
-"""The VGG paper's layer notation, and what it says about roles, shapes, parameters and operations.
+"""The VGG paper's layer notation, and what it says about roles, shapes and parameters.
 
 `conv3-256` is a 3x3 convolution with 256 output channels, `conv3-512*6` six in a row, `maxpool` halves height and
 width, `fc-1024` is a fully-connected layer (arXiv 1409.1556, table 1). A last fully-connected layer, the `head`, with
@@ -108,21 +108,26 @@ def parse(text: str) -> Iterator[tuple[Kind, int, int]]:
             yield ("conv", int(kernel), int(channels)) if channels else ("fc", 1, int(units))
 
 
+def width_fault(text: str, width: float) -> str | None:
+    """What is wrong with a width that leaves some layer without a channel; None where there is nothing."""
+    narrowest = min(count for kind, _, count in parse(text) if kind != "maxpool")
+    if round(narrowest * width) >= 1:
+        return None
+    return f"{width} leaves no channel of {narrowest} in {text!r}; take at least {1 / narrowest:.4g}"
+
+
 def plan(text: str, *, width: float, image: Shape, classes: int) -> tuple[Layer, ...]:
     """Lay a network out for images of shape `image` = (channels, height, width).
 
     `width` multiplies every channel and unit count (0.25 = a quarter of each); the head has `classes` outputs.
-    Raises InputError, naming the layer, where the width leaves no channel or an image is too small for its pools.
+    Raises InputError where the width leaves no channel or an image is too small for its pools, naming the layer.
     """
+    if fault := width_fault(text, width):
+        raise InputError(f"width: {fault}")
     layers: list[Layer] = []
     group, index, fc, shape = 1, 0, 0, image
     for position, (kind, kernel, count) in enumerate(parse(text)):
         scaled = round(count * width)
-        if kind != "maxpool" and scaled < 1:
-            raise InputError(
-                f"layer {position + 1} of {text!r}: width {width} leaves no channel of {count}; "
-                f"take a width of at least {1 / count:.4g}"
-            )
         if kind == "conv":
             index += 1
             layer = Layer("conv", f"conv{group}_{index}", shape, (scaled, *shape[1:]), kernel)

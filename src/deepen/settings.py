@@ -155,6 +155,11 @@ class Settings(Section):
         """How the recipe that `recipe` names evaluates."""
         return self.recipes[self.recipe].evaluation
 
+    @property
+    def crop(self) -> float:
+        """How far a crop may move, a fraction of the image size: the data set's, where the recipe crops."""
+        return self.dataset.crop if self.training.crop else 0.0
+
     def peak_lr(self, model: str) -> float:
         """The highest learning rate of a model's training: lower, by `grown_lr`, for one that grew from another."""
         lr = self.training.lr if self.lr is None else self.lr

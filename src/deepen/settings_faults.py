@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from deepen.layers import check_notation, parse, weight_layers
+from deepen.layers import check_notation, weight_layers, width_fault
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 _RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
@@ -120,11 +120,8 @@ def _layer_faults(models: Mapping[str, Any], width: object) -> Iterator[str]:
             continue
         faults = check_notation(layers)
         yield from (f"models.{name}.{fault}" for fault in faults)
-        if not faults and isinstance(width, int | float) and 0 < width < 1:
-            narrowest = min((count for kind, _, count in parse(layers) if kind != "maxpool"), default=1)
-            if round(narrowest * width) < 1:
-                least = f"{1 / narrowest:.4g}"
-                yield f"width: {width} leaves no channel of {narrowest} in models.{name}; take at least {least}"
+        if not faults and isinstance(width, int | float) and 0 < width < 1 and (fault := width_fault(layers, width)):
+            yield f"width: {fault}"
 
 
 def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ def load_dataset(dataset: Digits | Downloaded | Folder, base: Path) -> tuple[Ima
         case Downloaded():
             from deepen.datasets.downloaded import load_downloaded
 
-            train, test = load_downloaded(dataset.source, base / dataset.root)
+            train, test = load_downloaded(dataset.source, base / Path(dataset.root).expanduser())
         case Folder():
             from deepen.datasets.folder import load_folder
 

@@ -1,0 +1,219 @@
+import hashlib
+import io
+import tarfile
+import unicodedata
+
+import pytest
+from conftest import archive, assert_equal, photos, picture, write_tree
+from PIL import Image
+
+from deepen.datasets.folder import decode, load_folder
+from deepen.errors import InputError
+
+
+def told(root, size=None):
+    with pytest.raises(InputError) as error:
+        load_folder(root, size)
+    return list(error.value.faults)
+
+
+class TestFolder:
+    def test_images_labels_and_classes_in_the_order_of_names(self, tmp_path):
+        files = photos()
+        train, test = load_folder(write_tree(tmp_path, files), None)
+        assert train.classes == ("cat", "dog")
+        assert train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+        assert train.images.shape == (8, 3, 8, 8)
+        assert train.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 60, 61, 62, 63]
+        assert test.labels.tolist() == [0, 0, 1, 1]
+
+    @pytest.mark.parametrize("kind", ["", "gz", "xz", "zip"])
+    @pytest.mark.parametrize("top", ["", "my photos/", "./"])
+    def test_an_archive_is_read_as_the_directory_it_holds(self, tmp_path, kind, top):
+        files = photos()
+        shuffled = {
+            top + name: files[name] for name in sorted(files, key=lambda name: hashlib.md5(name.encode()).digest())
+        }
+        path = archive(tmp_path / "images.bin", shuffled, kind)
+        for ours, theirs in zip(
+            load_folder(path, None), load_folder(write_tree(tmp_path / "d", files), None), strict=True
+        ):
+            assert_equal(ours, theirs)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["d", "images.bin"]
+
+    def test_order_is_that_of_composed_names_whatever_the_disk_makes_of_them(self, tmp_path):
+        names = ["é", "z", "Å"]
+        sets = []
+        for form in ("NFC", "NFD"):
+            files = {
+                f"train/{unicodedata.normalize(form, name)}/1.png": picture(value=(i, 0, 0))
+                for i, name in enumerate(names)
+            }
+            sets.append(load_folder(archive(tmp_path / form, files, "zip"), None)[0])
+        assert_equal(*sets)
+        assert sets[0].classes == ("z", "Å", "é")
+
+    @pytest.mark.parametrize(
+        ("suffix", "form"), [("jpg", "JPEG"), ("JPEG", "JPEG"), ("png", "PNG"), ("webp", "WEBP"), ("bmp", "BMP")]
+    )
+    def test_formats(self, tmp_path, suffix, form):
+        files = {
+            f"train/{name}/1.{suffix}": picture(value=value, format=form)
+            for name, value in (("a", (250, 0, 0)), ("b", (0, 0, 250)))
+        }
+        train, _ = load_folder(write_tree(tmp_path, files), None)
+        assert train.images[0, 0].min() > 230 > 20 > train.images[0, 2].max()
+
+    def test_sizes_are_resized_and_centre_cropped(self, tmp_path):
+        wide = Image.new("RGB", (60, 20), "red")
+        wide.paste("blue", (20, 0, 40, 20))
+        file = io.BytesIO()
+        wide.save(file, "PNG")
+        files = photos(test=0) | {"train/cat/wide.png": file.getvalue()}
+        train, test = load_folder(write_tree(tmp_path, files), 10)
+        assert test is None
+        assert train.images.shape == (9, 3, 10, 10)
+        assert (train.images[4][2, :, 2:-2] > 250).all()  # the middle third is blue, and it alone is left
+        assert "has images of 2 sizes, from 8x8 to 60x20 pixels; set size, for example size: 32" in told(tmp_path)[0]
+
+    def test_grey_stays_one_channel_until_a_color_joins(self, tmp_path):
+        files = {f"train/{name}/{i}.png": picture("L", value=10 * i) for name in "ab" for i in range(2)}
+        assert load_folder(write_tree(tmp_path, files), None)[0].images.shape == (4, 1, 8, 8)
+        write_tree(tmp_path, {"train/a/2.png": picture(value=(1, 2, 3))})
+        train, _ = load_folder(tmp_path, None)
+        assert train.images.shape == (5, 3, 8, 8)
+        assert (train.images[1] == 10).all()
+
+    def test_clutter_is_passed_over(self, tmp_path):
+        clutter = dict.fromkeys(
+            (".DS_Store", "train/.DS_Store", "train/cat/Thumbs.db", "train/cat/._1.png", "README.md"), b"x"
+        )
+        assert len(load_folder(write_tree(tmp_path, photos() | clutter), None)[0]) == 8
+
+    def test_links_to_a_folder_above_end(self, tmp_path):
+        write_tree(tmp_path, photos())
+        (tmp_path / "loop").symlink_to(tmp_path)
+        assert all("lies neither in" in fault or "more like" in fault for fault in told(tmp_path))
+
+
+class TestFolderFaults:
+    @pytest.mark.parametrize(
+        ("files", "fault"),
+        [
+            (
+                {"train/cat/bad.png": b"no image"},
+                "train/cat/bad.png: can't be read as an image (no PNG, nor any other of JPEG",
+            ),
+            (
+                {"train/cat/cut.png": picture(size=(64, 64), value=(7, 8, 9))[:90]},
+                "train/cat/cut.png: can't be read as an image",
+            ),
+            (
+                {"train/cat/cut.jpg": picture(size=(64, 64), format="JPEG")[:400]},
+                "train/cat/cut.jpg: can't be read as an image",
+            ),
+            ({"train/cat/empty.jpg": b""}, "train/cat/empty.jpg: can't be read as an image"),
+            (
+                {"train/cat/x.heic": b""},
+                "train/cat/x.heic: is no .jpg, .jpeg, .png, .webp or .bmp; convert or remove it",
+            ),
+            (
+                {"train/loose.png": picture()},
+                "train/loose.png: lies neither in train/<class>/ nor in test/<class>/; move or remove",
+            ),
+            ({"val/cat/1.png": picture()}, "val/cat/1.png: lies neither in"),
+            ({"train/cat/more/1.png": picture()}, "train/cat/more/1.png: lies neither in"),
+            (
+                {"other/train/cat/1.png": picture()},
+                "train/ and test/ lie below more than one folder: , other; keep one",
+            ),
+            ({"test/bird/1.png": picture()}, "test/bird/: is no class of train/; add train/bird/ or remove it"),
+        ],
+    )
+    def test_each_is_told_with_the_file_it_is_in(self, tmp_path, files, fault):
+        found = told(write_tree(tmp_path / "photos", photos() | files))
+        assert any(fault in line for line in found), found
+        assert all(line.startswith(str(tmp_path / "photos")) for line in found)
+
+    def test_all_are_told_at_once_but_no_more_than_a_screen(self, tmp_path):
+        found = told(write_tree(tmp_path, {f"train/cat/{i}.png": b"" for i in range(30)} | photos()))
+        assert len(found) == 11
+        assert "... and 20 more like these" in found[-1]
+
+    def test_a_class_without_images(self, tmp_path):
+        (write_tree(tmp_path, photos()) / "train" / "bird").mkdir()
+        assert told(tmp_path) == [f"{tmp_path}: train/bird/: holds no image; add some or remove it"]
+
+    def test_a_folder_without_images(self, tmp_path):
+        assert told(tmp_path) == [
+            f"{tmp_path}: has no image below train/<class>/; put JPEG, PNG, WebP or BMP files there"
+        ]
+
+    def test_a_single_class(self, tmp_path):
+        assert (
+            "has one class only, 'cat'; there must be two folders or more"
+            in told(write_tree(tmp_path, photos(classes=("cat",))))[0]
+        )
+
+    def test_a_name_that_occurs_twice(self, tmp_path):
+        path = archive(tmp_path / "x.tar", photos() | {"./train/cat/000.png": picture()}, "")
+        assert told(path) == [f"{path}: train/cat/000.png: occurs twice; keep one"]
+
+    def test_a_root_that_is_not_there(self, tmp_path):
+        assert (
+            "is neither a directory nor an archive; set root to one that holds train/<class>/*"
+            in told(tmp_path / "x")[0]
+        )
+
+    @pytest.mark.parametrize("content", [b"", b"nonsense" * 200])
+    def test_a_file_that_is_no_archive(self, tmp_path, content):
+        (tmp_path / "x").write_bytes(content)
+        assert "is no whole .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
+
+    @pytest.mark.parametrize("kind", ["", "gz", "xz"])
+    def test_a_truncated_archive(self, tmp_path, kind):
+        path = archive(tmp_path / "x", photos(train=200, size=(9, 9)), kind)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 100])
+        (fault,) = told(path)
+        assert "is no whole .tar, .tar.gz, .tar.xz or .zip archive" in fault
+
+    @pytest.mark.parametrize("kind", ["", "zip"])
+    @pytest.mark.parametrize(
+        "name", ["../train/cat/1.png", "train/../../1.png", "/train/cat/1.png", "train\\cat\\1.png"]
+    )
+    def test_a_path_that_climbs_out_of_the_archive(self, tmp_path, kind, name):
+        path = archive(tmp_path / "x", photos() | {name: picture()}, kind)
+        assert told(path) == [f"{path}: {name!r} climbs out of the archive; pack it again with relative paths"]
+
+    def test_a_link_in_an_archive(self, tmp_path):
+        with tarfile.open(tmp_path / "x", "w") as file:
+            member = tarfile.TarInfo("train/cat/1.png")
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            file.addfile(member)
+        assert "'train/cat/1.png' is a link or device, not a file; pack the files themselves" in told(tmp_path / "x")[0]
+
+
+class TestDecode:
+    def test_transparent_becomes_white(self):
+        assert decode(picture("RGBA", value=(0, 0, 0, 0)), None).min() == 255
+        assert decode(picture("LA", value=(0, 0)), None).shape == (8, 8)
+        assert decode(picture("LA", value=(0, 0)), None).min() == 255
+        assert decode(picture("P", value=0, transparency=0), None).min() == 255
+
+    def test_palette_and_cmyk_become_rgb_and_bits_grey(self):
+        assert decode(picture("P", value=3), None).shape == (8, 8, 3)
+        assert decode(picture("CMYK", value=(0, 255, 255, 0), format="JPEG"), None)[0, 0].tolist() == pytest.approx(
+            [254, 0, 0], abs=3
+        )
+        assert decode(picture("1", value=1), None).tolist() == [[255] * 8] * 8
+
+    def test_sixteen_bits_keep_their_scale(self):
+        assert decode(picture("I;16", value=0x8000), None)[0, 0] == 0x80
+
+    def test_exif_turns_the_image_upright(self):
+        image = Image.new("RGB", (4, 8), "black")
+        exif = image.getexif()
+        exif[0x0112] = 6  # turn by 90 degrees
+        file = io.BytesIO()
+        image.save(file, "JPEG", exif=exif)
+        assert decode(file.getvalue(), None).shape == (4, 8, 3)

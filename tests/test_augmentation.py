@@ -4,16 +4,23 @@ import numpy as np
 import pytest
 import torch
 
-from deepen.augmentation import Augmentation, normalize
+from deepen.augmentation import Augmentation, AugmentedImages, normalize
 from deepen.randomness import derive, generator
 from deepen.statistics import compute_statistics
 
 NONE = Augmentation(flip=False, crop=0.0, color_shift=0.0)
+CPU = torch.device("cpu")
+
+
+def batch(augmentation, images, statistics=None, seed=0):
+    statistics = statistics or compute_statistics(images.numpy())
+    augmented = AugmentedImages(images, augmentation, statistics, CPU)
+    found = augmented.batch(torch.arange(len(images)), generator("cpu", seed))
+    return found + torch.tensor(statistics.mean)[:, None, None]
 
 
 def draw(augmentation, images, seed=0):
-    size = (images.shape[2], images.shape[3])
-    return augmentation.draw(augmentation.pad(images), torch.arange(len(images)), size, generator("cpu", seed))
+    return (batch(augmentation, images, seed=seed) * 255).round().to(torch.uint8)
 
 
 @pytest.fixture
@@ -34,12 +41,9 @@ def test_each_image_is_itself_or_its_mirror_image_and_about_half_are(images):
 
 
 def test_a_crop_is_a_window_of_the_reflected_image(images):
-    augmentation = dataclasses.replace(NONE, crop=0.25)
-    padded = augmentation.pad(images)
-    assert padded.shape == (500, 3, 8 + 4, 12 + 6)
-    assert torch.equal(padded[:, :, 2:-2, 3:-3], images)
-    found, places = draw(augmentation, images), set()
-    for image, whole in zip(found, padded, strict=True):
+    found, places = draw(dataclasses.replace(NONE, crop=0.25), images), set()
+    reflected = torch.from_numpy(np.pad(images.numpy(), [(0, 0), (0, 0), (2, 2), (3, 3)], mode="reflect"))
+    for image, whole in zip(found, reflected, strict=True):
         windows = whole.unfold(1, 8, 1).unfold(2, 12, 1)  # (3, 5, 7, 8, 12)
         hits = (windows == image[:, None, None]).all(dim=0).all(dim=(2, 3)).nonzero()
         assert len(hits) == 1
@@ -47,31 +51,39 @@ def test_a_crop_is_a_window_of_the_reflected_image(images):
     assert places == {(row, column) for row in range(5) for column in range(7)}
 
 
-def test_the_color_shift_is_one_color_an_image_along_the_components():
+def test_any_images_in_any_order(images):
+    rows = torch.tensor([7, 499, 0, 7])
+    augmented = AugmentedImages(images, NONE, compute_statistics(images.numpy()), CPU)
+    mean = augmented.batch(torch.arange(500), generator("cpu", 0))
+    assert torch.equal(augmented.batch(rows, generator("cpu", 0)), mean[rows])
+    assert augmented.batch(rows, generator("cpu", 0)).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_color_shift_is_one_color_an_image_along_the_components(channels):
     rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 256, (400, 3, 4, 4), dtype=np.uint8)
-    pixels[:, 1] = pixels[:, 0] // 2
+    pixels = rng.integers(0, 256, (400, channels, 4, 4), dtype=np.uint8)
+    pixels[:, channels // 2] = pixels[:, 0] // 2
     statistics = compute_statistics(pixels)
-    black = torch.zeros(20_000, 3, 4, 4)
-    shifted = dataclasses.replace(NONE, color_shift=0.1).shift_colors(black, statistics, generator("cpu", 0))
+    black = torch.zeros(20_000, channels, 4, 4, dtype=torch.uint8)
+    shifted = batch(dataclasses.replace(NONE, color_shift=0.1), black, statistics)
     shift = shifted[:, :, 0, 0]
     assert torch.equal(shifted, shift[:, :, None, None].expand_as(shifted))
     along = shift @ torch.tensor(statistics.eigenvectors)  # each component's coordinate has std 0.1 * eigenvalue
-    np.testing.assert_allclose(along.std(0).numpy(), 0.1 * np.array(statistics.eigenvalues), rtol=0.03)
+    np.testing.assert_allclose(along.std(0).numpy(), 0.1 * np.array(statistics.eigenvalues), rtol=0.03, atol=1e-8)
     assert along.mean(0).abs().max() < 1e-3
-
-
-def test_a_single_channel_can_be_shifted_too(rng):
-    statistics = compute_statistics(rng.integers(0, 256, (50, 1, 4, 4), dtype=np.uint8))
-    shifted = dataclasses.replace(NONE, color_shift=0.1).shift_colors(
-        torch.zeros(9, 1, 4, 4), statistics, generator("cpu", 0)
-    )
-    assert (shifted != 0).all()
 
 
 def test_normalize_takes_255_to_1_and_subtracts_the_mean():
     images = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
     assert torch.equal(normalize(images, torch.tensor([0.25])).flatten(), torch.tensor([-0.25, 0.75]))
+
+
+def test_normalize_takes_a_mean_for_each_image_too(images):
+    means = torch.rand(500, 3)
+    expected = images / 255 - means[:, :, None, None]
+    assert torch.equal(normalize(images, means), expected)
+    assert torch.equal(normalize(images, means[7])[7], expected[7])
 
 
 def test_equal_names_give_equal_draws_and_others_others(images):

@@ -1,3 +1,6 @@
+import resource
+import sys
+
 import pytest
 import torch
 
@@ -7,10 +10,10 @@ from deepen.errors import InputError
 
 @pytest.fixture(autouse=True)
 def restored():
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
+    torch.set_deterministic_debug_mode(deterministic)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,16 @@ def test_threads_are_fixed_and_kernels_deterministic():
     choose_device("cpu", 1)
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_memory_is_kept_for_the_next_step():
+    choose_device("cpu", 1)
+    faults = []
+    for _ in range(20):
+        torch.ones(10_000_000)  # 40 MB, 9,766 pages
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    assert faults[-1] - faults[9] < 9_766
 
 
 def test_the_cpu_computes_in_float32_channels_last():

@@ -43,6 +43,29 @@ def test_the_network_returns_logits_of_the_right_shape():
     assert torch.allclose(shifted, logits - 100, atol=1e-4)  # softmax's outputs could not move so far
 
 
+@pytest.mark.parametrize(
+    "text", ["maxpool conv3-8 fc-8", "conv3-8 maxpool maxpool conv3-4", "conv3-8 conv3-8 maxpool fc-8"]
+)
+def test_a_pool_before_its_relu_is_the_same_to_the_last_bit_of_every_gradient(text):
+    layers = plan(text, width=1, image=(2, 8, 8), classes=3)
+    net = network(layers, he_start(layers, seed=0, model="I"))
+    images = torch.randn(16, 2, 8, 8)
+    x = images
+    for layer in layers:
+        if layer.kind == "maxpool":
+            x = torch.nn.functional.max_pool2d(x, 2)
+        elif layer.kind == "conv":
+            x = net.get_submodule(layer.role)(x).relu()
+        else:
+            x = net.get_submodule(layer.role)(x.flatten(1))
+            x = x if layer.kind == "head" else x.relu()
+    plain = torch.autograd.grad(x.square().sum(), list(net.parameters()))
+    logits = net(images)
+    assert torch.equal(logits, x)
+    for ours, theirs in zip(torch.autograd.grad(logits.square().sum(), list(net.parameters())), plain, strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_dropout_acts_in_training_only():
     layers = plan("conv3-8 fc-64", width=1, image=(1, 4, 4), classes=2)
     net = network(layers, he_start(layers, seed=0, model="I"), dropout=0.5)

@@ -1,11 +1,15 @@
 """Where the arithmetic happens, and that it gives the same bits every time."""
 
+import ctypes
 import os
+import sys
 
 import torch
 from torch import nn
 
 from deepen.errors import InputError
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 
 def choose_device(name: str, threads: int) -> torch.device:
@@ -23,9 +27,19 @@ def choose_device(name: str, threads: int) -> torch.device:
         raise InputError(f"params.yaml: device: {name} is not there, this machine has {found}; write device: auto")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA's matrix products need to be repeatable
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    _keep_freed_memory()
+    # As use_deterministic_algorithms, without its import of the compiler, which takes longer than all else here.
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and no need
     return device
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what a training step frees: given back, the next step faults every page in again."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from deepen.augmentation import Augmentation
+from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.images import ImageSet
 from deepen.randomness import generator
 from deepen.statistics import Statistics
@@ -95,16 +95,15 @@ def draw_filters(weight: Tensor, title: str) -> Figure:
 
 def draw_augmentation(images: ImageSet, augmentation: Augmentation, statistics: Statistics, seed: int) -> Figure:
     """Ten training images, each as it is and in five forms that training may see."""
-    rows = np.linspace(0, len(images) - 1, num=min(10, len(images))).astype(int)
-    chosen = torch.from_numpy(images.images[rows])
-    forms = [chosen / 255]
+    chosen = np.linspace(0, len(images) - 1, num=min(10, len(images))).astype(int)
+    originals = torch.from_numpy(images.images[chosen])
+    augmented = AugmentedImages(originals, augmentation, statistics, torch.device("cpu"))
+    forms = [originals / 255]
     for form in range(5):
-        draws = generator("cpu", seed, "figure", form)
-        size = (chosen.shape[2], chosen.shape[3])
-        picked = augmentation.draw(augmentation.pad(chosen), torch.arange(len(rows)), size, draws) / 255
-        forms.append(augmentation.shift_colors(picked, statistics, draws).clamp(0, 1))
+        batch = augmented.batch(torch.arange(len(chosen)), generator("cpu", seed, "figure", form))
+        forms.append((batch + torch.tensor(statistics.mean)[:, None, None]).clamp(0, 1))
     tiles = torch.cat(forms).permute(0, 2, 3, 1).numpy()
-    return _mosaic(tiles, len(rows), "Top row: the image. Below: what training may see of it.")
+    return _mosaic(tiles, len(chosen), "Top row: the image. Below: what training may see of it.")
 
 
 def _mosaic(tiles: NDArray[np.floating], columns: int, title: str) -> Figure:

@@ -17,7 +17,6 @@ class TrainingProgress:
         self._model, self._epochs, self._images = model, epochs, epochs * steps * batch_size
         self._in_terminal = sys.stderr.isatty()
         self._bar = tqdm(total=epochs * steps, unit="step", disable=not self._in_terminal, dynamic_ncols=True)
-        self._shown = {"loss": "-", "val top-1": "-"}
         self._start = time.perf_counter()
         self._describe(1)
 
@@ -29,13 +28,11 @@ class TrainingProgress:
     def _describe(self, epoch: int) -> None:
         self._bar.set_description(f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False)
 
-    def _step(self, loss: float) -> None:
-        self._shown["loss"] = f"{loss:.3f}"
-        self._bar.set_postfix(self._shown, refresh=False)
+    def _step(self) -> None:
         self._bar.update()
 
     def _epoch(self, row: Epoch) -> None:
-        self._shown["val top-1"] = f"{row.val_top1:.2f}"
+        self._bar.set_postfix({"loss": f"{row.loss:.3f}", "val top-1": f"{row.val_top1:.2f}"}, refresh=False)
         self._describe(row.epoch + 1)
         if not self._in_terminal:
             left = (time.perf_counter() - self._start) * (self._epochs / row.epoch - 1)

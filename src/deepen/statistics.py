@@ -1,6 +1,8 @@
-"""Channel mean and colour principal components of images, exact, in one streaming pass over the integers."""
+"""Channel mean and colour principal components of images, exact, in one streaming pass."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from deepen.errors import InputError
 from deepen.writing import write_json
 
-_CHUNK_BYTES = 4 << 20  # of images a step: small enough for the sums to stay in cache, large enough to be fast
+_CENTER = 128  # taken off every value, so that sums stay small; a covariance does not notice
+_RUN = 1024
+_CHUNK_PIXELS = 64 * _RUN  # small enough to stay in cache, large enough to be fast
 
 
 @dataclass(frozen=True)
@@ -55,26 +59,39 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
     eigenvectors = _fix_signs(eigenvectors[:, ::-1])
     return Statistics(
         images=images.shape[0],
-        mean=tuple(total / (count * 255) for total in sums),
+        mean=tuple((total + _CENTER * count) / (count * 255) for total in sums),
         eigenvalues=tuple(eigenvalues[::-1].tolist()),
         eigenvectors=tuple(map(tuple, eigenvectors.tolist())),
     )
 
 
 def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
-    """Sum of each channel, and of the product of each two channels, over all pixels."""
-    channels = images.shape[1]
-    sums, products = [0] * channels, [[0] * channels for _ in range(channels)]
-    step = max(1, _CHUNK_BYTES // images[0].size)
+    """Sum of each channel, and of the product of each two channels, over all pixels, of values less `_CENTER`."""
+    workers = min(os.cpu_count() or 1, len(images))
+    with ThreadPoolExecutor(workers) as threads:  # NumPy's loops leave the interpreter to the others
+        parts = list(threads.map(_part_sums, np.array_split(images, workers)))
+    sums, products = (sum(part) for part in zip(*parts, strict=True))
+    return sums.tolist(), products.tolist()
+
+
+def _part_sums(images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """float32 counts without rounding up to 2**24, which a run of 1024 products of at most 128**2 just reaches."""
+    channels, area = images.shape[1], images.shape[2] * images.shape[3]
+    sums, products = np.zeros(channels, np.int64), np.zeros((channels, channels), np.int64)
+    step = max(1, _CHUNK_PIXELS // area)
+    runs = np.zeros((channels, -(-step * area // _RUN), _RUN), np.float32)
+    planes = runs.reshape(channels, -1)
     for start in range(0, len(images), step):
-        planes = [
-            np.ascontiguousarray(images[start : start + step, c], dtype=np.uint16).reshape(-1) for c in range(channels)
-        ]
-        for i, plane in enumerate(planes):
-            sums[i] += int(plane.sum(dtype=np.int64))
+        chunk = images[start : start + step].swapaxes(0, 1)
+        used = planes[:, : chunk[0].size]
+        used.reshape(chunk.shape)[:] = chunk
+        used -= _CENTER
+        planes[:, chunk[0].size :] = 0
+        sums += np.einsum("crp->cr", runs).sum(1, dtype=np.int64)
+        for i in range(channels):
             for j in range(i, channels):
-                products[i][j] += int((plane * planes[j]).sum(dtype=np.int64))  # 255 * 255 fits in uint16
-                products[j][i] = products[i][j]
+                products[i, j] += np.einsum("rp,rp->r", runs[i], runs[j]).sum(dtype=np.int64)
+                products[j, i] = products[i, j]
     return sums, products
 
 

@@ -1,6 +1,6 @@
 """The epoch, the schedule, the loop: a network and images in, trained weights and the history out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from deepen.accuracy import evaluate
-from deepen.augmentation import Augmentation, normalize
+from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.device import autocast, place
 from deepen.errors import InputError
 from deepen.images import ImageSet
@@ -38,9 +38,9 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is called after each step, with its loss, and after each epoch."""
+    """What is called after each step and after each epoch."""
 
-    step: Callable[[float], object] = lambda loss: None
+    step: Callable[[], object] = lambda: None
     epoch: Callable[[Epoch], object] = lambda epoch: None
 
 
@@ -69,10 +69,9 @@ class Trainer:
         self.mean = torch.tensor(statistics.mean, device=device)
         self.steps, self.batch_size = steps_an_epoch(len(images), training.batch_size)
         self._model, self._seed = model, seed
-        self._statistics, self._augmentation, self._training = statistics, augmentation, training
-        self._images = augmentation.pad(torch.from_numpy(images.images).to(device))
+        self._training = training
+        self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)
-        self._size = (images.images.shape[2], images.images.shape[3])
         self._optimizer = optim.SGD(
             network.parameters(),
             peak_lr,
@@ -87,33 +86,34 @@ class Trainer:
         """The learning rate of the next step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
-    def epoch(self, epoch: int, after_step: Callable[[float], object]) -> tuple[float, float]:
+    def epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
         """Run an epoch; returns its mean loss and last learning rate. Raises InputError if the loss is not finite."""
         self.network.train()
-        order = torch.randperm(len(self._labels), generator=generator("cpu", self._seed, self._model, "order", epoch))
-        losses, lr = torch.zeros(self.steps), self.lr
-        for step in range(self.steps):
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size].to(self.device)
-            lr = self.lr
-            losses[step] = self._step(self._batch(rows, epoch, step), self._labels[rows])
-            _stop_if_not_finite(losses[step], self._model, epoch, step, lr)
+        order = torch.randperm(len(self._labels), generator=self._generator("order", epoch), device=self.device)
+        losses, rates = torch.zeros(self.steps, device=self.device), []
+        for step, rows in enumerate(order[: self.steps * self.batch_size].view(self.steps, self.batch_size)):
+            rates.append(self.lr)
+            losses[step] = self._step(rows, epoch, step)
             if isinstance(self._schedule, LambdaLR):
                 self._schedule.step()
-            after_step(losses[step].item())
-        return losses.mean().item(), lr
+            if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
+                _stop_if_not_finite(losses[: step + 1], rates, self._model, epoch)
+            after_step()
+        _stop_if_not_finite(losses, rates, self._model, epoch)
+        return losses.mean().item(), rates[-1]
 
     def validated(self, top1: float) -> None:
         """Tell the schedule of validation top-1 (percent) after an epoch: a plateau is of that."""
         if isinstance(self._schedule, ReduceLROnPlateau):
             self._schedule.step(top1)
 
-    def _batch(self, rows: Tensor, epoch: int, step: int) -> Tensor:
-        draws = generator(self.device, self._seed, self._model, "augmentation", epoch, step)
-        batch = normalize(self._augmentation.draw(self._images, rows, self._size, draws), self.mean)
-        torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
-        return self._augmentation.shift_colors(batch, self._statistics, draws)
+    def _generator(self, *names: str | int) -> torch.Generator:
+        return generator(self.device, self._seed, self._model, *names)
 
-    def _step(self, batch: Tensor, labels: Tensor) -> Tensor:
+    def _step(self, rows: Tensor, epoch: int, step: int) -> Tensor:
+        """One step on the images `rows` (batch,); returns the loss, on the device."""
+        batch, labels = self._images.batch(rows, self._generator("augmentation", epoch, step)), self._labels[rows]
+        torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
         self._optimizer.zero_grad()
         with autocast(self.device):
             logits = self.network(batch)
@@ -157,9 +157,10 @@ def one_cycle(time: float, warmup: float) -> float:
     return min(time / warmup, (1 - time) / (1 - warmup))
 
 
-def _stop_if_not_finite(loss: Tensor, model: str, epoch: int, step: int, lr: float) -> None:
-    if not torch.isfinite(loss):
+def _stop_if_not_finite(losses: Tensor, rates: Sequence[float], model: str, epoch: int) -> None:
+    if not torch.isfinite(losses.sum()):
+        step = int((~torch.isfinite(losses)).int().argmax())
         raise InputError(
-            f"{model}: the loss is {loss.item()} in epoch {epoch}, step {step + 1}: training diverged at a learning "
-            f"rate of {lr:.3g}; lower lr, for example -S lr={lr / 2:.2g}"
+            f"{model}: the loss is {losses[step].item()} in epoch {epoch}, step {step + 1}: training diverged at a "
+            f"learning rate of {rates[step]:.3g}; lower lr, for example -S lr={rates[step] / 2:.2g}"
         )

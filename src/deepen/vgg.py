@@ -29,10 +29,15 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width), 0-1 scale minus the channel mean."""
-        x = images
+        x, rectify = (
+            images,
+            False,
+        )  # whether a convolution's ReLU is still to come: after its pool, which leaves less to do
         for layer in self.layers:
+            if rectify and layer.kind != "maxpool":
+                x, rectify = functional.relu(x, inplace=True), False
             if layer.kind == "conv":
-                x = functional.relu(self.get_submodule(layer.role)(x), inplace=True)
+                x, rectify = self.get_submodule(layer.role)(x), True
             elif layer.kind == "maxpool":
                 x = functional.max_pool2d(x, 2)
             elif layer.kind == "fc":

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from deepen.accuracy import Evaluation, evaluate
-from deepen.device import choose_device, place
+from deepen.device import choose_device, choose_dtype, place
 from deepen.images import load_images
 from deepen.layers import parameters
 from deepen.records import Record, load_records, save_records
@@ -30,6 +30,7 @@ def evaluate_model(name: str) -> None:
         torch.tensor(card.mean, device=device),
         flip_averaging=flips,
         batch_size=settings.evaluation.batch_size,
+        dtype=choose_dtype(settings.precision, device),
     )
     metrics = _metrics(found, flips)
     record = Record(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deepen.augmentation import Augmentation
-from deepen.device import choose_device
+from deepen.device import choose_device, choose_dtype
 from deepen.images import load_images
 from deepen.progress import TrainingProgress
 from deepen.settings import load_settings
@@ -39,6 +39,7 @@ def train_model(name: str) -> None:
         epochs=epochs,
         seed=settings.seed,
         device=device,
+        dtype=choose_dtype(settings.precision, device),
     )
     with TrainingProgress(name, epochs, trainer.steps, trainer.batch_size) as progress:
         history = train(trainer, load_images(Path("data/validation.safetensors")), epochs, progress.callbacks)

@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from deepen.device import autocast, choose_device, place
+from deepen.device import autocast, choose_device, choose_dtype, place
 from deepen.errors import InputError
 
 
@@ -57,9 +57,26 @@ def test_freed_memory_is_kept_for_the_next_step():
     assert faults[-1] - faults[9] < 9_766
 
 
-def test_the_cpu_computes_in_float32_channels_last():
-    convolution = torch.nn.Conv2d(3, 4, 3)
-    place(convolution, torch.device("cpu"))
+def test_convolutions_lie_channels_last():
+    convolution = place(torch.nn.Conv2d(3, 4, 3), torch.device("cpu"))
     assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
-    with autocast(torch.device("cpu")):
-        assert convolution(torch.zeros(1, 3, 4, 4)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "dtype"),
+    [
+        ("auto", "cpu", torch.float32),
+        ("auto", "mps", torch.float32),
+        ("auto", "cuda", torch.bfloat16),
+        ("float32", "cuda", torch.float32),
+        ("bfloat16", "cpu", torch.bfloat16),
+    ],
+)
+def test_the_precision_of_the_arithmetic(precision, device, dtype):
+    assert choose_dtype(precision, torch.device(device)) == dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layers_compute_in_it(dtype):
+    with autocast(torch.device("cpu"), dtype):
+        assert torch.nn.Conv2d(3, 4, 3)(torch.zeros(1, 3, 4, 4)).dtype == dtype

@@ -1,10 +1,22 @@
 import pytest
+import torch
 from conftest import LADDER
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from deepen.errors import InputError
-from deepen.layers import check_notation, identity_faults, parameters, plan, tensor_shapes, weight_layers
+from deepen.layers import (
+    check_notation,
+    forward_flops,
+    identity_faults,
+    parameters,
+    plan,
+    tensor_shapes,
+    training_flops,
+    weight_layers,
+)
+from deepen.vgg import VGG
 
 PAPER = {  # arXiv 1409.1556, table 1
     "A": "conv3-64 maxpool conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool conv3-512*2 maxpool fc-4096*2",
@@ -35,6 +47,21 @@ def test_parameters_and_depth_of_the_paper_s_networks(name, count, depth):
     layers = plan(PAPER[name], width=1, image=(3, 224, 224), classes=1000)
     assert parameters(layers) == count
     assert weight_layers(PAPER[name]) == depth == sum(layer.kind != "maxpool" for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("text", "width"), [(LADDER["I"], 1), (LADDER["III"], 0.25), (PAPER["C"], 0.125), ("maxpool conv3-8", 1)]
+)
+def test_flops_are_those_that_torch_counts(text, width):
+    layers = plan(text, width=width, image=(3, 32, 32), classes=10)
+    with torch.device("meta"):
+        net, images = VGG(layers), torch.zeros(4, 3, 32, 32)
+    with FlopCounterMode(display=False) as forward:
+        loss = net(images).sum()
+    with FlopCounterMode(display=False) as backward:
+        loss.backward()
+    assert forward_flops(layers) * 4 == forward.get_total_flops()
+    assert training_flops(layers) * 4 == forward.get_total_flops() + backward.get_total_flops()
 
 
 def test_roles_and_shapes_follow_the_place():

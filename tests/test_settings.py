@@ -39,7 +39,7 @@ def faults(**changes):
 
 def test_the_project_s_own_params_are_good():
     settings = load_settings(PARAMS)
-    assert list(GOOD)[:8] == ["data", "depth", "lr", "recipe", "growth", "width", "seed", "device"]
+    assert list(GOOD)[:8] == ["data", "depth", "lr", "recipe", "growth", "width", "seed", "precision"]
     assert settings.dataset.source == "digits"
     assert not settings.dataset.flip
 
@@ -70,7 +70,12 @@ def test_the_project_s_own_params_are_good():
         ({"datasets__folder__size": "big"}, "datasets.folder.size: must be a whole number, got the string 'big'"),
         ({"datasets__folder__size": 0}, "datasets.folder.size: must be greater than or equal to 1, got 0"),
         ({"recipes__onecycle__training__schedule": {"name": "cosine"}}, "training.schedule.name: must be one of 'onecycle'"),
-        ({"recipes__onecycle__training__momentum": 0}, "recipes.onecycle.training: nesterov needs momentum above 0"),
+        ({"recipes__onecycle__training__optimizer": {"name": "adam"}}, "training.optimizer.name: must be one of 'muon', 'sgd', got 'adam'"),
+        (
+            {"recipes__onecycle__training__optimizer": {"name": "sgd", "momentum": 0, "nesterov": True, "weight_decay": 0}},
+            "recipes.onecycle.training.optimizer.nesterov: needs momentum above 0; write for example nesterov: false",
+        ),
+        ({"precision": "half"}, "precision: must be 'auto', 'float32' or 'bfloat16', got the string 'half'"),
         ({"models__II__epochs": 4.0}, "models.II.epochs: must be a whole number, got 4.0; write for example epochs: 12"),
         ({"models__II__fresh": "fc2"}, "models.II.fresh: must be a list, got the string 'fc2'; write for example fresh: [fc2]"),
         ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder"),

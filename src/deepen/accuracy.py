@@ -57,8 +57,12 @@ def evaluate(
     *,
     flip_averaging: bool,
     batch_size: int,
+    dtype: torch.dtype = torch.float32,
 ) -> Evaluation:
-    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device."""
+    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device.
+
+    The layers compute in `dtype`.
+    """
     if len(labels) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
@@ -66,7 +70,7 @@ def evaluate(
     for start in range(0, len(labels), batch_size):
         batch = normalize(images[start : start + batch_size], mean)
         target = labels[start : start + batch_size]
-        with autocast(images.device):
+        with autocast(images.device, dtype):
             logits = network(batch).float()
             mirrored = network(batch.flip(3)).float() if flip_averaging else None
         losses.append(functional.cross_entropy(logits, target, reduction="sum"))

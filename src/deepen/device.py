@@ -48,6 +48,13 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 arithmetic on CUDA; float32 elsewhere."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The arithmetic that `precision` asks for: `auto` takes bfloat16 on CUDA and float32 elsewhere."""
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """A context in which layers compute in `dtype`."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)

@@ -163,6 +163,25 @@ def parameters(layers: Sequence[Layer]) -> int:
     return sum(prod(shape) for shape in tensor_shapes(layers).values())
 
 
+def forward_flops(layers: Sequence[Layer]) -> int:
+    """Floating-point operations to take one image through the network: two a weight and place it is used at."""
+    return sum(_flops(layer) for layer in layers)
+
+
+def training_flops(layers: Sequence[Layer]) -> int:
+    """Floating-point operations to learn from one image: forward, and as many again for each of the two gradients.
+
+    The first layer needs none for its input. Biases, pools and the optimizer are left out, as is custom.
+    """
+    first = next(layer for layer in layers if layer.kind != "maxpool")
+    return 3 * forward_flops(layers) - _flops(first)
+
+
+def _flops(layer: Layer) -> int:
+    weights = layer.tensors().get(f"{layer.role}.weight", (0,))
+    return 2 * prod(weights) * prod(layer.outputs[1:])
+
+
 def identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
     """Fresh layers that can't pass their input on: one sentence each.
 

@@ -2,10 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from deepen.errors import InputError
@@ -76,26 +84,42 @@ class Plateau(Section):
     patience: int = Field(ge=0, examples=[10])
 
 
+class Sgd(Section):
+    """Stochastic gradient descent; `weight_decay` is added to the gradient, times the parameter."""
+
+    name: Literal["sgd"] = Field(examples=["muon"])
+    momentum: float = Field(ge=0, lt=1, examples=[0.9])
+    nesterov: bool = Field(examples=["true"])
+    weight_decay: float = Field(ge=0, examples=["5.0e-4"])
+
+    @field_validator("nesterov")
+    @classmethod
+    def _nesterov_needs_momentum(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("momentum") == 0:
+            raise PydanticCustomError("nesterov", "needs momentum above 0; write for example nesterov: false")
+        return value
+
+
+class Muon(Section):
+    """Orthogonal steps; `weight_decay` times the learning rate is the fraction that each takes off the weights."""
+
+    name: Literal["muon"] = Field(examples=["muon"])
+    momentum: float = Field(ge=0, lt=1, examples=[0.9])
+    weight_decay: float = Field(ge=0, examples=[0.1])
+
+
 class Training(Section):
-    """How a model is trained: stochastic gradient descent on the cross-entropy of logits."""
+    """How a model is trained on the cross-entropy of its logits."""
 
     lr: float = Field(gt=0, examples=[0.08])
     grown_lr: float = Field(gt=0, examples=[0.6])
     schedule: Annotated[OneCycle | Plateau, Field(discriminator="name")]
+    optimizer: Annotated[Muon | Sgd, Field(discriminator="name")]
     batch_size: int = Field(ge=1, examples=[128])
-    momentum: float = Field(ge=0, lt=1, examples=[0.9])
-    nesterov: bool = Field(examples=["true"])
-    weight_decay: float = Field(ge=0, examples=["5.0e-4"])
     label_smoothing: float = Field(ge=0, lt=1, examples=[0.1])
     dropout: float = Field(ge=0, lt=1, examples=[0.3])
     crop: bool = Field(examples=["true"])
     color_shift: float = Field(ge=0, examples=[0.1])
-
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> Self:
-        if self.nesterov and self.momentum == 0:
-            raise PydanticCustomError("nesterov", "nesterov needs momentum above 0; write for example nesterov: false")
-        return self
 
 
 class Evaluation(Section):
@@ -133,6 +157,7 @@ class Settings(Section):
     growth: Growth = Field(examples=["identity"])
     width: float = Field(gt=0, le=64, examples=[0.25])
     seed: int = Field(ge=0, lt=2**63, examples=[0])
+    precision: Literal["auto", "float32", "bfloat16"] = Field(examples=["auto"])
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$", examples=["auto"])
     threads: int = Field(ge=1, le=1024, examples=[2])
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])

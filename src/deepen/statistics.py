@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from deepen.errors import InputError
 from deepen.writing import write_json
 
-_CENTER = 128  # taken off every value, so that sums stay small; a covariance does not notice
-_RUN = 1024
-_CHUNK_PIXELS = 64 * _RUN  # small enough to stay in cache, large enough to be fast
+_RUN = 256
+_CHUNK_PIXELS = 512 * _RUN  # a step: small enough to stay in cache, large enough to be fast
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,14 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
     eigenvectors = _fix_signs(eigenvectors[:, ::-1])
     return Statistics(
         images=images.shape[0],
-        mean=tuple((total + _CENTER * count) / (count * 255) for total in sums),
+        mean=tuple(total / (count * 255) for total in sums),
         eigenvalues=tuple(eigenvalues[::-1].tolist()),
         eigenvectors=tuple(map(tuple, eigenvectors.tolist())),
     )
 
 
 def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
-    """Sum of each channel, and of the product of each two channels, over all pixels, of values less `_CENTER`."""
+    """Sum of each channel, and of the product of each two channels, over all pixels."""
     workers = min(os.cpu_count() or 1, len(images))
     with ThreadPoolExecutor(workers) as threads:  # NumPy's loops leave the interpreter to the others
         parts = list(threads.map(_part_sums, np.array_split(images, workers)))
@@ -75,24 +74,25 @@ def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
 
 
 def _part_sums(images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """float32 counts without rounding up to 2**24, which a run of 1024 products of at most 128**2 just reaches."""
+    """The two sums, in float32 where that does not round: up to 2**24, more than a run of 256 products of 255 * 255."""
     channels, area = images.shape[1], images.shape[2] * images.shape[3]
-    sums, products = np.zeros(channels, np.int64), np.zeros((channels, channels), np.int64)
     step = max(1, _CHUNK_PIXELS // area)
     runs = np.zeros((channels, -(-step * area // _RUN), _RUN), np.float32)
-    planes = runs.reshape(channels, -1)
+    planes, ones = runs.reshape(channels, -1), np.ones(_RUN, np.float32)
+    sums = np.zeros(runs.shape[:2])
+    products = [np.zeros((channels - apart, runs.shape[1])) for apart in range(channels)]  # of channels so far apart
     for start in range(0, len(images), step):
         chunk = images[start : start + step].swapaxes(0, 1)
-        used = planes[:, : chunk[0].size]
-        used.reshape(chunk.shape)[:] = chunk
-        used -= _CENTER
+        planes[:, : chunk[0].size].reshape(chunk.shape)[:] = chunk
         planes[:, chunk[0].size :] = 0
-        sums += np.einsum("crp->cr", runs).sum(1, dtype=np.int64)
-        for i in range(channels):
-            for j in range(i, channels):
-                products[i, j] += np.einsum("rp,rp->r", runs[i], runs[j]).sum(dtype=np.int64)
-                products[j, i] = products[i, j]
-    return sums, products
+        sums += runs @ ones
+        for apart in range(channels):
+            products[apart] += np.vecdot(runs[: channels - apart], runs[apart:])
+    matrix = np.zeros((channels, channels), np.int64)
+    for apart, found in enumerate(products):
+        for i, total in enumerate(found.sum(1, dtype=np.int64)):
+            matrix[i, i + apart] = matrix[i + apart, i] = total
+    return sums.sum(1, dtype=np.int64), matrix
 
 
 def _fix_signs(columns: NDArray[np.float64]) -> NDArray[np.float64]:

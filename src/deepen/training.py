@@ -13,8 +13,10 @@ from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.device import autocast, place
 from deepen.errors import InputError
 from deepen.images import ImageSet
+from deepen.muon import Muon
 from deepen.randomness import derive, generator
-from deepen.settings import OneCycle, Plateau, Training
+from deepen.settings import Muon as MuonSettings
+from deepen.settings import OneCycle, Plateau, Sgd, Training
 from deepen.statistics import Statistics
 
 _PLATEAU_THRESHOLD = 1e-3  # relative: a gain below a thousandth of the best is none, as in the blog post
@@ -64,21 +66,16 @@ class Trainer:
         epochs: int,
         seed: int,
         device: torch.device,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.network, self.device = place(network, device), device
+        self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
         self.steps, self.batch_size = steps_an_epoch(len(images), training.batch_size)
         self._model, self._seed = model, seed
         self._training = training
         self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)
-        self._optimizer = optim.SGD(
-            network.parameters(),
-            peak_lr,
-            momentum=training.momentum,
-            nesterov=training.nesterov,
-            weight_decay=training.weight_decay,
-        )
+        self._optimizer = _optimizer(network, training.optimizer, peak_lr)
         self._schedule = _schedule(self._optimizer, training.schedule, self.steps * epochs)
 
     @property
@@ -115,7 +112,7 @@ class Trainer:
         batch, labels = self._images.batch(rows, self._generator("augmentation", epoch, step)), self._labels[rows]
         torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
         self._optimizer.zero_grad()
-        with autocast(self.device):
+        with autocast(self.device, self.dtype):
             logits = self.network(batch)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -130,7 +127,13 @@ def train(trainer: Trainer, validation: ImageSet, epochs: int, progress: Progres
     for epoch in range(1, epochs + 1):
         loss, lr = trainer.epoch(epoch, progress.step)
         found = evaluate(
-            trainer.network, images, labels, trainer.mean, flip_averaging=False, batch_size=_VALIDATION_BATCH
+            trainer.network,
+            images,
+            labels,
+            trainer.mean,
+            flip_averaging=False,
+            batch_size=_VALIDATION_BATCH,
+            dtype=trainer.dtype,
         )
         trainer.validated(found.percent(1))
         history.append(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
@@ -142,6 +145,14 @@ def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
     """How many whole batches an epoch has, and how many images are in each: all of them where one batch holds them."""
     batch_size = min(images, batch_size)
     return images // batch_size, batch_size
+
+
+def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: float) -> optim.Optimizer:
+    momentum, weight_decay = settings.momentum, settings.weight_decay
+    if settings.name == "muon":
+        return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay)
+    nesterov = settings.nesterov
+    return optim.SGD(network.parameters(), lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
 
 def _schedule(optimizer: optim.Optimizer, schedule: OneCycle | Plateau, steps: int) -> LambdaLR | ReduceLROnPlateau:

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from deepen.muon import Muon, orthogonalize
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 144), (144, 16), (1, 9)])
+def test_every_singular_value_comes_near_one(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalize(matrix))
+    wanted = max(1, shape[0] / shape[1]) ** 0.5
+    assert values.min() > 0.6 * wanted or shape == (24, 24)  # a square random matrix has values near 0
+    assert values.max() < 1.3 * wanted
+
+
+def test_directions_are_kept():
+    u, s, v = torch.linalg.svd(torch.randn(8, 20, generator=torch.Generator().manual_seed(0)), full_matrices=False)
+    assert torch.allclose(u.T @ orthogonalize(u * s @ v) @ v.T, torch.eye(8), atol=0.35)
+    assert torch.allclose(orthogonalize(1e3 * u * s @ v), orthogonalize(u * s @ v), atol=1e-4)
+
+
+def test_a_gradient_of_nothing_is_no_step():
+    assert torch.equal(orthogonalize(torch.zeros(3, 5)), torch.zeros(3, 5))
+
+
+def stepped(parameter, gradients, **settings):
+    optimizer = Muon([parameter], 0.1, **{"momentum": 0.5, "weight_decay": 0.2, **settings})
+    for gradient in gradients:
+        parameter.grad = gradient
+        optimizer.step()
+    return parameter.detach()
+
+
+def test_biases_take_plain_nesterov_steps_without_decay():
+    first, second = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 4.0])
+    ours = stepped(torch.nn.Parameter(torch.ones(2)), [first, second])
+    theirs = torch.nn.Parameter(torch.ones(2))
+    sgd = torch.optim.SGD([theirs], 0.1, momentum=0.5, nesterov=True)
+    for gradient in (first, second):
+        theirs.grad = gradient
+        sgd.step()
+    assert torch.allclose(ours, theirs.detach())
+
+
+def test_a_matrix_shrinks_by_its_decay_and_moves_by_the_learning_rate_in_every_direction():
+    start, gradient = torch.randn(4, 3, 3, 3), torch.randn(4, 3, 3, 3)
+    moved = stepped(torch.nn.Parameter(start.clone()), [gradient]) - (1 - 0.1 * 0.2) * start
+    values = torch.linalg.svdvals(moved.flatten(1))
+    assert ((values > 0.06) & (values < 0.13)).all()
+    assert (moved * gradient).sum() < 0
+
+
+def test_its_settings_matter():
+    start = torch.randn(6, 10)
+    gradients = [torch.randn(6, 10), torch.randn(6, 10)]
+    base = stepped(torch.nn.Parameter(start.clone()), gradients)
+    assert not torch.allclose(stepped(torch.nn.Parameter(start.clone()), gradients, momentum=0.0), base, atol=1e-3)
+    assert not torch.allclose(stepped(torch.nn.Parameter(start.clone()), gradients, weight_decay=0.0), base, atol=1e-3)

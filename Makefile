@@ -3,11 +3,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro test lock
+.PHONY: repro study test lock
 
 repro: .venv/installed  ## run the whole ladder and print its table
 	dvc repro
 	@cat reports/table.md
+
+study: .venv/installed  ## train the study's arms, print its table: hours, and CIFAR-10 is downloaded once
+	dvc repro study/dvc.yaml
+	@cat study/table.md
 
 test: .venv/installed  ## lint, types, lock against code, behaviour
 	ruff check .

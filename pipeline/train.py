@@ -27,7 +27,6 @@ def train_model(name: str) -> None:
     )
     print(f"{name}: training on {where}", flush=True)
     card, network = load_network(Path(f"weights/init/{name}.safetensors"), training.dropout)
-    epochs = settings.models[name].epochs
     trainer = Trainer(
         network,
         load_images(Path("data/train.safetensors")),
@@ -36,13 +35,13 @@ def train_model(name: str) -> None:
         training,
         model=name,
         peak_lr=settings.peak_lr(name),
-        epochs=epochs,
+        epochs=settings.models[name].epochs,
         seed=settings.seed,
         device=device,
         dtype=choose_dtype(settings.precision, device),
     )
-    with TrainingProgress(name, epochs, trainer.steps, trainer.batch_size) as progress:
-        history = train(trainer, load_images(Path("data/validation.safetensors")), epochs, progress.callbacks)
+    with TrainingProgress(name, trainer.epochs, trainer.steps, trainer.batch_size) as progress:
+        history = train(trainer, load_images(Path("data/validation.safetensors")), progress.callbacks)
     save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
     write_json(Path(f"curves/{name}.json"), [asdict(epoch) for epoch in history])
 

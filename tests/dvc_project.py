@@ -79,7 +79,7 @@ def tiny_project(home: Path) -> Project:
         check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/")) and name != "dvc.lock":
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/")) and Path(name).name != "dvc.lock":
             (project.path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project.path / name)
     project.edit("params.yaml", ("width: 1.0 ", "width: 0.03125 "), ("threads: 2 ", "threads: 1 "))

@@ -1,4 +1,4 @@
-"""dvc.yaml is true: each stage depends on the code it runs, and on no more."""
+"""dvc.yaml and study/dvc.yaml are true: each stage depends on the code it runs, and on no more."""
 
 import ast
 import re
@@ -9,6 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STUDY = yaml.safe_load((ROOT / "study/dvc.yaml").read_text())["stages"]
 
 
 def stage(name):
@@ -27,7 +28,7 @@ def imported(path):
         for name in names:
             folder = "src/" if name.split(".")[0] == "deepen" else ""
             for candidate in (f"{folder}{name.replace('.', '/')}.py", f"{folder}{name.replace('.', '/')}/__init__.py"):
-                if candidate.startswith(("src/deepen/", "pipeline/")) and (ROOT / candidate).is_file():
+                if candidate.startswith(("src/deepen/", "pipeline/", "study/")) and (ROOT / candidate).is_file():
                     yield candidate
 
 
@@ -45,6 +46,13 @@ def code_of(path):
 def test_a_stage_depends_on_the_code_it_runs_and_on_no_more(name):
     declared = {dep for dep in stage(name)["deps"] if dep.endswith(".py")}
     assert declared == code_of(f"pipeline/{name}.py") - {"src/deepen/__init__.py"}
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_so_does_a_stage_of_the_study(name):
+    assert STUDY[name]["cmd"].startswith(f"python -m study.{name}")
+    declared = {dep for dep in STUDY[name]["deps"] if dep.endswith(".py")}
+    assert declared == code_of(f"study/{name}.py") - {"src/deepen/__init__.py", "study/__init__.py"}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -32,7 +32,7 @@ def run(images, training, *, epochs=3, peak_lr=0.05, seed=0, state=None, progres
         net, images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=peak_lr, epochs=epochs, seed=seed, device=torch.device("cpu"),
     )  # fmt: skip
-    history = train(trainer, images, epochs, progress or Progress())
+    history = train(trainer, images, progress or Progress())
     return net.state_dict(), history
 
 
@@ -80,6 +80,14 @@ def test_an_epoch_sees_each_image_once_in_an_order_of_its_own(colored, monkeypat
     run(colored, recipe(batch_size=20), epochs=2)
     assert sorted(seen[:60]) == sorted(seen[60:]) == list(range(60))
     assert seen[:60] != seen[60:]
+
+
+def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
+    steps = []
+    _, history = run(colored, recipe(), epochs=2.5, progress=Progress(step=lambda: steps.append(None)))
+    assert [row.epoch for row in history] == [1, 2, 3]
+    assert len(steps) == 7 + 7 + 4  # 17.5 is rounded to even
+    assert history[-1].lr < 0.05 / 10
 
 
 @pytest.mark.parametrize(("images", "batch", "expected"), [(60, 8, (7, 8)), (60, 60, (1, 60)), (5, 128, (1, 5))])

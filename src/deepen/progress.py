@@ -14,9 +14,9 @@ class TrainingProgress:
     """A context that shows epoch, loss, validation top-1 and the time left, and at the end how long it took."""
 
     def __init__(self, model: str, epochs: int, steps: int, batch_size: int) -> None:
-        self._model, self._epochs, self._images = model, epochs, epochs * steps * batch_size
+        self._model, self._epochs, self._images = model, epochs, steps * batch_size
         self._in_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=epochs * steps, unit="step", disable=not self._in_terminal, dynamic_ncols=True)
+        self._bar = tqdm(total=steps, unit="step", disable=not self._in_terminal, dynamic_ncols=True)
         self._start = time.perf_counter()
         self._describe(1)
 

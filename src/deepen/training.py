@@ -50,7 +50,8 @@ class Trainer:
     """A network in training, with its images, optimizer and schedule on one device.
 
     An epoch takes the training images in a new random order in whole batches; the few that fill no batch wait for
-    another epoch. All randomness is a function of (seed, model, epoch, step).
+    another epoch. A fraction in `epochs` cuts the last one short. All randomness is a function of (seed, model, epoch,
+    step).
     """
 
     def __init__(
@@ -63,20 +64,26 @@ class Trainer:
         *,
         model: str,
         peak_lr: float,
-        epochs: int,
+        epochs: float,
         seed: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
-        self.steps, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self.steps = max(1, round(epochs * self.steps_an_epoch))
         self._model, self._seed = model, seed
         self._training = training
         self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)
         self._optimizer = _optimizer(network, training.optimizer, peak_lr)
-        self._schedule = _schedule(self._optimizer, training.schedule, self.steps * epochs)
+        self._schedule = _schedule(self._optimizer, training.schedule, self.steps)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there are, the last one perhaps cut short."""
+        return -(-self.steps // self.steps_an_epoch)
 
     @property
     def lr(self) -> float:
@@ -84,11 +91,15 @@ class Trainer:
         return float(self._optimizer.param_groups[0]["lr"])
 
     def epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
-        """Run an epoch; returns its mean loss and last learning rate. Raises InputError if the loss is not finite."""
+        """Run an epoch, counted from 1; returns its mean loss and last learning rate.
+
+        Raises InputError if the loss is not finite.
+        """
         self.network.train()
         order = torch.randperm(len(self._labels), generator=self._generator("order", epoch), device=self.device)
-        losses, rates = torch.zeros(self.steps, device=self.device), []
-        for step, rows in enumerate(order[: self.steps * self.batch_size].view(self.steps, self.batch_size)):
+        steps = min(self.steps_an_epoch, self.steps - (epoch - 1) * self.steps_an_epoch)
+        losses, rates = torch.zeros(steps, device=self.device), []
+        for step, rows in enumerate(order[: steps * self.batch_size].view(steps, self.batch_size)):
             rates.append(self.lr)
             losses[step] = self._step(rows, epoch, step)
             if isinstance(self._schedule, LambdaLR):
@@ -120,11 +131,11 @@ class Trainer:
         return loss.detach()
 
 
-def train(trainer: Trainer, validation: ImageSet, epochs: int, progress: Progress) -> list[Epoch]:
-    """Train for a number of epochs, validating after each; returns a row an epoch."""
+def train(trainer: Trainer, validation: ImageSet, progress: Progress) -> list[Epoch]:
+    """Train to the end, validating after each epoch; returns a row an epoch."""
     images, labels = (torch.from_numpy(array).to(trainer.device) for array in (validation.images, validation.labels))
     history = []
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, trainer.epochs + 1):
         loss, lr = trainer.epoch(epoch, progress.step)
         found = evaluate(
             trainer.network,

@@ -1,0 +1,76 @@
+"""What the arms reached: a table with 95 % t-intervals, paired by seed against scratch, and curves over compute."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import t
+
+from deepen.figures import save_figure
+from deepen.settings import load_settings
+from deepen.writing import write_json, write_text
+from pipeline import run
+from study.settings import Study, load_study
+
+
+def summarize() -> None:
+    study = load_study(load_settings())
+    runs = [json.loads(Path(f"study/runs/{arm}-{seed}.json").read_text()) for arm in study.arms for seed in study.seeds]
+    table = compare(pd.DataFrame(runs), study)
+    write_text(Path("study/table.csv"), table.to_csv(index=False))
+    write_text(Path("study/table.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
+    means = dict(zip(table["arm"], table["top-1"].round(4), strict=True))
+    write_json(Path("study/metrics.json"), {arm: {"top1": mean} for arm, mean in means.items()})
+    curves = pd.DataFrame([{"arm": found["arm"], **point} for found in runs for point in found["curve"]])
+    write_text(Path("study/curves.csv"), curves.to_csv(index=False))
+    save_figure(draw(curves, study), Path("study/curves.png"))
+    print(Path("study/table.md").read_text())
+
+
+def compare(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """A row an arm: mean test top-1 (percent) and its difference to scratch, seed by seed, each with its interval.
+
+    `runs` has a row for each arm and seed with its top1 and flops.
+    """
+    top1 = runs.pivot(index="seed", columns="arm", values="top1")
+    rows = []
+    for name, arm in study.arms.items():
+        mean, interval = mean_interval(top1[name].to_numpy())
+        row: dict[str, Any] = {"arm": name, "n": len(top1), "top-1": mean, "+-": interval}
+        difference, spread = mean_interval((top1[name] - top1[study.scratch(arm.target)]).to_numpy())
+        row |= {"minus scratch": difference, "+- ": spread}
+        rows.append(row | {"TFLOP": runs.loc[runs["arm"] == name, "flops"].mean() / 1e12})
+    return pd.DataFrame(rows)
+
+
+def mean_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    """The mean, and half the width of its 95 % interval by Student's t distribution."""
+    half = float(t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()), half
+
+
+def draw(curves: pd.DataFrame, study: Study) -> Figure:
+    """Test top-1 over compute, a panel a target, a line an arm: the mean of the seeds, from the worst to the best."""
+    targets = list(dict.fromkeys(arm.target for arm in study.arms.values()))
+    figure = Figure(figsize=(6.5 * len(targets), 5), layout="constrained")
+    for axes, target in zip(np.atleast_1d(figure.subplots(1, len(targets))), targets, strict=True):
+        arms = [name for name, arm in study.arms.items() if arm.target == target]
+        for color, name in zip(mpl.color_sequences["tab10"], arms, strict=False):
+            points = curves[curves["arm"] == name].groupby("flops")["top1"].agg(["mean", "min", "max"])
+            axes.plot(points.index / 1e12, points["mean"], color=color, label=name)
+            axes.fill_between(points.index / 1e12, points["min"], points["max"], color=color, alpha=0.12, linewidth=0)
+        axes.set(xlabel="compute spent, shallower models included (TFLOP)", ylabel="test top-1 (percent), one view")
+        axes.set_title(f"Reaching {target}")
+        axes.legend(frameon=False, fontsize="small")
+        axes.grid(alpha=0.3)
+        axes.spines[["right", "top"]].set_visible(False)
+    return figure
+
+
+if __name__ == "__main__":
+    run(summarize)

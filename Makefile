@@ -9,9 +9,9 @@ repro: .venv/installed  ## run the whole ladder and print its table
 	dvc repro
 	@cat reports/table.md
 
-study: .venv/installed  ## train the study's arms, print its table: hours, and CIFAR-10 is downloaded once
-	dvc repro study/dvc.yaml
-	@cat study/table.md
+study: .venv/installed  ## what growing buys, what the recipe's items buy: hours, and CIFAR-10 is downloaded once
+	dvc repro study/dvc.yaml:summary@growing study/dvc.yaml:summary@recipe
+	@cat study/growing.md study/recipe.md
 
 test: .venv/installed  ## lint, types, lock against code, behaviour
 	ruff check .

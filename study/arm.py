@@ -7,22 +7,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepen.accuracy import evaluate
+from deepen.accuracy import Evaluation, evaluate
 from deepen.augmentation import Augmentation
+from deepen.datasets.split import hold_out
 from deepen.device import choose_device, choose_dtype
 from deepen.growth import grow, he_start
 from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder, role_mapping
 from deepen.layers import Layer, training_flops
 from deepen.randomness import derive
-from deepen.settings import Settings, load_settings
+from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
 from deepen.training import Trainer
 from deepen.transfer import transfer
 from deepen.vgg import VGG, network
 from deepen.writing import write_json
 from pipeline import run
-from study.settings import Arm, Study, ancestors, load_study
+from study.settings import Arm, Study, ancestors, load_studies
 
 
 @dataclass(frozen=True)
@@ -34,27 +35,29 @@ class Point:
     top1: float
 
 
-def train_arm(name: str, seed: str) -> None:
+def train_arm(study_name: str, name: str, seed: str) -> None:
     settings = load_settings()
-    study = load_study(settings)
+    studies = load_studies(settings)
+    study, dataset = studies[study_name], settings.datasets[studies.data]
     images, test = (load_images(Path(f"study/data/{part}.safetensors")) for part in ("train", "test"))
-    found = measure(study.arms[name], int(seed), settings, study, images, test)
-    write_json(Path(f"study/runs/{name}-{seed}.json"), {"arm": name, "seed": int(seed), **found})
+    if study.images < len(images):
+        images, _ = hold_out(images, 1 - study.images / len(images), "the study")
+    found = measure(study.arms[name], int(seed), settings, study, dataset, images, test)
+    write_json(Path(f"study/runs/{study_name}/{name}-{seed}.json"), {"arm": name, "seed": int(seed), **found})
     print(f"{name}, seed {seed}: top-1 {found['top1']:.2f} %")
 
 
-def measure(arm: Arm, seed: int, settings: Settings, study: Study, images: ImageSet, test: ImageSet) -> dict[str, Any]:
-    """Train an arm; returns target, FLOPs, curve and top-1 (percent, all test images, flips averaged)."""
-    settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "recipe": arm.recipe})
-    shape = images.images.shape
+def measure(
+    arm: Arm, seed: int, settings: Settings, study: Study, dataset: Augmented, images: ImageSet, test: ImageSet
+) -> dict[str, Any]:
+    """Train an arm; returns target, FLOPs, curve, top-1 (percent, all test images, flips averaged), loss."""
+    settings = settings.model_copy(update={"width": study.width, "growth": arm.growth})
+    training, shape = arm.training(settings), images.images.shape
     plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
-    budget = study.compute[arm.target] * len(images) * training_flops(plans[arm.target])
+    budget = study.compute[arm.target] * training_flops(plans[arm.target])  # for each image of an epoch
     device = choose_device(settings.device, settings.threads)
     statistics = compute_statistics(images.images)
-    dataset = settings.datasets[study.data]
-    augmentation = Augmentation(
-        dataset.flip, dataset.crop if settings.training.crop else 0.0, settings.training.color_shift
-    )
+    augmentation = Augmentation(dataset.flip, dataset.crop if training.crop else 0.0, training.color_shift)
     tests = [torch.from_numpy(array).to(device) for array in (test.images, test.labels)]
     few = [tensor[:: max(1, len(test) // study.curve_images)] for tensor in tests]
     state: dict[str, Tensor] = {}
@@ -62,30 +65,31 @@ def measure(arm: Arm, seed: int, settings: Settings, study: Study, images: Image
     for model, share in _models(arm, settings):
         grown = bool(state)
         state = _start(arm, model, state, settings, plans, seed)
-        flops = len(images) * training_flops(plans[model])
         trainer = Trainer(
-            network(plans[model], state, settings.training.dropout),
+            network(plans[model], state, training.dropout),
             images,
             statistics,
             augmentation,
-            settings.training,
+            training,
             model=model,
-            peak_lr=settings.training.lr * (settings.training.grown_lr if grown else 1.0),
-            epochs=share * budget / flops,
+            peak_lr=training.lr * (training.grown_lr if grown else 1.0),
+            epochs=share * budget / training_flops(plans[model]),
             seed=seed,
             device=device,
             dtype=choose_dtype(settings.precision, device),
         )
         for epoch in range(1, trainer.epochs + 1):
             trainer.epoch(epoch, lambda: None)
-            steps = min(epoch * trainer.steps_an_epoch, trainer.steps)
-            used = spent + steps * trainer.batch_size * training_flops(plans[model])
-            curve.append(Point(model, used, _evaluated(trainer, few, flips=False)))
+            done = min(epoch * trainer.steps_an_epoch, trainer.steps) * trainer.batch_size
+            used = spent + done * training_flops(plans[model])
+            curve.append(Point(model, used, _evaluated(trainer, few, flips=False).percent(1)))
         spent = curve[-1].flops
         state = dict(trainer.network.state_dict())
+    found = _evaluated(trainer, tests, flips=dataset.flip)
     return {
         "target": arm.target,
-        "top1": _evaluated(trainer, tests, flips=dataset.flip),
+        "top1": found.percent(1),
+        "loss": found.loss,
         "flops": spent,
         "curve": [vars(point) for point in curve],
     }
@@ -112,11 +116,10 @@ def _start(
     return grow(state, plans[model], mapping.fresh, arm.growth)[0]
 
 
-def _evaluated(trainer: Trainer, tests: list[Tensor], *, flips: bool) -> float:
-    found = evaluate(
+def _evaluated(trainer: Trainer, tests: list[Tensor], *, flips: bool) -> Evaluation:
+    return evaluate(
         trainer.network, tests[0], tests[1], trainer.mean, flip_averaging=flips, batch_size=500, dtype=trainer.dtype
     )
-    return found.percent(1)
 
 
 if __name__ == "__main__":

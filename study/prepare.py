@@ -1,20 +1,16 @@
-"""The study's training images, and the test images."""
+"""The images of the studies, validation left among the training images: the studies choose nothing by it."""
 
 from pathlib import Path
 
 from deepen.datasets import load_dataset
-from deepen.datasets.split import hold_out
 from deepen.settings import load_settings
 from pipeline import BASE, run
-from study.settings import load_study
+from study.settings import load_studies
 
 
 def prepare() -> None:
     settings = load_settings()
-    study = load_study(settings)
-    train, test = load_dataset(settings.datasets[study.data], BASE)
-    if study.images < len(train):
-        train, _ = hold_out(train, 1 - study.images / len(train), "the study")
+    train, test = load_dataset(settings.datasets[load_studies(settings).data], BASE)
     train.save(Path("study/data/train.safetensors"))
     test.save(Path("study/data/test.safetensors"))
     print(f"{len(train)} training and {len(test)} test images of shape {train.images.shape[1:]}")

@@ -2,27 +2,30 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deepen.errors import InputError
-from deepen.settings import SCRATCH, Growth, Settings
+from deepen.settings import SCRATCH, Growth, Settings, Training
 
 
 class Section(BaseModel):
+    """A part of params.yaml; the comments there say what each value means."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Arm(Section):
-    """One way to reach a target; the comments in params.yaml say what each value means."""
+    """One way to reach a target."""
 
     target: str
     shares: dict[str, float] = {}
     growth: Growth = "identity"
     start: Literal["he", "pytorch"] = "he"
     recipe: str = "onecycle"
+    changes: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _something_is_left_for_the_target(self) -> Self:
@@ -30,41 +33,63 @@ class Arm(Section):
             raise ValueError("shares must be above 0 and leave some of the compute to the target")
         return self
 
+    def training(self, settings: Settings) -> Training:
+        """The recipe's training with the arm's changes; raises ValidationError where one of them can't be."""
+        content = settings.recipes[self.recipe].training.model_dump()
+        for path, value in self.changes.items():
+            *parents, last = path.split(".")
+            node = content
+            for key in parents:
+                node = node.setdefault(key, {})
+            node[last] = value
+        return Training.model_validate(content)
+
 
 class Study(Section):
-    """All of study/params.yaml."""
+    """Arms that cost equally much, with what they have in common."""
 
-    data: str
     images: int = Field(ge=1)
     curve_images: int = Field(ge=1)
     width: float = Field(gt=0)
     seeds: list[int] = Field(min_length=2)
     compute: dict[str, float]
+    against: dict[str, str]
     arms: dict[str, Arm] = Field(min_length=1)
 
-    def scratch(self, target: str) -> str:
-        """The arm that others of this target are held against: the first without shallower models."""
-        return next(name for name, arm in self.arms.items() if arm.target == target and not arm.shares)
+
+class Studies(Section):
+    """All of study/params.yaml."""
+
+    data: str
+    growing: Study
+    recipe: Study
+
+    def __getitem__(self, name: str) -> Study:
+        return {"growing": self.growing, "recipe": self.recipe}[name]
 
 
-def load_study(settings: Settings, path: Path = Path("study/params.yaml")) -> Study:
-    """Read the study's settings and check them against the project's; raises InputError with every fault."""
+def load_studies(settings: Settings, path: Path = Path("study/params.yaml")) -> Studies:
+    """Read the studies' settings and check them against the project's; raises InputError with every fault."""
     try:
-        study = Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        studies = Studies.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        found = [(".".join(map(str, fault["loc"])), fault["msg"], fault["input"]) for fault in error.errors()]
-        faults = [f"{path}: {where}: {rule}, got {value!r}; mend it there" for where, rule, value in found]
-        raise InputError(faults) from error
+        raise InputError([f"{path}: {fault}" for fault in _sentences(error)]) from error
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: can't be read ({' '.join(str(error).split())}); mend it there") from error
-    if faults := list(_faults(study, settings)):
+    faults = [f"{name}.{fault}" for name in ("growing", "recipe") for fault in _faults(studies[name], settings)]
+    if studies.data not in settings.datasets:
+        faults.append(f"data: {studies.data!r} is none of the datasets: {', '.join(settings.datasets)}")
+    if faults:
         raise InputError([f"{path}: {fault}" for fault in faults])
-    return study
+    return studies
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    found = [(".".join(map(str, fault["loc"])), fault["msg"], fault["input"]) for fault in error.errors()]
+    return [f"{where}: {rule}, got {value!r}; mend it there" for where, rule, value in found]
 
 
 def _faults(study: Study, settings: Settings) -> Iterator[str]:
-    if study.data not in settings.datasets:
-        yield f"data: {study.data!r} is none of the datasets: {', '.join(settings.datasets)}"
     for name, arm in study.arms.items():
         if arm.target not in settings.models or arm.target not in study.compute:
             yield f"arms.{name}.target: {arm.target!r} must be one of the models, and listed under compute"
@@ -72,10 +97,15 @@ def _faults(study: Study, settings: Settings) -> Iterator[str]:
         before = ancestors(arm.target, settings)
         if arm.shares and set(arm.shares) != set(before):
             yield f"arms.{name}.shares: must name what {arm.target} grows from: {', '.join(before) or 'nothing'}"
+        if study.arms.get(study.against.get(arm.target, "")) is None:
+            yield f"against.{arm.target}: must name one of the arms, for those of {arm.target} to be held against"
         if arm.recipe not in settings.recipes:
             yield f"arms.{name}.recipe: {arm.recipe!r} is none of the recipes: {', '.join(settings.recipes)}"
-        if all(other.shares for other in study.arms.values() if other.target == arm.target):
-            yield f"arms.{name}: no arm reaches {arm.target} from scratch; add one without shares to compare with"
+            continue
+        try:
+            arm.training(settings)
+        except ValidationError as error:
+            yield from (f"arms.{name}.changes: {fault}" for fault in _sentences(error))
 
 
 def ancestors(model: str, settings: Settings) -> list[str]:

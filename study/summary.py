@@ -1,4 +1,4 @@
-"""What the arms reached: a table with 95 % t-intervals, paired by seed against scratch, and curves over compute."""
+"""What the arms reached: a table with 95 % t-intervals, paired by seed against one of them, and curves over compute."""
 
 import json
 import math
@@ -15,35 +15,36 @@ from deepen.figures import save_figure
 from deepen.settings import load_settings
 from deepen.writing import write_json, write_text
 from pipeline import run
-from study.settings import Study, load_study
+from study.settings import Study, load_studies
 
 
-def summarize() -> None:
-    study = load_study(load_settings())
-    runs = [json.loads(Path(f"study/runs/{arm}-{seed}.json").read_text()) for arm in study.arms for seed in study.seeds]
+def summarize(name: str) -> None:
+    study = load_studies(load_settings())[name]
+    files = [Path(f"study/runs/{name}/{arm}-{seed}.json") for arm in study.arms for seed in study.seeds]
+    runs = [json.loads(file.read_text()) for file in files]
     table = compare(pd.DataFrame(runs), study)
-    write_text(Path("study/table.csv"), table.to_csv(index=False))
-    write_text(Path("study/table.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
+    write_text(Path(f"study/{name}.csv"), table.to_csv(index=False))
+    write_text(Path(f"study/{name}.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
     means = dict(zip(table["arm"], table["top-1"].round(4), strict=True))
-    write_json(Path("study/metrics.json"), {arm: {"top1": mean} for arm, mean in means.items()})
+    write_json(Path(f"study/{name}.json"), {arm: {"top1": mean} for arm, mean in means.items()})
     curves = pd.DataFrame([{"arm": found["arm"], **point} for found in runs for point in found["curve"]])
-    write_text(Path("study/curves.csv"), curves.to_csv(index=False))
-    save_figure(draw(curves, study), Path("study/curves.png"))
-    print(Path("study/table.md").read_text())
+    write_text(Path(f"study/{name}-curves.csv"), curves.to_csv(index=False))
+    save_figure(draw(curves, study), Path(f"study/{name}-curves.png"))
+    print(Path(f"study/{name}.md").read_text())
 
 
 def compare(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """A row an arm: mean test top-1 (percent) and its difference to scratch, seed by seed, each with its interval.
+    """A row an arm: mean test top-1 (percent), and its difference, seed by seed, to the arm it is held against.
 
-    `runs` has a row for each arm and seed with its top1 and flops.
+    Beside each is half the width of its interval. `runs` has a row for each arm and seed with its top1 and flops.
     """
     top1 = runs.pivot(index="seed", columns="arm", values="top1")
     rows = []
     for name, arm in study.arms.items():
         mean, interval = mean_interval(top1[name].to_numpy())
         row: dict[str, Any] = {"arm": name, "n": len(top1), "top-1": mean, "+-": interval}
-        difference, spread = mean_interval((top1[name] - top1[study.scratch(arm.target)]).to_numpy())
-        row |= {"minus scratch": difference, "+- ": spread}
+        difference, spread = mean_interval((top1[name] - top1[study.against[arm.target]]).to_numpy())
+        row |= {"against": study.against[arm.target], "difference": difference, "+- ": spread}
         rows.append(row | {"TFLOP": runs.loc[runs["arm"] == name, "flops"].mean() / 1e12})
     return pd.DataFrame(rows)
 

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,68 +6,73 @@ from dvc_project import ROOT
 from scipy import stats
 
 from deepen.errors import InputError
+from deepen.images import ImageSet
 from deepen.layers import plan, training_flops
 from deepen.settings import load_settings
 from study.arm import measure
-from study.settings import Study, load_study
+from study.settings import Study, load_studies
 from study.summary import compare, draw, mean_interval
 
 SETTINGS = load_settings(ROOT / "params.yaml")
+TINY = SETTINGS.model_copy(update={"threads": 1})
 PARAMS = yaml.safe_load((ROOT / "study/params.yaml").read_text())
 
 
 def study(**changes):
-    small = {"width": 0.03125, "compute": {"II": 2, "III": 1.5}, "curve_images": 30, "data": "digits"}
-    return Study.model_validate({**PARAMS, **small, **changes})
+    small = {"width": 0.03125, "compute": {"II": 2, "III": 1.5}, "curve_images": 30}
+    return Study.model_validate({**PARAMS["growing"], **small, **changes})
 
 
-def test_the_study_s_own_params_are_good():
-    assert load_study(SETTINGS, ROOT / "study/params.yaml").scratch("III") == "III-scratch"
+def test_the_studies_own_params_are_good():
+    studies = load_studies(SETTINGS, ROOT / "study/params.yaml")
+    assert studies["growing"].arms["III-scratch"].shares == {}
+    for arm in studies["recipe"].arms.values():  # each changes something, but the one they are held against
+        assert (arm.training(SETTINGS) == SETTINGS.recipes["onecycle"].training) == (arm.changes == {})
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"seeds": [0]}, r"seeds: .* at least 2 items .*; mend it there"),
-        ({"imges": 3}, "imges: Extra inputs are not permitted, got 3"),
-        ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10"),
-        ({"arms": {"a": {"target": "V"}}}, "arms.a.target: 'V' must be one of the models, and listed under compute"),
-        ({"arms": {"a": {"target": "III", "shares": {"I": 0.2}}}}, "arms.a.shares: must name what III grows from: I, II"),
-        ({"arms": {"a": {"target": "II", "shares": {"I": 1.0}}}}, "arms.a: .*shares must be above 0 and leave some"),
-        ({"arms": {"a": {"target": "II", "recipe": "best"}}}, "arms.a.recipe: 'best' is none of the recipes: onecycle"),
-        ({"arms": {"a": {"target": "II", "shares": {"I": 0.2}}}}, "arms.a: no arm reaches II from scratch; add one"),
+        ({"seeds": [0]}, r"growing.seeds: .* at least 2 items .*; mend it there"),
+        ({"imges": 3}, "growing.imges: Extra inputs are not permitted, got 3"),
+        ({"arms": {"a": {"target": "V"}}}, "growing.arms.a.target: 'V' must be one of the models, and listed under compute"),
+        ({"arms": {"a": {"target": "III", "shares": {"I": 0.2}}}}, "growing.arms.a.shares: must name what III grows from: I, II"),
+        ({"arms": {"a": {"target": "II", "shares": {"I": 1.0}}}}, "growing.arms.a: .*shares must be above 0 and leave some"),
+        ({"arms": {"a": {"target": "II", "recipe": "best"}}}, "growing.against.II: must name one of the arms"),
+        ({"arms": {"II-scratch": {"target": "II", "recipe": "best"}}}, "growing.arms.II-scratch.recipe: 'best' is none of"),
+        ({"arms": {"II-scratch": {"target": "II", "changes": {"dropout": 2}}}}, "growing.arms.II-scratch.changes: dropout: "),
+        ({"arms": {"II-scratch": {"target": "II", "changes": {"a.b": 2}}}}, "growing.arms.II-scratch.changes: a: Extra inputs"),
     ],
 )  # fmt: skip
 def test_each_fault_names_path_rule_and_remedy(tmp_path, changes, fault):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**PARAMS, **changes}))
+    content = {**PARAMS, "growing": {**PARAMS["growing"], **changes}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=rf"params\.yaml: {fault}"):
-        load_study(SETTINGS, tmp_path / "params.yaml")
+        load_studies(SETTINGS, tmp_path / "params.yaml")
+
+
+def test_data_that_is_not_known(tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "data": "mnist"}))
+    with pytest.raises(InputError, match=r"params\.yaml: data: 'mnist' is none of the datasets: digits, cifar10"):
+        load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
 def test_settings_that_can_t_be_read(tmp_path):
     with pytest.raises(InputError, match=r"can't be read \(.*No such file.*\); mend it there"):
-        load_study(SETTINGS, tmp_path / "params.yaml")
+        load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
-@pytest.fixture
-def colored(colored):
-    return colored.take(np.arange(60))
+def measured(arm, images, seed=0, **changes):
+    arm = study().arms[arm].model_copy(update=changes)
+    return measure(arm, seed, TINY, study(), SETTINGS.datasets["digits"], images, images)
 
 
 @pytest.mark.parametrize(
     "arm", ["II-scratch", "II-identity", "II-late", "III-scratch", "III-early", "III-pytorch-grown"]
 )
 def test_every_arm_of_a_target_costs_the_same(colored, arm):
-    settings, small = SETTINGS.model_copy(update={"threads": 1}), study()
-    training = SETTINGS.recipes["onecycle"].training.model_copy(update={"batch_size": 2})
-    settings = settings.model_copy(
-        update={
-            "recipes": {
-                name: recipe.model_copy(update={"training": training}) for name, recipe in SETTINGS.recipes.items()
-            }
-        }
-    )
-    found = measure(small.arms[arm], 0, settings, small, colored, colored)
+    small = study()
+    found = measured(arm, colored, changes={"batch_size": 2})
     target = small.arms[arm].target
     layers = plan(SETTINGS.models[target].layers, width=0.03125, image=(3, 8, 8), classes=3)
     assert found["flops"] == pytest.approx(small.compute[target] * 60 * training_flops(layers), rel=0.05)
@@ -77,14 +80,24 @@ def test_every_arm_of_a_target_costs_the_same(colored, arm):
     assert list(dict.fromkeys(point["model"] for point in found["curve"])) == [*small.arms[arm].shares, target]
 
 
-def test_an_arm_says_the_same_again_and_other_arms_and_seeds_something_else(colored):
-    small, settings = study(), SETTINGS.model_copy(update={"threads": 1})
+def test_an_arm_says_the_same_again_and_other_arms_and_seeds_something_else(rng):
+    noise = ImageSet(
+        rng.integers(0, 256, (200, 3, 8, 8), dtype=np.uint8), rng.integers(0, 10, 200), tuple("0123456789")
+    )
 
-    def losses(arm, seed):
-        return json.dumps(measure(small.arms[arm], seed, settings, small, colored, colored))
+    def curve(arm, seed=0, **changes):
+        return str(measured(arm, noise, seed, changes={"batch_size": 4, **changes}))
 
-    assert losses("II-identity", 0) == losses("II-identity", 0)
-    assert len({losses("II-identity", 0), losses("II-late", 0), losses("II-scratch", 0)}) == 3
+    assert curve("II-identity") == curve("II-identity")
+    others = [
+        curve("II-identity"),
+        curve("II-identity", seed=1),
+        curve("II-identity", lr=0.05),
+        curve("II-late"),
+        curve("II-random"),
+        curve("II-scratch"),
+    ]
+    assert len(set(others)) == len(others)
 
 
 def test_the_interval_is_student_s():
@@ -95,8 +108,8 @@ def test_the_interval_is_student_s():
 
 
 def test_differences_are_paired_by_seed():
-    arms = {name: PARAMS["arms"][name] for name in ("II-scratch", "II-identity")}
-    small = study(arms=arms, seeds=[0, 1, 2])
+    arms = {name: PARAMS["growing"]["arms"][name] for name in ("II-scratch", "II-identity")}
+    small = study(arms=arms, seeds=[0, 1, 2], against={"II": "II-scratch"})
     noise = {0: -5.0, 1: 0.0, 2: 5.0}  # common to both arms, so that pairing takes it out
     rows = [
         {"arm": arm, "seed": seed, "top1": 80 + noise[seed] + gain, "flops": 2e12}
@@ -104,7 +117,7 @@ def test_differences_are_paired_by_seed():
         for seed in small.seeds
     ]
     table = compare(pd.DataFrame(rows), small).set_index("arm")
-    assert table.loc["II-identity", "minus scratch"] == pytest.approx(1)
+    assert table.loc["II-identity", "difference"] == pytest.approx(1)
     assert table.loc["II-identity", "+- "] == pytest.approx(0, abs=1e-9)
     assert table.loc["II-identity", "+-"] > 10
     assert table.loc["II-scratch", "TFLOP"] == 2
@@ -121,20 +134,22 @@ def test_the_picture_has_a_panel_a_target_and_a_line_an_arm():
 
 
 def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(project):
-    content = {**PARAMS, "data": "digits", "images": 200, "width": 0.03125, "seeds": [0, 1], "compute": {"II": 1}}
-    content["arms"] = {name: PARAMS["arms"][name] for name in ("II-scratch", "II-identity")}
-    (project.path / "study/params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    content = {**PARAMS, "data": "digits", "growing": study(compute={"II": 1}, seeds=[0, 1], images=200).model_dump()}
+    content["growing"] |= {"against": {"II": "II-scratch"}, "arms": {"II-scratch": {"target": "II"}}}
+
+    def ran():
+        (project.path / "study/params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        return [
+            stage.removeprefix("study/dvc.yaml:") for stage in project.ran("dvc repro study/dvc.yaml:summary@growing")
+        ]
+
     assert project.ran("dvc repro") == []
-    arms = {f"study/dvc.yaml:arm@{arm}-{seed}" for arm in content["arms"] for seed in (0, 1)}
-    ran = project.ran("dvc repro study/dvc.yaml")
-    assert ran[0] == "study/dvc.yaml:prepare"
-    assert set(ran[1:-1]) == arms
-    assert ran[-1] == "study/dvc.yaml:summary"
-    table = pd.read_csv(project.path / "study/table.csv").set_index("arm")
-    assert table.loc["II-scratch", "minus scratch"] == 0
+    prepare, *arms, summary = ran()
+    assert (prepare, summary) == ("prepare", "summary@growing")
+    assert sorted(arms) == ["growing@II-scratch-0", "growing@II-scratch-1"]
+    content["growing"]["arms"]["II-identity"] = PARAMS["growing"]["arms"]["II-identity"]
+    assert sorted(ran()) == ["growing@II-identity-0", "growing@II-identity-1", "summary@growing"]
+    table = pd.read_csv(project.path / "study/growing.csv").set_index("arm")
+    assert table.loc["II-scratch", "difference"] == 0
     assert (table["n"] == 2).all()
-    assert "II-identity" in project.read("study/table.md")
-    content["arms"]["II-late"] = PARAMS["arms"]["II-late"]
-    (project.path / "study/params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    late = [f"study/dvc.yaml:arm@II-late-{seed}" for seed in (0, 1)]
-    assert project.ran("dvc repro study/dvc.yaml") == [*late, "study/dvc.yaml:summary"]
+    assert "II-identity" in project.read("study/growing.md")

@@ -27,6 +27,7 @@ def transfer_to(name: str) -> None:
     card = ModelCard(
         model=name,
         layers=settings.models[name].layers,
+        norm=settings.models[name].norm,
         width=settings.width,
         image=image,
         classes=classes,

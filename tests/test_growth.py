@@ -7,6 +7,8 @@ from conftest import LADDER
 from deepen.errors import InputError
 from deepen.growth import grow, he_start
 from deepen.layers import plan, tensor_shapes
+from deepen.transfer import map_roles, transfer
+from deepen.vgg import network
 
 LAYERS = plan(LADDER["III"], width=1 / 16, image=(3, 8, 8), classes=4)
 FRESH = ["conv2_2", "conv3_2", "conv3_3", "fc2"]
@@ -31,6 +33,56 @@ def test_a_start_is_a_function_of_seed_model_and_role_alone():
     for other in (he_start(LAYERS, seed=1, model="III"), he_start(LAYERS, seed=0, model="II")):
         assert not torch.equal(other["conv3_2.weight"], base["conv3_2.weight"])
     assert not torch.equal(base["conv3_2.weight"], base["conv3_3.weight"])
+
+
+class TestNorms:
+    shallow = plan("conv3-8 maxpool conv3-16 fc-32", width=1, image=(3, 8, 8), classes=4, norm="batch")
+    deep = plan("conv3-8*2 maxpool conv3-16*3 fc-32*2", width=1, image=(3, 8, 8), classes=4, norm="batch")
+
+    def trained(self):
+        """A network whose norms have seen something."""
+        torch.manual_seed(0)
+        net = network(self.shallow, he_start(self.shallow, seed=0, model="I")).train()
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        for _ in range(30):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(torch.randn(64, 3, 8, 8)), torch.randint(4, (64,))).backward()
+            optimizer.step()
+        return net
+
+    def grown(self, net, growth="identity"):
+        fresh = he_start(self.deep, seed=0, model="II")
+        mapping = map_roles(tensor_shapes(self.shallow), tensor_shapes(self.deep))
+        state, _ = transfer(net.state_dict(), fresh, mapping)
+        state, starts = grow(state, self.deep, mapping.fresh, growth)
+        return network(self.deep, state), starts
+
+    def test_statistics_move_with_the_weights_and_identity_is_exact(self):
+        net = self.trained()
+        deep, starts = self.grown(net)
+        assert {role for role in starts if role.startswith("norm")} == {"norm1_2", "norm2_2", "norm2_3"}
+        assert torch.equal(deep.state_dict()["norm1_1.running_var"], net.state_dict()["norm1_1.running_var"])
+        assert not torch.allclose(net.state_dict()["norm1_1.running_mean"], torch.zeros(8), atol=1e-3)
+        images = torch.randn(200, 3, 8, 8)
+        assert torch.allclose(deep.eval()(images), net.eval()(images), atol=1e-5)
+
+    def test_in_training_too_it_is_nearly_the_same_network(self):
+        net = self.trained()
+        deep, _ = self.grown(net)
+        images = torch.randn(500, 3, 8, 8)
+        before, after = net.train()(images), deep.train()(images)
+        assert torch.nn.functional.mse_loss(after, before) < 0.05 * before.var()
+
+    def test_copy_takes_the_norm_before_with_its_statistics(self):
+        deep, starts = self.grown(self.trained(), "copy")
+        assert starts["norm2_2"] == "copy of norm2_1"
+        assert torch.equal(deep.state_dict()["norm2_3.running_var"], deep.state_dict()["norm2_1.running_var"])
+
+    def test_random_ones_do_nothing(self):
+        state = he_start(self.deep, seed=0, model="II")
+        assert torch.equal(state["norm2_3.weight"], torch.ones(16))
+        assert torch.equal(state["norm2_3.running_var"], torch.ones(16))
+        assert not state["norm2_3.running_mean"].any()
 
 
 def test_random_leaves_the_state_as_it_is():

@@ -72,6 +72,17 @@ def test_roles_and_shapes_follow_the_place():
     assert tensor_shapes(layers)["fc1.weight"] == (16, 8 * 3 * 5)
 
 
+def test_a_norm_follows_each_convolution_and_its_statistics_are_no_parameters():
+    text = "conv3-4*2 maxpool conv1-8 fc-16"
+    plain = plan(text, width=1, image=(1, 6, 6), classes=3)
+    layers = plan(text, width=1, image=(1, 6, 6), classes=3, norm="batch")
+    assert [layer.role for layer in layers][:6] == ["conv1_1", "norm1_1", "conv1_2", "norm1_2", "pool1", "conv2_1"]
+    assert [layer for layer in layers if layer.kind != "norm"] == list(plain)
+    assert tensor_shapes(layers)["norm2_1.running_mean"] == (8,)
+    assert parameters(layers) == parameters(plain) + 2 * (4 + 4 + 8)
+    assert training_flops(layers) == training_flops(plain)
+
+
 def test_width_multiplies_every_count_but_the_classes():
     layers = plan(LADDER["II"], width=0.25, image=(3, 32, 32), classes=10)
     assert [layer.outputs[0] for layer in layers if layer.kind != "maxpool"] == [32, 64, 64, 128, 128, 256, 256, 10]

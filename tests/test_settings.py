@@ -77,6 +77,7 @@ def test_the_project_s_own_params_are_good():
         ),
         ({"precision": "half"}, "precision: must be 'auto', 'float32' or 'bfloat16', got the string 'half'"),
         ({"models__II__epochs": 4.0}, "models.II.epochs: must be a whole number, got 4.0; write for example epochs: 12"),
+        ({"models__I__norm": "layer"}, "models.I.norm: must be 'none' or 'batch', got the string 'layer'"),
         ({"models__II__fresh": "fc2"}, "models.II.fresh: must be a list, got the string 'fc2'; write for example fresh: [fc2]"),
         ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder"),
         ({"recipe": "best"}, "recipe: 'best' is none of the recipes: onecycle, published"),

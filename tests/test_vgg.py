@@ -66,6 +66,18 @@ def test_a_pool_before_its_relu_is_the_same_to_the_last_bit_of_every_gradient(te
         assert torch.equal(ours, theirs)
 
 
+def test_a_norm_is_torch_s():
+    layers = plan("conv3-8 maxpool fc-8", width=1, image=(2, 8, 8), classes=3, norm="batch")
+    net = network(layers, he_start(layers, seed=0, model="I"))
+    theirs = torch.nn.BatchNorm2d(8)
+    for _ in range(3):
+        x = torch.randn(16, 8, 4, 4) * 3 + 1
+        assert torch.allclose(net.norm1_1.train()(x), theirs(x), atol=1e-6)
+    assert torch.allclose(net.norm1_1.running_var, theirs.running_var)
+    assert torch.allclose(net.norm1_1.eval()(x), theirs.eval()(x), atol=1e-6)
+    assert set(net.state_dict()) == {key for layer in layers for key in layer.tensors()}
+
+
 def test_dropout_acts_in_training_only():
     layers = plan("conv3-8 fc-64", width=1, image=(1, 4, 4), classes=2)
     net = network(layers, he_start(layers, seed=0, model="I"), dropout=0.5)

@@ -18,12 +18,16 @@ CARD = ModelCard(
 STATE = he_start(CARD.plan(), seed=0, model="I")
 
 
-def test_a_file_alone_is_enough_to_use_the_network(tmp_path):
-    save_weights(tmp_path / "new" / "I.safetensors", STATE, CARD)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_file_alone_is_enough_to_use_the_network(tmp_path, norm):
+    written = CARD.model_copy(update={"norm": norm})
+    state = he_start(written.plan(), seed=0, model="I")
+    save_weights(tmp_path / "new" / "I.safetensors", state, written)
     card, net = load_network(tmp_path / "new" / "I.safetensors")
-    assert card == CARD
+    assert card == written
     assert net(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
-    assert all(torch.equal(tensor, STATE[key]) for key, tensor in net.state_dict().items())
+    assert ("norm1_1.running_var" in net.state_dict()) == (norm == "batch")
+    assert all(torch.equal(tensor, state[key]) for key, tensor in net.state_dict().items())
 
 
 def test_equal_weights_are_equal_files(tmp_path):

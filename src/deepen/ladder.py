@@ -19,7 +19,7 @@ def plan_ladder(settings: Settings, image: tuple[int, int, int], classes: int) -
     faults: list[str] = []
     for name, model in settings.models.items():
         try:
-            plans[name] = plan(model.layers, width=settings.width, image=image, classes=classes)
+            plans[name] = plan(model.layers, width=settings.width, image=image, classes=classes, norm=model.norm)
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     for name, model in settings.models.items():

@@ -13,12 +13,14 @@ from typing import Literal
 
 from deepen.errors import InputError
 
-Kind = Literal["conv", "maxpool", "fc", "head"]
+Kind = Literal["conv", "norm", "maxpool", "fc", "head"]
+Norm = Literal["none", "batch"]
 Shape = tuple[int, ...]
 
 _TOKEN = re.compile(
     r"(?:conv(?P<kernel>[0-9]{1,9})-(?P<channels>[0-9]{1,9})|fc-(?P<units>[0-9]{1,9}))(?:\*(?P<times>[0-9]{1,9}))?|maxpool"
 )
+_STATISTICS = ("running_mean", "running_var")
 _MOST_CHANNELS = 65_536
 _MOST_REPEATS = 1_000
 
@@ -37,9 +39,14 @@ class Layer:
     kernel: int = 1
 
     def tensors(self) -> dict[str, Shape]:
-        """The shapes of the layer's parameters by state-dict key: `conv3_2.weight`, `conv3_2.bias`; none for a pool."""
+        """The shapes of the layer's tensors by state-dict key: `conv3_2.weight`, `conv3_2.bias`; none for a pool.
+
+        A norm has running statistics besides.
+        """
         if self.kind == "maxpool":
             return {}
+        if self.kind == "norm":
+            return {f"{self.role}.{name}": self.outputs[:1] for name in ("weight", "bias", *_STATISTICS)}
         if self.kind == "conv":
             weight: Shape = (self.outputs[0], self.inputs[0], self.kernel, self.kernel)
         else:
@@ -116,10 +123,11 @@ def width_fault(text: str, width: float) -> str | None:
     return f"{width} leaves no channel of {narrowest} in {text!r}; take at least {1 / narrowest:.4g}"
 
 
-def plan(text: str, *, width: float, image: Shape, classes: int) -> tuple[Layer, ...]:
+def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "none") -> tuple[Layer, ...]:
     """Lay a network out for images of shape `image` = (channels, height, width).
 
-    `width` multiplies every channel and unit count (0.25 = a quarter of each); the head has `classes` outputs.
+    `width` multiplies every channel and unit count (0.25 = a quarter of each); the head has `classes` outputs. With
+    `norm` batch, `norm3_2` follows `conv3_2`.
     Raises InputError where the width leaves no channel or an image is too small for its pools, naming the layer.
     """
     if fault := width_fault(text, width):
@@ -145,6 +153,8 @@ def plan(text: str, *, width: float, image: Shape, classes: int) -> tuple[Layer,
             layer = Layer("fc", f"fc{fc}", shape, (scaled,))
         layers.append(layer)
         shape = layer.outputs
+        if kind == "conv" and norm == "batch":
+            layers.append(Layer("norm", f"norm{group}_{index}", shape, shape))
     return (*layers, Layer("head", "head", shape, (classes,)))
 
 
@@ -160,7 +170,7 @@ def tensor_shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
 
 def parameters(layers: Sequence[Layer]) -> int:
     """The number of trainable parameters, weights and biases."""
-    return sum(prod(shape) for shape in tensor_shapes(layers).values())
+    return sum(prod(shape) for name, shape in tensor_shapes(layers).items() if not name.endswith(_STATISTICS))
 
 
 def forward_flops(layers: Sequence[Layer]) -> int:
@@ -171,15 +181,16 @@ def forward_flops(layers: Sequence[Layer]) -> int:
 def training_flops(layers: Sequence[Layer]) -> int:
     """Floating-point operations to learn from one image: forward, and as many again for each of the two gradients.
 
-    The first layer needs none for its input. Biases, pools and the optimizer are left out, as is custom.
+    The first layer needs none for its input. Biases, norms, pools and the optimizer are left out, as is custom.
     """
     first = next(layer for layer in layers if layer.kind != "maxpool")
     return 3 * forward_flops(layers) - _flops(first)
 
 
 def _flops(layer: Layer) -> int:
-    weights = layer.tensors().get(f"{layer.role}.weight", (0,))
-    return 2 * prod(weights) * prod(layer.outputs[1:])
+    if layer.kind in ("maxpool", "norm"):
+        return 0
+    return 2 * prod(layer.tensors()[f"{layer.role}.weight"]) * prod(layer.outputs[1:])
 
 
 def identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
@@ -188,7 +199,7 @@ def identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
     A layer can if it has as many outputs as inputs and these are never negative, as after a ReLU: its own ReLU would
     cut negative ones off.
     """
-    chain = [layer for layer in layers if layer.kind != "maxpool"]
+    chain = [layer for layer in layers if layer.kind not in ("maxpool", "norm")]
     remedy = "make it so, or take growth: random"
     faults = []
     for i, layer in enumerate(chain):

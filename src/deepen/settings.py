@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from deepen.errors import InputError
+from deepen.layers import Norm
 from deepen.settings_faults import SCRATCH as SCRATCH
 from deepen.settings_faults import fault_sentence, reference_faults, show
 
@@ -142,6 +143,7 @@ class Model(Section):
     after: str = Field(examples=["I"])
     layers: str = Field(max_length=10_000, examples=["conv3-128 maxpool fc-1024"])
     epochs: int = Field(ge=1, examples=[12])
+    norm: Norm = Field(default="none", examples=["batch"])  # batch: batch normalization after every convolution
     mapping: dict[str, str] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
     fresh: list[str] = Field(default=[], examples=["[fc2]"])
     dropped: list[str] = Field(default=[], examples=["[fc2]"])

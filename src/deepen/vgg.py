@@ -9,9 +9,11 @@ from torch.nn import functional
 
 from deepen.layers import Layer
 
+BATCH_NORM_EPSILON = 1e-5
+
 
 class VGG(nn.Module):
-    """A plain convolutional network: ReLU after every convolution and fully-connected layer but the head.
+    """A plain convolutional network: ReLU after every convolution, or its norm, and every fully-connected layer.
 
     `dropout` is the fraction of a fully-connected layer's outputs that training sets to zero.
     """
@@ -21,7 +23,9 @@ class VGG(nn.Module):
         self.layers = tuple(layers)
         self.dropout = dropout
         for layer in self.layers:
-            if layer.kind == "conv":
+            if layer.kind == "norm":
+                self.add_module(layer.role, BatchNorm(layer.outputs[0]))
+            elif layer.kind == "conv":
                 conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=layer.kernel // 2)
                 self.add_module(layer.role, conv)
             elif layer.kind != "maxpool":
@@ -34,10 +38,12 @@ class VGG(nn.Module):
             False,
         )  # whether a convolution's ReLU is still to come: after its pool, which leaves less to do
         for layer in self.layers:
-            if rectify and layer.kind != "maxpool":
+            if rectify and layer.kind not in ("norm", "maxpool"):
                 x, rectify = functional.relu(x, inplace=True), False
             if layer.kind == "conv":
                 x, rectify = self.get_submodule(layer.role)(x), True
+            elif layer.kind == "norm":
+                x = self.get_submodule(layer.role)(x)
             elif layer.kind == "maxpool":
                 x = functional.max_pool2d(x, 2)
             elif layer.kind == "fc":
@@ -45,6 +51,21 @@ class VGG(nn.Module):
                 x = functional.dropout(x, self.dropout, self.training)
         logits: Tensor = self.get_submodule("head")(x.flatten(1))
         return logits
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization of (batch, channels, height, width), arXiv 1502.03167; its state has no count of batches."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.running_mean, self.running_var = nn.Buffer(torch.zeros(channels)), nn.Buffer(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Training normalizes by the batch and moves the running statistics a tenth of the way there."""
+        return functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, eps=BATCH_NORM_EPSILON
+        )
 
 
 def network(layers: Sequence[Layer], state: Mapping[str, Tensor], dropout: float = 0.0) -> VGG:

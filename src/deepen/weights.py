@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deepen.errors import InputError
-from deepen.layers import Layer, plan, tensor_shapes
+from deepen.layers import Layer, Norm, plan, tensor_shapes
 from deepen.vgg import VGG, network
 from deepen.writing import replacing
 
@@ -20,9 +20,9 @@ VERSION = 1
 class ModelCard(BaseModel):
     """What a weights file says of its network.
 
-    `layers` is the notation, `width` multiplies its counts, `image` is (channels, height, width), `classes` are the
-    names in the order of the logits, `mean` is what to subtract from each channel on the 0-1 scale, `flip` whether a
-    mirrored image keeps its class, `version` that of this format.
+    `layers` is the notation, `norm` what follows convolutions, `width` multiplies the counts, `image` is (channels,
+    height, width), `classes` are the names in the order of the logits, `mean` is what to subtract from each channel on
+    the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -30,6 +30,7 @@ class ModelCard(BaseModel):
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
     model: str
     layers: str
+    norm: Norm = "none"
     width: float = Field(gt=0)
     image: tuple[int, int, int]
     classes: tuple[str, ...] = Field(min_length=2)
@@ -38,7 +39,7 @@ class ModelCard(BaseModel):
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""
-        return plan(self.layers, width=self.width, image=self.image, classes=len(self.classes))
+        return plan(self.layers, width=self.width, image=self.image, classes=len(self.classes), norm=self.norm)
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> None:

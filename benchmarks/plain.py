@@ -6,6 +6,7 @@ layout and start that ends in softmax, the loss read after each step, a pass ove
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,11 +18,13 @@ from torchvision.transforms import v2
 from deepen.layers import Layer
 from deepen.statistics import Statistics
 
+Batches = DataLoader[tuple[Tensor, int]]  # of what a data set gives; the loader makes both tensors
+
 
 class PlainImages(Dataset[tuple[Tensor, int]]):
     """uint8 images (n, channels, height, width), each made a PIL image and transformed when it is asked for."""
 
-    def __init__(self, images: NDArray, labels: NDArray, transform: v2.Transform) -> None:
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], transform: v2.Transform) -> None:
         self.images, self.labels, self.transform = images.transpose(0, 2, 3, 1).copy(), labels, transform
 
     def __len__(self) -> int:
@@ -60,7 +63,7 @@ def for_testing(statistics: Statistics) -> v2.Transform:
     return v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(statistics.mean, [1.0] * 3)])
 
 
-def training_batches(images: PlainImages, batch_size: int, workers: int) -> DataLoader:
+def training_batches(images: PlainImages, batch_size: int, workers: int) -> Batches:
     """Shuffled whole batches; workers are forked, which starts them fastest."""
     context = "fork" if workers else None
     return DataLoader(
@@ -88,21 +91,21 @@ def plain_optimizer(network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
 
 
-def plain_epoch(network: nn.Module, batches: DataLoader, optimizer: torch.optim.Optimizer) -> float:
+def plain_epoch(network: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer) -> float:
     """An epoch of cross-entropy on the softmax's output; returns the mean loss."""
     network.train()
     total = 0.0
     for images, labels in batches:
         optimizer.zero_grad()
         loss = functional.cross_entropy(network(images), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += loss.item()
     return total / len(batches)
 
 
 @torch.no_grad()
-def plain_topk(network: nn.Module, batches: DataLoader, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> list[float]:
+def plain_topk(network: nn.Module, batches: Batches, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> list[float]:
     """Top-k accuracy in percent with flip averaging, a pass for each k."""
     network.eval()
     accuracies = []

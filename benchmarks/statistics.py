@@ -1,9 +1,8 @@
-"""Mean and covariance of the pixels of 50,000 images of 3x32x32."""
+"""Mean and covariance of the pixels of 50,000 images of 3x32x32. On Linux, which tells a process its peak memory."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,13 +27,15 @@ def plain_statistics(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     torch.set_num_threads(THREADS)
     pixels = torch.from_numpy(images).float().div(255).permute(1, 0, 2, 3).reshape(3, -1)
     pixels.mean(1)
-    return torch.linalg.eigvalsh(torch.cov(pixels)).flip(0).double().numpy()
+    eigenvalues: NDArray[np.float64] = torch.linalg.eigvalsh(torch.cov(pixels)).flip(0).double().numpy()
+    return eigenvalues
 
 
 def measured(program: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> dict[str, Any]:
     """Seconds and peak memory above the images (bytes) of the first call in a process, and its eigenvalues."""
     images = random_images(IMAGES).images
     program(images[:100])  # libraries loaded, threads started
+    _forget_peak()
     before = _peak()
     start = time.perf_counter()
     eigenvalues = program(images)
@@ -42,7 +43,13 @@ def measured(program: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> dic
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    """The most memory the process had at once, in bytes, since `_forget_peak`."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def main() -> None:

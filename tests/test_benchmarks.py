@@ -1,0 +1,86 @@
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from benchmarks import measure
+from benchmarks.plain import (
+    PlainImages,
+    for_testing,
+    for_training,
+    plain_epoch,
+    plain_network,
+    plain_optimizer,
+    plain_topk,
+)
+from benchmarks.statistics import deepen_statistics, plain_statistics
+from deepen.accuracy import evaluate
+from deepen.growth import he_start
+from deepen.layers import plan
+from deepen.statistics import compute_statistics
+from deepen.vgg import network
+
+LAYERS = plan("conv3-8 maxpool conv3-8 fc-16", width=1, image=(3, 8, 8), classes=3)
+
+
+def both():
+    """The plain network and ours with the same weights."""
+    state = he_start(LAYERS, seed=0, model="I")
+    plain = plain_network(LAYERS)
+    plain.load_state_dict(dict(zip(plain.state_dict(), state.values(), strict=True)))
+    return plain.eval(), network(LAYERS, state).eval()
+
+
+def test_the_plain_network_is_the_same_but_for_its_softmax():
+    plain, ours = both()
+    images = torch.randn(5, 3, 8, 8)
+    assert torch.allclose(plain(images), ours(images).softmax(1), atol=1e-6)
+
+
+def test_both_count_the_same(colored):
+    plain, ours = both()
+    statistics = compute_statistics(colored.images)
+    theirs = plain_topk(
+        plain, DataLoader(PlainImages(colored.images, colored.labels, for_testing(statistics)), 7), ks=[1, 2]
+    )
+    images, labels = torch.from_numpy(colored.images), torch.from_numpy(colored.labels)
+    found = evaluate(ours, images, labels, torch.tensor(statistics.mean), flip_averaging=True, batch_size=7)
+    assert theirs == pytest.approx([found.percent(1), found.percent(2)])
+
+
+def test_the_plain_way_learns(colored):
+    torch.manual_seed(0)
+    plain = plain_network(LAYERS, dropout=0.0)
+    dataset = PlainImages(colored.images, colored.labels, for_training(compute_statistics(colored.images), 8))
+    batches, optimizer = DataLoader(dataset, 10, shuffle=True), plain_optimizer(plain)
+    losses = [plain_epoch(plain, batches, optimizer) for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_both_statistics_agree(rng):
+    images = rng.integers(0, 256, (50, 3, 8, 8), dtype=np.uint8)
+    np.testing.assert_allclose(plain_statistics(images), deepen_statistics(images), rtol=1e-3)
+
+
+def test_programs_take_turns_in_processes_of_their_own():
+    found = measure.alternate({"once": (time.perf_counter, ()), "twice": (float, (2,))}, 2)
+    assert found["twice"] == [2.0, 2.0]
+    assert found["once"][0] != found["once"][1]
+
+
+def test_the_table_is_printed_and_written_with_the_machine(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
+    measure.report("speed", [{"program": "deepen", "ms": 1.23456}], batch=128)
+    assert "1.235" in capsys.readouterr().out
+    content = json.loads((tmp_path / "results/speed.json").read_text())
+    assert content["rows"] == [{"program": "deepen", "ms": 1.23456}]
+    assert content["settings"] == {"batch": 128}
+    assert content["machine"]["torch"].startswith("2.")
+
+
+def test_the_median_leaves_the_warm_up_out():
+    pauses = iter([0.2, 0.0, 0.0, 0.0])
+    assert measure.median_seconds(lambda: time.sleep(next(pauses)), calls=3) < 0.1

@@ -56,12 +56,19 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     rows, columns = matrix.shape
     x = matrix if rows <= columns else matrix.T
     x = x / x.norm().clamp(min=1e-7)
-    a, b, c = _NEWTON_SCHULZ
     # The steps' factors of x depend on x @ x.T alone, which is smaller than x: multiply them first, x last.
-    gram, factors = x @ x.T, torch.eye(len(x), device=x.device)
-    for _ in range(_STEPS):
-        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal().add_(a)
-        factors, gram = factor @ factors, factor @ gram @ factor
+    gram = x @ x.T
+    factors = factor = _factor(gram)
+    for _ in range(_STEPS - 1):
+        gram = factor @ gram @ factor
+        factor = _factor(gram)
+        factors = factor @ factors
     x = torch.mm(factors, x)
     return x if rows <= columns else x.T * math.sqrt(rows / columns)
+
+
+def _factor(gram: Tensor) -> Tensor:
+    a, b, c = _NEWTON_SCHULZ
+    factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal().add_(a)
+    return factor

@@ -1,16 +1,18 @@
 """The images of the studies, validation left among the training images: the studies choose nothing by it."""
 
+import os
 from pathlib import Path
 
 from deepen.datasets import load_dataset
 from deepen.settings import load_settings
-from pipeline import BASE, run
+from pipeline import run
 from study.settings import load_studies
 
 
 def prepare() -> None:
     settings = load_settings()
-    train, test = load_dataset(settings.datasets[load_studies(settings).data], BASE)
+    project = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
+    train, test = load_dataset(settings.datasets[load_studies(settings).data], project)
     train.save(Path("study/data/train.safetensors"))
     test.save(Path("study/data/test.safetensors"))
     print(f"{len(train)} training and {len(test)} test images of shape {train.images.shape[1:]}")

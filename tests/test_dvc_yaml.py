@@ -51,8 +51,8 @@ def test_a_stage_depends_on_the_code_it_runs_and_on_no_more(name):
 @pytest.mark.parametrize("name", STUDY)
 def test_so_does_a_stage_of_the_studies(name):
     step = STUDY[name].get("do", STUDY[name])
-    script = re.match(r"python -m study\.(\w+)", step["cmd"]).group(1)
-    declared = {dep for dep in step["deps"] if dep.endswith(".py")}
+    script = re.match(r"cd \.\. && python -m study\.(\w+)", step["cmd"]).group(1)
+    declared = {f"study/{dep}".replace("study/../", "") for dep in step["deps"] if dep.endswith(".py")}
     assert declared == code_of(f"study/{script}.py") - {"src/deepen/__init__.py", "study/__init__.py"}
 
 

@@ -139,11 +139,8 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
 
     def ran():
         (project.path / "study/params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-        return [
-            stage.removeprefix("study/dvc.yaml:") for stage in project.ran("dvc repro study/dvc.yaml:summary@growing")
-        ]
+        return project.ran("sh -c", "cd study && dvc repro summary@growing")
 
-    assert project.ran("dvc repro") == []
     prepare, *arms, summary = ran()
     assert (prepare, summary) == ("prepare", "summary@growing")
     assert sorted(arms) == ["growing@II-scratch-0", "growing@II-scratch-1"]
@@ -153,3 +150,5 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
     assert table.loc["II-scratch", "difference"] == 0
     assert (table["n"] == 2).all()
     assert "II-identity" in project.read("study/growing.md")
+    assert project.ran("dvc repro") == []
+    assert "up to date" in project("dvc status")

@@ -61,10 +61,11 @@ def measure(
     tests = [torch.from_numpy(array).to(device) for array in (test.images, test.labels)]
     few = [tensor[:: max(1, len(test) // study.curve_images)] for tensor in tests]
     state: dict[str, Tensor] = {}
-    spent, curve = 0.0, []
+    curve: list[Point] = []
     for model, share in _models(arm, settings):
-        grown = bool(state)
+        peak_lr = training.lr * (training.grown_lr if state else 1.0)
         state = _start(arm, model, state, settings, plans, seed)
+        flops = training_flops(plans[model])
         trainer = Trainer(
             network(plans[model], state, training.dropout),
             images,
@@ -72,27 +73,32 @@ def measure(
             augmentation,
             training,
             model=model,
-            peak_lr=training.lr * (training.grown_lr if grown else 1.0),
-            epochs=share * budget / training_flops(plans[model]),
+            peak_lr=peak_lr,
+            epochs=share * budget / flops,
             seed=seed,
             device=device,
             dtype=choose_dtype(settings.precision, device),
         )
-        for epoch in range(1, trainer.epochs + 1):
-            trainer.epoch(epoch, lambda: None)
-            done = min(epoch * trainer.steps_an_epoch, trainer.steps) * trainer.batch_size
-            used = spent + done * training_flops(plans[model])
-            curve.append(Point(model, used, _evaluated(trainer, few, flips=False).percent(1)))
-        spent = curve[-1].flops
+        curve += _trained(trainer, model, flops, curve[-1].flops if curve else 0, few)
         state = dict(trainer.network.state_dict())
     found = _evaluated(trainer, tests, flips=dataset.flip)
     return {
         "target": arm.target,
         "top1": found.percent(1),
         "loss": found.loss,
-        "flops": spent,
+        "flops": curve[-1].flops,
         "curve": [vars(point) for point in curve],
     }
+
+
+def _trained(trainer: Trainer, model: str, flops: int, spent: float, tests: list[Tensor]) -> list[Point]:
+    """Train to the end, `flops` an image; returns a point an epoch, counted on from what is `spent`."""
+    points = []
+    for epoch in range(1, trainer.epochs + 1):
+        trainer.epoch(epoch, lambda: None)
+        seen = min(epoch * trainer.steps_an_epoch, trainer.steps) * trainer.batch_size
+        points.append(Point(model, spent + seen * flops, _evaluated(trainer, tests, flips=False).percent(1)))
+    return points
 
 
 def _models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:

@@ -1,31 +1,25 @@
-"""study/params.yaml -> checked settings."""
+"""study/params.yaml -> checked settings; the comments there say what each value means."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from deepen.errors import InputError
-from deepen.settings import SCRATCH, Growth, Settings, Training
-
-
-class Section(BaseModel):
-    """A part of params.yaml; the comments there say what each value means."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+from deepen.settings import SCRATCH, Growth, Section, Settings, Training
 
 
 class Arm(Section):
     """One way to reach a target."""
 
     target: str
-    shares: dict[str, float] = {}
+    shares: dict[str, float] = Field(default={})
     growth: Growth = "identity"
     start: Literal["he", "pytorch"] = "he"
     recipe: str = "onecycle"
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
     def _something_is_left_for_the_target(self) -> Self:

@@ -33,10 +33,7 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width), 0-1 scale minus the channel mean."""
-        x, rectify = (
-            images,
-            False,
-        )  # whether a convolution's ReLU is still to come: after its pool, which leaves less to do
+        x, rectify = images, False  # whether a ReLU is still to come: it waits for the pool, which leaves it less to do
         for layer in self.layers:
             if rectify and layer.kind not in ("norm", "maxpool"):
                 x, rectify = functional.relu(x, inplace=True), False

@@ -64,7 +64,6 @@ def measure(
     curve: list[Point] = []
     for model, share in _models(arm, settings):
         peak_lr = training.lr * (training.grown_lr if state else 1.0)
-        roles = role_mapping(settings, model, plans).copied if state else {}
         state = _start(arm, model, state, settings, plans, seed)
         flops = training_flops(plans[model])
         trainer = Trainer(
@@ -79,10 +78,8 @@ def measure(
             seed=seed,
             device=device,
             dtype=choose_dtype(settings.precision, device),
-            copied=[key for key in state if key.rpartition(".")[0] in roles],
         )
         curve += _trained(trainer, model, flops, curve[-1].flops if curve else 0, few)
-        trainer.finish()
         state = dict(trainer.network.state_dict())
     found = _evaluated(trainer, tests, flips=dataset.flip)
     return {

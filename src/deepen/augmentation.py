@@ -53,9 +53,9 @@ class AugmentedImages:
     def __len__(self) -> int:
         return len(self._padded)
 
-    def batch(self, rows: Tensor, generator: torch.Generator, mirrored: Tensor | None = None) -> Tensor:
+    def batch(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """The images `rows` (batch,), normalised: float32 (batch, channels, height, width)."""
-        picked = self._mirrored(self._cropped(rows, generator), generator, mirrored)
+        picked = self._mirrored(self._cropped(rows, generator), generator)
         return normalize(picked.permute(0, 3, 1, 2), self._mean - self._color_shifts(len(rows), generator))
 
     def _cropped(self, rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -72,13 +72,12 @@ class AugmentedImages:
         index = first[:, None] + width * torch.arange(self._height, device=rows.device)
         return lines.index_select(0, index.flatten()).view(len(rows), self._height, self._width, channels)
 
-    def _mirrored(self, images: Tensor, generator: torch.Generator, mirrored: Tensor | None) -> Tensor:
+    def _mirrored(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Some of the images (batch, height, width, channels) from right to left."""
         if not self._flip:
             return images
         batch, device = len(images), images.device
-        if mirrored is None:
-            mirrored = torch.rand(batch, device=device, generator=generator) < 0.5
+        mirrored = torch.rand(batch, device=device, generator=generator) < 0.5
         either = torch.cat([images, images.flip(2)])
         return either.index_select(0, torch.arange(batch, device=device) + batch * mirrored)
 

@@ -38,8 +38,6 @@ class Muon(optim.Optimizer):
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
                 mean = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
                 mean.mul_(momentum).add_(parameter.grad)
                 step = parameter.grad.add(mean, alpha=momentum)

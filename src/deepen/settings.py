@@ -75,7 +75,6 @@ class OneCycle(Section):
 
     name: Literal["onecycle"] = Field(examples=["onecycle"])
     warmup: float = Field(gt=0, lt=1, examples=[0.3])
-    shape: Literal["linear", "cosine"] = Field(default="linear", examples=["linear"])
 
 
 class Plateau(Section):
@@ -122,9 +121,6 @@ class Training(Section):
     dropout: float = Field(ge=0, lt=1, examples=[0.3])
     crop: bool = Field(examples=["true"])
     color_shift: float = Field(ge=0, examples=[0.1])
-    flip: Literal["random", "alternating"] = Field(default="random", examples=["random"])
-    average: float = Field(default=0.0, ge=0, lt=1, examples=[0.99])  # decay of the weights' moving average
-    frozen: float = Field(default=0.0, ge=0, lt=1, examples=[0.1])  # of the steps, those in which copied layers rest
 
 
 class Evaluation(Section):

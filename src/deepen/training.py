@@ -1,7 +1,6 @@
 """The epoch, the schedule, the loop: a network and images in, trained weights and the history out."""
 
-import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +68,6 @@ class Trainer:
         seed: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
-        copied: Collection[str] = (),
     ) -> None:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
@@ -81,9 +79,6 @@ class Trainer:
         self._labels = torch.from_numpy(images.labels).to(device)
         self._optimizer = _optimizer(network, training.optimizer, peak_lr)
         self._schedule = _schedule(self._optimizer, training.schedule, self.steps)
-        self._first_mirrored = torch.rand(len(images), generator=self._generator("mirrored"), device=device) < 0.5
-        self._average = {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
-        self._copied = [parameter for name, parameter in network.named_parameters() if name in copied]
 
     @property
     def epochs(self) -> int:
@@ -106,13 +101,7 @@ class Trainer:
         losses, rates = torch.zeros(steps, device=self.device), []
         for step, rows in enumerate(order[: steps * self.batch_size].view(steps, self.batch_size)):
             rates.append(self.lr)
-            frozen = (epoch - 1) * self.steps_an_epoch + step < self._training.frozen * self.steps
-            for parameter in self._copied:
-                parameter.requires_grad_(not frozen)
             losses[step] = self._step(rows, epoch, step)
-            if self._training.average:
-                for key, tensor in self.network.state_dict().items():
-                    self._average[key].lerp_(tensor, 1 - self._training.average)
             if isinstance(self._schedule, LambdaLR):
                 self._schedule.step()
             if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
@@ -120,11 +109,6 @@ class Trainer:
             after_step()
         _stop_if_not_finite(losses, rates, self._model, epoch)
         return losses.mean().item(), rates[-1]
-
-    def finish(self) -> None:
-        """Leave the averaged weights in the network."""
-        if self._training.average:
-            self.network.load_state_dict(self._average)
 
     def validated(self, top1: float) -> None:
         """Tell the schedule of validation top-1 (percent) after an epoch: a plateau is of that."""
@@ -136,9 +120,7 @@ class Trainer:
 
     def _step(self, rows: Tensor, epoch: int, step: int) -> Tensor:
         """One step on the images `rows` (batch,); returns the loss, on the device."""
-        mirrored = self._first_mirrored[rows] ^ bool(epoch % 2) if self._training.flip == "alternating" else None
-        batch = self._images.batch(rows, self._generator("augmentation", epoch, step), mirrored)
-        labels = self._labels[rows]
+        batch, labels = self._images.batch(rows, self._generator("augmentation", epoch, step)), self._labels[rows]
         torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
         self._optimizer.zero_grad()
         with autocast(self.device, self.dtype):
@@ -189,13 +171,11 @@ def _schedule(optimizer: optim.Optimizer, schedule: OneCycle | Plateau, steps: i
         return ReduceLROnPlateau(
             optimizer, mode="max", factor=schedule.factor, patience=schedule.patience, threshold=_PLATEAU_THRESHOLD
         )
-    return LambdaLR(optimizer, lambda step: one_cycle((step + 1) / (steps + 1), schedule.warmup, schedule.shape))
+    return LambdaLR(optimizer, lambda step: one_cycle((step + 1) / (steps + 1), schedule.warmup))
 
 
-def one_cycle(time: float, warmup: float, shape: str = "linear") -> float:
+def one_cycle(time: float, warmup: float) -> float:
     """The learning rate as a fraction of its peak, at a `time` of 0 to 1: straight up until `warmup`, then down."""
-    if shape == "cosine" and time > warmup:
-        return (1 + math.cos(math.pi * (time - warmup) / (1 - warmup))) / 2
     return min(time / warmup, (1 - time) / (1 - warmup))
 
 

@@ -49,12 +49,22 @@ def matmul_rate(dtype: torch.dtype = torch.float32, device: str = "cpu", side: i
     """Floating-point operations a second of one matrix product (side, side) @ (side, side)."""
     torch.set_num_threads(THREADS)
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    return 2 * side**3 / median_seconds(lambda: a @ b, calls=9, warm_up=3)
+
+    def multiply() -> None:
+        torch.mm(a, b)
+        if a.is_cuda:
+            torch.cuda.synchronize()
+
+    return 2 * side**3 / median_seconds(multiply, calls=9, warm_up=3)
+
+
+def show(rows: list[dict[str, Any]], title: str = "") -> None:
+    print(title, tabulate(rows, "keys", floatfmt=".4g", tablefmt="github"), sep="\n" if title else "")
 
 
 def report(name: str, rows: list[dict[str, Any]], **settings: Any) -> None:
     """Print the table and write it, with the machine and versions, to benchmarks/results/<name>.json."""
-    print(tabulate(rows, "keys", floatfmt=".4g", tablefmt="github"))
+    show(rows)
     RESULTS.mkdir(exist_ok=True)
     content = {"machine": _machine(), "settings": settings, "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from deepen.growth import grow, he_start
+from deepen.growth import he_start, start
 from deepen.images import describe_images
-from deepen.ladder import plan_ladder, role_mapping
-from deepen.settings import SCRATCH, load_settings
+from deepen.ladder import plan_ladder
+from deepen.settings import load_settings
 from deepen.statistics import load_statistics
-from deepen.transfer import transfer
 from deepen.transfer_report import as_metrics, as_table
 from deepen.weights import ModelCard, load_state, save_weights
 from deepen.writing import write_json
@@ -18,12 +17,8 @@ def transfer_to(name: str) -> None:
     settings = load_settings()
     image, classes = describe_images(Path("data/train.safetensors"))
     plans = plan_ladder(settings, image, len(classes))
-    after, mapping = settings.models[name].after, role_mapping(settings, name, plans)
-    random = he_start(plans[name], seed=settings.seed, model=name)
-    state, report = transfer(load_state(Path(f"weights/{after}.safetensors")), random, mapping)
-    growth = "random" if after == SCRATCH else settings.growth
-    state, starts = grow(state, plans[name], mapping.fresh, growth)
-    report = report.with_starts(starts)
+    source = load_state(Path(f"weights/{settings.models[name].after}.safetensors"))
+    state, report = start(settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name))
     card = ModelCard(
         model=name,
         layers=settings.models[name].layers,

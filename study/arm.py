@@ -11,15 +11,14 @@ from deepen.accuracy import Evaluation, evaluate
 from deepen.augmentation import Augmentation
 from deepen.datasets.split import hold_out
 from deepen.device import choose_device, choose_dtype
-from deepen.growth import grow, he_start
+from deepen.growth import he_start, start
 from deepen.images import ImageSet, load_images
-from deepen.ladder import plan_ladder, role_mapping
+from deepen.ladder import plan_ladder
 from deepen.layers import Layer, training_flops
 from deepen.randomness import derive
 from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
 from deepen.training import Trainer
-from deepen.transfer import transfer
 from deepen.vgg import VGG, network
 from deepen.writing import write_json
 from pipeline import run
@@ -115,11 +114,7 @@ def _start(
     if arm.start == "pytorch":
         torch.manual_seed(derive(seed, model, "start"))
         fresh = {key: tensor.detach() for key, tensor in VGG(plans[model]).state_dict().items()}
-    if not source:
-        return fresh
-    mapping = role_mapping(settings, model, plans)
-    state, _ = transfer(source, fresh, mapping)
-    return grow(state, plans[model], mapping.fresh, arm.growth)[0]
+    return start(settings, model, plans, source, fresh)[0] if source else fresh
 
 
 def _evaluated(trainer: Trainer, tests: list[Tensor], *, flips: bool) -> Evaluation:

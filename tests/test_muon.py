@@ -1,9 +1,20 @@
 import pytest
 import torch
 
-from deepen.muon import Muon, orthogonalize
+from deepen import muon
+from deepen.muon import Muon
 
 
+def orthogonalize(matrix):
+    return muon.orthogonalize(matrix[None])[0]
+
+
+@pytest.fixture(params=["_by_gram_matrix", "_in_bfloat16"])
+def form(request, monkeypatch):  # on any device
+    monkeypatch.setattr(muon, "_by_gram_matrix", getattr(muon, request.param))
+
+
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("shape", [(24, 24), (16, 144), (144, 16), (1, 9)])
 def test_every_singular_value_comes_near_one(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -13,10 +24,34 @@ def test_every_singular_value_comes_near_one(shape):
     assert values.max() < 1.3 * wanted
 
 
+@pytest.mark.usefixtures("form")
 def test_directions_are_kept():
     u, s, v = torch.linalg.svd(torch.randn(8, 20, generator=torch.Generator().manual_seed(0)), full_matrices=False)
     assert torch.allclose(u.T @ orthogonalize(u * s @ v) @ v.T, torch.eye(8), atol=0.35)
-    assert torch.allclose(orthogonalize(1e3 * u * s @ v), orthogonalize(u * s @ v), atol=1e-4)
+    assert torch.allclose(orthogonalize(1e3 * u * s @ v), orthogonalize(u * s @ v), atol=2e-2)
+
+
+def test_matrices_together_are_as_alone():
+    first, second = torch.randn(2, 6, 10)
+    together = muon.orthogonalize(torch.stack([first, 100 * second]))
+    assert torch.allclose(together, torch.stack([orthogonalize(first), orthogonalize(second)]), atol=1e-4)
+
+
+def test_a_channels_last_convolution_moves_as_any_other():
+    start, gradient = torch.randn(4, 3, 3, 3), torch.randn(4, 3, 3, 3)
+    plain = stepped(torch.nn.Parameter(start.clone()), [gradient])
+    last = start.clone(memory_format=torch.channels_last)
+    assert torch.allclose(stepped(torch.nn.Parameter(last), [gradient]), plain, atol=1e-5)
+
+
+def test_the_learning_rate_may_be_a_tensor_that_changes():
+    rate, parameter = torch.tensor(0.1), torch.nn.Parameter(torch.ones(2))
+    optimizer = Muon([parameter], rate, momentum=0.0, weight_decay=0.0)
+    for value in (0.1, 0.5):
+        rate.fill_(value)
+        parameter.grad = torch.ones(2)
+        optimizer.step()
+    assert torch.allclose(parameter.detach(), torch.full((2,), 0.4))
 
 
 def test_a_gradient_of_nothing_is_no_step():

@@ -7,12 +7,29 @@ import torch
 from torch import Tensor, nn
 
 from deepen.errors import InputError
+from deepen.ladder import Plans, role_mapping
 from deepen.layers import Layer, identity_faults
 from deepen.randomness import generator
-from deepen.settings import Growth
+from deepen.settings import SCRATCH, Growth, Settings
+from deepen.transfer import transfer
+from deepen.transfer_report import TransferReport
 from deepen.vgg import BATCH_NORM_EPSILON
 
 State = dict[str, Tensor]
+
+
+def start(
+    settings: Settings, name: str, plans: Plans, source: Mapping[str, Tensor], random: Mapping[str, Tensor]
+) -> tuple[State, TransferReport]:
+    """What a model starts as: the weights of the one it grows from, the rest as `growth` says, or as in `random`.
+
+    Raises InputError where the transfer is not total.
+    """
+    mapping = role_mapping(settings, name, plans)
+    state, report = transfer(source, random, mapping)
+    growth = "random" if settings.models[name].after == SCRATCH else settings.growth
+    state, starts = grow(state, plans[name], mapping.fresh, growth)
+    return state, report.with_starts(starts)
 
 
 def he_start(layers: Sequence[Layer], *, seed: int, model: str) -> dict[str, Tensor]:

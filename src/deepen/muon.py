@@ -5,7 +5,7 @@ kellerjordan.github.io/posts/muon.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn, optim
@@ -19,13 +19,13 @@ class Muon(optim.Optimizer):
 
     Such a step changes a layer as much for one direction of its input as for any other. Convolutions count as matrices
     (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay a step; biases take plain steps
-    without decay. All in float32.
+    without decay. `lr` may be a tensor on the parameters' device. All in float32, but the Newton-Schulz steps on CUDA.
     """
 
     def __init__(
         self,
         parameters: Iterable[nn.Parameter],
-        lr: float,
+        lr: float | Tensor,
         *,
         momentum: float,
         weight_decay: float,
@@ -36,39 +36,76 @@ class Muon(optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]
         """Take one step; every parameter must have a gradient."""
         for group in self.param_groups:
-            lr, momentum = group["lr"], group["momentum"]
-            for parameter in group["params"]:
-                mean = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
-                mean.mul_(momentum).add_(parameter.grad)
-                step = parameter.grad.add(mean, alpha=momentum)
-                if parameter.ndim > 1:
-                    parameter.mul_(1 - lr * group["weight_decay"])
-                    step = orthogonalize(step.flatten(1)).view(step.shape)
-                parameter.add_(step, alpha=-lr)
+            lr, momentum, parameters = group["lr"], group["momentum"], group["params"]
+            gradients = [parameter.grad for parameter in parameters]
+            means = [self._mean(parameter) for parameter in parameters]
+            torch._foreach_mul_(means, momentum)
+            torch._foreach_add_(means, gradients)
+            steps = list(torch._foreach_add(gradients, means, alpha=momentum))
+            for alike in _matrices_of_a_shape(parameters):
+                torch._foreach_mul_([parameters[index] for index in alike], 1 - lr * group["weight_decay"])
+                channels_last = [steps[index].movedim(1, -1) for index in alike]  # as convolutions lie in memory
+                directions = orthogonalize(torch.stack([step.flatten(1) for step in channels_last]))
+                for index, step, direction in zip(alike, channels_last, directions, strict=True):
+                    steps[index] = direction.reshape(step.shape).movedim(-1, 1)
+            torch._foreach_mul_(steps, lr)
+            torch._foreach_sub_(parameters, steps)
+
+    def _mean(self, parameter: Tensor) -> Tensor:
+        """The running sum of a parameter's gradients that momentum keeps."""
+        state = self.state[parameter]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        mean: Tensor = state["momentum_buffer"]
+        return mean
 
 
-def orthogonalize(matrix: Tensor) -> Tensor:
-    """Nearly U @ V.T of the singular value decomposition U @ S @ V.T of `matrix` (rows, columns).
+def _matrices_of_a_shape(parameters: Sequence[Tensor]) -> Iterable[list[int]]:
+    """Where in `parameters` those of two dimensions or more are, those of one shape together."""
+    groups: dict[torch.Size, list[int]] = {}
+    for index, parameter in enumerate(parameters):
+        if parameter.ndim > 1:
+            groups.setdefault(parameter.shape, []).append(index)
+    return groups.values()
+
+
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Nearly U @ V.T of the singular value decomposition U @ S @ V.T of each of `matrices` (count, rows, columns).
 
     Five Newton-Schulz steps x -> (a + b * x @ x.T + c * (x @ x.T)**2) @ x bring every singular value that is no tiny
     fraction of the largest to between 0.7 and 1.2, times sqrt(rows / columns) where that is above 1.
     """
-    rows, columns = matrix.shape
-    x = matrix if rows <= columns else matrix.T
-    x = x / x.norm().clamp(min=1e-7)
-    # The steps' factors of x depend on x @ x.T alone, which is smaller than x: multiply them first, x last.
-    gram = x @ x.T
+    rows, columns = matrices.shape[1:]
+    x = matrices if rows <= columns else matrices.mT
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = _in_bfloat16(x) if x.is_cuda else _by_gram_matrix(x)
+    return x if rows <= columns else x.mT * math.sqrt(rows / columns)
+
+
+def _by_gram_matrix(x: Tensor) -> Tensor:
+    """The steps' factors of x, which depend on x @ x.T alone, multiplied first: fewer operations where x is wide.
+
+    Squared, what is small in x drowns in the rounding of anything coarser than float32.
+    """
+    gram = x @ x.mT
     factors = factor = _factor(gram)
     for _ in range(_STEPS - 1):
         gram = factor @ gram @ factor
         factor = _factor(gram)
         factors = factor @ factors
-    x = torch.mm(factors, x)
-    return x if rows <= columns else x.T * math.sqrt(rows / columns)
+    return factors @ x
+
+
+def _in_bfloat16(x: Tensor) -> Tensor:
+    """The steps one by one, for matrix units that multiply bfloat16 many times faster than float32."""
+    x = x.bfloat16()
+    for _ in range(_STEPS):
+        x = _factor(x @ x.mT) @ x
+    return x.float()
 
 
 def _factor(gram: Tensor) -> Tensor:
     a, b, c = _NEWTON_SCHULZ
-    factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-    factor.diagonal().add_(a)
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
     return factor

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deepen.accuracy import evaluate
 from deepen.augmentation import Augmentation, AugmentedImages
+from deepen.cuda_graph import ReplayedStep
 from deepen.device import autocast, place
 from deepen.errors import InputError
 from deepen.images import ImageSet
 from deepen.muon import Muon
-from deepen.randomness import derive, generator
+from deepen.randomness import derive
 from deepen.settings import Muon as MuonSettings
 from deepen.settings import OneCycle, Plateau, Sgd, Training
 from deepen.statistics import Statistics
@@ -51,7 +52,7 @@ class Trainer:
 
     An epoch takes the training images in a new random order in whole batches; the few that fill no batch wait for
     another epoch. A fraction in `epochs` cuts the last one short. All randomness is a function of (seed, model, epoch,
-    step).
+    step). On CUDA nothing waits for the device within an epoch, and steps are `replayed` from a graph.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Trainer:
         seed: int,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        replayed: bool = True,
     ) -> None:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
@@ -77,18 +79,18 @@ class Trainer:
         self._training = training
         self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)
-        self._optimizer = _optimizer(network, training.optimizer, peak_lr)
-        self._schedule = _schedule(self._optimizer, training.schedule, self.steps)
+        self._lr = torch.zeros((), device=device)  # a tensor, which can change while the device goes on
+        self._optimizer = _optimizer(network, training.optimizer, self._lr)
+        self._peak_lr, self._plateau = peak_lr, _plateau(training.schedule, peak_lr)
+        self._generator = torch.Generator(device)
+        self._step: Callable[[Tensor], Tensor] = self._learn
+        if replayed and device.type == "cuda":
+            self._step = ReplayedStep(self._learn, self._generator)
 
     @property
     def epochs(self) -> int:
         """How many epochs there are, the last one perhaps cut short."""
         return -(-self.steps // self.steps_an_epoch)
-
-    @property
-    def lr(self) -> float:
-        """The learning rate of the next step."""
-        return float(self._optimizer.param_groups[0]["lr"])
 
     def epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
         """Run an epoch, counted from 1; returns its mean loss and last learning rate.
@@ -96,14 +98,16 @@ class Trainer:
         Raises InputError if the loss is not finite.
         """
         self.network.train()
-        order = torch.randperm(len(self._labels), generator=self._generator("order", epoch), device=self.device)
+        self._generator.manual_seed(derive(self._seed, self._model, "order", epoch))
+        order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
         steps = min(self.steps_an_epoch, self.steps - (epoch - 1) * self.steps_an_epoch)
         losses, rates = torch.zeros(steps, device=self.device), []
         for step, rows in enumerate(order[: steps * self.batch_size].view(steps, self.batch_size)):
-            rates.append(self.lr)
-            losses[step] = self._step(rows, epoch, step)
-            if isinstance(self._schedule, LambdaLR):
-                self._schedule.step()
+            rates.append(self._lr_of((epoch - 1) * self.steps_an_epoch + step))
+            self._lr.fill_(rates[-1])
+            self._generator.manual_seed(derive(self._seed, self._model, "augmentation", epoch, step))
+            torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
+            losses[step] = self._step(rows)
             if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
                 _stop_if_not_finite(losses[: step + 1], rates, self._model, epoch)
             after_step()
@@ -112,16 +116,20 @@ class Trainer:
 
     def validated(self, top1: float) -> None:
         """Tell the schedule of validation top-1 (percent) after an epoch: a plateau is of that."""
-        if isinstance(self._schedule, ReduceLROnPlateau):
-            self._schedule.step(top1)
+        if self._plateau is not None:
+            self._plateau.step(top1)
 
-    def _generator(self, *names: str | int) -> torch.Generator:
-        return generator(self.device, self._seed, self._model, *names)
+    def _lr_of(self, step: int) -> float:
+        """The learning rate of a step, counted from 0 over all epochs."""
+        schedule = self._training.schedule
+        if isinstance(schedule, OneCycle):
+            return self._peak_lr * one_cycle((step + 1) / (self.steps + 1), schedule.warmup)
+        assert self._plateau is not None
+        return float(self._plateau.get_last_lr()[0])
 
-    def _step(self, rows: Tensor, epoch: int, step: int) -> Tensor:
+    def _learn(self, rows: Tensor) -> Tensor:
         """One step on the images `rows` (batch,); returns the loss, on the device."""
-        batch, labels = self._images.batch(rows, self._generator("augmentation", epoch, step)), self._labels[rows]
-        torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
+        batch, labels = self._images.batch(rows, self._generator), self._labels[rows]
         self._optimizer.zero_grad()
         with autocast(self.device, self.dtype):
             logits = self.network(batch)
@@ -158,20 +166,28 @@ def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
     return images // batch_size, batch_size
 
 
-def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: float) -> optim.Optimizer:
+def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor) -> optim.Optimizer:
     momentum, weight_decay = settings.momentum, settings.weight_decay
     if settings.name == "muon":
         return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay)
-    nesterov = settings.nesterov
-    return optim.SGD(network.parameters(), lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    return optim.SGD(
+        network.parameters(),
+        lr,
+        momentum=momentum,
+        nesterov=settings.nesterov,
+        weight_decay=weight_decay,
+        fused=lr.is_cuda,
+    )
 
 
-def _schedule(optimizer: optim.Optimizer, schedule: OneCycle | Plateau, steps: int) -> LambdaLR | ReduceLROnPlateau:
-    if isinstance(schedule, Plateau):
-        return ReduceLROnPlateau(
-            optimizer, mode="max", factor=schedule.factor, patience=schedule.patience, threshold=_PLATEAU_THRESHOLD
-        )
-    return LambdaLR(optimizer, lambda step: one_cycle((step + 1) / (steps + 1), schedule.warmup))
+def _plateau(schedule: OneCycle | Plateau, lr: float) -> ReduceLROnPlateau | None:
+    """PyTorch's schedule turns the learning rate of an optimizer: here of one that does nothing else, on no device."""
+    if isinstance(schedule, OneCycle):
+        return None
+    bearer = optim.SGD([torch.zeros(())], lr)
+    return ReduceLROnPlateau(
+        bearer, mode="max", factor=schedule.factor, patience=schedule.patience, threshold=_PLATEAU_THRESHOLD
+    )
 
 
 def one_cycle(time: float, warmup: float) -> float:

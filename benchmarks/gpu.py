@@ -1,0 +1,192 @@
+"""All that is wanted of a GPU, in one call: steps against the card's matrix rate, the ladder, and how far it goes.
+
+The ladder runs on a folder or archive of images, as CIFAR-10's. `--rehearse` does all of it small, on any device.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.data import real_images
+from benchmarks.measure import matmul_rate, median_seconds, report, show
+from deepen.accuracy import evaluate
+from deepen.augmentation import Augmentation
+from deepen.datasets.split import hold_out
+from deepen.device import autocast, choose_device, choose_dtype
+from deepen.growth import he_start, start
+from deepen.images import ImageSet
+from deepen.ladder import Plans, plan_ladder
+from deepen.layers import training_flops
+from deepen.settings import Settings, load_settings
+from deepen.statistics import Statistics, compute_statistics
+from deepen.training import Trainer
+from deepen.vgg import network
+
+SECONDS = 480  # after so many no further seed starts: a call ends within ten minutes
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done: the ladder with the epochs of params.yaml, and with `epochs`."""
+
+    width: float = 1.0
+    side: int = 8192  # of the matrices whose product sets the mark
+    images: int | None = None  # to learn from; None for all
+    epochs: dict[str, int] = field(default_factory=lambda: {"I": 24, "II": 24, "III": 40})
+    seeds: int = 5
+
+
+REHEARSAL = Size(width=0.03125, side=128, images=600, epochs={"I": 1, "II": 1, "III": 1}, seeds=2)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every part works on."""
+
+    settings: Settings
+    plans: Plans
+    images: ImageSet
+    test: ImageSet
+    statistics: Statistics
+    device: torch.device
+    dtype: torch.dtype
+
+    def trainer(
+        self, model: str, net: nn.Module, recipe: str, *, epochs: float, seed: int = 0, replayed: bool = True
+    ) -> Trainer:
+        training = self.settings.recipes[recipe].training
+        grown = training.grown_lr if model != "I" else 1.0
+        return Trainer(
+            net,
+            self.images,
+            self.statistics,
+            Augmentation(flip=True, crop=0.125, color_shift=training.color_shift),
+            training,
+            model=model,
+            peak_lr=training.lr * grown,
+            epochs=epochs,
+            seed=seed,
+            device=self.device,
+            dtype=self.dtype,
+            replayed=replayed,
+        )
+
+    def fresh(self, model: str, dropout: float) -> nn.Module:
+        return network(self.plans[model], he_start(self.plans[model], seed=0, model=model), dropout)
+
+
+def steps(bench: Bench, side: int) -> Iterator[dict[str, Any]]:
+    """Each model's step by each recipe: launched one by one, replayed from a graph, and compiled as well."""
+    peak = matmul_rate(bench.dtype, str(bench.device), side)
+    ways = ("eager", "graph", "compiled") if bench.device.type == "cuda" else ("eager",)
+    for model in bench.plans:
+        for recipe in ("published", "onecycle"):
+            for way in ways:
+                yield {"model": model, "recipe": recipe, "way": way, **_step(bench, model, recipe, way, peak)}
+
+
+def _step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> dict[str, float]:
+    net = bench.fresh(model, bench.settings.recipes[recipe].training.dropout)
+    trainer = bench.trainer(model, net, recipe, epochs=3, replayed=way != "eager")
+    if way == "compiled":
+        trainer.network.compile()
+    epochs = iter((1, 2, 3))
+    begin = time.perf_counter()
+    trainer.epoch(next(epochs), lambda: None)
+    first = time.perf_counter() - begin
+    seconds = median_seconds(lambda: trainer.epoch(next(epochs), lambda: None), calls=2, warm_up=0)
+    step = seconds / trainer.steps_an_epoch
+    rate = training_flops(bench.plans[model]) * trainer.batch_size / step
+    return {
+        "step (ms)": 1000 * step,
+        "images/s": trainer.batch_size / step,
+        "percent of matmul": 100 * rate / peak,
+        "start (s)": first - seconds,  # what libraries set up, recording, compiling
+    }
+
+
+def first_convolution(bench: Bench, batch: int = 128) -> Iterator[dict[str, Any]]:
+    """Forward and backward of the first convolution, its three input channels padded with zeros or not."""
+    layer = next(layer for layer in bench.plans["I"] if layer.kind == "conv")
+    _, height, width = layer.inputs
+    for channels in (3, 4, 8):
+        conv = nn.Conv2d(channels, layer.outputs[0], layer.kernel, padding=layer.kernel // 2, device=bench.device)
+        conv.to(memory_format=torch.channels_last)
+        x = torch.randn(batch, channels, height, width, device=bench.device).to(memory_format=torch.channels_last)
+
+        def run(conv: nn.Module = conv, x: Tensor = x) -> None:
+            with autocast(bench.device, bench.dtype):
+                conv(x).sum().backward()
+            if bench.device.type == "cuda":
+                torch.cuda.synchronize()
+
+        yield {"input channels": channels, "ms": 1000 * median_seconds(run, calls=20, warm_up=5)}
+
+
+def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str, Any]]:
+    """Train every model with the default recipe, each from the one before; test top-1 is with flip averaging."""
+    settings = bench.settings.model_copy(update={"seed": seed})
+    images, labels = (torch.from_numpy(array).to(bench.device) for array in (bench.test.images, bench.test.labels))
+    state: dict[str, Tensor] = {}
+    for model, layers in bench.plans.items():
+        state, _ = start(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
+        net = network(layers, state, settings.training.dropout)
+        begin = time.perf_counter()
+        trainer = bench.trainer(model, net, settings.recipe, epochs=epochs[model], seed=seed)
+        for epoch in range(1, trainer.epochs + 1):
+            trainer.epoch(epoch, lambda: None)
+        seconds = time.perf_counter() - begin
+        found = evaluate(net, images, labels, trainer.mean, flip_averaging=True, batch_size=500, dtype=bench.dtype)
+        state = {key: tensor.cpu() for key, tensor in net.state_dict().items()}
+        yield {"seed": seed, "model": model, "epochs": epochs[model], "seconds": seconds, "top1": found.percent(1)}
+
+
+def measure(bench: Bench, size: Size) -> dict[str, list[dict[str, Any]]]:
+    begin = time.perf_counter()
+    usual = {name: model.epochs for name, model in bench.settings.models.items()}
+    found = {
+        "steps": list(steps(bench, size.side)),
+        "first convolution": list(first_convolution(bench)),
+        "the ladder, epochs of params.yaml": list(ladder(bench, usual, 0)),
+        "the ladder, more epochs": [],
+    }
+    for seed in range(size.seeds):
+        if time.perf_counter() - begin < SECONDS:
+            found["the ladder, more epochs"] += ladder(bench, size.epochs, seed)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=Path, help="folder or archive with train/<class>/* and test/<class>/*")
+    parser.add_argument("--rehearse", action="store_true", help="all of it small, on any device; writes nothing")
+    arguments = parser.parse_args()
+    size, settings = (REHEARSAL if arguments.rehearse else Size()), load_settings()
+    device = choose_device("auto" if arguments.rehearse else "cuda", settings.threads)
+    images, test = real_images(arguments.images.resolve())
+    if size.images is not None:
+        images, _ = hold_out(images, 1 - size.images / len(images), "benchmark")
+    shape = images.images.shape
+    settings = settings.model_copy(update={"width": size.width})
+    plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
+    bench = Bench(
+        settings, plans, images, test, compute_statistics(images.images), device, choose_dtype("auto", device)
+    )
+    found = measure(bench, size)
+    steps_rows = found.pop("steps")
+    for name, rows in found.items():
+        show(rows, name)
+    if arguments.rehearse:
+        show(steps_rows, "steps")
+    else:
+        report("gpu", steps_rows, width=size.width, images=len(images), matmul=size.side, **found)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,8 @@ from tabulate import tabulate
 
 from deepen.images import describe_images
 from deepen.ladder import plan_ladder
-from deepen.layers import parameters, weight_layers
+from deepen.layers import parameters
+from deepen.notation import weight_layers
 from deepen.records import save_records
 from deepen.settings import SCRATCH, load_settings
 from deepen.writing import replacing

@@ -1,28 +1,18 @@
-"""The VGG paper's layer notation, and what it says about roles, shapes and parameters.
+"""The layers of a network laid out for images of a shape: roles, shapes, parameters, operations."""
 
-`conv3-256` is a 3x3 convolution with 256 output channels, `conv3-512*6` six in a row, `maxpool` halves height and
-width, `fc-1024` is a fully-connected layer (arXiv 1409.1556, table 1). A last fully-connected layer, the `head`, with
-one output a class is never written: it always follows.
-"""
-
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
 from deepen.errors import InputError
+from deepen.notation import parse, width_fault
 
 Kind = Literal["conv", "norm", "maxpool", "fc", "head"]
 Norm = Literal["none", "batch"]
 Shape = tuple[int, ...]
 
-_TOKEN = re.compile(
-    r"(?:conv(?P<kernel>[0-9]{1,9})-(?P<channels>[0-9]{1,9})|fc-(?P<units>[0-9]{1,9}))(?:\*(?P<times>[0-9]{1,9}))?|maxpool"
-)
 _STATISTICS = ("running_mean", "running_var")
-_MOST_CHANNELS = 65_536
-_MOST_REPEATS = 1_000
 
 
 @dataclass(frozen=True)
@@ -54,77 +44,8 @@ class Layer:
         return {f"{self.role}.weight": weight, f"{self.role}.bias": (self.outputs[0],)}
 
 
-def check_notation(text: str) -> list[str]:
-    """Every fault in a layer string that can be told without knowing width or image size."""
-    tokens = text.split()
-    if not tokens:
-        return ['layers: "" has no layer; write for example "conv3-128 maxpool fc-1024"']
-    faults = [
-        f'layers[{i}]: "{token[:60]}" {fault}' for i, token in enumerate(tokens) if (fault := _token_fault(token))
-    ]
-    if not any(token.startswith("conv") for token in tokens):
-        faults.append(f'layers: "{text[:60]}" has no convolution; write for example "conv3-128 maxpool fc-1024"')
-    first_fc = next((i for i, token in enumerate(tokens) if token.startswith("fc")), len(tokens))
-    for i, token in enumerate(tokens):
-        if i > first_fc and not token.startswith("fc"):
-            faults.append(
-                f'layers[{i}]: "{token[:60]}" comes after a fully-connected layer; move it before the first fc'
-            )
-    return faults
-
-
-def _token_fault(token: str) -> str | None:
-    match = _TOKEN.fullmatch(token)
-    if match is None:
-        return _shape_of_the_mistake(token)
-    numbers = {name: int(digits) for name, digits in match.groupdict(default="1").items()}
-    if numbers["kernel"] % 2 == 0:
-        return f"has an even kernel; only odd ones keep height and width, write for example conv3-{numbers['channels']}"
-    if numbers["kernel"] > 99:
-        return "has a kernel above 99; write for example conv3-256"
-    if not 1 <= max(numbers["channels"], numbers["units"]) <= _MOST_CHANNELS or 0 in numbers.values():
-        return f"counts must lie between 1 and {_MOST_CHANNELS}; write for example conv3-256 or fc-1024"
-    if numbers["times"] > _MOST_REPEATS:
-        return f"repeats more than {_MOST_REPEATS} times; write for example conv3-512*6"
-    return None
-
-
-def _shape_of_the_mistake(token: str) -> str:
-    if re.fullmatch(r"conv[0-9]+-?", token):
-        return "has no channel count; write for example conv3-256"
-    if re.match(r"conv-?[0-9]*$", token):
-        return "has no kernel size and channel count; write for example conv3-256"
-    if re.fullmatch(r"fc-?", token):
-        return "has no number of units; write for example fc-1024"
-    if token.startswith("maxpool"):
-        return "takes no number; write maxpool"
-    return "is none of conv<kernel>-<channels>, fc-<units>, each with *<times> if wanted, and maxpool"
-
-
-def parse(text: str) -> Iterator[tuple[Kind, int, int]]:
-    """The layers one by one as (kind, kernel size, unscaled output count), repeats written out; raises InputError."""
-    if faults := check_notation(text):
-        raise InputError(faults)
-    for token in text.split():
-        match = _TOKEN.fullmatch(token)
-        if match is None or token == "maxpool":
-            yield "maxpool", 2, 0
-            continue
-        kernel, channels, units, times = match.group("kernel", "channels", "units", "times")
-        for _ in range(int(times or 1)):
-            yield ("conv", int(kernel), int(channels)) if channels else ("fc", 1, int(units))
-
-
-def width_fault(text: str, width: float) -> str | None:
-    """What is wrong with a width that leaves some layer without a channel; None where there is nothing."""
-    narrowest = min(count for kind, _, count in parse(text) if kind != "maxpool")
-    if round(narrowest * width) >= 1:
-        return None
-    return f"{width} leaves no channel of {narrowest} in {text!r}; take at least {1 / narrowest:.4g}"
-
-
 def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "none") -> tuple[Layer, ...]:
-    """Lay a network out for images of shape `image` = (channels, height, width).
+    """Lay out what notation.py's `text` says for images of shape `image` = (channels, height, width).
 
     `width` multiplies every channel and unit count (0.25 = a quarter of each); the head has `classes` outputs. With
     `norm` batch, `norm3_2` follows `conv3_2`.
@@ -156,11 +77,6 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
         if kind == "conv" and norm == "batch":
             layers.append(Layer("norm", f"norm{group}_{index}", shape, shape))
     return (*layers, Layer("head", "head", shape, (classes,)))
-
-
-def weight_layers(text: str) -> int:
-    """How deep a network is: its convolutions and fully-connected layers, the head counted."""
-    return 1 + sum(kind != "maxpool" for kind, _, _ in parse(text))
 
 
 def tensor_shapes(layers: Sequence[Layer]) -> dict[str, Shape]:

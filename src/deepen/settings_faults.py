@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from deepen.layers import check_notation, weight_layers, width_fault
+from deepen.notation import check_notation, weight_layers, width_fault
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 _RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models

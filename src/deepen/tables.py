@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from deepen.layers import weight_layers
+from deepen.notation import weight_layers
 from deepen.records import Record
 
 # CIFAR-10 top-1 in percent by layers, of full-width networks: Jian Zhong, "Implement and train VGG in PyTorch",

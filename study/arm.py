@@ -50,7 +50,8 @@ def measure(
     arm: Arm, seed: int, settings: Settings, study: Study, dataset: Augmented, images: ImageSet, test: ImageSet
 ) -> dict[str, Any]:
     """Train an arm; returns target, FLOPs, curve, top-1 (percent, all test images, flips averaged), loss."""
-    settings = settings.model_copy(update={"width": study.width, "growth": arm.growth})
+    models = {name: model.model_copy(update={"norm": arm.norm}) for name, model in settings.models.items()}
+    settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
     training, shape = arm.training(settings), images.images.shape
     plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
     budget = study.compute[arm.target] * training_flops(plans[arm.target])  # for each image of an epoch

@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from deepen.errors import InputError
+from deepen.layers import Norm
 from deepen.settings import SCRATCH, Growth, Section, Settings, Training
 
 
@@ -17,6 +18,7 @@ class Arm(Section):
     target: str
     shares: dict[str, float] = Field(default={})
     growth: Growth = "identity"
+    norm: Norm = "none"
     start: Literal["he", "pytorch"] = "he"
     recipe: str = "onecycle"
     changes: dict[str, Any] = Field(default={})

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,10 @@ def draw(curves: pd.DataFrame, study: Study) -> Figure:
     figure = Figure(figsize=(6.5 * len(targets), 5), layout="constrained")
     for axes, target in zip(np.atleast_1d(figure.subplots(1, len(targets))), targets, strict=True):
         arms = [name for name, arm in study.arms.items() if arm.target == target]
-        for color, name in zip(mpl.color_sequences["tab10"], arms, strict=False):
+        styles = cycle(product(("-", "--", ":"), mpl.color_sequences["tab10"]))
+        for (line, color), name in zip(styles, arms, strict=False):
             points = curves[curves["arm"] == name].groupby("flops")["top1"].agg(["mean", "min", "max"])
-            axes.plot(points.index / 1e12, points["mean"], color=color, label=name)
+            axes.plot(points.index / 1e12, points["mean"], line, color=color, label=name)
             axes.fill_between(points.index / 1e12, points["min"], points["max"], color=color, alpha=0.12, linewidth=0)
         axes.set(xlabel="compute spent, shallower models included (TFLOP)", ylabel="test top-1 (percent), one view")
         axes.set_title(f"Reaching {target}")

@@ -93,6 +93,7 @@ def test_an_arm_says_the_same_again_and_other_arms_and_seeds_something_else(rng)
         curve("II-identity"),
         curve("II-identity", seed=1),
         curve("II-identity", lr=0.05),
+        str(measured("II-identity", noise, norm="batch")),
         curve("II-late"),
         curve("II-random"),
         curve("II-scratch"),
@@ -123,13 +124,18 @@ def test_differences_are_paired_by_seed():
     assert table.loc["II-scratch", "TFLOP"] == 2
 
 
-def test_the_picture_has_a_panel_a_target_and_a_line_an_arm():
-    small = study()
+@pytest.mark.parametrize(
+    ("name", "titles"), [("growing", ["Reaching II", "Reaching III"]), ("recipe", ["Reaching III"])]
+)
+def test_the_picture_has_a_panel_a_target_and_a_line_an_arm(name, titles):
+    small = load_studies(SETTINGS, ROOT / "study/params.yaml")[name]
     curves = pd.DataFrame(
         [{"arm": arm, "flops": flops, "top1": flops / 1e12} for arm in small.arms for flops in (1e12, 2e12, 2e12)]
     )
     panels = draw(curves, small).axes
-    assert [axes.get_title() for axes in panels] == ["Reaching II", "Reaching III"]
+    assert [axes.get_title() for axes in panels] == titles
+    looks = [(line.get_color(), line.get_linestyle()) for axes in panels for line in axes.lines]
+    assert len(set(looks)) >= max(len(axes.lines) for axes in panels)
     assert sum(len(axes.lines) for axes in panels) == len(small.arms)
 
 

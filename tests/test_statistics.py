@@ -36,9 +36,10 @@ def test_the_sign_is_fixed_and_the_order_falls(rng):
     assert compute_statistics(images[::-1].copy()) == found  # the order of the images is nothing
 
 
-def test_sums_don_t_overflow_on_white_images():
-    found = compute_statistics(np.full((3000, 3, 32, 32), 255, np.uint8))
-    assert found.mean == (1, 1, 1)
+@pytest.mark.parametrize("level", [0, 1, 128, 254, 255])
+def test_one_level_everywhere_has_that_mean_and_no_variance_to_the_last_bit(level):
+    found = compute_statistics(np.full((3000, 3, 32, 32), level, np.uint8))
+    assert found.mean == (level / 255,) * 3
     assert found.eigenvalues == (0, 0, 0)
 
 

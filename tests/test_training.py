@@ -12,7 +12,7 @@ from deepen.growth import he_start
 from deepen.layers import plan
 from deepen.settings import Plateau, Training
 from deepen.statistics import compute_statistics
-from deepen.training import Progress, Trainer, one_cycle, steps_an_epoch, train
+from deepen.training import Progress, Trainer, steps_an_epoch, train
 from deepen.vgg import network
 
 RECIPES = {
@@ -93,17 +93,6 @@ def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
 @pytest.mark.parametrize(("images", "batch", "expected"), [(60, 8, (7, 8)), (60, 60, (1, 60)), (5, 128, (1, 5))])
 def test_only_whole_batches(images, batch, expected):
     assert steps_an_epoch(images, batch) == expected
-
-
-def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
-    rates = [one_cycle((step + 1) / 101, 0.3) for step in range(100)]
-    peak = rates.index(max(rates))
-    assert 28 <= peak <= 31
-    assert max(rates) == pytest.approx(1, abs=0.02)
-    assert rates[: peak + 1] == sorted(rates[: peak + 1])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert 0 < rates[-1] < 0.02
-    assert 0 < rates[0] < 0.05
 
 
 def test_the_plateau_is_of_validation_accuracy(colored, monkeypatch):

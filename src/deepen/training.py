@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deepen.accuracy import evaluate
 from deepen.augmentation import Augmentation, AugmentedImages
@@ -16,11 +15,11 @@ from deepen.errors import InputError
 from deepen.images import ImageSet
 from deepen.muon import Muon
 from deepen.randomness import derive
+from deepen.schedule import Schedule
 from deepen.settings import Muon as MuonSettings
-from deepen.settings import OneCycle, Plateau, Sgd, Training
+from deepen.settings import Sgd, Training
 from deepen.statistics import Statistics
 
-_PLATEAU_THRESHOLD = 1e-3  # relative: a gain below a thousandth of the best is none, as in the blog post
 _VALIDATION_BATCH = 500
 
 
@@ -81,7 +80,7 @@ class Trainer:
         self._labels = torch.from_numpy(images.labels).to(device)
         self._lr = torch.zeros((), device=device)  # a tensor, which can change while the device goes on
         self._optimizer = _optimizer(network, training.optimizer, self._lr)
-        self._peak_lr, self._plateau = peak_lr, _plateau(training.schedule, peak_lr)
+        self.schedule = Schedule(training.schedule, peak_lr, self.steps)
         self._generator = torch.Generator(device)
         self._step: Callable[[Tensor], Tensor] = self._learn
         if replayed and device.type == "cuda":
@@ -103,7 +102,7 @@ class Trainer:
         steps = min(self.steps_an_epoch, self.steps - (epoch - 1) * self.steps_an_epoch)
         losses, rates = torch.zeros(steps, device=self.device), []
         for step, rows in enumerate(order[: steps * self.batch_size].view(steps, self.batch_size)):
-            rates.append(self._lr_of((epoch - 1) * self.steps_an_epoch + step))
+            rates.append(self.schedule.lr((epoch - 1) * self.steps_an_epoch + step))
             self._lr.fill_(rates[-1])
             self._generator.manual_seed(derive(self._seed, self._model, "augmentation", epoch, step))
             torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
@@ -113,19 +112,6 @@ class Trainer:
             after_step()
         _stop_if_not_finite(losses, rates, self._model, epoch)
         return losses.mean().item(), rates[-1]
-
-    def validated(self, top1: float) -> None:
-        """Tell the schedule of validation top-1 (percent) after an epoch: a plateau is of that."""
-        if self._plateau is not None:
-            self._plateau.step(top1)
-
-    def _lr_of(self, step: int) -> float:
-        """The learning rate of a step, counted from 0 over all epochs."""
-        schedule = self._training.schedule
-        if isinstance(schedule, OneCycle):
-            return self._peak_lr * one_cycle((step + 1) / (self.steps + 1), schedule.warmup)
-        assert self._plateau is not None
-        return float(self._plateau.get_last_lr()[0])
 
     def _learn(self, rows: Tensor) -> Tensor:
         """One step on the images `rows` (batch,); returns the loss, on the device."""
@@ -154,7 +140,7 @@ def train(trainer: Trainer, validation: ImageSet, progress: Progress) -> list[Ep
             batch_size=_VALIDATION_BATCH,
             dtype=trainer.dtype,
         )
-        trainer.validated(found.percent(1))
+        trainer.schedule.validated(found.percent(1))
         history.append(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
         progress.epoch(history[-1])
     return history
@@ -178,21 +164,6 @@ def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor) -> 
         weight_decay=weight_decay,
         fused=lr.is_cuda,
     )
-
-
-def _plateau(schedule: OneCycle | Plateau, lr: float) -> ReduceLROnPlateau | None:
-    """PyTorch's schedule turns the learning rate of an optimizer: here of one that does nothing else, on no device."""
-    if isinstance(schedule, OneCycle):
-        return None
-    bearer = optim.SGD([torch.zeros(())], lr)
-    return ReduceLROnPlateau(
-        bearer, mode="max", factor=schedule.factor, patience=schedule.patience, threshold=_PLATEAU_THRESHOLD
-    )
-
-
-def one_cycle(time: float, warmup: float) -> float:
-    """The learning rate as a fraction of its peak, at a `time` of 0 to 1: straight up until `warmup`, then down."""
-    return min(time / warmup, (1 - time) / (1 - warmup))
 
 
 def _stop_if_not_finite(losses: Tensor, rates: Sequence[float], model: str, epoch: int) -> None:

@@ -37,12 +37,12 @@ class Size:
 
     width: float = 1.0
     side: int = 8192  # of the matrices whose product sets the mark
-    images: int | None = None  # to learn from; None for all
     epochs: dict[str, int] = field(default_factory=lambda: {"I": 24, "II": 24, "III": 40})
     seeds: int = 5
 
 
-REHEARSAL = Size(width=0.03125, side=128, images=600, epochs={"I": 1, "II": 1, "III": 1}, seeds=2)
+REHEARSAL_IMAGES = 600
+REHEARSAL = Size(width=0.03125, side=128, epochs={"I": 1, "II": 1, "III": 1}, seeds=2)
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,14 @@ def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str
         yield {"seed": seed, "model": model, "epochs": epochs[model], "seconds": seconds, "top1": found.percent(1)}
 
 
+def prepare(settings: Settings, size: Size, images: ImageSet, test: ImageSet, device: torch.device) -> Bench:
+    settings = settings.model_copy(update={"width": size.width})
+    shape = images.images.shape
+    plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
+    dtype = choose_dtype("auto", device)
+    return Bench(settings, plans, images, test, compute_statistics(images.images), device, dtype)
+
+
 def measure(bench: Bench, size: Size) -> dict[str, list[dict[str, Any]]]:
     begin = time.perf_counter()
     usual = {name: model.epochs for name, model in bench.settings.models.items()}
@@ -170,15 +178,9 @@ def main() -> None:
     size, settings = (REHEARSAL if arguments.rehearse else Size()), load_settings()
     device = choose_device("auto" if arguments.rehearse else "cuda", settings.threads)
     images, test = real_images(arguments.images.resolve())
-    if size.images is not None:
-        images, _ = hold_out(images, 1 - size.images / len(images), "benchmark")
-    shape = images.images.shape
-    settings = settings.model_copy(update={"width": size.width})
-    plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
-    bench = Bench(
-        settings, plans, images, test, compute_statistics(images.images), device, choose_dtype("auto", device)
-    )
-    found = measure(bench, size)
+    if arguments.rehearse:
+        images, _ = hold_out(images, 1 - REHEARSAL_IMAGES / len(images), "rehearsal")
+    found = measure(prepare(settings, size, images, test, device), size)
     steps_rows = found.pop("steps")
     for name, rows in found.items():
         show(rows, name)

@@ -4,9 +4,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from dvc_project import ROOT
 from torch.utils.data import DataLoader
 
-from benchmarks import measure
+from benchmarks import gpu, measure
+from benchmarks.data import random_images
 from benchmarks.plain import (
     PlainImages,
     for_testing,
@@ -20,6 +22,7 @@ from benchmarks.statistics import deepen_statistics, plain_statistics
 from deepen.accuracy import evaluate
 from deepen.growth import he_start
 from deepen.layers import plan
+from deepen.settings import load_settings
 from deepen.statistics import compute_statistics
 from deepen.vgg import network
 
@@ -84,3 +87,19 @@ def test_the_table_is_printed_and_written_with_the_machine(tmp_path, monkeypatch
 def test_the_median_leaves_the_warm_up_out():
     pauses = iter([0.2, 0.0, 0.0, 0.0])
     assert measure.median_seconds(lambda: time.sleep(next(pauses)), calls=3) < 0.1
+
+
+def test_all_that_is_wanted_of_a_gpu_can_be_rehearsed_on_a_cpu():
+    images = random_images(300)
+    settings = load_settings(ROOT / "params.yaml").model_copy(update={"threads": 1})
+    bench = gpu.prepare(settings, gpu.REHEARSAL, images, images, torch.device("cpu"))
+    found = gpu.measure(bench, gpu.REHEARSAL)
+    assert [(row["model"], row["recipe"]) for row in found["steps"]] == [
+        (model, recipe) for model in ("I", "II", "III") for recipe in ("published", "onecycle")
+    ]
+    assert all(row["images/s"] * row["step (ms)"] == pytest.approx(128_000) for row in found["steps"])
+    assert [row["input channels"] for row in found["first convolution"]] == [3, 4, 8]
+    assert [row["epochs"] for row in found["the ladder, epochs of params.yaml"]] == [3, 3, 12]
+    longer = found["the ladder, more epochs"]
+    assert [(row["seed"], row["model"]) for row in longer] == [(s, m) for s in (0, 1) for m in ("I", "II", "III")]
+    assert all(0 <= row["top1"] <= 100 for row in longer)

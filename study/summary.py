@@ -59,7 +59,7 @@ def mean_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float,
 def draw(curves: pd.DataFrame, study: Study) -> Figure:
     """Test top-1 over compute, a panel a target, a line an arm: the mean of the seeds, from the worst to the best."""
     targets = list(dict.fromkeys(arm.target for arm in study.arms.values()))
-    figure = Figure(figsize=(6.5 * len(targets), 5), layout="constrained")
+    figure = Figure(figsize=(8 * len(targets), 5), layout="constrained")
     for axes, target in zip(np.atleast_1d(figure.subplots(1, len(targets))), targets, strict=True):
         arms = [name for name, arm in study.arms.items() if arm.target == target]
         styles = cycle(product(("-", "--", ":"), mpl.color_sequences["tab10"]))
@@ -69,7 +69,7 @@ def draw(curves: pd.DataFrame, study: Study) -> Figure:
             axes.fill_between(points.index / 1e12, points["min"], points["max"], color=color, alpha=0.12, linewidth=0)
         axes.set(xlabel="compute spent, shallower models included (TFLOP)", ylabel="test top-1 (percent), one view")
         axes.set_title(f"Reaching {target}")
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
         axes.grid(alpha=0.3)
         axes.spines[["right", "top"]].set_visible(False)
     return figure

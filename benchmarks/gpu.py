@@ -58,27 +58,24 @@ class Bench:
     dtype: torch.dtype
 
     def trainer(
-        self, model: str, net: nn.Module, recipe: str, *, epochs: float, seed: int = 0, replayed: bool = True
+        self, model: str, net: nn.Module, recipe: str, *, epochs: int, seed: int = 0, replayed: bool = True
     ) -> Trainer:
-        training = self.settings.recipes[recipe].training
-        grown = training.grown_lr if model != "I" else 1.0
+        """A model in training by a recipe of params.yaml."""
+        settings = self.settings.model_copy(update={"recipe": recipe})
         return Trainer(
             net,
             self.images,
             self.statistics,
-            Augmentation(flip=True, crop=0.125, color_shift=training.color_shift),
-            training,
+            Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift),
+            settings.training,
             model=model,
-            peak_lr=training.lr * grown,
+            peak_lr=settings.peak_lr(model),
             epochs=epochs,
             seed=seed,
             device=self.device,
             dtype=self.dtype,
             replayed=replayed,
         )
-
-    def fresh(self, model: str, dropout: float) -> nn.Module:
-        return network(self.plans[model], he_start(self.plans[model], seed=0, model=model), dropout)
 
 
 def steps(bench: Bench, side: int) -> Iterator[dict[str, Any]]:
@@ -92,7 +89,8 @@ def steps(bench: Bench, side: int) -> Iterator[dict[str, Any]]:
 
 
 def _step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> dict[str, float]:
-    net = bench.fresh(model, bench.settings.recipes[recipe].training.dropout)
+    layers, dropout = bench.plans[model], bench.settings.recipes[recipe].training.dropout
+    net = network(layers, he_start(layers, seed=0, model=model), dropout)
     trainer = bench.trainer(model, net, recipe, epochs=3, replayed=way != "eager")
     if way == "compiled":
         trainer.network.compile()
@@ -102,7 +100,7 @@ def _step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> dict[
     first = time.perf_counter() - begin
     seconds = median_seconds(lambda: trainer.epoch(next(epochs), lambda: None), calls=2, warm_up=0)
     step = seconds / trainer.steps_an_epoch
-    rate = training_flops(bench.plans[model]) * trainer.batch_size / step
+    rate = training_flops(layers) * trainer.batch_size / step
     return {
         "step (ms)": 1000 * step,
         "images/s": trainer.batch_size / step,
@@ -148,7 +146,8 @@ def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str
 
 
 def prepare(settings: Settings, size: Size, images: ImageSet, test: ImageSet, device: torch.device) -> Bench:
-    settings = settings.model_copy(update={"width": size.width})
+    """Lay the ladder out for images, to be trained as those of a folder are."""
+    settings = settings.model_copy(update={"width": size.width, "data": "folder"})
     shape = images.images.shape
     plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
     dtype = choose_dtype("auto", device)
@@ -156,6 +155,7 @@ def prepare(settings: Settings, size: Size, images: ImageSet, test: ImageSet, de
 
 
 def measure(bench: Bench, size: Size) -> dict[str, list[dict[str, Any]]]:
+    """All the tables, by name."""
     begin = time.perf_counter()
     usual = {name: model.epochs for name, model in bench.settings.models.items()}
     found = {

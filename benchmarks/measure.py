@@ -59,6 +59,7 @@ def matmul_rate(dtype: torch.dtype = torch.float32, device: str = "cpu", side: i
 
 
 def show(rows: list[dict[str, Any]], title: str = "") -> None:
+    """Print a table, below its title if it has one."""
     print(title, tabulate(rows, "keys", floatfmt=".4g", tablefmt="github"), sep="\n" if title else "")
 
 

@@ -148,8 +148,7 @@ def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str
 def prepare(settings: Settings, size: Size, images: ImageSet, test: ImageSet, device: torch.device) -> Bench:
     """Lay the ladder out for images, to be trained as those of a folder are."""
     settings = settings.model_copy(update={"width": size.width, "data": "folder"})
-    shape = images.images.shape
-    plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
+    plans = plan_ladder(settings, images.shape, len(images.classes))
     dtype = choose_dtype("auto", device)
     return Bench(settings, plans, images, test, compute_statistics(images.images), device, dtype)
 

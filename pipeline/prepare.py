@@ -14,7 +14,7 @@ def prepare() -> None:
     train, validation = hold_out(train, settings.val_fraction, "validation")
     for name, images in (("train", train), ("validation", validation), ("test", test)):
         images.save(Path(f"data/{name}.safetensors"))
-        print(f"{name}: {len(images)} images of shape {images.images.shape[1:]}, {len(images.classes)} classes")
+        print(f"{name}: {len(images)} images of shape {images.shape}, {len(images.classes)} classes")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def measure(
     """Train an arm; returns target, FLOPs, curve, top-1 (percent, all test images, flips averaged), loss."""
     models = {name: model.model_copy(update={"norm": arm.norm}) for name, model in settings.models.items()}
     settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
-    training, shape = arm.training(settings), images.images.shape
-    plans = plan_ladder(settings, (shape[1], shape[2], shape[3]), len(images.classes))
+    training = arm.training(settings)
+    plans = plan_ladder(settings, images.shape, len(images.classes))
     budget = study.compute[arm.target] * training_flops(plans[arm.target])  # for each image of an epoch
     device = choose_device(settings.device, settings.threads)
     statistics = compute_statistics(images.images)

@@ -15,7 +15,7 @@ def prepare() -> None:
     train, test = load_dataset(settings.datasets[load_studies(settings).data], project)
     train.save(Path("study/data/train.safetensors"))
     test.save(Path("study/data/test.safetensors"))
-    print(f"{len(train)} training and {len(test)} test images of shape {train.images.shape[1:]}")
+    print(f"{len(train)} training and {len(test)} test images of shape {train.shape}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,12 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: (channels, height, width)."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
     def take(self, rows: NDArray[np.intp]) -> "ImageSet":
         """The images of these rows, in this order."""
         return ImageSet(self.images[rows], self.labels[rows], self.classes)

@@ -25,7 +25,7 @@ from deepen.ladder import Plans, plan_ladder
 from deepen.layers import training_flops
 from deepen.settings import Settings, load_settings
 from deepen.statistics import Statistics, compute_statistics
-from deepen.training import Trainer
+from deepen.trainer import Trainer
 from deepen.vgg import network
 
 SECONDS = 480  # after so many no further seed starts: a call ends within ten minutes

@@ -18,7 +18,7 @@ from deepen.growth import he_start
 from deepen.layers import training_flops
 from deepen.settings import load_settings
 from deepen.statistics import compute_statistics
-from deepen.training import Trainer
+from deepen.trainer import Trainer
 from deepen.vgg import network
 
 BATCH, STEPS, EPOCHS = 128, 2, 2

@@ -31,7 +31,7 @@ from deepen.growth import he_start
 from deepen.images import ImageSet
 from deepen.settings import load_settings
 from deepen.statistics import compute_statistics
-from deepen.training import Trainer
+from deepen.trainer import Trainer
 from deepen.vgg import network
 
 IMAGES, GOAL, WIDTH, SEED = 25_000, 70.0, 0.25, 0

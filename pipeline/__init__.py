@@ -1,6 +1,7 @@
 """One thin script a stage: read the settings, call the library, write the files that dvc.yaml declares."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +9,25 @@ from pathlib import Path
 # A queued experiment runs in a copy of the project: its own library must win over the one installed from the original.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from deepen.errors import InputError
+from deepen.errors import InputError, Interrupted
 
 # Where the user's relative paths start: DVC runs experiments in copies, and names the original here.
 BASE = Path(os.environ.get("DVC_ROOT", "."))
 
 
 def run(stage: Callable[..., None]) -> None:
-    """Call a stage with the command line's words; an InputError becomes its message and exit code 1."""
+    """Call a stage with the command line's words; an InputError becomes its message and exit code 1.
+
+    Ctrl-C and SIGTERM end it with a line that says how to go on.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         stage(*sys.argv[1:])
     except InputError as error:
         sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        sys.exit(interrupted.code)
+    except KeyboardInterrupt:
+        print("stopped; dvc repro goes on with this stage", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -1,38 +1,96 @@
-"""One model, from where `transfer` starts it to its weights and its curves."""
+"""One model, from where `transfer` starts it to its weights and its curves; or from where it was stopped."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from deepen.augmentation import Augmentation
+from deepen.checkpoint import FOLDER, Checkpoints, training_key
 from deepen.device import choose_device, choose_dtype
 from deepen.images import load_images
+from deepen.interruption import Interruption
+from deepen.locking import locked
 from deepen.progress import TrainingProgress
-from deepen.settings import load_settings
+from deepen.settings import Settings, load_settings
 from deepen.statistics import load_statistics
-from deepen.training import Trainer, train
+from deepen.trainer import Trainer
+from deepen.training import train
+from deepen.vgg import VGG
 from deepen.weights import load_network, save_weights
 from deepen.writing import write_json
-from pipeline import run
+from pipeline import BASE, run
+
+TRAIN, VALIDATION = Path("data/train.safetensors"), Path("data/validation.safetensors")
+STATISTICS = Path("metrics/statistics.json")
 
 
 def train_model(name: str) -> None:
     settings = load_settings()
-    training = settings.training
     device = choose_device(settings.device, settings.threads)
-    where = (
-        f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
-        if device.type == "cpu"
-        else device
-    )
-    print(f"{name}: training on {where}", flush=True)
-    card, network = load_network(Path(f"weights/init/{name}.safetensors"), training.dropout)
-    trainer = Trainer(
+    threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
+    print(f"{name}: training on {threads if device.type == 'cpu' else device}", flush=True)
+    start = Path(f"weights/init/{name}.safetensors")
+    key = training_key(_shaping(name, settings, device), [TRAIN, VALIDATION, STATISTICS, start])
+    checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
+    with _alone(name, checkpoints):
+        card, network = load_network(start, settings.training.dropout)
+        trainer = _trainer(name, settings, network, device)
+        with (
+            Interruption(name) as interruption,
+            TrainingProgress(name, trainer.epochs, trainer.steps, trainer.batch_size) as progress,
+        ):
+            history = train(trainer, load_images(VALIDATION), progress.callbacks, checkpoints, interruption)
+        save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
+        write_json(Path(f"curves/{name}.json"), [asdict(epoch) for epoch in history])
+        checkpoints.remove()
+
+
+def _shaping(name: str, settings: Settings, device: torch.device) -> dict[str, object]:
+    """The settings that shape the weights; where files lie and how often checkpoints are kept do not."""
+    return {
+        "training": settings.training.model_dump(),
+        "flip": settings.dataset.flip,
+        "crop": settings.crop,
+        "peak_lr": settings.peak_lr(name),
+        "epochs": settings.models[name].epochs,
+        "seed": settings.seed,
+        "device": device.type,
+        "dtype": str(choose_dtype(settings.precision, device)),
+        "threads": settings.threads,
+    }
+
+
+@contextmanager
+def _alone(name: str, checkpoints: Checkpoints) -> Iterator[None]:
+    """The only process at this training, and the only one to write this model here.
+
+    Where only dvc was killed, its trainer lives on; a second one must neither join it nor be overwritten by it.
+    """
+
+    def wait_for_the_same(holder: str) -> None:
+        checkpoints.want()
+        print(f"{name}: {holder}, trains it with the same settings; waiting for its result", flush=True)
+
+    def wait_for_another(holder: str) -> None:
+        print(f"{name}: {holder}, trains it here with other settings; waiting for its end", flush=True)
+
+    with locked(checkpoints.folder.with_suffix(".lock"), wait_for_the_same):
+        checkpoints.claim()
+        with locked(Path(f"weights/.{name}.lock"), wait_for_another):
+            yield
+
+
+def _trainer(name: str, settings: Settings, network: VGG, device: torch.device) -> Trainer:
+    return Trainer(
         network,
-        load_images(Path("data/train.safetensors")),
-        load_statistics(Path("metrics/statistics.json")),
-        Augmentation(settings.dataset.flip, settings.crop, training.color_shift),
-        training,
+        load_images(TRAIN),
+        load_statistics(STATISTICS),
+        Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift),
+        settings.training,
         model=name,
         peak_lr=settings.peak_lr(name),
         epochs=settings.models[name].epochs,
@@ -40,10 +98,6 @@ def train_model(name: str) -> None:
         device=device,
         dtype=choose_dtype(settings.precision, device),
     )
-    with TrainingProgress(name, trainer.epochs, trainer.steps, trainer.batch_size) as progress:
-        history = train(trainer, load_images(Path("data/validation.safetensors")), progress.callbacks)
-    save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
-    write_json(Path(f"curves/{name}.json"), [asdict(epoch) for epoch in history])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from deepen.layers import Layer, training_flops
 from deepen.randomness import derive
 from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
-from deepen.training import Trainer
+from deepen.trainer import Trainer
 from deepen.vgg import VGG, network
 from deepen.writing import write_json
 from pipeline import run

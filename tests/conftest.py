@@ -23,6 +23,16 @@ LADDER = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption("--torture", action="store_true", help="the long form of the tests of reliability")
+
+
+@pytest.fixture(scope="session")
+def torture(request):
+    """Whether to do it many times."""
+    return request.config.getoption("--torture")
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -1,10 +1,13 @@
 """A clone of this project with a tiny ladder, in which DVC really runs."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,8 +33,8 @@ class Project:
             **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         )
 
-    def __call__(self, command: str, *words: str, ok: bool = True) -> str:
-        """What a command prints; it must end with exit code 0 if `ok`, with another if not."""
+    def __call__(self, command: str, *words: str, ok: bool | None = True) -> str:
+        """What a command prints; it must end with exit code 0 if `ok`, with another if not, and as it may if None."""
         done = subprocess.run(
             [*command.split(), *words],
             cwd=self.path,
@@ -40,8 +43,44 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        assert (done.returncode == 0) == ok, done.stdout
+        assert ok in (None, done.returncode == 0), done.stdout
         return done.stdout
+
+    def start(self, command: str, *words: str) -> subprocess.Popen[bytes]:
+        """A command in a session of its own, to be killed as a whole; what it prints goes to output.txt."""
+        with (self.path.parent / "output.txt").open("wb") as output:
+            return subprocess.Popen(
+                [*command.split(), *words],
+                cwd=self.path,
+                env=self.env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which test runners may ignore
+            )
+
+    @property
+    def output(self) -> str:
+        return (self.path.parent / "output.txt").read_text()
+
+    def trainers(self) -> list[int]:
+        """The processes that train a model: their locks say so."""
+        found = []
+        for lock in (self.path / "checkpoints").glob("*.lock"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if written := re.match(r"process (\d+) on", lock.read_text()):
+                    os.kill(int(written[1]), 0)
+                    found.append(int(written[1]))
+        return found
+
+    def trainer(self, seconds: float = 60) -> int:
+        """The process that trains a model, once there is one."""
+        end = time.monotonic() + seconds
+        while not (found := self.trainers()):
+            if time.monotonic() > end:
+                raise TimeoutError(self.output)
+            time.sleep(0.01)
+        return found[0]
 
     def ran(self, command: str, *words: str) -> list[str]:
         """The stages that a command really executed, in order."""

@@ -11,7 +11,7 @@ from deepen.growth import he_start
 from deepen.layers import plan
 from deepen.settings import load_settings
 from deepen.statistics import compute_statistics
-from deepen.training import Trainer
+from deepen.trainer import Trainer
 from deepen.vgg import network
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

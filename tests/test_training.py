@@ -5,6 +5,7 @@ import torch
 import yaml
 from test_settings import PARAMS
 
+from deepen import trainer as trainer_module
 from deepen import training as module
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
@@ -12,7 +13,8 @@ from deepen.growth import he_start
 from deepen.layers import plan
 from deepen.settings import Plateau, Training
 from deepen.statistics import compute_statistics
-from deepen.training import Progress, Trainer, steps_an_epoch, train
+from deepen.trainer import Trainer, steps_an_epoch
+from deepen.training import Progress, train
 from deepen.vgg import network
 
 RECIPES = {
@@ -26,14 +28,20 @@ def recipe(name="onecycle", **changes):
     return RECIPES[name].model_copy(update={"batch_size": 8, **changes})
 
 
-def run(images, training, *, epochs=3, peak_lr=0.05, seed=0, state=None, progress=None, augmentation=AUGMENTATION):
-    net = network(LAYERS, state or he_start(LAYERS, seed=0, model="I"), training.dropout)
-    trainer = Trainer(
+def trainer_for(
+    images, training, *, epochs=3, peak_lr=0.05, seed=0, state=None, augmentation=AUGMENTATION, layers=LAYERS, **options
+):
+    net = network(layers, state or he_start(layers, seed=0, model="I"), training.dropout)
+    return Trainer(
         net, images, compute_statistics(images.images), augmentation, training,
-        model="I", peak_lr=peak_lr, epochs=epochs, seed=seed, device=torch.device("cpu"),
+        model="I", peak_lr=peak_lr, epochs=epochs, seed=seed, device=torch.device("cpu"), **options,
     )  # fmt: skip
+
+
+def run(images, training, *, progress=None, **options):
+    trainer = trainer_for(images, training, **options)
     history = train(trainer, images, progress or Progress())
-    return net.state_dict(), history
+    return trainer.network.state_dict(), history
 
 
 def test_it_learns_below_what_softmax_before_the_loss_could_reach(colored):
@@ -76,7 +84,7 @@ def test_an_epoch_sees_each_image_once_in_an_order_of_its_own(colored, monkeypat
             seen.extend(rows.tolist())
             return super().batch(rows, generator)
 
-    monkeypatch.setattr(module, "AugmentedImages", Spy)
+    monkeypatch.setattr(trainer_module, "AugmentedImages", Spy)
     run(colored, recipe(batch_size=20), epochs=2)
     assert sorted(seen[:60]) == sorted(seen[60:]) == list(range(60))
     assert seen[:60] != seen[60:]
@@ -105,7 +113,7 @@ def test_the_plateau_is_of_validation_accuracy(colored, monkeypatch):
         def percent(self, k):
             return next(self.source)
 
-    Found.source = iter([a for a in accuracies for _ in range(2)])
+    Found.source = accuracies
     monkeypatch.setattr(module, "evaluate", lambda *args, **options: Found())
     training = recipe("published", schedule=Plateau(name="plateau", factor=0.1, patience=1))
     _, history = run(colored, training, epochs=6, peak_lr=0.02)
@@ -131,6 +139,6 @@ def test_weights_can_t_go_on_from_nan(colored):
 
 def test_progress_is_told_of_every_step_and_epoch(colored):
     steps, epochs = [], []
-    _, history = run(colored, recipe(), progress=Progress(lambda: steps.append(len(epochs)), epochs.append))
+    _, history = run(colored, recipe(), progress=Progress(step=lambda: steps.append(len(epochs)), epoch=epochs.append))
     assert steps == [0] * 7 + [1] * 7 + [2] * 7
     assert epochs == history

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepen.augmentation import normalize
-from deepen.device import autocast
+from deepen.device import autocast, memory_told
 
 MOST_K = 5
 
@@ -61,16 +61,16 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device.
 
-    The layers compute in `dtype`.
+    The layers compute in `dtype`. Raises InputError where the device's memory is not enough.
     """
     if len(labels) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
     losses, averaged, single, predicted = [], [], [], []
     for start in range(0, len(labels), batch_size):
-        batch = normalize(images[start : start + batch_size], mean)
         target = labels[start : start + batch_size]
-        with autocast(images.device, dtype):
+        with memory_told(f"evaluating {batch_size} images at once", images.device), autocast(images.device, dtype):
+            batch = normalize(images[start : start + batch_size], mean)
             logits = network(batch).float()
             mirrored = network(batch.flip(3)).float() if flip_averaging else None
         losses.append(functional.cross_entropy(logits, target, reduction="sum"))

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -58,3 +60,18 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """A context in which layers compute in `dtype`."""
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
+@contextmanager
+def memory_told(doing: str, device: torch.device) -> Iterator[None]:
+    """Turn a lack of memory into an InputError that opens with what one was `doing`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch has a class of its own for it on CUDA alone
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+            raise InputError(
+                f"{doing} takes more memory than {device} has left ({text[:200]}); "
+                "lower batch_size, for example by half, or width, or end what else runs there"
+            ) from error
+        raise

@@ -1,4 +1,4 @@
-"""The one error that people see: it names the thing, its value, the rule and the remedy."""
+"""What ends a stage: an error that names the thing, its value, the rule and the remedy; or someone's wish."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,14 @@ class InputError(ValueError):
     def __init__(self, faults: str | Sequence[str]) -> None:
         self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
         super().__init__("\n".join(self.faults))
+
+
+class Interrupted(Exception):
+    """Someone asked for the end, and what was done is kept; the message says how to go on."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code  # for the process to exit with
 
 
 def some(items: Sequence[str], most: int = 10) -> list[str]:

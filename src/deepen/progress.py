@@ -14,31 +14,38 @@ class TrainingProgress:
     """A context that shows epoch, loss, validation top-1 and the time left, and at the end how long it took."""
 
     def __init__(self, model: str, epochs: int, steps: int, batch_size: int) -> None:
-        self._model, self._epochs, self._images = model, epochs, steps * batch_size
+        self._model, self._epochs, self._steps, self._batch_size = model, epochs, steps, batch_size
         self._in_terminal = sys.stderr.isatty()
         self._bar = tqdm(total=steps, unit="step", disable=not self._in_terminal, dynamic_ncols=True)
-        self._start = time.perf_counter()
-        self._describe(1)
+        self._before = self._step = 0  # steps of an earlier process, and all
 
     @property
     def callbacks(self) -> Progress:
         """What `train` is to call."""
-        return Progress(step=self._step, epoch=self._epoch)
+        return Progress(self._started, self._stepped, self._ended)
+
+    def _started(self, steps: int, epochs: int) -> None:
+        self._before = self._step = self._bar.n = self._bar.initial = steps
+        self._start = time.perf_counter()
+        self._describe(epochs + 1)
+        if steps:
+            print(f"{self._model}: going on after {steps} of {self._steps} steps", flush=True)
 
     def _describe(self, epoch: int) -> None:
         self._bar.set_description(f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False)
 
-    def _step(self) -> None:
+    def _stepped(self) -> None:
+        self._step += 1
         self._bar.update()
 
-    def _epoch(self, row: Epoch) -> None:
+    def _ended(self, row: Epoch) -> None:
         self._bar.set_postfix({"loss": f"{row.loss:.3f}", "val top-1": f"{row.val_top1:.2f}"}, refresh=False)
         self._describe(row.epoch + 1)
         if not self._in_terminal:
-            left = (time.perf_counter() - self._start) * (self._epochs / row.epoch - 1)
+            seconds_a_step = (time.perf_counter() - self._start) / max(1, self._step - self._before)
             print(
                 f"{self._model}, epoch {row.epoch} of {self._epochs}: loss {row.loss:.3f}, "
-                f"validation top-1 {row.val_top1:.2f} %, {left:.0f} s left",
+                f"validation top-1 {row.val_top1:.2f} %, {(self._steps - self._step) * seconds_a_step:.0f} s left",
                 flush=True,
             )
 
@@ -51,5 +58,6 @@ class TrainingProgress:
         self._bar.close()
         if kind is None:
             seconds = time.perf_counter() - self._start
-            rate = self._images / seconds
-            print(f"{self._model}: trained {self._epochs} epochs in {seconds:.1f} s, {rate:.0f} images/s", flush=True)
+            what = f"{self._epochs} epochs" if not self._before else f"the last {self._step - self._before} steps"
+            rate = (self._step - self._before) * self._batch_size / seconds
+            print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:.0f} images/s", flush=True)

@@ -163,6 +163,7 @@ class Settings(Section):
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$", examples=["auto"])
     threads: int = Field(ge=1, le=1024, examples=[2])
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
+    checkpoint_seconds: float = Field(ge=0, examples=[60])
     datasets: dict[str, Dataset] = Field(min_length=1)
     recipes: dict[str, Recipe] = Field(min_length=1)
     models: dict[str, Model] = Field(min_length=1)

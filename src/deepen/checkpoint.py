@@ -1,0 +1,176 @@
+"""Resumable state: where a training stands, in files that are whole or not there, never pickled."""
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from deepen.errors import InputError
+from deepen.writing import replacing
+
+FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
+VERSION = 1
+_KEY = "deepen-checkpoint"
+_WANTED = "wanted"
+
+
+class Position(BaseModel):
+    """What a checkpoint says of a training: of which model, and where in it.
+
+    `step` counts the steps done, of `steps`; `history` has a row for each epoch done, of `epochs`, with the fields of
+    training.Epoch; `training` is the key of the training it belongs to.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    version: int = VERSION
+    training: str
+    step: int
+    steps: int
+    epochs: int
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training stands, and its tensors by name."""
+
+    position: Position
+    tensors: Mapping[str, Tensor]
+
+
+class Checkpoints:
+    """The checkpoints of one training, in a folder of their own: the newest, and the one before."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder, self._seconds = folder, seconds
+        self._saved = time.monotonic()
+        self._newest: Path | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the last one is as old as was asked for."""
+        return time.monotonic() - self._saved >= self._seconds
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint, and of the others the one before."""
+        position = checkpoint.position
+        path = self.folder / f"{position.step:09}-{len(position.history):06}.safetensors"
+        save_checkpoint(path, checkpoint)
+        keep = {path, self._newest or path}
+        for other in set(self.folder.iterdir()) - keep - {self.folder / _WANTED}:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+        self._newest, self._saved = path, time.monotonic()
+
+    def newest(self) -> Checkpoint | None:
+        """The newest that is whole; each that is not is reported."""
+        paths = sorted(self.folder.glob("*.safetensors"), reverse=True)
+        for path in paths:
+            try:
+                found = load_checkpoint(path, self.folder.name)
+            except InputError as error:
+                print(f"{error}; the one before it counts", file=sys.stderr, flush=True)
+            else:
+                self._newest = path
+                return found
+        if paths:
+            print(f"{self.folder}: no checkpoint is whole; starting anew", file=sys.stderr, flush=True)
+        return None
+
+    def claim(self) -> None:
+        """Be the one at this training."""
+        (self.folder / _WANTED).unlink(missing_ok=True)
+
+    def want(self) -> None:
+        """Have who is at this training leave the last checkpoint, from which another can have the result."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _WANTED).touch()
+
+    def remove(self) -> None:
+        """Remove them, unless someone else wants the last."""
+        if not (self.folder / _WANTED).exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint with a checksum over all of it; raises InputError where that can't be done."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    position = checkpoint.position.model_dump_json()
+    metadata = {_KEY: json.dumps({"position": position, "sha256": _checksum(position, tensors)})}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load_checkpoint(path: Path, training: str) -> Checkpoint:
+    """Read a checkpoint of a training; raises InputError where it is damaged, or is not of that training."""
+    text, checksum = _metadata(path)
+    position = _position(path, text)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: is damaged ({error})") from error
+    if _checksum(text, tensors) != checksum:
+        raise InputError(f"{path}: is damaged (its checksum does not hold)")
+    if position.training != training:
+        raise InputError(f"{path}: is of another training, {position.training}")
+    return Checkpoint(position, tensors)
+
+
+def describe_checkpoint(path: Path) -> Position:
+    """Where the training of a checkpoint stands, by its header alone; raises InputError where that is damaged."""
+    return _position(path, _metadata(path)[0])
+
+
+def _metadata(path: Path) -> tuple[str, str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = json.loads(file.metadata()[_KEY])
+        return found["position"], found["sha256"]
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error})") from error
+
+
+def _position(path: Path, text: str) -> Position:
+    try:
+        version = json.loads(text)["version"]
+        if version != VERSION:
+            raise InputError(f"{path}: is of format version {version}, and this is version {VERSION}")
+        return Position.model_validate_json(text)
+    except (ValidationError, TypeError, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is damaged ({' '.join(str(error).split())})") from error
+
+
+def _checksum(position: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(position.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def training_key(settings: Mapping[str, Any], files: Sequence[Path]) -> str:
+    """A short hash of all that shapes a training: its settings, what it starts from, the code that runs, PyTorch."""
+    digest = hashlib.sha256(json.dumps([settings, torch.__version__], sort_keys=True).encode())
+    modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] in _CODE}
+    code = [(name, file) for name in sorted(modules) if (file := getattr(modules[name], "__file__", None))]
+    for name, path in [*code, *((path.name, path) for path in files)]:
+        with open(path, "rb") as file:
+            digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    return digest.hexdigest()[:12]
+
+
+_CODE = ("__main__", "deepen", "pipeline")

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM while a model trains: its state is kept first, but nobody waits long for that."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from deepen.errors import Interrupted
+
+PATIENCE = 4.0  # seconds
+
+
+class Interruption:
+    """A context in which SIGINT and SIGTERM are noted in `asked`, for who looks there between steps.
+
+    If it is not left within 4 seconds, or a second signal comes, the process ends at once, in the midst of what it
+    does: what is on disk is whole at any time. `model` is named in its last words. Only for the main thread.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.asked: signal.Signals | None = None
+        self._model = model
+
+    def check(self, when: str) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.asked is not None:
+            raise Interrupted(self._last_words(when), _exit_code(self.asked))
+
+    def __enter__(self) -> Self:
+        # Python's own handlers wait for the main thread, which may be in a long step; this socket hears at once.
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
+        self._handlers = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._descriptor = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(self._descriptor)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._mouth.close()
+
+    def _listen(self) -> None:
+        with self._ear:
+            if not (heard := self._ear.recv(1)):
+                return
+            self.asked = signal.Signals(heard[0])
+            self._ear.settimeout(PATIENCE)
+            try:
+                if not self._ear.recv(1):
+                    return
+            except TimeoutError:
+                pass
+            print(self._last_words("in the midst of a step"), file=sys.stderr, flush=True)
+            os._exit(_exit_code(self.asked))
+
+    def _last_words(self, when: str) -> str:
+        return f"{self._model}: stopped {when}; dvc repro goes on from its last checkpoint"
+
+
+def _exit_code(number: signal.Signals) -> int:
+    """As a shell has it for a process that a signal ended."""
+    return 128 + number
+
+
+def _nothing(number: int, frame: object) -> None:
+    pass

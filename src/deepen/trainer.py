@@ -1,0 +1,158 @@
+"""A network in training: a step, an epoch, and the state to go on from."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+from deepen.augmentation import Augmentation, AugmentedImages
+from deepen.cuda_graph import ReplayedStep
+from deepen.device import autocast, memory_told, place
+from deepen.errors import InputError
+from deepen.images import ImageSet
+from deepen.muon import Muon
+from deepen.randomness import derive
+from deepen.schedule import Schedule
+from deepen.settings import Muon as MuonSettings
+from deepen.settings import Sgd, Training
+from deepen.statistics import Statistics
+
+
+class Trainer:
+    """A network in training, with its images, optimizer and schedule on one device.
+
+    An epoch takes the training images in a new random order in whole batches; the few that fill no batch wait for
+    another epoch. A fraction in `epochs` cuts the last one short. All randomness is a function of (seed, model, epoch,
+    step). On CUDA nothing waits for the device within an epoch, and steps are `replayed` from a graph.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        images: ImageSet,
+        statistics: Statistics,
+        augmentation: Augmentation,
+        training: Training,
+        *,
+        model: str,
+        peak_lr: float,
+        epochs: float,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        replayed: bool = True,
+    ) -> None:
+        self.network, self.device, self.dtype = place(network, device), device, dtype
+        self.mean = torch.tensor(statistics.mean, device=device)
+        self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self.steps = max(1, round(epochs * self.steps_an_epoch))
+        self._model, self._seed = model, seed
+        self._training = training
+        self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
+        self._labels = torch.from_numpy(images.labels).to(device)
+        self.step = 0  # how many are done
+        self._losses = torch.zeros(0, device=device)  # of the steps of this epoch
+        self._lr = torch.zeros((), device=device)  # a tensor, which can change while the device goes on
+        self._optimizer = _optimizer(network, training.optimizer, self._lr)
+        self.schedule = Schedule(training.schedule, peak_lr, self.steps)
+        self._generator = torch.Generator(device)
+        self._learn: Callable[[Tensor], Tensor] = self._learn_from
+        if replayed and device.type == "cuda":
+            self._learn = ReplayedStep(self._learn_from, self._generator)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there are, the last one perhaps cut short."""
+        return -(-self.steps // self.steps_an_epoch)
+
+    def epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
+        """Run an epoch, counted from 1, or what is left of it; returns its mean loss and last learning rate.
+
+        Raises InputError if the loss is not finite, or the device's memory not enough.
+        """
+        self.network.train()
+        first = (epoch - 1) * self.steps_an_epoch
+        steps = min(self.steps_an_epoch, self.steps - first)
+        if self.step == first:
+            self._losses = torch.zeros(steps, device=self.device)
+        self._generator.manual_seed(derive(self._seed, self._model, "order", epoch))
+        order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
+        batches = order[: steps * self.batch_size].view(steps, self.batch_size)
+        for step in range(self.step - first, steps):
+            self._lr.fill_(self.schedule.lr(self.step))
+            self._generator.manual_seed(derive(self._seed, self._model, "augmentation", epoch, step))
+            torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
+            with memory_told(f"{self._model}: training on {self.batch_size} images at once", self.device):
+                self._losses[step] = self._learn(batches[step])
+            self.step += 1
+            if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
+                self._stop_if_not_finite()
+            after_step()
+        self._stop_if_not_finite()
+        return self._losses.mean().item(), self.schedule.lr(self.step - 1)
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next steps build on: weights, momentum, and the losses of this epoch, by name.
+
+        Raises InputError where a loss is not finite: there is nothing to build on.
+        """
+        self._stop_if_not_finite()
+        weights = {f"weights.{key}": tensor for key, tensor in self.network.state_dict().items()}
+        momentum = {
+            f"momentum.{key}": buffer
+            for key, parameter in self.network.named_parameters()
+            if (buffer := self._optimizer.state[parameter].get("momentum_buffer")) is not None
+        }
+        return weights | momentum | {"losses": self._losses}
+
+    def restore(self, step: int, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state` after so many steps."""
+        self.network.load_state_dict({key: state[f"weights.{key}"] for key in self.network.state_dict()})
+        for key, parameter in self.network.named_parameters():
+            if (buffer := state.get(f"momentum.{key}")) is not None:
+                kept = torch.zeros_like(parameter, requires_grad=False).copy_(buffer)  # in the parameter's layout
+                self._optimizer.state[parameter]["momentum_buffer"] = kept
+        self.step, self._losses = step, state["losses"].to(self.device)
+
+    def _learn_from(self, rows: Tensor) -> Tensor:
+        """One step on the images `rows` (batch,); returns the loss, on the device."""
+        batch, labels = self._images.batch(rows, self._generator), self._labels[rows]
+        self._optimizer.zero_grad()
+        with autocast(self.device, self.dtype):
+            logits = self.network(batch)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.detach()
+
+    def _stop_if_not_finite(self) -> None:
+        epoch, done = divmod(self.step - 1, self.steps_an_epoch)
+        losses = self._losses[: done + 1]
+        if not torch.isfinite(losses.sum()):
+            step = int((~torch.isfinite(losses)).int().argmax())
+            rate = self.schedule.lr(epoch * self.steps_an_epoch + step)
+            raise InputError(
+                f"{self._model}: the loss is {losses[step].item()} in epoch {epoch + 1}, step {step + 1}: training "
+                f"diverged at a learning rate of {rate:.3g}; lower lr, for example -S lr={rate / 2:.2g}"
+            )
+
+
+def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
+    """How many whole batches an epoch has, and how many images are in each: all of them where one batch holds them."""
+    batch_size = min(images, batch_size)
+    return images // batch_size, batch_size
+
+
+def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor) -> optim.Optimizer:
+    momentum, weight_decay = settings.momentum, settings.weight_decay
+    if settings.name == "muon":
+        return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay)
+    return optim.SGD(
+        network.parameters(),
+        lr,
+        momentum=momentum,
+        nesterov=settings.nesterov,
+        weight_decay=weight_decay,
+        fused=lr.is_cuda,
+    )

@@ -1,0 +1,62 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from deepen.errors import Interrupted
+from deepen.interruption import Interruption
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_noted_and_told_when_asked_for(number):
+    before = signal.getsignal(number)
+    with Interruption("III") as interruption:
+        interruption.check("before it came")
+        os.kill(os.getpid(), number)
+        while interruption.asked is None:
+            time.sleep(0.001)
+        with pytest.raises(Interrupted, match=r"^III: stopped after 3 steps; dvc repro goes on from") as error:
+            interruption.check("after 3 steps")
+    assert error.value.code == 128 + number
+    assert signal.getsignal(number) is before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+BUSY = """
+import sys, time, torch
+from deepen.interruption import Interruption
+with Interruption("III"):
+    print("ready", flush=True)
+    while True:
+        {work}
+"""
+
+
+@pytest.mark.parametrize("work", ["time.sleep(60)", "torch.randn(4000, 4000) @ torch.randn(4000, 4000)"])
+def test_a_step_that_takes_too_long_is_not_waited_for(work):
+    code, output, seconds = told(work, signal.SIGTERM)
+    assert code == 143
+    assert output == "III: stopped in the midst of a step; dvc repro goes on from its last checkpoint\n"
+    assert seconds < 5
+
+
+def test_nor_is_anything_after_a_second_signal():
+    code, output, seconds = told("time.sleep(60)", signal.SIGINT, signal.SIGINT)
+    assert code == 130
+    assert "stopped in the midst of a step" in output
+    assert seconds < 2
+
+
+def told(work, *signals):
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY.format(work=work)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        start = time.monotonic()
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.3)
+        return process.wait(), process.stderr.read(), time.monotonic() - start

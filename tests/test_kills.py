@@ -1,0 +1,171 @@
+"""A ladder that is killed again and again, by hand, in an experiment or on the queue, ends as if it never had been."""
+
+import os
+import random
+import re
+import signal
+import time
+
+import pytest
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def slow(built, tmp_path_factory, torture):
+    """A project whose three models train for some seconds each and keep a checkpoint every step; and its results."""
+    project = built.copy(tmp_path_factory.mktemp("slow"))
+    epochs = 250 if torture else 60
+    project.edit("params.yaml", ("epochs: 1\n", f"epochs: {epochs}\n"), ("_seconds: 60 ", "_seconds: 0 "))
+    project("git commit -qam slow")
+    undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed"))
+    undisturbed("dvc repro")
+    return project, undisturbed
+
+
+@pytest.fixture
+def project(slow, tmp_path):
+    return slow[0].copy(tmp_path)
+
+
+@pytest.fixture
+def undisturbed(slow):
+    return slow[1]
+
+
+def kill(process, number):
+    """Send a signal to a command and all that it started; its output."""
+    os.killpg(process.pid, number)
+    process.wait()
+
+
+def wait_for(found, seconds=60):
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def trained_some(project):
+    wait_for(lambda: len(list((project.path / "checkpoints").glob("*/*.safetensors"))) > 1)
+
+
+def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, torture, record_testsuite_property):
+    chance, wanted = random.Random(0), 50 if torture else 5
+    kills = dict.fromkeys(SIGNALS, 0)
+    resumed = writing = 0
+    while sum(kills.values()) < wanted:
+        process = project.start("dvc repro")
+        project.trainer()
+        time.sleep(chance.uniform(0, 1.5))
+        number = chance.choice(SIGNALS)
+        if process.poll() is not None:
+            break
+        kill(process, number)
+        kills[number] += 1
+        writing += any((project.path / "checkpoints").glob("*/.*.writing"))
+        resumed += "going on after" in project.output
+        wait_for(lambda: not project.trainers())
+    last = project("dvc repro")
+    resumed += "going on after" in last
+    summary = (
+        f"{sum(kills.values())} kills {kills}, {writing} of them in a write, {resumed} runs went on from a checkpoint"
+    )
+    print(summary)
+    record_testsuite_property("kills", summary)
+    assert sum(kills.values()) >= wanted
+    assert resumed > wanted / 4
+    assert project.files() == undisturbed.files()
+    assert project.read("dvc.lock") == undisturbed.read("dvc.lock")
+    assert not list((project.path / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_does_soon_and_says_how_to_go_on(project, number):
+    process = project.start("dvc repro")
+    trainer = project.trainer()
+    trained_some(project)
+    start = time.monotonic()
+    os.kill(trainer, number)
+    assert process.wait() != 0
+    assert time.monotonic() - start < 5
+    line = re.search(
+        r"^I: stopped after (\d+) of \d+ steps; dvc repro goes on from its last checkpoint$", project.output, re.M
+    )
+    assert f"exited with {128 + number}" in project.output
+    assert f"I: going on after {line[1]} of" in project("dvc repro train@I")
+
+
+def test_other_params_never_go_on_from_it_and_the_same_ones_do(project):
+    process = project.start("dvc repro")
+    project.trainer()
+    trained_some(project)
+    kill(process, signal.SIGKILL)
+    project.edit("params.yaml", ("lr: auto ", "lr: 0.01 "))
+    assert "going on" not in project("dvc repro train@I")
+    project.edit("params.yaml", ("lr: 0.01 ", "lr: auto "))
+    assert "going on after" in project("dvc repro train@I")
+
+
+def test_a_second_trainer_waits_for_the_first_and_takes_its_result(project, undisturbed):
+    process = project.start("dvc repro")
+    trainer = project.trainer()
+    trained_some(project)
+    os.kill(process.pid, signal.SIGKILL)  # dvc alone: its trainer lives on
+    process.wait()
+    os.kill(trainer, 0)
+    output = project("dvc repro train@I")
+    assert f"I: process {trainer} on " in output
+    assert "trains it with the same settings; waiting for its result" in output
+    done = re.search(r"going on after (\d+) of (\d+) steps", output)
+    assert done[1] == done[2]
+    assert project.files()["weights/I.safetensors"] == undisturbed.files()["weights/I.safetensors"]
+
+
+def test_nor_does_one_with_other_settings_overtake_it_here(project):
+    process = project.start("dvc repro")
+    trainer = project.trainer()
+    trained_some(project)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    project.edit("params.yaml", ("lr: auto ", "lr: 0.01 "))
+    output = project("dvc repro train@I")
+    assert f"I: process {trainer} on " in output
+    assert "trains it here with other settings; waiting for its end" in output
+    assert "up to date" in project("dvc status train@I")
+
+
+def weights(project, revision):
+    """The checksums of the weights in a revision's lock file."""
+    return re.findall(
+        r"path: weights/I+\.safetensors\n +hash: md5\n +md5: (\w+)", project(f"git show {revision}:dvc.lock")
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_experiment_in_a_copy_goes_on(project, undisturbed, number):
+    process = project.start("dvc exp run --temp -n first")
+    project.trainer()
+    trained_some(project)
+    kill(process, number)
+    assert "I: going on after" in project("dvc exp run --temp -n second")
+    undisturbed("git commit -qam done --allow-empty")
+    experiment = re.search(r"refs/exps/\S*/second$", project("git for-each-ref --format=%(refname)"), re.M)[0]
+    assert weights(project, experiment) == weights(undisturbed, "HEAD") != []
+
+
+def test_so_does_one_whose_queue_worker_was_killed(project, undisturbed):
+    project("dvc exp run --queue -n first")
+    worker = project.start("dvc queue start")
+    trainer = project.trainer()
+    trained_some(project)
+    os.killpg(os.getpgid(trainer), signal.SIGKILL)
+    project("dvc queue stop --kill", ok=None)
+    worker.wait()
+    project("dvc exp run --queue -n second")
+    project("dvc queue start")
+    assert "I: going on after" in project("dvc queue logs --follow second")
+    wait_for(lambda: "second" in project("dvc exp list --name-only"))
+    undisturbed("git commit -qam done --allow-empty")
+    experiment = re.search(r"refs/exps/\S*/second$", project("git for-each-ref --format=%(refname)"), re.M)[0]
+    assert weights(project, experiment) == weights(undisturbed, "HEAD") != []

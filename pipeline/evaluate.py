@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -9,6 +10,7 @@ from deepen.accuracy import Evaluation, evaluate
 from deepen.device import choose_device, choose_dtype, place
 from deepen.images import load_images
 from deepen.layers import parameters
+from deepen.reading import read_json
 from deepen.records import Record, load_records, save_records
 from deepen.settings import load_settings
 from deepen.weights import load_network
@@ -44,7 +46,7 @@ def evaluate_model(name: str) -> None:
         source=settings.dataset.source,
         test_images=found.images,
         metrics=metrics,
-        history=json.loads(Path(f"curves/{name}.json").read_text()),
+        history=read_json(Path(f"curves/{name}.json"), list[dict[str, Any]]),
     )
     save_records(Path(f"records/{name}.json"), [*load_records(Path(f"records/{model.after}.json")), record])
     write_json(Path(f"metrics/{name}.json"), metrics)

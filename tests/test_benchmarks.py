@@ -8,6 +8,7 @@ from dvc_project import ROOT
 from torch.utils.data import DataLoader
 
 from benchmarks import gpu, measure
+from benchmarks.checkpoints import cost
 from benchmarks.data import random_images
 from benchmarks.plain import (
     PlainImages,
@@ -103,3 +104,9 @@ def test_all_that_is_wanted_of_a_gpu_can_be_rehearsed_on_a_cpu():
     longer = found["the ladder, more epochs"]
     assert [(row["seed"], row["model"]) for row in longer] == [(s, m) for s in (0, 1) for m in ("I", "II", "III")]
     assert all(0 <= row["top1"] <= 100 for row in longer)
+
+
+def test_the_cost_of_checkpoints_is_of_those_that_are_saved():
+    found = cost(images=256, width=0.03125)
+    assert found["checkpoints"] == 2  # one an epoch
+    assert 0 < found["seconds saving"] < found["seconds"]

@@ -183,7 +183,7 @@ class TestFolderFaults:
     )
     def test_a_path_that_climbs_out_of_the_archive(self, tmp_path, kind, name):
         path = archive(tmp_path / "x", photos() | {name: picture()}, kind)
-        assert told(path) == [f"{path}: {name!r} climbs out of the archive; pack it again with relative paths"]
+        assert told(path) == [f"{path}: {name!a} climbs out of the archive; pack it again with relative paths"]
 
     def test_a_link_in_an_archive(self, tmp_path):
         with tarfile.open(tmp_path / "x", "w") as file:

@@ -90,7 +90,7 @@ def test_the_project_s_own_params_are_good():
         ({"models__II__layers": "conv3- fc-9"}, 'models.II.layers[0]: "conv3-" has no channel count; write'),
         ({"width": 0.003}, f"width: 0.003 leaves no channel of 128 in '{GOOD['models']['I']['layers']}'; take at least 0.007812"),
         ({"models__scratch": GOOD["models"]["I"]}, "models.scratch: is reserved, as are scratch, final"),
-        ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': a model's name names files: 1 to 32 letters"),
+        ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': names files, so 1 to 32 letters"),
         ({"models__iii": GOOD["models"]["III"]}, "models.iii: and models.III are one file name on some disks; rename one"),
     ],
 )  # fmt: skip

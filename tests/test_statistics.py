@@ -24,7 +24,7 @@ def test_equal_to_numpy_s_covariance_to_1e_12(rng, channels):
     np.testing.assert_allclose(found.mean, mean, rtol=1e-12)
     np.testing.assert_allclose(found.eigenvalues, np.linalg.eigvalsh(covariance)[::-1], rtol=1e-12)
     np.testing.assert_allclose(vectors @ np.diag(found.eigenvalues) @ vectors.T, covariance, rtol=1e-12, atol=1e-15)
-    assert found.images == 300
+    assert found.images == (300,)
 
 
 def test_the_sign_is_fixed_and_the_order_falls(rng):

@@ -22,6 +22,12 @@ class Interrupted(Exception):
         self.code = code  # for the process to exit with
 
 
+def plain(name: object) -> str:
+    """A name as it is where that can be printed on a line, else in quotes with what can't escaped."""
+    text = str(name)
+    return text if text.isprintable() else ascii(text)
+
+
 def some(items: Sequence[str], most: int = 10) -> list[str]:
     """The first `most` items and, where there are more, a line that says how many."""
     rest = len(items) - most

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -71,8 +72,9 @@ def draw_confusion(actual: ArrayLike, predicted: ArrayLike, classes: Sequence[st
     figure.colorbar(image, ax=axes, label="percent of the actual class", shrink=0.8)
     axes.set(xlabel="predicted", ylabel="actual", title=title)
     if len(classes) <= 50:
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(classes)), classes)
+        options: dict[str, Any] = {"parse_math": False}  # a dollar in a name is a dollar
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor", **options)
+        axes.set_yticks(range(len(classes)), classes, **options)
     if len(classes) <= _MOST_CELLS:
         for row, column in np.ndindex(*counts.shape):
             if counts[row, column]:

@@ -30,6 +30,18 @@ def locked(path: Path, waiting: Callable[[str], object]) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def holder(path: Path) -> str | None:
+    """Who holds the lock at `path`; None where nobody does."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return path.read_text(encoding="utf-8") or "another process"
+    return None
+
+
 def _take(path: Path, waiting: Callable[[str], object]) -> IO[str]:
     told = False
     while True:

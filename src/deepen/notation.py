@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"(?:conv(?P<kernel>[0-9]{1,9})-(?P<channels>[0-9]{1,9})|fc-(?P<units>[0-9]{1,9}))(?:\*(?P<times>[0-9]{1,9}))?|maxpool"
 )
 _MOST_CHANNELS = 65_536
-_MOST_REPEATS = 1_000
+_MOST_LAYERS = 1_000
 
 
 def check_notation(text: str) -> list[str]:
@@ -30,6 +30,8 @@ def check_notation(text: str) -> list[str]:
     ]
     if not any(token.startswith("conv") for token in tokens):
         faults.append(f'layers: "{text[:60]}" has no convolution; write for example "conv3-128 maxpool fc-1024"')
+    if not faults and (layers := sum(map(_repeats, tokens))) > _MOST_LAYERS:
+        faults.append(f"layers: has {layers} layers, more than {_MOST_LAYERS}; write fewer")
     first_fc = next((i for i, token in enumerate(tokens) if token.startswith("fc")), len(tokens))
     for i, token in enumerate(tokens):
         if i > first_fc and not token.startswith("fc"):
@@ -50,9 +52,13 @@ def _token_fault(token: str) -> str | None:
         return "has a kernel above 99; write for example conv3-256"
     if not 1 <= max(numbers["channels"], numbers["units"]) <= _MOST_CHANNELS or 0 in numbers.values():
         return f"counts must lie between 1 and {_MOST_CHANNELS}; write for example conv3-256 or fc-1024"
-    if numbers["times"] > _MOST_REPEATS:
-        return f"repeats more than {_MOST_REPEATS} times; write for example conv3-512*6"
+    if numbers["times"] > _MOST_LAYERS:
+        return f"repeats more than {_MOST_LAYERS} times; write for example conv3-512*6"
     return None
+
+
+def _repeats(token: str) -> int:
+    return int(token.partition("*")[2] or 1)
 
 
 def _shape_of_the_mistake(token: str) -> str:

@@ -1,11 +1,11 @@
 """What is known of each model of a ladder once it is evaluated, handed on from model to model."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from deepen.reading import read_json
 from deepen.writing import write_json
 
 
@@ -36,5 +36,5 @@ def save_records(path: Path, records: Sequence[Record]) -> None:
 
 
 def load_records(path: Path) -> list[Record]:
-    """Read what `save_records` wrote."""
-    return [Record(**row) for row in json.loads(path.read_text())]
+    """Read what `save_records` wrote; raises InputError where the file is not that."""
+    return read_json(path, list[Record])

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from deepen.notation import check_notation, weight_layers, width_fault
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 _RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
 
 
@@ -93,6 +94,9 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
         name, names = content.get(key), content.get(among)
         if isinstance(name, str) and isinstance(names, dict) and name not in names:
             yield f"{key}: '{name}' is none of the {among}: {_listed(names)}"
+        for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+                yield f"{among}.{name[:60]!a}: must be 1 to 64 letters, digits, - and _; write for example mine"
     models = content.get("models")
     if isinstance(models, dict):
         known = {name: model for name, model in models.items() if isinstance(name, str) and isinstance(model, dict)}
@@ -104,8 +108,8 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
 def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name in models:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name):
-            yield f"models.{name!r}: a model's name names files: 1 to 32 letters, digits, - and _; write for example IV"
+        if not re.fullmatch(MODEL_NAME, name):
+            yield f"models.{name[:60]!a}: names files, so 1 to 32 letters, digits, - and _; write for example IV"
         elif name.lower() in _RESERVED:
             yield f"models.{name}: is reserved, as are {', '.join(_RESERVED)}; take another name"
         elif name.lower() in seen:

@@ -1,6 +1,5 @@
 """Channel mean and colour principal components of images, exact, in one streaming pass."""
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.errors import InputError
+from deepen.reading import read_json
 from deepen.writing import write_json
 
 _RUN = 256
@@ -20,25 +20,24 @@ _CHUNK_PIXELS = 512 * _RUN  # a step: small enough to stay in cache, large enoug
 class Statistics:
     """What the pixels of a set of images look like, on the 0-1 scale.
 
-    `mean` has one number a channel. `eigenvalues` (largest first) and `eigenvectors` (one column each, as rows of
-    numbers) are those of the covariance between the channels over all pixels, with divisor pixels - 1.
+    `images` holds how many there are; `mean` has one number a channel. `eigenvalues` (largest first) and `eigenvectors`
+    (one column each, as rows of numbers) are those of the covariance between the channels over all pixels, with divisor
+    pixels - 1.
     """
 
-    images: int
+    images: tuple[int]
     mean: tuple[float, ...]
     eigenvalues: tuple[float, ...]
     eigenvectors: tuple[tuple[float, ...], ...]
 
     def save(self, path: Path) -> None:
         """Write JSON whose values are lists, which DVC leaves out of its table of metrics."""
-        write_json(path, {**asdict(self), "images": [self.images]})
+        write_json(path, asdict(self))
 
 
 def load_statistics(path: Path) -> Statistics:
-    """Read what `Statistics.save` wrote."""
-    content = json.loads(path.read_text())
-    rows = tuple(tuple(row) for row in content["eigenvectors"])
-    return Statistics(content["images"][0], tuple(content["mean"]), tuple(content["eigenvalues"]), rows)
+    """Read what `Statistics.save` wrote; raises InputError where the file is not that."""
+    return read_json(path, Statistics)
 
 
 def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
@@ -57,7 +56,7 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)
     eigenvectors = _fix_signs(eigenvectors[:, ::-1])
     return Statistics(
-        images=images.shape[0],
+        images=(images.shape[0],),
         mean=tuple(total / (count * 255) for total in sums),
         eigenvalues=tuple(eigenvalues[::-1].tolist()),
         eigenvectors=tuple(map(tuple, eigenvectors.tolist())),

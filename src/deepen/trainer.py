@@ -47,7 +47,7 @@ class Trainer:
         self.mean = torch.tensor(statistics.mean, device=device)
         self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
         self.steps = max(1, round(epochs * self.steps_an_epoch))
-        self._model, self._seed = model, seed
+        self.model, self._seed = model, seed
         self._training = training
         self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)
@@ -76,14 +76,14 @@ class Trainer:
         steps = min(self.steps_an_epoch, self.steps - first)
         if self.step == first:
             self._losses = torch.zeros(steps, device=self.device)
-        self._generator.manual_seed(derive(self._seed, self._model, "order", epoch))
+        self._generator.manual_seed(derive(self._seed, self.model, "order", epoch))
         order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
         batches = order[: steps * self.batch_size].view(steps, self.batch_size)
         for step in range(self.step - first, steps):
             self._lr.fill_(self.schedule.lr(self.step))
-            self._generator.manual_seed(derive(self._seed, self._model, "augmentation", epoch, step))
-            torch.manual_seed(derive(self._seed, self._model, "dropout", epoch, step))
-            with memory_told(f"{self._model}: training on {self.batch_size} images at once", self.device):
+            self._generator.manual_seed(derive(self._seed, self.model, "augmentation", epoch, step))
+            torch.manual_seed(derive(self._seed, self.model, "dropout", epoch, step))
+            with memory_told(f"{self.model}: training on {self.batch_size} images at once", self.device):
                 self._losses[step] = self._learn(batches[step])
             self.step += 1
             if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
@@ -133,7 +133,7 @@ class Trainer:
             step = int((~torch.isfinite(losses)).int().argmax())
             rate = self.schedule.lr(epoch * self.steps_an_epoch + step)
             raise InputError(
-                f"{self._model}: the loss is {losses[step].item()} in epoch {epoch + 1}, step {step + 1}: training "
+                f"{self.model}: the loss is {losses[step].item()} in epoch {epoch + 1}, step {step + 1}: training "
                 f"diverged at a learning rate of {rate:.3g}; lower lr, for example -S lr={rate / 2:.2g}"
             )
 

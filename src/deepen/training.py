@@ -1,9 +1,12 @@
 """The loop: a trainer and validation images in, the history out; what is done is kept on disk and gone on from."""
 
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
@@ -12,6 +15,7 @@ from deepen.interruption import Interruption
 from deepen.trainer import Trainer
 
 _VALIDATION_BATCH = 500
+_DEAD_EPOCHS = 5  # so long at chance is no slow start any more
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class _Loop:
             self._note(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
             self._keep()
             self._progress.epoch(self._history[-1])
+            if epoch == min(_DEAD_EPOCHS, self._trainer.epochs):
+                self._warn_of_a_dead_start()
         return self._history
 
     def _resume(self) -> None:
@@ -111,6 +117,18 @@ class _Loop:
         )
         self._checkpoints.save(Checkpoint(position, self._trainer.state()))
 
+    def _warn_of_a_dead_start(self) -> None:
+        best, guessing = max(row.val_top1 for row in self._history), guessing_top1(self._labels)
+        if best <= guessing:
+            print(
+                f"{self._trainer.model}: after {len(self._history)} epochs validation top-1 is {best:.2f} %, and "
+                f"guessing reaches {guessing:.2f} %: a dead start. Either what the last layers learn does not reach "
+                "the first ones, as in deep networks that start random: let it grow from a shallower model, with "
+                "growth: identity. Or the steps are too large or too small: change lr.",
+                file=sys.stderr,
+                flush=True,
+            )
+
     def _validate(self) -> Evaluation:
         return evaluate(
             self._trainer.network,
@@ -121,3 +139,9 @@ class _Loop:
             batch_size=_VALIDATION_BATCH,
             dtype=self._trainer.dtype,
         )
+
+
+def guessing_top1(labels: Tensor) -> float:
+    """The top-1 (percent) of who always says the most frequent of `labels` (n,), and twice its standard error more."""
+    share = (labels.bincount().max() / len(labels)).item()
+    return 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels)))

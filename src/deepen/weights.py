@@ -2,19 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from deepen.errors import InputError
-from deepen.layers import Layer, Norm, plan, tensor_shapes
+from deepen.errors import InputError, plain, some
+from deepen.images import class_name_faults
+from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
+from deepen.settings_faults import MODEL_NAME
 from deepen.vgg import VGG, network
 from deepen.writing import replacing
 
 _KEY = "deepen"  # one key only: safetensors writes several in no fixed order, and equal weights must give equal files
 VERSION = 1
+_MOST_HEADER = 1 << 24  # bytes; the largest that is honest has tens of thousands of class names
+
+Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class ModelCard(BaseModel):
@@ -25,17 +32,25 @@ class ModelCard(BaseModel):
     the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
-    model: str
-    layers: str
+    model: str = Field(pattern=f"^{MODEL_NAME}$")
+    layers: str = Field(max_length=10_000)
     norm: Norm = "none"
-    width: float = Field(gt=0)
-    image: tuple[int, int, int]
-    classes: tuple[str, ...] = Field(min_length=2)
-    mean: tuple[float, ...]
+    width: float = Field(gt=0, le=64)
+    image: tuple[Side, Side, Side]
+    classes: tuple[str, ...] = Field(min_length=2, max_length=1_000_000)
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     flip: bool
+
+    @model_validator(mode="after")
+    def _must_agree(self) -> Self:
+        if len(self.mean) != self.image[0]:
+            raise ValueError(f"mean has {len(self.mean)} numbers, images have {self.image[0]} channels")
+        if faults := class_name_faults(self.classes):
+            raise ValueError(faults[0])
+        return self
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""
@@ -50,19 +65,20 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> No
 
 
 def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
-    """Read the card and the tensors of a network, on the CPU; raises InputError where either does not fit the other."""
+    """Read the card and the tensors of a network, on the CPU.
+
+    Nothing in the file is run, and nothing is believed: raises InputError where it is no safetensors file, where its
+    metadata is not that of a network, and with every fault of its tensors where they are not those of that network.
+    """
     card_text, state = _read(path)
     try:
         card = ModelCard.model_validate_json(card_text or "")
         expected = tensor_shapes(card.plan())
     except (ValidationError, InputError) as error:
-        raise InputError(
-            f"{path}: its metadata is not that of a Deepen network ({' '.join(str(error).split())})"
-        ) from error
-    found = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    if found != expected:
-        wrong = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
-        raise InputError(f"{path}: {', '.join(wrong)} don't fit the layers in its metadata; make the file again")
+        reason = f"{path}: its metadata is not that of a Deepen network ({_reasons(error)}); make the file again"
+        raise InputError(reason) from error
+    if faults := some(_tensor_faults(state, expected)):
+        raise InputError([f"{path}: {fault}; make the file again" for fault in faults])
     return card, state
 
 
@@ -77,8 +93,33 @@ def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
     return card, network(card.plan(), state, dropout).eval()
 
 
+def _reasons(error: ValidationError | InputError) -> str:
+    if isinstance(error, InputError):
+        return plain(" ".join(error.faults))
+    found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in error.errors()]
+    return plain(", ".join(some(found, 3)))
+
+
+def _tensor_faults(state: Mapping[str, Tensor], expected: Mapping[str, Shape]) -> list[str]:
+    faults = [f"tensor {key} is missing" for key in expected if key not in state]
+    faults += [f"tensor {plain(key)} is of no layer in its metadata" for key in sorted(state) if key not in expected]
+    for key in (key for key in expected if key in state):
+        shape, dtype = tuple(state[key].shape), state[key].dtype
+        if shape != expected[key]:
+            faults.append(f"tensor {key} has shape {shape}, its layer in the metadata has {expected[key]}")
+        elif dtype != torch.float32:
+            faults.append(f"tensor {key} is {dtype}, weights are torch.float32")
+        elif not state[key].isfinite().all():
+            faults.append(f"tensor {key} holds values that are not finite")
+    return faults
+
+
 def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
     try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > _MOST_HEADER:
+            raise OSError(f"a header of {header:,} bytes, at most {_MOST_HEADER:,} are taken")
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

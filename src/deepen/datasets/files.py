@@ -1,9 +1,15 @@
-"""The files below a directory or inside an archive, read one after the other and never unpacked to disk."""
+"""The files below a directory or inside an archive, read one after the other and never unpacked to disk.
+
+Nothing that an archive says of itself is believed: sizes, names and kinds are held to bounds before they are used.
+"""
 
 import bz2
 import gzip
 import lzma
 import os
+import re
+import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -11,13 +17,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
-from deepen.errors import InputError
+from deepen.errors import InputError, plain
 
 Entry = tuple[PurePosixPath, Callable[[], bytes] | None]
+MOST_FILES = 20_000_000
+MOST_FILE_BYTES = 1 << 28
+MOST_TIMES = 200  # as large as its archive may all that is in it be, or MOST_SMALL_BYTES
+MOST_SMALL_BYTES = 1 << 30
+_MOST_HEADER_BYTES = 1 << 20  # of one member of a .tar
 _DEPTH = 5  # folders below the root that are looked into, so that a link to a folder above ends
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, OSError, zlib.error, EOFError, RuntimeError),
+    *(UnicodeDecodeError, ValueError, OverflowError, struct.error, MemoryError),  # what damaged headers lead to
+)
 _COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
 
 
@@ -41,9 +55,11 @@ def read_files(root: Path) -> Iterator[Entry]:
 def _told_if_broken(root: Path) -> Iterator[None]:
     try:
         yield
+    except InputError:
+        raise
     except _BROKEN as error:
         raise InputError(
-            f"{root}: is no whole .tar, .tar.gz, .tar.xz or .zip archive ({error}); fetch it again"
+            f"{root}: is no whole .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); fetch it again"
         ) from error
 
 
@@ -55,48 +71,107 @@ def _directory(root: Path) -> Iterator[Entry]:
             names.clear()
         yield PurePosixPath(below), None
         for name in sorted(files):
-            yield PurePosixPath(below / name), (Path(folder) / name).read_bytes
+            yield PurePosixPath(below / name), partial(_read_plain, Path(folder) / name)
+
+
+def _read_plain(path: Path) -> bytes:
+    """What a file holds; a device or a pipe might never end."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no plain file")
+    if found.st_size > MOST_FILE_BYTES:
+        raise ValueError(f"it has {found.st_size:,} bytes, at most {MOST_FILE_BYTES:,} are taken")
+    return path.read_bytes()
+
+
+class _Bounds:
+    """Counts what an archive holds, and raises InputError once that is more than an honest one's."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._files, self._bytes = root, 0, 0
+        self._most_bytes = max(MOST_SMALL_BYTES, MOST_TIMES * root.stat().st_size)
+
+    def count(self, name: str, size: int) -> None:
+        """Take note of a member."""
+        self._files, self._bytes = self._files + 1, self._bytes + size
+        if size > MOST_FILE_BYTES:
+            raise self._error(f"{plain(name)} has {size:,} bytes unpacked, at most {MOST_FILE_BYTES:,} are taken")
+        if self._files > MOST_FILES:
+            raise self._error(f"has more than {MOST_FILES:,} files")
+        if self._bytes > self._most_bytes:
+            raise self._error(f"has more than {self._most_bytes:,} bytes unpacked, {MOST_TIMES} times its size")
+
+    def _error(self, fault: str) -> InputError:
+        return InputError(f"{self._root}: {fault}; unpack it yourself if you trust it, and set root to the folder")
 
 
 def _tar(root: Path) -> Iterator[Entry]:
     with root.open("rb") as file:
         start = file.read(6)
     decompress = next((opener for magic, opener in _COMPRESSIONS.items() if start.startswith(magic)), open)
+    bounds = _Bounds(root)
     with decompress(root, "rb") as content:
         stream = _Stream(content)
-        archive = tarfile.open(fileobj=stream, mode="r|")  # type: ignore[call-overload]  # noqa: SIM115
+        archive = tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictHeader)  # type: ignore[call-overload]  # noqa: SIM115
         for member in archive:
             path = _inside(root, member.name)
             if not (member.isfile() or member.isdir()):
-                raise InputError(f"{root}: {member.name!r} is a link or device, not a file; pack the files themselves")
+                raise _no_file(root, member.name)
+            bounds.count(member.name, member.size)
+            stream.may_read(member.size)
             reader = archive.extractfile(member)
             yield path, partial(_read, root, reader.read) if reader else None
         stream.must_have_ended()
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """A member's header; a damaged one is an error, where tarfile by itself would take it for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):
+                raise tarfile.ReadError(f"a damaged header: {error}") from error
+            raise
 
 
 class _Stream:
     """Bytes on their way to tarfile, which takes a cut-off archive for one that ends early."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._tail = file, b""
+        self._file, self._tail, self._left = file, b"", 0
+        self.may_read(0)
+
+    def may_read(self, size: int) -> None:
+        """From here on as many bytes as a member of this size has, and the header of the next."""
+        self._left = size + _MOST_HEADER_BYTES
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise tarfile.ReadError(f"a header has over {_MOST_HEADER_BYTES:,} bytes")
         self._tail = (self._tail + data)[-tarfile.BLOCKSIZE :]
         return data
 
     def must_have_ended(self) -> None:
         """Raise tarfile.ReadError unless the last block is the empty one that ends an archive."""
-        while self.read(1 << 20):
-            pass
+        while self.read(1 << 16):
+            self.may_read(0)
         if any(self._tail):
             raise tarfile.ReadError("it ends early")
 
 
 def _zip(root: Path) -> Iterator[Entry]:
+    bounds = _Bounds(root)
     with zipfile.ZipFile(root) as archive:
         for member in archive.infolist():
             path = _inside(root, member.filename)
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _no_file(root, member.filename)
+            bounds.count(member.filename, member.file_size)
             yield path, None if member.is_dir() else partial(_read, root, partial(archive.read, member))
 
 
@@ -105,8 +180,12 @@ def _read(root: Path, read: Callable[[], bytes]) -> bytes:
         return read()
 
 
+def _no_file(root: Path, name: str) -> InputError:
+    return InputError(f"{root}: {name!a} is a link or device, not a file; pack the files themselves")
+
+
 def _inside(root: Path, name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise InputError(f"{root}: {name!r} climbs out of the archive; pack it again with relative paths")
+    if path.is_absolute() or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name):
+        raise InputError(f"{root}: {name!a} climbs out of the archive; pack it again with relative paths")
     return path

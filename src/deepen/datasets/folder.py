@@ -1,7 +1,10 @@
 """The user's own images: train/<class>/* and, if there, test/<class>/*, in a directory or an archive."""
 
 import io
+import struct
 import unicodedata
+import warnings
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -10,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from deepen.datasets.files import Entry, read_files
-from deepen.errors import InputError, some
-from deepen.images import ImageSet
+from deepen.errors import InputError, plain, some
+from deepen.images import ImageSet, class_name_faults
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+_MOST_PIXELS = 1 << 27  # of one image before it is decoded: a phone's 108 megapixels, and no bomb
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")
 Pixels = NDArray[np.uint8]  # (height, width) where grey, else (height, width, 3)
 
@@ -41,22 +45,25 @@ def load_folder(root: Path, size: int | None) -> tuple[ImageSet, ImageSet | None
     train, test = found.parts["train"], found.parts["test"]
     faults = found.faults
     if len(found.tops) > 1:
-        faults.append(f"train/ and test/ lie below more than one folder: {', '.join(sorted(found.tops))}; keep one")
+        faults.append(
+            f"train/ and test/ lie below more than one folder: {', '.join(map(plain, sorted(found.tops)))}; keep one"
+        )
     if not train and not faults:
         faults.append("has no image below train/<class>/; put JPEG, PNG, WebP or BMP files there")
     elif len(train) == 1:
-        faults.append(f"has one class only, {next(iter(train))!r}; there must be two folders or more below train/")
+        faults.append(f"has one class only, {next(iter(train))!a}; there must be two folders or more below train/")
     faults += [
-        f"{part}/{name}/: holds no image; add some or remove it"
+        f"{plain(f'{part}/{name}/')}: holds no image; add some or remove it"
         for part in found.parts
         for name, images in found.parts[part].items()
         if not images
     ]
     faults += [
-        f"test/{name}/: is no class of train/; add train/{name}/ or remove it"
+        f"{plain(f'test/{name}/')}: is no class of train/; add {plain(f'train/{name}/')} or remove it"
         for name in sorted(test.keys() - train.keys())
         if train
     ]
+    faults += class_name_faults(sorted(train.keys() | test.keys()))
     if not faults:
         faults += _size_faults(train, test)
     if faults:
@@ -79,15 +86,17 @@ def _add(found: _Found, entry: Entry, size: int | None) -> None:
         return
     if below is None or len(parts) != below + 3:
         if is_image or below is not None:
-            found.faults.append(f"{path}: lies neither in train/<class>/ nor in test/<class>/; move or remove it")
+            found.faults.append(
+                f"{plain(path)}: lies neither in train/<class>/ nor in test/<class>/; move or remove it"
+            )
         return
     if not is_image:
-        found.faults.append(f"{path}: is no .jpg, .jpeg, .png, .webp or .bmp; convert or remove it")
+        found.faults.append(f"{plain(path)}: is no .jpg, .jpeg, .png, .webp or .bmp; convert or remove it")
         return
     part, name, file = parts[below:]
     images = found.parts[part].setdefault(name, {})
     if file in images:
-        found.faults.append(f"{path}: occurs twice; keep one")
+        found.faults.append(f"{plain(path)}: occurs twice; keep one")
         return
     found.tops.add(parts[0] if below else "")
     try:
@@ -96,7 +105,7 @@ def _add(found: _Found, entry: Entry, size: int | None) -> None:
         raise
     except _UNREADABLE as error:
         images[file] = np.empty((0, 0), np.uint8)
-        found.faults.append(f"{path}: can't be read as an image ({_reason(path, error)}); replace or remove it")
+        found.faults.append(f"{plain(path)}: can't be read as an image ({_reason(path, error)}); replace or remove it")
 
 
 # Pillow's readers raise all of these for damaged files.
@@ -108,6 +117,10 @@ _UNREADABLE = (
     IndexError,
     KeyError,
     TypeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zlib.error,
     Image.DecompressionBombError,
 )
 
@@ -122,8 +135,11 @@ def decode(content: bytes, size: int | None) -> Pixels:
     """An image file's pixels, uint8: (height, width) where it is grey, else (height, width, 3).
 
     It is turned upright as its EXIF says; what is transparent becomes white; of several frames the first counts.
+    Raises ValueError, before it is decoded, where it has more than 2**27 pixels.
     """
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as file:
+    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=_FORMATS) as file:
+        if file.width * file.height > _MOST_PIXELS:
+            raise ValueError(f"it has {file.width * file.height:,} pixels, at most {_MOST_PIXELS:,} are taken")
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I;16") or image.mode == "I":  # 16 bits a pixel, which convert() would clip
             image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))

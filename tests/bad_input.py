@@ -1,0 +1,486 @@
+"""The corpus of bad input: what people and strangers may hand to the project, made here, and what it answers.
+
+`python tests/bad_input.py` writes docs/bad-input.md: every case with its answer.
+"""
+
+import copy
+import io
+import json
+import os
+import pickle
+import random
+import stat
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import save, save_file
+
+from deepen.datasets.folder import load_folder
+from deepen.errors import InputError
+from deepen.growth import he_start
+from deepen.ladder import plan_ladder
+from deepen.settings import load_settings
+from deepen.weights import ModelCard, load_network
+
+ROOT = Path(__file__).parents[1]
+Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers
+
+
+# Settings: each key with a value of another type and one out of range, and what a list of such can't have.
+
+GOOD = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def leaves(node: dict, path: tuple[str, ...] = ()):
+    for key, value in node.items():
+        yield from leaves(value, (*path, key)) if isinstance(value, dict) else [((*path, key), value)]
+
+
+def changed(path: tuple[str, ...], value: object) -> dict:
+    content = copy.deepcopy(GOOD)
+    node = content
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return content
+
+
+def settings(text: str) -> Case:
+    def read(folder: Path):
+        (folder / "params.yaml").write_text(text)
+        plan_ladder(load_settings(folder / "params.yaml"), (3, 32, 32), 10)
+
+    return read
+
+
+def params_cases() -> dict[str, Case]:
+    cases = {}
+    for path, value in leaves(GOOD):
+        wrong = [3, ""] if isinstance(value, str) and value != "auto" else ["text", -1]
+        for bad in wrong:
+            if not (isinstance(value, bool) and bad == ""):
+                cases[f"{'.'.join(path)}: {json.dumps(bad)}"] = settings(yaml.safe_dump(changed(path, bad)))
+    I = GOOD["models"]["I"]  # noqa: E741
+    structure = {
+        "lr: 1e-3, which YAML takes for text": (("lr",), "1e-3"),
+        "lr: .inf": (("lr",), float("inf")),
+        "width: .nan": (("width",), float("nan")),
+        "width: 65": (("width",), 65),
+        "a key misspelt: dept": (("dept",), "I"),
+        "a key nobody knows": (("models", "I", "lr"), 1),
+        "models: a list": (("models",), [I]),
+        "models: none": (("models",), {}),
+        "models named ../x": (("models", "../x"), I),
+        "models named scratch": (("models", "scratch"), I),
+        "models III and iii": (("models", "iii"), GOOD["models"]["III"]),
+        "a data set named with a line's end": (("datasets", "a\nb"), GOOD["datasets"]["digits"]),
+        "I grows from III": (("models", "I", "after"), "III"),
+        "I grows from itself": (("models", "I", "after"), "I"),
+        "II is no deeper than I": (("models", "II", "layers"), I["layers"]),
+        "too many pools for the images": (("models", "I", "layers"), "conv3-128 " + "maxpool " * 6 + "fc-1024"),
+        "layers: conv3-": (("models", "I", "layers"), "conv3-"),
+        "layers: conv2-64": (("models", "I", "layers"), "conv2-64"),
+        "layers: fc-9 conv3-9": (("models", "I", "layers"), "fc-9 conv3-9"),
+        "layers: a million layers": (("models", "I", "layers"), "conv3-1*1000 " * 700),
+        "layers: 20,000 characters": (("models", "I", "layers"), "conv3-64 " * 2300),
+        "layers of II that III has no more": (("models", "III", "layers"), "conv3-128 maxpool conv3-256*4 maxpool fc-1024*5"),
+        "mapping to no layer": (("models", "II", "mapping"), {"conv9_9": "conv1_1"}),
+        "dropped, which is no layer": (("models", "II", "dropped"), ["conv9_9"]),
+        "norm: batch in II alone": (("models", "II", "norm"), "batch"),
+    }  # fmt: skip
+    cases |= {name: settings(yaml.safe_dump(changed(path, value))) for name, (path, value) in structure.items()}
+    text = (ROOT / "params.yaml").read_text()
+    texts = {
+        "an empty file": "",
+        "a list": "- 1\n- 2\n",
+        "half a file": text[: len(text) // 2],
+        "a tab for indentation": text.replace("  digits:", "\tdigits:"),
+        "a bracket left open": "data: [digits\n",
+        "a Python object": "data: !!python/object/apply:os.system ['true']\n",
+        "an anchor that holds itself": "data: &a [*a]\n",
+        "aliases of aliases (a billion laughs)": "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        "nested 2,000 deep": "a: " + "[" * 2000 + "]" * 2000,
+        "a NUL": "data: \0",
+    }
+    return cases | {name: settings(content) for name, content in texts.items()}
+
+
+# Images: one bad file among good ones.
+
+
+def picture(mode="RGB", size=(8, 8), value=None, format="PNG", **options) -> bytes:
+    return saved(Image.new(mode, size, value), format, **options)
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def good_tree(folder: Path) -> Path:
+    for label in ("cat", "dog"):
+        (folder / "train" / label).mkdir(parents=True)
+        for i in range(3):
+            (folder / "train" / label / f"{i}.png").write_bytes(picture(value=(60 * i, 10, 100)))
+    return folder
+
+
+def image(content: bytes, name: str = "train/cat/x.png") -> Case:
+    def read(folder: Path):
+        path = good_tree(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        load_folder(folder, None)
+
+    return read
+
+
+def placed(place: Callable[[Path], object], name: str = "train/cat/x.png") -> Case:
+    """Something that is not a plain file."""
+
+    def read(folder: Path):
+        place(good_tree(folder) / name)
+        load_folder(folder, None)
+
+    return read
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width=8, height=8, depth=8, color=2, *, more=b"", data=None) -> bytes:
+    data = zlib.compress(bytes(height * (1 + 3 * width))) if data is None else data
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + more + (chunk(b"IDAT", data) if data else b"") + chunk(b"IEND", b"")
+
+
+def image_cases() -> dict[str, Case]:
+    noise = Image.frombytes("RGB", (8, 8), random.Random(0).randbytes(192))
+    whole = {kind: saved(noise, kind) for kind in ("PNG", "JPEG", "WEBP", "BMP")}
+    cases = {
+        f"{kind} cut off after {share} of it": image(content[: int(len(content) * part)], f"train/cat/x.{kind.lower()}")
+        for kind, content in whole.items()
+        for share, part in (("a twentieth", 0.05), ("half", 0.5), ("nine tenths", 0.9))
+    }
+    jpeg = whole["JPEG"]
+    at = jpeg.index(b"\xff\xc0") + 5  # height and width of the frame
+    bomb = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))
+    profile = chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(100_000_000)))
+    contents = {
+        "an empty file": b"",
+        "text": b"not an image\n",
+        "a web page": b"<!doctype html><title>404</title>",
+        "noise": bytes(range(256)) * 8,
+        "a GIF named .png": picture("P", format="GIF"),
+        "a TIFF named .png": picture(format="TIFF"),
+        "a PPM named .png": picture(format="PPM"),
+        "an SVG named .png": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "a PDF named .png": b"%PDF-1.7\n",
+        "a ZIP named .png": b"PK\3\4" + bytes(100),
+        "a pickle named .png": pickle.dumps({"a": 1}),
+        "PNG of 50,000 x 50,000 pixels in a kilobyte": png(50_000, 50_000, data=zlib.compress(bytes(1000))),
+        "PNG of 4,294,967,295 x 1 pixels": png(2**32 - 1, 1, data=b"x"),
+        "PNG of no width": png(0, 8),
+        "PNG without pixels": png(data=b""),
+        "PNG whose pixels are noise": png(data=bytes(range(200))),
+        "PNG of 3 bits a pixel": png(depth=3),
+        "PNG of colour type 9": png(color=9),
+        "PNG with a wrong checksum": png().replace(b"IDAT", b"IDAU"),
+        "PNG with 100 MB of text in 100 kB": png(more=bomb),
+        "PNG with a colour profile of 100 MB in 100 kB": png(more=profile),
+        "JPEG of 65,500 x 65,500 pixels": jpeg[:at] + struct.pack(">HH", 65_500, 65_500) + jpeg[at + 4 :],
+        "JPEG of no height": jpeg[:at] + bytes(2) + jpeg[at + 2 :],
+        "JPEG of markers alone": b"\xff\xd8" + b"\xff\xd9",
+        "BMP of 2,000,000,000 x 2,000,000,000 pixels": whole["BMP"][:18] + struct.pack("<ii", 2 * 10**9, 2 * 10**9) + whole["BMP"][26:],
+        "BMP of 99 bits a pixel": whole["BMP"][:28] + struct.pack("<H", 99) + whole["BMP"][30:],
+        "WebP whose length lies": whole["WEBP"][:4] + struct.pack("<I", 10) + whole["WEBP"][8:40],
+        "another size than the others": picture(size=(9, 9)),
+    }  # fmt: skip
+    cases |= {name: image(content) for name, content in contents.items()}
+    elsewhere = {
+        "an image of a kind that is not read": "train/cat/x.heic",
+        "an image outside the classes": "train/x.png",
+        "an image in a part nobody knows": "val/cat/x.png",
+        "an image a folder too deep": "train/cat/more/x.png",
+        "a test class that training does not have": "test/emu/x.png",
+        "a class named with a line's end": "train/a\nb/x.png",
+        "a class named to turn the text around": "train/\u202egod/x.png",
+        "a class named in no encoding": os.fsdecode(b"train/\xff\xfe/x.png"),
+        "a class named with an escape sequence": "train/\x1b[31mred/x.png",
+    }
+    cases |= {name: image(picture(), path) for name, path in elsewhere.items()}
+    harmless = {
+        "a file name in no encoding": os.fsdecode(b"train/cat/\xff\xfe.png"),
+        "a file name with a line's end": "train/cat/a\nb.png",
+        "a file name that starts with a dash": "train/cat/--help.png",
+        "a file name of emoji and spaces": "train/cat/ \U0001f408 \U0001f408.png",
+        "a class named to be mathematics, a table and a formula": "train/$x_{$ | =1+1,'\"/x.png",
+        "a class named with a dash, in Persian": "train/-\u06af\u0631\u0628\u0647/x.png",
+    }
+    cases |= {name: image(picture(), path) for name, path in harmless.items()}
+    return cases | {
+        "a pipe, which never ends": placed(os.mkfifo),
+        "a link to a device that never ends": placed(lambda path: path.symlink_to("/dev/zero")),
+        "a link to nothing": placed(lambda path: path.symlink_to("nothing")),
+        "a link to itself": placed(lambda path: path.symlink_to(path.name)),
+        "a file of 1 TB with a hole": placed(lambda path: (path.touch(), os.truncate(path, 10**12))),
+        "an empty class": placed(lambda path: path.mkdir(), "train/emu"),
+    }
+
+
+# Archives.
+
+
+def archive(make: Callable[[Path], object]) -> Case:
+    def read(folder: Path):
+        make(folder / "x")
+        load_folder(folder / "x", None)
+
+    return read
+
+
+def tree() -> dict[str, bytes]:
+    return {f"train/{label}/{i}.png": picture(value=(60 * i, 10, 100)) for label in ("cat", "dog") for i in range(3)}
+
+
+def tar(path: Path, files: dict[str, bytes], kind: str = "", more: Callable[[tarfile.TarFile], object] | None = None):
+    with tarfile.open(path, f"w:{kind}", format=tarfile.PAX_FORMAT) as file:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+        if more:
+            more(file)
+
+
+def member(name: str, **fields: object) -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    for field, value in fields.items():
+        setattr(found, field, value)
+    return found
+
+
+def special(**fields: object) -> Case:
+    return archive(lambda path: tar(path, tree(), more=lambda file: file.addfile(member("train/cat/x.png", **fields))))
+
+
+def sparse(sizes: list[int]) -> Case:
+    """Members that say they are so large, with holes for all of it."""
+
+    def add(file: tarfile.TarFile):
+        for i, size in enumerate(sizes):
+            headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size)}
+            content = b"1\n0\n0\n".ljust(512, b"\0")
+            file.addfile(member(f"train/cat/x{i}.png", size=512, pax_headers=headers), io.BytesIO(content))
+
+    return archive(lambda path: tar(path, tree(), more=add))
+
+
+def zipped(files: dict[str | zipfile.ZipInfo, bytes], edit: Callable[[bytes], bytes] = bytes, **options) -> Case:
+    def make(path: Path):
+        with zipfile.ZipFile(path, "w", **options) as file:
+            for name, content in files.items():
+                file.writestr(name, content)
+        path.write_bytes(edit(path.read_bytes()))
+
+    return archive(make)
+
+
+def cut(kind: str, share: float) -> Case:
+    def make(path: Path):
+        tar(path, tree(), kind)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * share)])
+
+    return archive(make)
+
+
+def zip_entry(name: str, mode: int) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = mode << 16
+    return entry
+
+
+def archive_cases() -> dict[str, Case]:
+    x = picture()
+    cases = {f"{kind or 'tar'} cut off": cut(kind, 0.6) for kind in ("", "gz", "xz", "bz2")}
+    for name in (
+        "../train/cat/1.png",
+        "train/../../etc/1.png",
+        "/train/cat/1.png",
+        "train\\cat\\1.png",
+        "C:/train/cat/1.png",
+    ):
+        cases[f"tar with {name}"] = archive(lambda path, name=name: tar(path, tree() | {name: x}))
+        cases[f"zip with {name}"] = zipped(tree() | {name: x})
+    bomb = bytes(300_000_000)
+    return cases | {
+        "nothing at that path": lambda folder: load_folder(folder / "x", None),
+        "an empty file": archive(lambda path: path.touch()),
+        "noise": archive(lambda path: path.write_bytes(bytes(range(256)) * 100)),
+        "gz of no tar": archive(lambda path: path.write_bytes(b"\x1f\x8b\x08" + bytes(range(200)))),
+        "a 7z": archive(lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))),
+        "tar with no image": archive(lambda path: tar(path, {"README": b"x"})),
+        "tar with a symbolic link": special(type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        "tar with a hard link": special(type=tarfile.LNKTYPE, linkname="/etc/passwd"),
+        "tar with a character device": special(type=tarfile.CHRTYPE, devmajor=1, devminor=5),
+        "tar with a block device": special(type=tarfile.BLKTYPE),
+        "tar with a pipe": special(type=tarfile.FIFOTYPE),
+        "tar with a file twice": archive(lambda path: tar(path, tree() | {"./train/cat/1.png": x})),
+        "tar with a file of 1 TB, all holes": sparse([10**12]),
+        "tar with six files of 250 MB, all holes": sparse([250_000_000] * 6),
+        "tar with a header of 2 MB": archive(lambda path: tar(path, tree() | {"train/cat/" + "x" * 2_000_000: x})),
+        "tar.gz with a file of 300 MB in 300 kB": archive(lambda path: tar(path, tree() | {"train/cat/x.png": bomb}, "gz")),
+        "tar with a wrong checksum": archive(lambda path: (tar(path, tree()), path.write_bytes(path.read_bytes().replace(b"train/dog/1", b"train/dot/1")))),
+        "tar whose sizes are no numbers": archive(lambda path: (tar(path, tree()), path.write_bytes(path.read_bytes().replace(b"00000000115", b"zzzzzzzzzzz")))),
+        "zip with a symbolic link": zipped(tree() | {zip_entry("train/cat/x.png", stat.S_IFLNK | 0o777): b"/etc/passwd"}),
+        "zip with a device": zipped(tree() | {zip_entry("train/cat/x.png", stat.S_IFCHR | 0o666): b""}),
+        "zip with a file of 300 MB in 300 kB": zipped(tree() | {"train/cat/x.png": bomb}, compression=zipfile.ZIP_DEFLATED),
+        "zip cut off": zipped(tree(), lambda content: content[: len(content) // 2]),
+        "zip whose directory is cut": zipped(tree(), lambda content: content[:-40] + content[-22:]),
+        "zip with a wrong checksum": zipped(tree(), lambda content: content.replace(b"IEND", b"IENE")),
+        "zip with a password": zipped(tree(), lambda content: content.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1").replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1")),
+        "zip compressed in a way nobody knows": zipped(tree(), lambda content: content.replace(b"PK\1\2\x14\3\x14\0\0\0\0\0", b"PK\1\2\x14\3\x14\0\0\0\x63\0")),
+    }  # fmt: skip
+
+
+# Weights.
+
+CARD = ModelCard(model="I", layers="conv3-8 maxpool fc-16", width=0.5, image=(3, 8, 8), classes=("cat", "dog"),
+                 mean=(0.5, 0.4, 0.3), flip=True)  # fmt: skip
+STATE = he_start(CARD.plan(), seed=0, model="I")
+
+
+def weights_bytes(content: bytes) -> Case:
+    def read(folder: Path):
+        (folder / "x").write_bytes(content)
+        load_network(folder / "x")
+
+    return read
+
+
+def weights(state=STATE, card: dict | str | None = None) -> Case:
+    """A file in the right format whose card has these changes, or is this text."""
+    text = card if isinstance(card, str) else json.dumps({**json.loads(CARD.model_dump_json()), **(card or {})})
+
+    def read(folder: Path):
+        save_file(state, folder / "x", metadata={"deepen": text})
+        load_network(folder / "x")
+
+    return read
+
+
+def header(content: object) -> Case:
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return weights_bytes(struct.pack("<Q", len(text)) + text + bytes(100))
+
+
+def with_value(key: str, value: float) -> dict:
+    state = {name: tensor.clone() for name, tensor in STATE.items()}
+    state[key].view(-1)[-1] = value
+    return state
+
+
+def weights_cases() -> dict[str, Case]:
+    whole = save(STATE, {"deepen": CARD.model_dump_json()})
+    tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    cards = {
+        "version: 2": {"version": 2}, "a key nobody knows": {"lr": 1}, "layers: conv3-": {"layers": "conv3-"},
+        "layers of 700,000 layers": {"layers": "conv3-1*1000 " * 700}, "width: 0": {"width": 0},
+        "width: 1e9": {"width": 1e9}, "width: text": {"width": "0.5"}, "image: two numbers": {"image": [3, 8]},
+        "image: a side of 10**9": {"image": [3, 10**9, 8]}, "image too small for its pools": {"image": [3, 1, 1]},
+        "one class": {"classes": ["cat"]}, "a class with a line's end": {"classes": ["cat", "d\nog"]},
+        "mean of two channels": {"mean": [0.5, 0.5]}, "mean: 128": {"mean": [128, 0.5, 0.5]},
+        "model: ../../x": {"model": "../../x"}, "flip: 1": {"flip": 1}, "layers of another network": {"layers": "conv3-8 fc-16"},
+        "more classes than outputs": {"classes": ["a", "b", "c"]},
+    }  # fmt: skip
+    return {f"metadata, {name}": weights(card=card) for name, card in cards.items()} | {
+        "no file": lambda folder: load_network(folder / "x"),
+        "an empty file": weights_bytes(b""),
+        "seven bytes": weights_bytes(b"1234567"),
+        "noise": weights_bytes(bytes(range(256)) * 10),
+        "a pickle, as torch.save writes": weights_bytes(pickle_of(STATE)),
+        "cut off": weights_bytes(whole[:-10]),
+        "ten bytes too many": weights_bytes(whole + bytes(10)),
+        "a header of 2**60 bytes": weights_bytes(struct.pack("<Q", 2**60) + whole[8:]),
+        "a header of 90 MB": weights_bytes(struct.pack("<Q", 90_000_000) + whole[8:]),
+        "a header that is no JSON": header(b"{" * 100),
+        "a header that is a list": header([1, 2]),
+        "a header nested 50,000 deep": header(b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+        "a tensor of a type nobody knows": header({"a": {**tensor, "dtype": "F99"}}),
+        "a tensor beyond the end": header({"a": {**tensor, "shape": [1000], "data_offsets": [0, 4000]}}),
+        "a tensor of less than nothing": header({"a": {**tensor, "data_offsets": [4, 0]}}),
+        "a tensor whose shape is not its size": header({"a": {**tensor, "shape": [2**62]}}),
+        "two tensors in one place": header({"a": tensor, "b": tensor}),
+        "no metadata": weights_bytes(save(STATE)),
+        "metadata that is no JSON": weights(card="{"),
+        "metadata that is a list": weights(card="[]"),
+        "metadata: none of its keys": weights(card="{}"),
+        "a tensor missing": weights({key: tensor for key, tensor in STATE.items() if key != "fc1.bias"}),
+        "a tensor too many": weights(STATE | {"evil\n\x1b[31m": torch.zeros(1)}),
+        "a tensor of another shape": weights(STATE | {"fc1.bias": torch.zeros(9)}),
+        "a tensor of whole numbers": weights(STATE | {"fc1.bias": torch.zeros(8, dtype=torch.int64)}),
+        "a tensor in half precision": weights(STATE | {"fc1.bias": torch.zeros(8, dtype=torch.float16)}),
+        "a NaN": weights(with_value("head.weight", float("nan"))),
+        "an infinity": weights(with_value("conv1_1.weight", float("inf"))),
+    }
+
+
+def pickle_of(state: dict) -> bytes:
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+KINDS = {
+    "settings": params_cases(),
+    "images": image_cases(),
+    "archives": archive_cases(),
+    "weights": weights_cases(),
+}
+HARMLESS = ("a file name", "a class named to be mathematics", "a class named with a dash")  # and so taken
+
+
+def answer(case: Case) -> list[str]:
+    """What the project says to a case: its faults, without the folder; none where it takes it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            case(folder)
+        except InputError as error:
+            return [fault.replace(f"{folder}/", "").replace(str(folder), "images") for fault in error.faults]
+    return []
+
+
+def main() -> None:
+    lines = [
+        "# Bad input, and what it is answered",
+        "",
+        "Written by `python tests/bad_input.py`; `make test` tries each.",
+        "",
+    ]
+    for kind, cases in KINDS.items():
+        answers = {name: answer(case) for name, case in cases.items()}
+        lines += [f"## {kind.capitalize()}: {len(answers)}", "", "| input | answer |", "| --- | --- |"]
+        for name, faults in answers.items():
+            told = "; and ".join(faults[:2]) + (f"; and {len(faults) - 2} more" if len(faults) > 2 else "")
+            cells = (name, told or "taken")
+            lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+        lines.append("")
+        print(f"{kind}: {len(answers)} tried, {sum(map(bool, answers.values()))} answered with an error")
+    (ROOT / "docs/bad-input.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

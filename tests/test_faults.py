@@ -1,0 +1,260 @@
+"""What goes wrong around a training: disks, memory, devices, homes, a second dvc, a start that is dead."""
+
+import contextlib
+import errno
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from bad_input import CARD
+from dvc_project import ROOT
+from test_checkpoint import EXAMPLE
+from test_kills import wait_for
+from test_training import LAYERS, recipe, run, trainer_for
+
+from deepen.checkpoint import Checkpoints
+from deepen.errors import InputError
+from deepen.growth import he_start
+from deepen.images import load_images
+from deepen.records import load_records
+from deepen.statistics import load_statistics
+from deepen.training import Progress, guessing_top1, train
+from deepen.weights import save_weights
+from deepen.writing import cannot_write, write_text
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 300 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+FULL = r"can't be written \(No space left on device\); free some space there and run dvc repro again"
+
+
+class TestFullDisk:
+    def test_images(self, small_disk, colored):
+        colored.save(small_disk / "train.safetensors")
+        before = (small_disk / "train.safetensors").read_bytes()
+        large = colored.take(torch.arange(60).repeat(100).numpy())
+        with pytest.raises(InputError, match=rf"train\.safetensors: {FULL}"):
+            large.save(small_disk / "train.safetensors")
+        assert (small_disk / "train.safetensors").read_bytes() == before
+        assert os.listdir(small_disk) == ["train.safetensors"]
+
+    def test_weights(self, small_disk):
+        with pytest.raises(InputError, match=rf"III\.safetensors: {FULL}"):
+            save_weights(small_disk / "III.safetensors", {"a": torch.zeros(100_000)}, CARD)
+        assert os.listdir(small_disk) == []
+
+    def test_a_table(self, small_disk):
+        write_text(small_disk / "table.md", "before")
+        with pytest.raises(InputError, match=rf"table\.md: {FULL}"):
+            write_text(small_disk / "table.md", "x" * 400_000)
+        assert (small_disk / "table.md").read_text() == "before"
+        assert os.listdir(small_disk) == ["table.md"]
+
+    def test_a_checkpoint_and_training_goes_on_once_there_is_space(self, small_disk, colored):
+        undisturbed = run(colored, recipe())
+        (small_disk / "ballast").write_bytes(bytes(230_000))
+        trainer = trainer_for(colored, recipe())
+        with pytest.raises(InputError, match=FULL):
+            train(trainer, colored, fill(small_disk), Checkpoints(small_disk / "x", 0))
+        assert trainer.step == 10
+        (small_disk / "ballast").unlink()
+        trainer = trainer_for(colored, recipe())
+        begun = []
+        history = train(trainer, colored, Progress(lambda *done: begun.append(done)), Checkpoints(small_disk / "x", 0))
+        assert begun == [(9, 1)]
+        assert history == undisturbed[1]
+        assert all(torch.equal(tensor, undisturbed[0][key]) for key, tensor in trainer.network.state_dict().items())
+
+    def test_prepare_as_a_whole(self, small_disk, tmp_path):
+        """The stage itself, in a project whose data lies on that disk."""
+        for name in ("params.yaml", "pipeline", "src"):
+            (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / "data").symlink_to(small_disk)
+        (small_disk / "ballast").write_bytes(bytes(250_000))
+        done = subprocess.run([sys.executable, "-m", "pipeline.prepare"], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "error: data/train.safetensors: can't be written (No space left on device); "
+            "free some space there and run dvc repro again\n"
+        )
+        assert os.listdir(small_disk) == ["ballast"]
+
+
+def fill(disk):
+    """Progress that fills the disk at the tenth step."""
+    steps = []
+
+    def step():
+        steps.append(None)
+        if len(steps) == 10:
+            file = os.open(disk / "ballast", os.O_WRONLY | os.O_APPEND)
+            with contextlib.suppress(OSError):
+                while os.write(file, bytes(4096)):
+                    pass
+            os.close(file)
+
+    return Progress(step=step)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space there"),
+        (errno.EDQUOT, "free some space there"),
+        (errno.EROFS, "make its folder writable"),
+        (errno.EACCES, "make its folder writable"),
+        (errno.EISDIR, "move away what is in its place"),
+        (errno.EIO, "see that it can be written"),
+    ],
+)
+def test_a_file_that_can_t_be_written_says_why_and_what_to_do(tmp_path, number, remedy):
+    error = cannot_write(tmp_path / "x", OSError(number, "words that don't count"))
+    assert str(error) == f"{tmp_path / 'x'}: can't be written ({os.strerror(number)}); {remedy} and run dvc repro again"
+
+
+def test_a_read_only_disk(small_disk):
+    write_text(small_disk / "x", "before")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(
+        InputError, match=r"x: can't be written \(Read-only file system\); make its folder writable and"
+    ):
+        write_text(small_disk / "x", "after")
+    with pytest.raises(InputError, match="Read-only file system"):
+        Checkpoints(small_disk / "III", 0).save(EXAMPLE)
+    assert (small_disk / "x").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [(load_statistics, "statistics.json"), (load_records, "III.json"), (load_images, "train.safetensors")],
+)
+@pytest.mark.parametrize("content", [None, "", "{", "[{}]", '{"images": 3}', "null"])
+def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=rf"{name}:? is (not what|no image set).*; .*dvc repro"):
+        read(tmp_path / name)
+
+
+def test_a_stage_by_itself_where_there_is_no_project(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.train", "III"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: params.yaml: can't be read (No such file or directory); run from the folder that holds it\n"
+    )
+
+
+class TestMemory:
+    def test_of_the_device_in_training(self, colored, monkeypatch):
+        trainer = trainer_for(colored, recipe())
+
+        def step(rows):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has ...")
+
+        monkeypatch.setattr(trainer, "_learn", step)
+        error = (
+            r"I: training on 8 images at once takes more memory than cpu has left \(CUDA out of memory. Tried to allocate "
+            r"20.00 MiB.\); lower batch_size, for example by half, or width, or end what else runs there"
+        )
+        with pytest.raises(InputError, match=error):
+            train(trainer, colored, Progress())
+
+    def test_other_errors_stay_what_they_are(self, colored, monkeypatch):
+        trainer = trainer_for(colored, recipe())
+        monkeypatch.setattr(trainer, "_learn", lambda rows: torch.zeros(2) + torch.zeros(3))
+        with pytest.raises(RuntimeError, match="must match"):
+            train(trainer, colored, Progress())
+
+    def test_of_this_machine_in_evaluation(self):
+        code = (
+            "import resource, torch; from deepen.accuracy import evaluate; from deepen.errors import InputError\n"
+            "resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))\n"
+            "images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8).expand(1_000_000, -1, -1, -1)\n"
+            "labels = torch.zeros(1_000_000, dtype=torch.int64)\n"
+            "try:\n"
+            "    evaluate(torch.nn.Flatten(), images, labels, torch.zeros(3), flip_averaging=False, batch_size=1_000_000)\n"
+            "except InputError as error:\n"
+            "    print(error)\n"
+        )
+        output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        assert output.startswith("evaluating 1000000 images at once takes more memory than cpu has left (")
+        assert "lower batch_size" in output
+        assert resource.getrlimit(resource.RLIMIT_DATA)[0] != 2**31
+
+
+class TestDeadStart:
+    def test_it_is_told_after_five_epochs_and_training_goes_on(self, colored, capsys):
+        state = {key: torch.zeros_like(tensor) for key, tensor in he_start(LAYERS, seed=0, model="I").items()}
+        _, history = run(colored, recipe(), state=state, epochs=7)
+        told = capsys.readouterr().err
+        assert told.count("dead start") == 1
+        assert told.startswith(
+            "I: after 5 epochs validation top-1 is 33.33 %, and guessing reaches 45.50 %: a dead start."
+        )
+        assert "let it grow from a shallower model, with growth: identity" in told
+        assert len(history) == 7
+
+    def test_or_at_the_end_of_fewer(self, colored, capsys):
+        run(colored, recipe(), peak_lr=1e-9, epochs=2)
+        assert "I: after 2 epochs validation top-1 is" in capsys.readouterr().err
+
+    def test_a_network_that_learns_is_left_in_peace(self, colored, capsys):
+        run(colored, recipe(), epochs=6)
+        assert capsys.readouterr().err == ""
+
+    def test_guessing_knows_the_most_frequent_class(self):
+        assert guessing_top1(torch.tensor([0] * 50 + [1] * 50)) == pytest.approx(60)
+        assert guessing_top1(torch.tensor([0] * 99 + [1])) > 99
+
+
+def test_two_at_once_hinder_each_other_and_lose_nothing(project):
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 100\n"))
+    first = project.start("dvc repro")
+    project.trainer()
+    assert "is busy, it is being blocked by:" in project("dvc repro", ok=False)
+    assert first.wait() == 0
+    assert "up to date" in project("dvc status")
+
+
+def test_two_queue_workers_on_one_model(project):
+    """Both experiments train all models with one checkpoint each; the second takes what the first has."""
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 40\n"))
+    project("git commit -qam longer")
+    project("dvc exp run --queue -n one -S depth=II")
+    project("dvc exp run --queue -n two -S depth=III")
+    workers = project.start("dvc queue start -j 2")
+    wait_for(lambda: {"one", "two"} <= set(project("dvc exp list --name-only").split()), 180)
+    logs = project("dvc queue logs one") + project("dvc queue logs two")
+    assert "trains it with the same settings; waiting for its result" in logs
+    assert re.search(r"going on after (\d+) of \1 steps", logs)
+    workers.wait()
+    assert not list((project.path / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/nonexistent"])
+def test_a_home_that_can_t_be_written(built, tmp_path, home):
+    project = built.copy(tmp_path)
+    shutil.rmtree(project.path / ".dvc/cache")
+    for folder in ("weights", "curves", "records", "reports", "predictions", "data"):
+        shutil.rmtree(project.path / folder)
+    project.env["HOME"] = home
+    before = built.files()
+    assert "train@III" in project.ran("dvc repro")
+    assert project.files() == before

@@ -1,0 +1,172 @@
+"""Inputs that nobody wrote: whatever they are, they are taken or answered with InputError, and nothing else."""
+
+import random
+
+import pytest
+import yaml
+from bad_input import CARD, GOOD, STATE, leaves, picture, tree
+from conftest import archive
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+from deepen.datasets.folder import decode, load_folder
+from deepen.errors import InputError
+from deepen.layers import plan
+from deepen.notation import check_notation, parse
+from deepen.settings import check_settings, load_settings
+from deepen.transfer import map_roles, violations
+from deepen.weights import load_network
+
+WORDS = ["conv3-8", "conv1-4*2", "maxpool", "fc-16", "fc-8*3", "conv", "-", "*", "conv3-", "fc-", "maxpool2", "conv3-99999999999",
+         "conv2-8", "conv3-8*0", "conv3-8*1001", "\u0663", "conv\u0663-8", "\0", "\n", "fc-16 ", "CONV3-8", "conv3-8 *2", "0", "+1"]  # fmt: skip
+VALUES = [None, True, False, 0, -1, 1, 2**70, 0.5, -0.0, 1e308, float("inf"), float("nan"), "", "auto", "I", "scratch", "x" * 300,
+          "\ud800", "\0", "1e-3", [], [1], {}, {"a": 1}, {"name": "sgd"}, {1: 2}, b"x", "conv3-8 fc-9", "../x"]  # fmt: skip
+
+
+@pytest.fixture
+def times(torture):
+    """How often, so that all of them together are over 100,000 in the long form."""
+    return 20 if torture else 1
+
+
+def test_layer_strings(times):
+    chance = random.Random(0)
+    taken = 0
+    for _ in range(3000 * times):
+        text = " ".join(chance.choice(WORDS) for _ in range(chance.randint(0, 8)))
+        if chance.random() < 0.5:
+            text = "".join(chance.choice("convfmaxpl0123456789-* \t") for _ in range(chance.randint(0, 30)))
+        try:
+            layers = list(parse(text))
+            assert layers
+            assert not check_notation(text)
+            plan(text, width=chance.choice([0.01, 0.5, 1, 64]), image=(3, chance.randint(1, 40), 32), classes=10)
+            taken += 1
+        except InputError as error:
+            assert all(error.faults)
+    assert taken
+
+
+def test_settings(times):
+    chance = random.Random(0)
+    text = yaml.safe_dump(GOOD)
+    paths = [path for path, _ in leaves(GOOD)]
+    paths = sorted({path[:i] for path in paths for i in range(1, len(path) + 1)})
+    for _ in range(1000 * times):
+        content = yaml.load(text, yaml.CSafeLoader)
+        for _ in range(chance.randint(1, 3)):
+            *parents, last = chance.choice(paths)
+            node = content
+            for key in parents:
+                node = node.get(key) if isinstance(node, dict) else None
+            if isinstance(node, dict):
+                if chance.random() < 0.2:
+                    node.pop(last, None)
+                else:
+                    node[last if chance.random() < 0.8 else chance.choice(["x", 1, None, "a\nb"])] = chance.choice(
+                        VALUES
+                    )
+        try:
+            check_settings(content)
+        except InputError as error:
+            assert all(fault.startswith("params.yaml: ") for fault in error.faults)
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """With some bytes changed, taken out, doubled or cut off."""
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(content) or 1)
+        match chance.randrange(4):
+            case 0:
+                content = content[:at] + bytes([chance.randrange(256)]) + content[at + 1 :]
+            case 1:
+                content = content[:at] + content[at + chance.randint(1, 9) :]
+            case 2:
+                content = content[:at] + content[at : at + 20] + content[at:]
+            case 3 if chance.random() < 0.3:
+                content = content[:at]
+    return content
+
+
+def test_settings_files(times, tmp_path):
+    chance = random.Random(0)
+    content = yaml.safe_dump({key: GOOD[key] for key in ("data", "lr", "models")}).encode()
+    for _ in range(200 * times):
+        (tmp_path / "params.yaml").write_bytes(damaged(content, chance))
+        with pytest.raises(InputError):
+            load_settings(tmp_path / "params.yaml")
+
+
+def test_weights_files(times, tmp_path):
+    chance = random.Random(0)
+    whole = save(STATE, {"deepen": CARD.model_dump_json()})
+    end_of_header = 8 + int.from_bytes(whole[:8], "little")
+    refused = 0
+    for _ in range(1000 * times):
+        content = (
+            damaged(whole[:end_of_header], chance) + whole[end_of_header:]
+            if chance.random() < 0.7
+            else damaged(whole, chance)
+        )
+        (tmp_path / "x").write_bytes(content)
+        try:
+            load_network(tmp_path / "x")
+        except InputError:
+            refused += 1
+    assert refused > 500 * times
+
+
+@pytest.mark.parametrize("kind", ["", "gz", "xz", "zip"])
+def test_archives(times, tmp_path, kind):
+    chance = random.Random(0)
+    whole = archive(tmp_path / "whole", tree(), kind).read_bytes()
+    for _ in range(25 * times):
+        (tmp_path / "x").write_bytes(damaged(whole, chance))
+        try:
+            load_folder(tmp_path / "x", None)
+        except InputError as error:
+            assert all(fault.startswith(f"{tmp_path / 'x'}: ") for fault in error.faults)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_images(times, tmp_path, kind):
+    chance = random.Random(0)
+    whole = picture(size=(16, 16), value=(1, 2, 3), format=kind)
+    path = tmp_path / "train" / "cat" / "x.png"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "train" / "dog").mkdir()
+    (tmp_path / "train" / "dog" / "y.png").write_bytes(picture())
+    for _ in range(100 * times):
+        path.write_bytes(damaged(whole, chance))
+        try:
+            load_folder(tmp_path, 8)
+        except InputError as error:
+            assert "can't be read as an image" in str(error)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_image(content):
+    with pytest.raises(Exception) as error:  # noqa: PT011  whatever Pillow raises, load_folder knows
+        decode(content, None)
+    assert isinstance(error.value, OSError | ValueError | SyntaxError)
+
+
+NAMES = st.sampled_from(["conv1_1", "conv2_1", "conv2_2", "fc1", "head", "x"])
+SHAPES = st.dictionaries(
+    NAMES.map(lambda name: f"{name}.weight"), st.tuples(st.integers(1, 2), st.integers(1, 2)), max_size=5
+)
+
+
+@hypothesis_settings(max_examples=300)
+@given(
+    SHAPES, SHAPES, st.dictionaries(NAMES, NAMES, max_size=3), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3)
+)
+def test_mapping_tables_are_total_or_refused(source, target, copied, fresh, dropped):
+    mapping = map_roles(source, target, copied=copied, fresh=fresh, dropped=dropped)
+    if not violations(source, target, mapping):
+        roles = lambda shapes: sorted(key.removesuffix(".weight") for key in shapes)  # noqa: E731
+        assert sorted([*mapping.copied, *mapping.fresh]) == roles(target)
+        assert sorted([*mapping.copied.values(), *mapping.dropped]) == roles(source)
+        assert all(target[f"{new}.weight"] == source[f"{old}.weight"] for new, old in mapping.copied.items())

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: repro study test lock
+.PHONY: repro study test torture lock
 
 repro: .venv/installed  ## run the whole ladder and print its table
 	dvc repro
@@ -19,6 +19,11 @@ test: .venv/installed  ## lint, types, lock against code, behaviour
 	mypy
 	dvc repro --dry --allow-missing
 	pytest
+
+torture: .venv/installed  ## the long form of the tests of reliability: kills, faults, bad input, fuzz
+	python tests/bad_input.py
+	pytest --torture tests/test_kills.py tests/test_faults.py tests/test_fuzz.py tests/test_bad_input.py \
+		tests/test_checkpoint.py tests/test_locking.py tests/test_interruption.py
 
 lock:  ## pin the newest releases that pyproject.toml admits, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

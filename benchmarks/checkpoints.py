@@ -1,7 +1,8 @@
 """What checkpoints cost, and how soon after a kill the training goes on.
 
-The cost: model III at a quarter of the width, images of 32x32, checkpoints as params.yaml has them, on the disk that the
-project is on. The kill: the default ladder in a clone, all of it killed while model I trains, `dvc repro` typed at once.
+The cost: model III at a quarter of the width, images of 32x32, checkpoints as params.yaml has them, on the disk that
+the project is on. The kill: the default ladder in a clone, all of it killed while model I trains, and `dvc repro` at
+once.
 """
 
 import os

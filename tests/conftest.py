@@ -27,6 +27,13 @@ def pytest_addoption(parser):
     parser.addoption("--torture", action="store_true", help="the long form of the tests of reliability")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What the tests of reliability counted."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture(scope="session")
 def torture(request):
     """Whether to do it many times."""

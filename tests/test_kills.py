@@ -50,9 +50,9 @@ def trained_some(project):
     wait_for(lambda: len(list((project.path / "checkpoints").glob("*/*.safetensors"))) > 1)
 
 
-def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, torture, record_testsuite_property):
+def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, torture, record_property):
     chance, wanted = random.Random(0), 50 if torture else 5
-    kills = dict.fromkeys(SIGNALS, 0)
+    kills = dict.fromkeys((number.name for number in SIGNALS), 0)
     resumed = writing = 0
     while sum(kills.values()) < wanted:
         process = project.start("dvc repro")
@@ -62,7 +62,7 @@ def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, tortu
         if process.poll() is not None:
             break
         kill(process, number)
-        kills[number] += 1
+        kills[number.name] += 1
         writing += any((project.path / "checkpoints").glob("*/.*.writing"))
         resumed += "going on after" in project.output
         wait_for(lambda: not project.trainers())
@@ -71,11 +71,14 @@ def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, tortu
     summary = (
         f"{sum(kills.values())} kills {kills}, {writing} of them in a write, {resumed} runs went on from a checkpoint"
     )
-    print(summary)
-    record_testsuite_property("kills", summary)
     assert sum(kills.values()) >= wanted
     assert resumed > wanted / 4
-    assert project.files() == undisturbed.files()
+    found, expected = project.files(), undisturbed.files()
+    assert found == expected
+    record_property(
+        "killed at random moments",
+        f"{summary}; {len(found)} files, {sum(map(len, found.values())):,} bytes, all as undisturbed",
+    )
     assert project.read("dvc.lock") == undisturbed.read("dvc.lock")
     assert not list((project.path / "checkpoints").iterdir())
 

@@ -20,7 +20,8 @@ def run(stage: Callable[..., None]) -> None:
 
     Ctrl-C and SIGTERM end it with a line that says how to go on.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         stage(*sys.argv[1:])
     except InputError as error:
@@ -28,6 +29,7 @@ def run(stage: Callable[..., None]) -> None:
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         sys.exit(interrupted.code)
-    except KeyboardInterrupt:
-        print("stopped; dvc repro goes on with this stage", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise Interrupted("stopped; dvc repro goes on with this stage", 128 + number)

@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+from dvc_project import ROOT
 
 from deepen.errors import Interrupted
 from deepen.interruption import Interruption
@@ -48,6 +49,29 @@ def test_nor_is_anything_after_a_second_signal():
     assert code == 130
     assert "stopped in the midst of a step" in output
     assert seconds < 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_path, number):
+    code = (
+        "import time; from pathlib import Path; from deepen.writing import replacing; from pipeline import run\n"
+        "def stage():\n"
+        "    with replacing(Path('x')) as temporary:\n"
+        "        temporary.write_text('half')\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "run(stage)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait() == 128 + number
+        assert process.stderr.read() == "stopped; dvc repro goes on with this stage\n"
+    assert os.listdir(tmp_path) == []
 
 
 def told(work, *signals):

@@ -14,7 +14,7 @@ class InputError(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Someone asked for the end, and what was done is kept; the message says how to go on."""
 
     def __init__(self, message: str, code: int) -> None:

@@ -281,7 +281,7 @@ WRITES = [(writing.os, "fsync"), (writing.os, "replace"), (writing.shutil, "rmtr
 
 
 @pytest.mark.parametrize("half_done", [False, True])
-@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("place", range(6))
 def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, place, half_done):
     """In a process of its own, which is killed at the n-th call that changes the disk, before it or after it."""
     checkpoints = Checkpoints(tmp_path / "x", 0)
@@ -307,7 +307,7 @@ def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, p
         checkpoints.save(at(10))
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or place >= 6
+    assert os.WIFSIGNALED(status)
     found = Checkpoints(tmp_path / "x", 0).newest()
     assert found.position.step in (9, 10)
     assert torch.equal(found.tensors["a"], EXAMPLE.tensors["a"])

@@ -45,11 +45,11 @@ def test_the_metrics_are_the_table(built):
     assert built.read("reports/table.md").count("\n| I") == 3
 
 
-def test_what_the_report_leaves(built):
+def test_what_the_report_leaves(built, tmp_path):
     pictures = {path.stem for path in (built.path / "reports").glob("*.png")}
     assert pictures == {"curves", "depth", "confusion", "filters", "augmentation"}
     assert built.read("reports/confusion.csv").count("\n") == 1 + 359
-    specs = json.loads(built("dvc plots show --json --out plots"))["data"]
+    specs = json.loads(built("dvc plots show --json --out", str(tmp_path)))["data"]
     assert {name.split("::")[-1] for name in specs} >= {
         "reports/curves.csv",
         "reports/topk.csv",

@@ -1,21 +1,23 @@
 """One model on the test images: its metrics, its predictions, and the record of it and of all it grew from."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.device import choose_device, choose_dtype, place
+from deepen.history import load_history
 from deepen.images import load_images
 from deepen.layers import parameters
-from deepen.reading import read_json
+from deepen.predictions import Predictions
 from deepen.records import Record, load_records, save_records
 from deepen.settings import load_settings
+from deepen.transfer_report import load_fates
 from deepen.weights import load_network
-from deepen.writing import write_json, write_text
+from deepen.writing import write_json
 from pipeline import run
+
+MISTAKES = 24  # images, of those that were most confidently taken for another class
 
 
 def evaluate_model(name: str) -> None:
@@ -34,33 +36,38 @@ def evaluate_model(name: str) -> None:
         batch_size=settings.evaluation.batch_size,
         dtype=choose_dtype(settings.precision, device),
     )
-    metrics = _metrics(found, flips)
+    predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
+    metrics = _metrics(found, flips, predictions.balanced())
     record = Record(
         model=name,
         after=model.after,
         layers=card.layers,
+        norm=card.norm,
         width=card.width,
+        image=card.image,
+        classes=len(card.classes),
         parameters=parameters(card.plan()),
-        epochs=model.epochs,
+        tensors=load_fates(Path(f"metrics/transfer/{name}.json")),
+        training=load_history(Path(f"curves/{name}.json")),
         data=settings.data,
         source=settings.dataset.source,
         test_images=found.images,
+        correct=list(found.correct),
         metrics=metrics,
-        history=read_json(Path(f"curves/{name}.json"), list[dict[str, Any]]),
     )
     save_records(Path(f"records/{name}.json"), [*load_records(Path(f"records/{model.after}.json")), record])
     write_json(Path(f"metrics/{name}.json"), metrics)
-    predictions = {"actual": test.labels.tolist(), "predicted": found.predicted.tolist()}
-    write_text(Path(f"predictions/{name}.json"), json.dumps(predictions) + "\n")
+    predictions.save(Path(f"predictions/{name}.json"))
+    test.take(predictions.worst(MISTAKES)).save(Path(f"predictions/{name}-mistakes.safetensors"))
     print(f"{name} on {found.images} test images: " + ", ".join(f"{key} {value}" for key, value in metrics.items()))
 
 
-def _metrics(found: Evaluation, flips: bool) -> dict[str, float]:
+def _metrics(found: Evaluation, flips: bool, balanced: float) -> dict[str, float]:
     """Percent, rounded to 4 decimals; with flip averaging the single view beside it; the loss in nats."""
     metrics = {f"top{k}": round(found.percent(k), 4) for k in range(1, len(found.correct) + 1)}
     if flips:
         metrics |= {f"top{k}_single_view": round(found.percent_single(k), 4) for k in range(1, len(found.correct) + 1)}
-    return metrics | {"loss": round(found.loss, 6)}
+    return metrics | {"balanced_top1": round(balanced, 4), "loss": round(found.loss, 6)}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Images from their source to three files: train, validation, test."""
 
+import sys
 from pathlib import Path
 
 from deepen.datasets import load_dataset
 from deepen.datasets.split import hold_out
+from deepen.errors import some
+from deepen.images import ImageSet, small_classes
 from deepen.settings import load_settings
 from pipeline import BASE, run
+
+LEAST = 20  # images of a class; the share of fewer that is recognized is known to 20 points at best
 
 
 def prepare() -> None:
@@ -15,6 +20,18 @@ def prepare() -> None:
     for name, images in (("train", train), ("validation", validation), ("test", test)):
         images.save(Path(f"data/{name}.safetensors"))
         print(f"{name}: {len(images)} images of shape {images.shape}, {len(images.classes)} classes")
+    _warn_of_small_classes(train, "training")
+    _warn_of_small_classes(test, "test")
+
+
+def _warn_of_small_classes(images: ImageSet, part: str) -> None:
+    found = [f"{name!r} {count}" for name, count in small_classes(images, LEAST).items()]
+    if found:
+        print(
+            f"warning: classes with fewer than {LEAST} {part} images, too few to rely on: {', '.join(some(found))}; "
+            "add images, and look at balanced_top1",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

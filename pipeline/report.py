@@ -7,7 +7,7 @@ import pandas as pd
 from deepen import figures, tables
 from deepen.augmentation import Augmentation
 from deepen.images import load_images
-from deepen.reading import read_json
+from deepen.predictions import load_predictions
 from deepen.records import load_records
 from deepen.settings import load_settings
 from deepen.statistics import load_statistics
@@ -34,10 +34,11 @@ def report() -> None:
     figures.save_figure(figures.draw_depth(topk), reports / "depth.png")
 
     card, state = load_weights(Path(f"weights/{depth}.safetensors"))
-    predictions = pd.DataFrame(read_json(Path(f"predictions/{depth}.json"), dict[str, list[int]]))
-    write_text(reports / "confusion.csv", predictions.map(card.classes.__getitem__).to_csv(index=False))
+    predictions = load_predictions(Path(f"predictions/{depth}.json"))
+    named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
+    write_text(reports / "confusion.csv", named.map(card.classes.__getitem__).to_csv(index=False))
     title = f"Model {depth} on the test images"
-    confusion = figures.draw_confusion(predictions["actual"], predictions["predicted"], card.classes, title)
+    confusion = figures.draw_confusion(predictions.actual, predictions.predicted, card.classes, title)
     figures.save_figure(confusion, reports / "confusion.png")
     first = next(layer.role for layer in card.plan() if layer.kind == "conv")
     figures.save_figure(

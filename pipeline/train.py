@@ -1,17 +1,19 @@
 """One model, from where `transfer` starts it to its weights and its curves; or from where it was stopped."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from deepen import __version__
 from deepen.augmentation import Augmentation
 from deepen.checkpoint import FOLDER, Checkpoints, training_key
 from deepen.device import choose_device, choose_dtype
-from deepen.images import load_images
+from deepen.history import History
+from deepen.images import ImageSet, load_images
 from deepen.interruption import Interruption
 from deepen.locking import locked
 from deepen.progress import TrainingProgress
@@ -21,11 +23,11 @@ from deepen.trainer import Trainer
 from deepen.training import train
 from deepen.vgg import VGG
 from deepen.weights import load_network, save_weights
-from deepen.writing import write_json
 from pipeline import BASE, run
 
 TRAIN, VALIDATION = Path("data/train.safetensors"), Path("data/validation.safetensors")
 STATISTICS = Path("metrics/statistics.json")
+VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()}
 
 
 def train_model(name: str) -> None:
@@ -34,18 +36,21 @@ def train_model(name: str) -> None:
     threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
     print(f"{name}: training on {threads if device.type == 'cpu' else device}", flush=True)
     start = Path(f"weights/init/{name}.safetensors")
-    key = training_key(_shaping(name, settings, device), [TRAIN, VALIDATION, STATISTICS, start])
+    shaping = _shaping(name, settings, device)
+    key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     with _alone(name, checkpoints):
         card, network = load_network(start, settings.training.dropout)
-        trainer = _trainer(name, settings, network, device)
+        images = load_images(TRAIN)
+        trainer = _trainer(name, settings, network, images, device)
         with (
             Interruption(name) as interruption,
             TrainingProgress(name, trainer.epochs, trainer.steps, trainer.batch_size) as progress,
         ):
-            history = train(trainer, load_images(VALIDATION), progress.callbacks, checkpoints, interruption)
+            epochs = train(trainer, load_images(VALIDATION), progress.callbacks, checkpoints, interruption)
         save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
-        write_json(Path(f"curves/{name}.json"), [asdict(epoch) for epoch in history])
+        learned = trainer.steps * trainer.batch_size
+        History(shaping, VERSIONS, len(images), learned, epochs).save(Path(f"curves/{name}.json"))
         checkpoints.remove()
 
 
@@ -84,10 +89,10 @@ def _alone(name: str, checkpoints: Checkpoints) -> Iterator[None]:
             yield
 
 
-def _trainer(name: str, settings: Settings, network: VGG, device: torch.device) -> Trainer:
+def _trainer(name: str, settings: Settings, network: VGG, images: ImageSet, device: torch.device) -> Trainer:
     return Trainer(
         network,
-        load_images(TRAIN),
+        images,
         load_statistics(STATISTICS),
         Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift),
         settings.training,

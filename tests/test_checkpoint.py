@@ -25,6 +25,7 @@ from deepen.checkpoint import (
 )
 from deepen.errors import InputError, Interrupted
 from deepen.growth import he_start
+from deepen.history import Epoch
 from deepen.layers import plan
 from deepen.settings import Muon, Plateau, Sgd
 from deepen.training import Progress, train
@@ -172,7 +173,7 @@ def test_one_who_asks_for_the_end_loses_no_step(colored, tmp_path):
     assert same(go(colored, tmp_path / "x"), undisturbed)
 
 
-POSITION = Position(training="x", step=10, steps=21, epochs=3, history=[{"epoch": 1, "lr": 0.1}])
+POSITION = Position(training="x", step=10, steps=21, epochs=3, history=[Epoch(1, 0.1, 1.0, 2.0, 50.0)])
 EXAMPLE = Checkpoint(POSITION, {"a": torch.arange(6.0).view(2, 3), "b": torch.ones((), dtype=torch.bfloat16)})
 
 

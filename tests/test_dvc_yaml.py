@@ -36,7 +36,7 @@ def code_of(path):
     found, todo = set(), [path]
     while todo:
         path = todo.pop()
-        if path not in found:
+        if path not in found and path != "src/deepen/__init__.py":  # which imports only what is asked of it
             found.add(path)
             todo += imported(path)
     return found
@@ -45,7 +45,7 @@ def code_of(path):
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_the_code_it_runs_and_on_no_more(name):
     declared = {dep for dep in stage(name)["deps"] if dep.endswith(".py")}
-    assert declared == code_of(f"pipeline/{name}.py") - {"src/deepen/__init__.py"}
+    assert declared == code_of(f"pipeline/{name}.py")
 
 
 @pytest.mark.parametrize("name", STUDY)
@@ -53,7 +53,7 @@ def test_so_does_a_stage_of_the_studies(name):
     step = STUDY[name].get("do", STUDY[name])
     script = re.match(r"cd \.\. && python -m study\.(\w+)", step["cmd"]).group(1)
     declared = {f"study/{dep}".replace("study/../", "") for dep in step["deps"] if dep.endswith(".py")}
-    assert declared == code_of(f"study/{script}.py") - {"src/deepen/__init__.py", "study/__init__.py"}
+    assert declared == code_of(f"study/{script}.py") - {"study/__init__.py"}
 
 
 @pytest.mark.parametrize("name", STAGES)

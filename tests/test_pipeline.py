@@ -37,11 +37,11 @@ def test_the_metrics_are_the_table(built):
     shown = json.loads(built("dvc metrics show --json"))[""]["data"]
     for model in ("I", "II", "III"):
         row = shown[f"metrics/{model}.json"]["data"]
-        assert list(row) == ["top1", "top2", "top3", "top4", "top5", "loss"]
+        assert list(row) == ["top1", "top2", "top3", "top4", "top5", "balanced_top1", "loss"]
         assert 0 <= row["top1"] <= row["top2"] <= row["top5"] <= 100
     assert shown["metrics/final.json"] == shown["metrics/III.json"]
     columns = {key for file in shown.values() for key, value in file["data"].items() if not isinstance(value, list)}
-    assert columns == {"top1", "top2", "top3", "top4", "top5", "loss"}
+    assert columns == {"top1", "top2", "top3", "top4", "top5", "balanced_top1", "loss"}
     assert built.read("reports/table.md").count("\n| I") == 3
 
 
@@ -90,7 +90,14 @@ def test_own_images_by_flags_alone(project, tmp_path):
     ran = project.ran("dvc exp run -S data=folder -S datasets.folder.root=../photos -S datasets.folder.size=8")
     assert ran == ["prepare", "statistics", "check", *LADDER, *EVALUATIONS, "report"]
     metrics = json.loads(project.read("metrics/III.json"))
-    assert list(metrics) == ["top1", "top2", "top3", *(f"top{k}_single_view" for k in (1, 2, 3)), "loss"]
+    assert list(metrics) == [
+        "top1",
+        "top2",
+        "top3",
+        *(f"top{k}_single_view" for k in (1, 2, 3)),
+        "balanced_top1",
+        "loss",
+    ]
     assert metrics["top3"] == 100
 
 

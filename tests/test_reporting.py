@@ -7,15 +7,19 @@ from matplotlib import image as mpimg
 
 from deepen import figures, tables
 from deepen.augmentation import Augmentation
+from deepen.history import Epoch, History
 from deepen.records import Record, load_records, save_records
 from deepen.statistics import compute_statistics
+from deepen.transfer_report import TensorFate
 
 
-def record(model="I", source="digits", width=1.0, **metrics):
-    row = {"epoch": 1, "lr": 0.1, "loss": 1.0, "val_loss": 2.0, "val_top1": 50.0}
+def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics):
+    epochs = [Epoch(1, 0.1, 1.0, 2.0, 50.0), Epoch(2, 0.1, 1.0, 2.0, 60.0)]
     return Record(
-        model=model, after="scratch", layers=LADDER[model], width=width, parameters=1234, epochs=2, data="mine", source=source, test_images=360,
-        metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5}, history=[row, {**row, "epoch": 2, "val_top1": 60.0}],
+        model=model, after="scratch", layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
+        tensors=[TensorFate("fresh", None, "head.bias", (10,), "zero")],
+        training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, epochs=epochs),
+        data="mine", source=source, test_images=360, correct=list(correct), metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
     )  # fmt: skip
 
 
@@ -53,8 +57,15 @@ class TestTables:
             ["II", 1],
             ["II", 2],
         ]
-        topk = tables.topk_table([record("I", top1=90.0, top1_single_view=89.0, loss=1.0)])
-        assert topk.to_dict("records") == [{"model": "I", "k": 1, "accuracy": 90.0}]
+        topk = tables.topk_table([record("I", correct=(324,), top1=90.0, top1_single_view=89.0, loss=1.0)])
+        assert topk.drop(columns=["low", "high"]).to_dict("records") == [{"model": "I", "k": 1, "accuracy": 90.0}]
+
+    def test_intervals_are_those_of_wilson(self):
+        z, share, n = 1.959964, 0.9, 360
+        middle, half = share + z**2 / (2 * n), z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
+        expected = [100 * (middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
+        assert tables.wilson_interval(324, 360) == pytest.approx(expected, abs=1e-3)
+        assert tables.wilson_interval(5, 5)[1] == 100
 
 
 class TestFigures:

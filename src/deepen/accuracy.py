@@ -17,7 +17,8 @@ class Evaluation:
     """What one pass over a set of images found.
 
     `correct[k - 1]` counts the images whose label is among the k most probable classes, for k = 1 to 5 or the number
-    of classes; `loss` is the mean cross-entropy in nats of the unflipped images; `predicted` is int64 (images,).
+    of classes; `loss` is the mean cross-entropy in nats of the unflipped images; `predicted` is int64 (images,) and
+    `probability` float32 (images,) how probable that class was.
     `correct_single` counts with one view an image; `correct` with the mean of the probabilities of image and mirror
     image, where that was asked for.
     """
@@ -27,6 +28,7 @@ class Evaluation:
     correct_single: tuple[int, ...]
     loss: float
     predicted: Tensor
+    probability: Tensor
 
     def percent(self, k: int) -> float:
         """Top-k accuracy in percent."""
@@ -66,7 +68,7 @@ def evaluate(
     if len(labels) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
-    losses, averaged, single, predicted = [], [], [], []
+    losses, averaged, single, highest = [], [], [], []
     for start in range(0, len(labels), batch_size):
         target = labels[start : start + batch_size]
         with memory_told(f"evaluating {batch_size} images at once", images.device), autocast(images.device, dtype):
@@ -79,14 +81,15 @@ def evaluate(
         if mirrored is not None:
             probabilities = (probabilities + mirrored.softmax(1)) / 2
         averaged.append(ranks(probabilities, target))
-        predicted.append(probabilities.argmax(1))
+        highest.append(probabilities.max(1))
     loss = torch.stack(losses).cpu().double().sum().item() / len(labels)
     return Evaluation(
         len(labels),
         _counts(averaged, logits.shape[1]),
         _counts(single, logits.shape[1]),
         loss,
-        torch.cat(predicted).cpu(),
+        torch.cat([found.indices for found in highest]).cpu(),
+        torch.cat([found.values for found in highest]).cpu(),
     )
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deepen.errors import InputError
+from deepen.history import Epoch
 from deepen.writing import replacing
 
 FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
@@ -28,8 +29,8 @@ _WANTED = "wanted"
 class Position(BaseModel):
     """What a checkpoint says of a training: of which model, and where in it.
 
-    `step` counts the steps done, of `steps`; `history` has a row for each epoch done, of `epochs`, with the fields of
-    training.Epoch; `training` is the key of the training it belongs to.
+    `step` counts the steps done, of `steps`; `history` has a row for each epoch done, of `epochs`; `training` is the
+    key of the training it belongs to.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -39,7 +40,7 @@ class Position(BaseModel):
     step: int
     steps: int
     epochs: int
-    history: list[dict[str, Any]]
+    history: list[Epoch]
 
 
 @dataclass(frozen=True)

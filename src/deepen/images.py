@@ -88,6 +88,12 @@ def _not_an_image_set(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is no image set of this project ({error}); make it again: dvc repro prepare")
 
 
+def small_classes(images: ImageSet, least: int) -> dict[str, int]:
+    """How many images each class has, of those that have fewer than `least`."""
+    counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
+    return {name: count for name, count in zip(images.classes, counts, strict=True) if count < least}
+
+
 def class_name_faults(names: Sequence[str]) -> list[str]:
     """Names of classes that would break a table or a line, one sentence each: names are for people to read."""
     return [

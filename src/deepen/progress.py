@@ -7,7 +7,8 @@ from typing import Self
 
 from tqdm import tqdm
 
-from deepen.training import Epoch, Progress
+from deepen.history import Epoch
+from deepen.training import Progress
 
 
 class TrainingProgress:

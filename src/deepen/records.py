@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from deepen.history import History
+from deepen.layers import Layer, Norm, plan, training_flops
 from deepen.reading import read_json
+from deepen.transfer_report import TensorFate
 from deepen.writing import write_json
 
 
@@ -13,21 +15,36 @@ from deepen.writing import write_json
 class Record:
     """One evaluated model.
 
-    `data` is the name of the data set, `source` where its images come from; `test_images` is how many the metrics are
-    over; `metrics` is what metrics/<model>.json holds; `history` has a row an epoch with the fields of training.Epoch.
+    `layers`, `norm`, `width` and `image` (channels, height, width) are its network; `tensors` says where each of its
+    tensors came from. `data` is the name of the data set, `source` where its images come from, `classes` how many there
+    are. Of `test_images`, `correct[k - 1]` have their class among the k most probable; `metrics` is what
+    metrics/<model>.json holds.
     """
 
     model: str
     after: str
     layers: str
+    norm: Norm
     width: float
+    image: tuple[int, int, int]
+    classes: int
     parameters: int
-    epochs: int
+    tensors: list[TensorFate]
+    training: History
     data: str
     source: str
     test_images: int
+    correct: list[int]
     metrics: dict[str, float]
-    history: list[dict[str, Any]]
+
+    def plan(self) -> tuple[Layer, ...]:
+        """The layers of the network, laid out."""
+        return plan(self.layers, width=self.width, image=self.image, classes=self.classes, norm=self.norm)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations that its training took, as layers.training_flops counts them."""
+        return self.training.learned * training_flops(self.plan())
 
 
 def save_records(path: Path, records: Sequence[Record]) -> None:

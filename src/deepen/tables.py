@@ -1,8 +1,10 @@
 """The tables of a ladder: one row a model, beside the published numbers where there are any."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from deepen.notation import weight_layers
 from deepen.records import Record
@@ -25,7 +27,7 @@ def results_table(records: Sequence[Record]) -> pd.DataFrame:
                 "after": record.after,
                 "weight layers": weight_layers(record.layers),
                 "parameters": record.parameters,
-                "epochs": record.epochs,
+                "epochs": len(record.training.epochs),
                 **{_heading(name): value for name, value in record.metrics.items()},
             }
             for record in records
@@ -56,16 +58,24 @@ def as_markdown(table: pd.DataFrame, records: Sequence[Record]) -> str:
 
 def curves_table(records: Sequence[Record]) -> pd.DataFrame:
     """A row a model and epoch: the learning rate, the losses and validation top-1."""
-    return pd.DataFrame([{"model": record.model, **row} for record in records for row in record.history])
+    return pd.DataFrame(
+        [{"model": record.model, **asdict(row)} for record in records for row in record.training.epochs]
+    )
 
 
 def topk_table(records: Sequence[Record]) -> pd.DataFrame:
-    """A row a model and k: test accuracy in percent."""
-    return pd.DataFrame(
-        [
-            {"model": record.model, "k": int(name.removeprefix("top")), "accuracy": value}
-            for record in records
-            for name, value in record.metrics.items()
-            if name.removeprefix("top").isdigit()
-        ]
-    )
+    """A row a model and k: test accuracy in percent, and the 95 % interval around it."""
+    rows = []
+    for record in records:
+        for k, correct in enumerate(record.correct, 1):
+            low, high = wilson_interval(correct, record.test_images)
+            rows.append(
+                {"model": record.model, "k": k, "accuracy": record.metrics[f"top{k}"], "low": low, "high": high}
+            )
+    return pd.DataFrame(rows)
+
+
+def wilson_interval(correct: int, images: int) -> tuple[float, float]:
+    """Where an accuracy (percent) lies with 95 % confidence, of which so many images are a sample (Wilson, 1927)."""
+    interval = binomtest(correct, images).proportion_ci(0.95, method="wilson")
+    return round(100 * float(interval.low), 4), round(100 * float(interval.high), 4)

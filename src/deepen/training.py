@@ -3,34 +3,20 @@
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
+from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.interruption import Interruption
 from deepen.trainer import Trainer
 
 _VALIDATION_BATCH = 500
 _DEAD_EPOCHS = 5  # so long at chance is no slow start any more
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch, counted from 1: the last learning rate, the mean loss while training, and what validation found.
-
-    Losses are in nats; `loss` is that of augmented images with dropout and smoothed labels, `val_loss` of neither.
-    `val_top1` is in percent.
-    """
-
-    epoch: int
-    lr: float
-    loss: float
-    val_loss: float
-    val_top1: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +75,7 @@ class _Loop:
         found = self._checkpoints.newest() if self._checkpoints else None
         if found is not None:
             for row in found.position.history:
-                self._note(Epoch(**row))
+                self._note(row)
             self._trainer.restore(found.position.step, found.tensors)
 
     def _note(self, row: Epoch) -> None:
@@ -113,7 +99,7 @@ class _Loop:
             step=self._trainer.step,
             steps=self._trainer.steps,
             epochs=self._trainer.epochs,
-            history=[asdict(row) for row in self._history],
+            history=self._history,
         )
         self._checkpoints.save(Checkpoint(position, self._trainer.state()))
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, TypedDict, get_args
 
 from tabulate import tabulate
 
 from deepen.layers import Shape
+from deepen.reading import read_json
 
 Fate = Literal["copied", "fresh", "dropped"]
 
@@ -80,3 +82,13 @@ def as_metrics(report: TransferReport) -> dict[str, list[dict[str, Any]]]:
         ],
         "tensors": [asdict(fate) for fate in report.tensors],
     }
+
+
+def load_fates(path: Path) -> list[TensorFate]:
+    """The fates in a file that holds `as_metrics`; raises InputError where it does not."""
+    return read_json(path, _Metrics)["tensors"]
+
+
+class _Metrics(TypedDict):
+    counts: list[dict[str, Any]]
+    tensors: list[TensorFate]

@@ -1,0 +1,47 @@
+"""What is kept of a training besides its weights: how, from how much, and what came of each epoch."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepen.reading import read_json
+from deepen.writing import write_json
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch, counted from 1: the last learning rate, the mean loss while training, and what validation found.
+
+    Losses are in nats; `loss` is that of augmented images with dropout and smoothed labels, `val_loss` of neither.
+    `val_top1` is in percent.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    val_loss: float
+    val_top1: float
+
+
+@dataclass(frozen=True)
+class History:
+    """How a model was trained.
+
+    `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images`, and
+    `learned` counts each as often as it was learned from.
+    """
+
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    images: int
+    learned: int
+    epochs: list[Epoch]
+
+    def save(self, path: Path) -> None:
+        """Write JSON."""
+        write_json(path, asdict(self))
+
+
+def load_history(path: Path) -> History:
+    """Read what `History.save` wrote; raises InputError where the file is not that."""
+    return read_json(path, History)

@@ -1,0 +1,49 @@
+"""What a model said of each test image: which class, how sure it was, and where it was wrong."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepen.reading import read_json
+from deepen.writing import write_text
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A row an image, in the order of the test images: its class, the one it was taken for, and how probable that was.
+
+    Classes are indices; `probability` is a fraction.
+    """
+
+    actual: list[int]
+    predicted: list[int]
+    probability: list[float]
+
+    def save(self, path: Path) -> None:
+        """Write JSON on one line."""
+        write_text(path, json.dumps(asdict(self)) + "\n")
+
+    def recall(self) -> dict[int, tuple[int, int]]:
+        """Of each class that has images: how many were recognized, of how many."""
+        actual, right = np.array(self.actual), np.array(self.actual) == np.array(self.predicted)
+        return {
+            int(label): (int(right[actual == label].sum()), int((actual == label).sum())) for label in np.unique(actual)
+        }
+
+    def balanced(self) -> float:
+        """Top-1 in percent where each class counts the same, however many images it has: the mean of the recalls."""
+        shares = [recognized / images for recognized, images in self.recall().values()]
+        return 100 * sum(shares) / len(shares)
+
+    def worst(self, most: int) -> NDArray[np.intp]:
+        """The rows that were wrong, those with the highest probability first, at most so many."""
+        wrong = np.flatnonzero(np.array(self.actual) != np.array(self.predicted))
+        return wrong[np.argsort(-np.array(self.probability)[wrong], kind="stable")][:most]
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what `Predictions.save` wrote; raises InputError where the file is not that."""
+    return read_json(path, Predictions)

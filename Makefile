@@ -26,7 +26,7 @@ torture: .venv/installed  ## the long form of the tests of reliability: kills, f
 		tests/test_checkpoint.py tests/test_locking.py tests/test_interruption.py
 
 lock:  ## pin the newest releases that pyproject.toml admits, with hashes (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra onnx --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.txt
 
 .venv/installed: requirements.txt pyproject.toml

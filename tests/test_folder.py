@@ -7,7 +7,7 @@ import pytest
 from conftest import archive, assert_equal, photos, picture, write_tree
 from PIL import Image
 
-from deepen.datasets.folder import decode, load_folder
+from deepen.datasets.folder import load_folder
 from deepen.errors import InputError
 
 
@@ -102,7 +102,7 @@ class TestFolderFaults:
         [
             (
                 {"train/cat/bad.png": b"no image"},
-                "train/cat/bad.png: can't be read as an image (no PNG, nor any other of JPEG",
+                "train/cat/bad.png: can't be read as an image (none of JPEG",
             ),
             (
                 {"train/cat/cut.png": picture(size=(64, 64), value=(7, 8, 9))[:90]},
@@ -191,29 +191,3 @@ class TestFolderFaults:
             member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
             file.addfile(member)
         assert "'train/cat/1.png' is a link or device, not a file; pack the files themselves" in told(tmp_path / "x")[0]
-
-
-class TestDecode:
-    def test_transparent_becomes_white(self):
-        assert decode(picture("RGBA", value=(0, 0, 0, 0)), None).min() == 255
-        assert decode(picture("LA", value=(0, 0)), None).shape == (8, 8)
-        assert decode(picture("LA", value=(0, 0)), None).min() == 255
-        assert decode(picture("P", value=0, transparency=0), None).min() == 255
-
-    def test_palette_and_cmyk_become_rgb_and_bits_grey(self):
-        assert decode(picture("P", value=3), None).shape == (8, 8, 3)
-        assert decode(picture("CMYK", value=(0, 255, 255, 0), format="JPEG"), None)[0, 0].tolist() == pytest.approx(
-            [254, 0, 0], abs=3
-        )
-        assert decode(picture("1", value=1), None).tolist() == [[255] * 8] * 8
-
-    def test_sixteen_bits_keep_their_scale(self):
-        assert decode(picture("I;16", value=0x8000), None)[0, 0] == 0x80
-
-    def test_exif_turns_the_image_upright(self):
-        image = Image.new("RGB", (4, 8), "black")
-        exif = image.getexif()
-        exif[0x0112] = 6  # turn by 90 degrees
-        file = io.BytesIO()
-        image.save(file, "JPEG", exif=exif)
-        assert decode(file.getvalue(), None).shape == (4, 8, 3)

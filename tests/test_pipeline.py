@@ -126,7 +126,7 @@ TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
             ["models.I.layers='maxpool maxpool maxpool maxpool conv3-64'"],
             "error: params.yaml: models.I.layers: layer 4 of",
         ),
-        (["device=cuda:99"], "error: params.yaml: device: cuda:99 is not there, this machine has"),
+        (["device=cuda:99"], "error: device: cuda:99 is not there, this machine has"),
         (["data=folder"], "images: is neither a directory nor an archive; set root"),
         (
             ["data=folder", "datasets.folder.root=ONE_OF_A_CLASS"],

@@ -71,15 +71,11 @@ def evaluate(
     losses, averaged, single, highest = [], [], [], []
     for start in range(0, len(labels), batch_size):
         target = labels[start : start + batch_size]
-        with memory_told(f"evaluating {batch_size} images at once", images.device), autocast(images.device, dtype):
-            batch = normalize(images[start : start + batch_size], mean)
-            logits = network(batch).float()
-            mirrored = network(batch.flip(3)).float() if flip_averaging else None
+        with memory_told(f"evaluating {batch_size} images at once", images.device):
+            batch = images[start : start + batch_size]
+            logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype)
         losses.append(functional.cross_entropy(logits, target, reduction="sum"))
-        probabilities = logits.softmax(1)
-        single.append(ranks(probabilities, target))
-        if mirrored is not None:
-            probabilities = (probabilities + mirrored.softmax(1)) / 2
+        single.append(ranks(logits.softmax(1), target))
         averaged.append(ranks(probabilities, target))
         highest.append(probabilities.max(1))
     loss = torch.stack(losses).cpu().double().sum().item() / len(labels)
@@ -91,6 +87,23 @@ def evaluate(
         torch.cat([found.indices for found in highest]).cpu(),
         torch.cat([found.values for found in highest]).cpu(),
     )
+
+
+def infer(
+    network: nn.Module, images: Tensor, mean: Tensor, *, flip_averaging: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Logits and probabilities, float32 (batch, classes), of uint8 `images` (batch, channels, height, width).
+
+    The probabilities are the mean over image and mirror image where `flip_averaging`. The layers compute in `dtype`.
+    """
+    with autocast(images.device, dtype):
+        batch = normalize(images, mean)
+        logits = network(batch).float()
+        mirrored = network(batch.flip(3)).float() if flip_averaging else None
+    probabilities = logits.softmax(1)
+    if mirrored is not None:
+        probabilities = (probabilities + mirrored.softmax(1)) / 2
+    return logits, probabilities
 
 
 def _counts(found: list[Tensor], classes: int) -> tuple[int, ...]:

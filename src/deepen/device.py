@@ -14,19 +14,24 @@ from deepen.errors import InputError
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 
-def choose_device(name: str, threads: int) -> torch.device:
-    """The device that `name` asks for (`auto` takes CUDA, then Apple MPS, then CPU), made ready for repeatable results.
-
-    `threads` is how many the CPU's kernels use: it shapes the order in which they add, and so the last bits. Raises
-    InputError where the device is not there.
-    """
+def find_device(name: str) -> torch.device:
+    """The device that `name` asks for (`auto` takes CUDA, then Apple MPS, then CPU); raises InputError if not there."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(kind for kind, available in there.items() if available)
     device = torch.device(name)
     if not there[device.type] or (device.index or 0) >= max(1, torch.cuda.device_count()):
         found = ", ".join([kind for kind, available in there.items() if available])
-        raise InputError(f"params.yaml: device: {name} is not there, this machine has {found}; write device: auto")
+        raise InputError(f"device: {name} is not there, this machine has {found}; write device: auto")
+    return device
+
+
+def choose_device(name: str, threads: int) -> torch.device:
+    """The device of `find_device`, and this process made ready for repeatable results on it.
+
+    `threads` is how many the CPU's kernels use: it shapes the order in which they add, and so the last bits.
+    """
+    device = find_device(name)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA's matrix products need to be repeatable
     torch.set_num_threads(threads)
     _keep_freed_memory()

@@ -1,26 +1,18 @@
 """The user's own images: train/<class>/* and, if there, test/<class>/*, in a directory or an archive."""
 
-import io
-import struct
 import unicodedata
-import warnings
-import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from deepen.datasets.files import Entry, read_files
+from deepen.decoding import SUFFIXES, Pixels, UnreadableImage, decode, planes
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet, class_name_faults
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-_MOST_PIXELS = 1 << 27  # of one image before it is decoded: a phone's 108 megapixels, and no bomb
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")
-Pixels = NDArray[np.uint8]  # (height, width) where grey, else (height, width, 3)
 
 
 @dataclass
@@ -75,10 +67,10 @@ def load_folder(root: Path, size: int | None) -> tuple[ImageSet, ImageSet | None
 
 def _add(found: _Found, entry: Entry, size: int | None) -> None:
     path, read = entry
-    parts = tuple(unicodedata.normalize("NFC", part) for part in path.parts)  # macOS stores names decomposed
-    if any(part.startswith(".") or part.lower() in _CLUTTER for part in parts):
+    parts = _parts(path)
+    if _is_clutter(parts):
         return
-    is_image = path.suffix.lower() in _SUFFIXES
+    is_image = path.suffix.lower() in SUFFIXES
     below = next((i for i in (0, 1) if parts[i : i + 1] and parts[i] in found.parts), None)
     if read is None:
         if below is not None and len(parts) == below + 2:
@@ -100,58 +92,60 @@ def _add(found: _Found, entry: Entry, size: int | None) -> None:
         return
     found.tops.add(parts[0] if below else "")
     try:
-        images[file] = decode(read(), size)
+        images[file] = _pixels(path, read, None if size is None else (size, size))
+    except UnreadableImage as error:
+        images[file] = np.empty((0, 0), np.uint8)
+        found.faults.append(str(error))
+
+
+def _parts(path: PurePosixPath) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", part) for part in path.parts)  # macOS stores names decomposed
+
+
+def _is_clutter(parts: Sequence[str]) -> bool:
+    return any(part.startswith(".") or part.lower() in _CLUTTER for part in parts)
+
+
+def _pixels(
+    path: PurePosixPath, read: Callable[[], bytes], size: tuple[int, int] | None, channels: int | None = None
+) -> Pixels:
+    try:
+        return decode(read(), size, channels)
     except InputError:  # of the archive, not of this image
         raise
-    except _UNREADABLE as error:
-        images[file] = np.empty((0, 0), np.uint8)
-        found.faults.append(f"{plain(path)}: can't be read as an image ({_reason(path, error)}); replace or remove it")
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(f"{plain(path)}: can't be read as an image ({error}); replace or remove it") from error
 
 
-# Pillow's readers raise all of these for damaged files.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    MemoryError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int]) -> ImageSet:
+    """Images to judge a network of these `classes` by, resized and centre-cropped to `shape` (channels, height, width).
 
-
-def _reason(path: PurePosixPath, error: BaseException) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return f"no {path.suffix[1:].upper()}, nor any other of {', '.join(_FORMATS)}"
-    return str(error) or type(error).__name__
-
-
-def decode(content: bytes, size: int | None) -> Pixels:
-    """An image file's pixels, uint8: (height, width) where it is grey, else (height, width, 3).
-
-    It is turned upright as its EXIF says; what is transparent becomes white; of several frames the first counts.
-    Raises ValueError, before it is decoded, where it has more than 2**27 pixels.
+    `root` holds <class>/* or test/<class>/*, and need not have all classes; what lies below train/ is left out.
+    Raises InputError with every fault.
     """
-    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=_FORMATS) as file:
-        if file.width * file.height > _MOST_PIXELS:
-            raise ValueError(f"it has {file.width * file.height:,} pixels, at most {_MOST_PIXELS:,} are taken")
-        image = ImageOps.exif_transpose(file)
-        if image.mode.startswith("I;16") or image.mode == "I":  # 16 bits a pixel, which convert() would clip
-            image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-        elif image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            grey = image.mode in ("LA", "La", "L", "1")
-            image = Image.alpha_composite(white, image.convert("RGBA")).convert("L" if grey else "RGB")
-        elif image.mode not in ("L", "RGB"):
-            image = image.convert("L" if image.mode == "1" else "RGB")
-        if size is not None and image.size != (size, size):
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-        return np.asarray(image)
+    rows: list[tuple[int, Pixels]] = []
+    faults: list[str] = []
+    for path, read in read_files(root):
+        parts = _parts(path)
+        if read is None or _is_clutter(parts) or "train" in parts[:-2]:
+            continue
+        if path.suffix.lower() not in SUFFIXES:
+            faults.append(f"{plain(path)}: is no .jpg, .jpeg, .png, .webp or .bmp; convert or remove it")
+        elif len(parts) < 2 or parts[-2] not in classes:
+            faults.append(
+                f"{plain(path)}: its folder is named as none of the network's classes "
+                f"({', '.join(some(list(map(plain, classes))))}); rename or remove it"
+            )
+        else:
+            try:
+                rows.append((classes.index(parts[-2]), _pixels(path, read, shape[1:], shape[0])))
+            except UnreadableImage as error:
+                faults.append(str(error))
+    if not rows and not faults:
+        faults.append("has no image below <class>/ or test/<class>/; put JPEG, PNG, WebP or BMP files there")
+    if faults:
+        raise InputError([f"{root}: {fault}" for fault in some(faults)])
+    return _stacked(rows, tuple(classes), shape[0])
 
 
 def _size_faults(*parts: dict[str, dict[str, Pixels]]) -> list[str]:
@@ -166,7 +160,11 @@ def _size_faults(*parts: dict[str, dict[str, Pixels]]) -> list[str]:
 
 def _image_set(part: dict[str, dict[str, Pixels]], classes: tuple[str, ...], grey: bool) -> ImageSet:
     rows = [(label, part[name][file]) for label, name in enumerate(classes) for file in sorted(part.get(name, ()))]
-    images = np.empty((len(rows), 1 if grey else 3, *rows[0][1].shape[:2]), np.uint8)
+    return _stacked(rows, classes, 1 if grey else 3)
+
+
+def _stacked(rows: Sequence[tuple[int, Pixels]], classes: tuple[str, ...], channels: int) -> ImageSet:
+    images = np.empty((len(rows), channels, *rows[0][1].shape[:2]), np.uint8)
     for row, (_, pixels) in zip(images, rows, strict=True):
-        row[:] = pixels if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+        row[:] = planes(pixels)
     return ImageSet(images, np.array([label for label, _ in rows], np.int64), classes)

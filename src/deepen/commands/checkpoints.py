@@ -1,41 +1,35 @@
-"""The `deepen` command: what people do with a ladder besides `dvc repro`."""
+"""`deepen checkpoints`: what interrupted trainings left."""
 
 import argparse
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
-from deepen.checkpoint import FOLDER, describe_checkpoint
 from deepen.errors import InputError, some
 from deepen.locking import holder
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command line's words, or these."""
-    parser = argparse.ArgumentParser(prog="deepen", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    checkpoints = commands.add_parser(
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = commands.add_parser(
         "checkpoints",
         help="list or clear what interrupted trainings left",
         description="List the trainings that were interrupted. Each goes on when dvc repro or dvc exp run comes to it "
         "with the same settings, images and code; a training that ends removes its own.",
     )
-    checkpoints.add_argument("trainings", nargs="*", metavar="TRAINING", help="of these only, for example III-0f3a9c")
-    checkpoints.add_argument("--clear", action="store_true", help="remove them, but those in use")
-    checkpoints.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
-    checkpoints.set_defaults(run=_checkpoints)
-    options = parser.parse_args(words)
-    try:
-        options.run(options)
-    except InputError as error:
-        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
+    parser.add_argument("trainings", nargs="*", metavar="TRAINING", help="of these only, for example III-0f3a9c")
+    parser.add_argument("--clear", action="store_true", help="remove them, but those in use")
+    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    parser.set_defaults(run=_run)
 
 
-def _checkpoints(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> None:
+    from deepen.checkpoint import FOLDER
+
     folders = _trainings(options.project / FOLDER, options.trainings)
     if options.clear:
         for folder in folders:
@@ -59,6 +53,8 @@ def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
 
 
 def _row(folder: Path) -> dict[str, str]:
+    from deepen.checkpoint import describe_checkpoint
+
     files = sorted(folder.glob("*.safetensors"))
     row = {"training": folder.name, "steps": "", "epochs": "", "kept": "", "size": "", "in use by": ""}
     if files:

@@ -6,7 +6,7 @@ import pytest
 from test_checkpoint import at, damaged
 
 from deepen.checkpoint import Checkpoints
-from deepen.command import main
+from deepen.commands import main
 from deepen.locking import locked
 
 

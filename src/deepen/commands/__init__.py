@@ -1,0 +1,28 @@
+"""The `deepen` command: what people do with a ladder besides `dvc repro`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from deepen import __version__
+from deepen.commands import checkpoints
+from deepen.errors import InputError
+
+# Each module adds one command; what takes long to import, its `run` imports.
+_COMMANDS = (checkpoints,)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line's words, or these."""
+    parser = argparse.ArgumentParser(prog="deepen", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for command in _COMMANDS:
+        command.add(commands)
+    options = parser.parse_args(words)
+    try:
+        options.run(options)
+    except InputError as error:
+        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
+    except BrokenPipeError:  # as in `deepen predict ... | head`
+        sys.stderr.close()

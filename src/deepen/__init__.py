@@ -1,3 +1,22 @@
 """Deepen trains a shallow VGG-style network, then grows it deeper, and measures what growing buys."""
 
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deepen.prediction import Classifier
+
 __version__ = "0.1.0"
+
+
+def load(weights: str | PathLike[str], device: str = "auto", flip_averaging: bool | None = None) -> "Classifier":
+    """A trained network, ready to be asked: `deepen.load("weights/III.safetensors").predict(["photo.jpg"])`.
+
+    `device` is auto, cpu, mps, cuda or cuda:<number>. Probabilities are the mean over an image and its mirror image
+    where `flip_averaging`, which by default holds for networks of data that may be flipped. Raises InputError, a
+    ValueError, where the file is not that of a network or the device not there.
+    """
+    from deepen.prediction import Classifier  # which imports PyTorch
+
+    return Classifier(Path(weights), device, flip_averaging)

@@ -109,6 +109,20 @@ def _flops(layer: Layer) -> int:
     return 2 * prod(layer.tensors()[f"{layer.role}.weight"]) * prod(layer.outputs[1:])
 
 
+def receptive_field(layers: Sequence[Layer]) -> int:
+    """The side, in pixels, of the square of the image that one place of the last convolution or pool sees, if inside.
+
+    A kernel k on a grid of one in s pixels adds (k - 1) s; a pool doubles s after it.
+    """
+    side, spacing = 1, 1
+    for layer in layers:
+        if layer.kind in ("conv", "maxpool"):
+            side += (layer.kernel - 1) * spacing
+        if layer.kind == "maxpool":
+            spacing *= 2
+    return side
+
+
 def identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
     """Fresh layers that can't pass their input on: one sentence each.
 

@@ -6,21 +6,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen.accuracy import infer
+from deepen.accuracy import evaluate, infer, wilson_interval
+from deepen.datasets.files import read_plain
 from deepen.decoding import Pixels, UnreadableImage, decode, fit, planes
 from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, plain, some
+from deepen.images import ImageSet
+from deepen.predictions import Predictions
 from deepen.weights import load_network
 
 Picture = str | Path | Image.Image | Pixels
 _BATCH = 256
-_AHEAD = 0  # batches that are decoded while the network is at another
+_AHEAD = 1  # batches that are decoded while the network is at another
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,32 @@ class Classifier:
             raise InputError(some(faults))
         found = [answer.probabilities for answer in answers if answer.probabilities is not None]
         return np.stack(found) if found else np.empty((0, len(self.classes)), np.float32)
+
+    def evaluate(self, images: ImageSet) -> dict[str, Any]:
+        """Top-1 to top-5 and what is known of each class, of images that have the network's size and classes.
+
+        Accuracies are in percent, with the Wilson interval of 95 %; `loss` is in nats. `classes` has those with images.
+        """
+        found = evaluate(
+            self._network,
+            torch.from_numpy(images.images).to(self._device),
+            torch.from_numpy(images.labels).to(self._device),
+            self._mean,
+            flip_averaging=self._flip_averaging,
+            batch_size=_BATCH,
+            dtype=self._dtype,
+        )
+        predictions = Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
+        return {
+            "images": found.images,
+            "top": [_with_interval(correct, found.images) for correct in found.correct],
+            "balanced_top1": predictions.balanced(),
+            "loss": found.loss,
+            "classes": [
+                {"class": self.classes[label], "images": count, "recognized": recognized}
+                for label, (recognized, count) in predictions.recall().items()
+            ],
+        }
 
     def stream(self, images: Iterable[Picture]) -> Iterator[Answer]:
         """An answer for each image, in their order; the next images are decoded while the network is at these."""
@@ -103,6 +133,11 @@ class Classifier:
         return found
 
 
+def _with_interval(correct: int, images: int) -> dict[str, float]:
+    low, high = wilson_interval(correct, images)
+    return {"accuracy": 100 * correct / images, "low": low, "high": high}
+
+
 def _listed(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
     """Several images as they are, and a single one as a list of one."""
     if isinstance(images, str | Path | Image.Image):
@@ -114,10 +149,10 @@ def _listed(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
 
 def _decoded(path: Path, size: tuple[int, int], channels: int) -> Pixels:
     try:
-        return decode(path.read_bytes(), size, channels)
-    except (OSError, UnreadableImage) as error:
+        return decode(read_plain(path), size, channels)
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UnreadableImage(f"{plain(path)}: can't be read as an image ({reason})") from error
+        raise UnreadableImage(f"{plain(path)}: can't be read as an image ({reason}); replace or leave it out") from error
 
 
 def _must_be_pixels(array: object) -> Pixels:

@@ -197,12 +197,21 @@ class Settings(Section):
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
     """Read and check params.yaml; raises InputError with every fault."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror}); run from the folder that holds it") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}; mend it there") from error
-    return check_settings(content, name=path.name)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no YAML: {error}; mend it there") from error
+    return check_text(text, name=path.name)
+
+
+def check_text(text: str, name: str = "params.yaml") -> Settings:
+    """Check the text of a params.yaml; raises InputError with every fault, each line opening with `name`."""
+    try:
+        content = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}: is no YAML: {' '.join(str(error).split())}; mend it there") from error
+    return check_settings(content, name=name)
 
 
 def check_settings(content: object, name: str = "params.yaml") -> Settings:

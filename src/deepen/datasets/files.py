@@ -71,11 +71,11 @@ def _directory(root: Path) -> Iterator[Entry]:
             names.clear()
         yield PurePosixPath(below), None
         for name in sorted(files):
-            yield PurePosixPath(below / name), partial(_read_plain, Path(folder) / name)
+            yield PurePosixPath(below / name), partial(read_plain, Path(folder) / name)
 
 
-def _read_plain(path: Path) -> bytes:
-    """What a file holds; a device or a pipe might never end."""
+def read_plain(path: Path) -> bytes:
+    """What a file holds; raises ValueError where it is a device or a pipe, which might never end, or too large."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no plain file")

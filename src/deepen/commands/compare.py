@@ -1,0 +1,49 @@
+"""`deepen compare`: two models of one run, as `dvc metrics diff` compares two runs of one model."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from deepen.errors import InputError
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = commands.add_parser(
+        "compare",
+        help="the difference between two models",
+        description="Print the metrics of two models of this run and what the second has more than the first, in the "
+        "words of dvc metrics diff, which compares revisions and not models.",
+    )
+    parser.add_argument("first", metavar="MODEL", help="for example I")
+    parser.add_argument("second", metavar="MODEL", help="for example III")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--md", action="store_true", help="as a Markdown table")
+    form.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.reading import read_json
+
+    folder = options.project / "metrics"
+    files = [folder / f"{name}.json" for name in (options.first, options.second)]
+    if missing := [file for file in files if not file.is_file()]:
+        raise InputError([f"{file}: is not there; name models that have run, or run dvc repro" for file in missing])
+    old, new = (read_json(file, dict[str, float]) for file in files)
+    rows: list[dict[str, Any]] = [
+        {"metric": name, "old": old.get(name), "new": new.get(name)} for name in dict.fromkeys((*old, *new))
+    ]
+    for row in rows:
+        if None not in row.values():
+            row["diff"] = round(row["new"] - row["old"], 6)
+    if options.json:
+        print(json.dumps({row.pop("metric"): row for row in rows}, indent=1))
+        return
+    cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
+    heads = ["Metric", options.first, options.second, "Change"]
+    print(tabulate(cells, heads, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))

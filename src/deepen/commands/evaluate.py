@@ -1,0 +1,51 @@
+"""`deepen evaluate`: a network judged on images that its project never saw."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from deepen.errors import plain
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="judge a network on other images",
+        description="Print top-1 to top-5 accuracy with 95 % intervals (Wilson), balanced top-1, and how many of each "
+        "class are recognized, of images with <class>/* or test/<class>/* in a folder, .tar, .tar.gz, .tar.xz or .zip. "
+        "Folders are named as the network's classes; not every class needs one.",
+    )
+    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
+    parser.add_argument("data", type=Path, metavar="DATA", help="a folder or an archive")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--single-view", action="store_true", help="without mirror images")
+    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.datasets.folder import load_judged
+    from deepen.prediction import Classifier
+
+    network = Classifier(options.weights, options.device, False if options.single_view else None)
+    found = network.evaluate(load_judged(options.data, network.classes, network.card.image))
+    print(json.dumps(found, indent=1) if options.json else _as_tables(found))
+
+
+def _as_tables(found: dict[str, Any]) -> str:
+    accuracy = [
+        (f"top-{k}", row["accuracy"], f"{row['low']:.2f} to {row['high']:.2f}") for k, row in enumerate(found["top"], 1)
+    ]
+    classes = [(plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in found["classes"]]
+    return "\n\n".join(
+        (
+            f"{found['images']:,} images, accuracy in percent; balanced top-1 {found['balanced_top1']:.2f}, "
+            f"loss {found['loss']:.4f} nats",
+            tabulate(accuracy, ["", "accuracy", "95 % interval"], floatfmt=".2f"),
+            tabulate(classes, ["class", "images", "recognized (%)"], floatfmt=".2f"),
+        )
+    )

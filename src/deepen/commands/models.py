@@ -1,0 +1,74 @@
+"""`deepen models`: the ladder of params.yaml, laid out."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from deepen.errors import InputError
+
+TRAIN = Path("data/train.safetensors")
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = commands.add_parser(
+        "models",
+        help="the ladder: layers, parameters, operations, receptive field",
+        description="Print the models of params.yaml as they are laid out for the images that dvc repro prepared, or for "
+        "images of the shape that --image says.",
+    )
+    parser.add_argument("--image", metavar="CxHxW", help="shape of an image, for example 3x32x32")
+    parser.add_argument("--classes", type=int, metavar="N", help="how many classes, with --image (default: 10)", default=10)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.ladder import plan_ladder
+    from deepen.layers import forward_flops, parameters, receptive_field, training_flops
+    from deepen.notation import weight_layers
+    from deepen.settings import load_settings
+
+    settings = load_settings(options.project / "params.yaml")
+    image, classes = _shape(options)
+    plans = plan_ladder(settings, image, classes)
+    rows = [
+        {
+            "model": name,
+            "after": model.after,
+            "weight layers": weight_layers(model.layers),
+            "parameters": parameters(plans[name]),
+            "MFLOPs an image": forward_flops(plans[name]) / 1e6,
+            "MFLOPs to learn from one": training_flops(plans[name]) / 1e6,
+            "receptive field": receptive_field(plans[name]),
+            "layers": model.layers,
+        }
+        for name, model in settings.models.items()
+    ]
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return
+    print(tabulate(rows, "keys", intfmt=",", floatfmt=",.1f"))
+    print(f"\nfor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.width:g}")
+
+
+def _shape(options: argparse.Namespace) -> tuple[tuple[int, int, int], int]:
+    from deepen.images import describe_images
+
+    if options.image is None:
+        path = options.project / TRAIN
+        if not path.is_file():
+            raise InputError(f"{path}: is not there yet; run dvc repro prepare, or say --image 3x32x32")
+        image, classes = describe_images(path)
+        return image, len(classes)
+    sides = options.image.split("x")
+    if len(sides) != 3 or not all(side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
+        raise InputError(f"--image {options.image}: must be channels, height and width; write for example 3x32x32")
+    if options.classes < 2:
+        raise InputError(f"--classes {options.classes}: must be at least 2; write for example --classes 10")
+    channels, height, width = map(int, sides)
+    return (channels, height, width), options.classes

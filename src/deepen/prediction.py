@@ -6,20 +6,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen.accuracy import evaluate, infer, wilson_interval
+from deepen.accuracy import Evaluation, evaluate, infer
 from deepen.datasets.files import read_plain
 from deepen.decoding import Pixels, UnreadableImage, decode, fit, planes
 from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
-from deepen.predictions import Predictions
 from deepen.weights import load_network
 
 Picture = str | Path | Image.Image | Pixels
@@ -62,12 +60,9 @@ class Classifier:
         found = [answer.probabilities for answer in answers if answer.probabilities is not None]
         return np.stack(found) if found else np.empty((0, len(self.classes)), np.float32)
 
-    def evaluate(self, images: ImageSet) -> dict[str, Any]:
-        """Top-1 to top-5 and what is known of each class, of images that have the network's size and classes.
-
-        Accuracies are in percent, with the Wilson interval of 95 %; `loss` is in nats. `classes` has those with images.
-        """
-        found = evaluate(
+    def evaluate(self, images: ImageSet) -> Evaluation:
+        """Top-1 to top-5 of images that have the network's size and classes."""
+        return evaluate(
             self._network,
             torch.from_numpy(images.images).to(self._device),
             torch.from_numpy(images.labels).to(self._device),
@@ -76,17 +71,6 @@ class Classifier:
             batch_size=_BATCH,
             dtype=self._dtype,
         )
-        predictions = Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
-        return {
-            "images": found.images,
-            "top": [_with_interval(correct, found.images) for correct in found.correct],
-            "balanced_top1": predictions.balanced(),
-            "loss": found.loss,
-            "classes": [
-                {"class": self.classes[label], "images": count, "recognized": recognized}
-                for label, (recognized, count) in predictions.recall().items()
-            ],
-        }
 
     def stream(self, images: Iterable[Picture]) -> Iterator[Answer]:
         """An answer for each image, in their order; the next images are decoded while the network is at these."""
@@ -131,11 +115,6 @@ class Classifier:
             )
         found: NDArray[np.float32] = probabilities.cpu().numpy()
         return found
-
-
-def _with_interval(correct: int, images: int) -> dict[str, float]:
-    low, high = wilson_interval(correct, images)
-    return {"accuracy": 100 * correct / images, "low": low, "high": high}
 
 
 def _listed(images: Iterable[Picture] | Picture) -> Iterable[Picture]:

@@ -3,11 +3,15 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from deepen.errors import plain
+
+if TYPE_CHECKING:
+    from deepen.accuracy import Evaluation
+    from deepen.images import ImageSet
 
 
 def add(commands: Any) -> None:
@@ -32,8 +36,27 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.prediction import Classifier
 
     network = Classifier(options.weights, options.device, False if options.single_view else None)
-    found = network.evaluate(load_judged(options.data, network.classes, network.card.image))
+    images = load_judged(options.data, network.classes, network.card.image)
+    found = _described(network.evaluate(images), images)
     print(json.dumps(found, indent=1) if options.json else _as_tables(found))
+
+
+def _described(found: "Evaluation", images: "ImageSet") -> dict[str, Any]:
+    """Accuracies in percent, with their intervals, and what is known of each class that has images."""
+    from deepen.predictions import Predictions
+    from deepen.tables import wilson_interval
+
+    top = []
+    for correct in found.correct:
+        low, high = wilson_interval(correct, found.images)
+        top.append({"accuracy": 100 * correct / found.images, "low": low, "high": high})
+    predictions = Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
+    classes = [
+        {"class": images.classes[label], "images": count, "recognized": recognized}
+        for label, (recognized, count) in predictions.recall().items()
+    ]
+    balanced = predictions.balanced()
+    return {"images": found.images, "top": top, "balanced_top1": balanced, "loss": found.loss, "classes": classes}
 
 
 def _as_tables(found: dict[str, Any]) -> str:

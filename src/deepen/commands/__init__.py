@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 
 from deepen import __version__
-from deepen.commands import checkpoints
+from deepen.commands import checkpoints, export, import_weights
 from deepen.errors import InputError
 
 # Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (checkpoints,)
+_COMMANDS = (checkpoints, export, import_weights)
 
 
 def main(words: Sequence[str] | None = None) -> None:

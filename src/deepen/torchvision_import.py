@@ -1,5 +1,7 @@
 """torchvision's VGG weights as people have them -> which of its networks they are, checked, and that network here."""
 
+import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,12 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], Exported | None]:
         raise InputError(f"{path}: can't be read ({error.strerror or error}); name a file that can be") from error
     except ValidationError as error:
         raise InputError(f"{path}: its metadata is not what deepen export writes; export it again") from error
-    except Exception as error:  # in a file of a stranger's, the readers stumble over almost anything
-        reason = plain(" ".join(str(error).split()))[:200]
-        raise InputError(f"{path}: holds more than tensors, or is damaged ({reason}); {_REMEDY}") from error
+    except pickle.UnpicklingError as error:
+        reason = "is damaged, or holds pickled code beside tensors, and none of it was run"
+        raise InputError(f"{path}: {reason}; {_REMEDY}") from error
+    except Exception as error:  # the readers stumble over a stranger's file in any way
+        reason = plain(" ".join(str(error).split()))[:200] or type(error).__name__
+        raise InputError(f"{path}: is damaged ({reason}); {_REMEDY}") from error
     if not isinstance(found, Mapping):
         raise InputError(f"{path}: holds a {type(found).__name__}, not tensors by name; {_REMEDY}")
     state = {str(key): value for key, value in found.items()}
@@ -60,7 +65,8 @@ def _safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
 
 
 def _pickled(path: Path) -> Any:
-    return torch.load(path, weights_only=True, map_location="cpu")
+    with warnings.catch_warnings(action="ignore"):  # of sparse tensors, which are refused later
+        return torch.load(path, weights_only=True, map_location="cpu")
 
 
 def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:

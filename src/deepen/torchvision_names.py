@@ -82,13 +82,13 @@ def find_net(layers: Sequence[Layer]) -> str:
     theirs = {name: _shapes(lay_out(name, layers[-1].outputs[0])) for name in LAYERS}
     nearest = max(LAYERS, key=lambda name: len(ours.items() & theirs[name].items()))
     differences = [
-        f"{key} {_told(ours.get(key))}, {nearest} {_told(theirs[nearest].get(key))}"
+        f"{key} {_told(ours.get(key))}, in {nearest} it {_told(theirs[nearest].get(key))}"
         for key in dict.fromkeys([*ours, *theirs[nearest]])
         if ours.get(key) != theirs[nearest].get(key)
     ]
     if differences:
         what = "; ".join(some(differences, 3))
-        raise InputError(f"it is none of torchvision's VGG networks: {what}; --to onnx takes any network")
+        raise InputError(f"it is none of torchvision's VGG networks for images of 3x224x224: {what}; --to onnx takes any network")
     return nearest
 
 

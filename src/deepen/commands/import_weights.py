@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace) -> None:
     save_weights(unnamed, tensors, card)
     start = f"{FOLDER}/{card.model}-{content_hash(unnamed)}.safetensors"
     os.replace(unnamed, options.project / start)
-    print(_told(card, start))
+    print(entry_told(card, start))
 
 
 def _lines(path: Path) -> list[str]:
@@ -59,7 +59,8 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path}: can't be read as UTF-8 text ({error}); write the name of a class a line") from error
 
 
-def _told(card: "ModelCard", start: str) -> str:
+def entry_told(card: "ModelCard", start: str) -> str:
+    """What was imported, and what to write in params.yaml for a model to start from it."""
     return f"""{start}: torchvision's {card.model}, {len(card.classes)} classes
 
 Under models in params.yaml, as the first of a ladder:

@@ -222,6 +222,7 @@ class TestRefused:
         [
             (["--classes", "three"], "error: x.pth: it has 4 classes, but 3 names are given; name each once"),
             (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a character that ends a line"),
+            (["--classes", "empty"], "error: x.pth: it has 4 classes, but 0 names are given; name each once"),
             (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),
             (
                 ["--mean", "124", "116", "104"],
@@ -233,6 +234,7 @@ class TestRefused:
     def test_what_is_said_of_it(self, folder, words, error):
         torch.save(their_state("vgg11"), "x.pth")
         Path("three").write_text("a\nb\nc\n")
+        Path("empty").touch()
         Path("turned").write_text("a\nb\u202e\nc\nd\n", encoding="utf-8")
         assert error in refused("x.pth", *words)
 

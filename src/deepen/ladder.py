@@ -31,22 +31,31 @@ def plan_ladder(
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     for name, model in settings.models.items():
-        if name not in plans or model.after not in {*plans, SCRATCH}:
-            continue
-        if model.start and name not in starts:
-            continue
-        source = starts[name] if model.start else {} if model.after == SCRATCH else tensor_shapes(plans[model.after])
-        mapping = role_mapping(model, source, tensor_shapes(plans[name]))
-        found = violations(source, tensor_shapes(plans[name]), mapping)
-        if settings.growth == "identity" and model.after != SCRATCH:
-            found += identity_faults(plans[name], mapping.fresh)
-        if found and model.start and settings.width != 1:
-            found.append(f"width is {settings.width}, which multiplies channels; an imported network takes width: 1.0")
-        origin = f"start {model.start}" if model.start else f"after {model.after}"
-        faults += [f"params.yaml: models.{name}: {origin}: {fault}" for fault in found]
+        source = starts.get(name) if model.start else _shapes(model.after, plans)
+        if name in plans and source is not None:
+            origin = f"start {model.start}" if model.start else f"after {model.after}"
+            found = _transfer_faults(settings, model, source, plans[name])
+            faults += [f"params.yaml: models.{name}: {origin}: {fault}" for fault in found]
     if faults:
         raise InputError(faults)
     return plans
+
+
+def _shapes(name: str, plans: Plans) -> Mapping[str, Shape] | None:
+    """By state-dict key; `scratch` has none, and None where the model has no plan."""
+    return {} if name == SCRATCH else tensor_shapes(plans[name]) if name in plans else None
+
+
+def _transfer_faults(
+    settings: Settings, model: Model, source: Mapping[str, Shape], layers: tuple[Layer, ...]
+) -> list[str]:
+    mapping = role_mapping(model, source, tensor_shapes(layers))
+    found = violations(source, tensor_shapes(layers), mapping)
+    if settings.growth == "identity" and model.after != SCRATCH:
+        found += identity_faults(layers, mapping.fresh)
+    if found and model.start and settings.width != 1:
+        found.append(f"width is {settings.width}, which multiplies channels; an imported network takes width: 1.0")
+    return found
 
 
 def role_mapping(model: Model, source: Mapping[str, Shape], target: Mapping[str, Shape]) -> RoleMapping:

@@ -88,7 +88,9 @@ def find_net(layers: Sequence[Layer]) -> str:
     ]
     if differences:
         what = "; ".join(some(differences, 3))
-        raise InputError(f"it is none of torchvision's VGG networks for images of 3x224x224: {what}; --to onnx takes any network")
+        raise InputError(
+            f"it is none of torchvision's VGG networks for images of 3x224x224: {what}; --to onnx takes any network"
+        )
     return nearest
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,11 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.project}: has no params.yaml; run in the project's folder, or name it by --project")
     names = _lines(options.classes) if options.classes else None
     state, exported = read_state(options.file)
+    if names is None and exported:
+        names = exported.classes
     with about(options.file):
         mean, std = normalization(options.mean, options.std, exported)
-        card, tensors = as_network(state, mean, std, names or (exported.classes if exported else None))
+        card, tensors = as_network(state, mean, std, names)
     unnamed = options.project / FOLDER / f"{card.model}.safetensors"
     save_weights(unnamed, tensors, card)
     start = f"{FOLDER}/{card.model}-{content_hash(unnamed)}.safetensors"
@@ -52,9 +55,9 @@ def _run(options: argparse.Namespace) -> None:
     print(entry_told(card, start))
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> Sequence[str]:
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read as UTF-8 text ({error}); write the name of a class a line") from error
 

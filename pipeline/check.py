@@ -11,14 +11,15 @@ from deepen.layers import parameters
 from deepen.notation import weight_layers
 from deepen.records import save_records
 from deepen.settings import SCRATCH, load_settings
+from deepen.starts import start_shapes
 from deepen.writing import replacing
-from pipeline import run
+from pipeline import BASE, run
 
 
 def check() -> None:
     settings = load_settings()
     image, classes = describe_images(Path("data/train.safetensors"))
-    plans = plan_ladder(settings, image, len(classes))
+    plans = plan_ladder(settings, image, len(classes), start_shapes(settings.models, BASE))
     with replacing(Path(f"weights/{SCRATCH}.safetensors")) as temporary:
         save_file({}, temporary)
     save_records(Path(f"records/{SCRATCH}.json"), [])

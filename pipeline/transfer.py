@@ -6,23 +6,28 @@ from deepen.growth import he_start, start
 from deepen.images import describe_images
 from deepen.ladder import plan_ladder
 from deepen.settings import load_settings
+from deepen.starts import start_shapes
 from deepen.statistics import load_statistics
 from deepen.transfer_report import as_metrics, as_table
-from deepen.weights import ModelCard, load_state, save_weights
+from deepen.weights import ModelCard, load_state, load_weights, save_weights
 from deepen.writing import write_json
-from pipeline import run
+from pipeline import BASE, run
 
 
 def transfer_to(name: str) -> None:
     settings = load_settings()
     image, classes = describe_images(Path("data/train.safetensors"))
-    plans = plan_ladder(settings, image, len(classes))
-    source = load_state(Path(f"weights/{settings.models[name].after}.safetensors"))
+    model = settings.models[name]
+    plans = plan_ladder(settings, image, len(classes), start_shapes({name: model}, BASE))
+    if model.start:
+        _, source = load_weights(BASE / model.start)
+    else:
+        source = load_state(Path(f"weights/{model.after}.safetensors"))
     state, report = start(settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name))
     card = ModelCard(
         model=name,
-        layers=settings.models[name].layers,
-        norm=settings.models[name].norm,
+        layers=model.layers,
+        norm=model.norm,
         width=settings.width,
         image=image,
         classes=classes,
@@ -30,8 +35,9 @@ def transfer_to(name: str) -> None:
         flip=settings.dataset.flip,
     )
     save_weights(Path(f"weights/init/{name}.safetensors"), state, card)
-    write_json(Path(f"metrics/transfer/{name}.json"), as_metrics(report))
-    print(as_table(report))
+    origin = {"start": [model.start]} if model.start else {}
+    write_json(Path(f"metrics/transfer/{name}.json"), origin | as_metrics(report))
+    print(f"{name} starts from {model.start or model.after}\n{as_table(report)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from dvc_project import tiny_project
 from hypothesis import settings
 from PIL import Image
+from small_nets import shrink
 
 from deepen.images import ImageSet
 
@@ -112,3 +113,9 @@ def built(tmp_path_factory):
 def project(built, tmp_path):
     """A copy of it, for a test to change."""
     return built.copy(tmp_path)
+
+
+@pytest.fixture
+def small_nets(monkeypatch):
+    """torchvision's networks are small ones."""
+    shrink(monkeypatch)

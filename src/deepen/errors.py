@@ -1,6 +1,7 @@
 """What ends a stage: an error that names the thing, its value, the rule and the remedy; or someone's wish."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -20,6 +21,15 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code  # for the process to exit with
+
+
+@contextmanager
+def about(thing: object) -> Iterator[None]:
+    """Every fault told inside opens with what it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError([f"{thing}: {fault}" for fault in error.faults]) from error
 
 
 def plain(name: object) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from deepen.errors import InputError
 from deepen.ladder import Plans, role_mapping
-from deepen.layers import Layer, identity_faults
+from deepen.layers import Layer, identity_faults, tensor_shapes
 from deepen.randomness import generator
 from deepen.settings import SCRATCH, Growth, Settings
 from deepen.transfer import transfer
@@ -21,11 +21,13 @@ State = dict[str, Tensor]
 def start(
     settings: Settings, name: str, plans: Plans, source: Mapping[str, Tensor], random: Mapping[str, Tensor]
 ) -> tuple[State, TransferReport]:
-    """What a model starts as: the weights of the one it grows from, the rest as `growth` says, or as in `random`.
+    """What a model starts as: the weights in `source`, the rest as `growth` says, or as in `random`.
 
-    Raises InputError where the transfer is not total.
+    What a model after scratch does not take from `source`, it always starts as in `random`. Raises InputError where the
+    transfer is not total.
     """
-    mapping = role_mapping(settings, name, plans)
+    shapes = {key: tuple(tensor.shape) for key, tensor in source.items()}
+    mapping = role_mapping(settings.models[name], shapes, tensor_shapes(plans[name]))
     state, report = transfer(source, random, mapping)
     growth = "random" if settings.models[name].after == SCRATCH else settings.growth
     state, starts = grow(state, plans[name], mapping.fresh, growth)

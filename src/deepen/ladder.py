@@ -3,18 +3,26 @@
 from collections.abc import Mapping
 
 from deepen.errors import InputError
-from deepen.layers import Layer, identity_faults, plan, tensor_shapes
-from deepen.settings import SCRATCH, Settings
+from deepen.layers import Layer, Shape, identity_faults, plan, tensor_shapes
+from deepen.settings import SCRATCH, Model, Settings
 from deepen.transfer import RoleMapping, map_roles, violations
 
 Plans = dict[str, tuple[Layer, ...]]
 
 
-def plan_ladder(settings: Settings, image: tuple[int, int, int], classes: int) -> Plans:
+def plan_ladder(
+    settings: Settings,
+    image: tuple[int, int, int],
+    classes: int,
+    starts: Mapping[str, Mapping[str, Shape]] | None = None,
+) -> Plans:
     """The layers of every model for images (channels, height, width); raises InputError with the faults of all models.
 
     A fault is a network that the images are too small for, a transfer that is not total, or an identity that can't be.
+    `starts` gives, by model, the shapes by key in the file that it starts from; where it gives none, the model is not
+    held against its file.
     """
+    starts = starts or {}
     plans: Plans = {}
     faults: list[str] = []
     for name, model in settings.models.items():
@@ -23,31 +31,33 @@ def plan_ladder(settings: Settings, image: tuple[int, int, int], classes: int) -
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     for name, model in settings.models.items():
-        if name not in plans or model.after not in {*plans, SCRATCH}:
-            continue
-        mapping = role_mapping(settings, name, plans)
-        found = violations(source_shapes(settings, name, plans), tensor_shapes(plans[name]), mapping)
-        if settings.growth == "identity" and model.after != SCRATCH:
-            found += identity_faults(plans[name], mapping.fresh)
-        faults += [f"params.yaml: models.{name}: after {model.after}: {fault}" for fault in found]
+        source = starts.get(name) if model.start else _shapes(model.after, plans)
+        if name in plans and source is not None:
+            origin = f"start {model.start}" if model.start else f"after {model.after}"
+            found = _transfer_faults(settings, model, source, plans[name])
+            faults += [f"params.yaml: models.{name}: {origin}: {fault}" for fault in found]
     if faults:
         raise InputError(faults)
     return plans
 
 
-def role_mapping(settings: Settings, name: str, plans: Plans) -> RoleMapping:
-    """Which role of a model comes from which role of the one it grows from."""
-    model = settings.models[name]
-    return map_roles(
-        source_shapes(settings, name, plans),
-        tensor_shapes(plans[name]),
-        copied=model.mapping,
-        fresh=model.fresh,
-        dropped=model.dropped,
-    )
+def _shapes(name: str, plans: Plans) -> Mapping[str, Shape] | None:
+    """By state-dict key; `scratch` has none, and None where the model has no plan."""
+    return {} if name == SCRATCH else tensor_shapes(plans[name]) if name in plans else None
 
 
-def source_shapes(settings: Settings, name: str, plans: Plans) -> Mapping[str, tuple[int, ...]]:
-    """Shapes by state-dict key of the model that `name` grows from; `scratch` has none."""
-    after = settings.models[name].after
-    return {} if after == SCRATCH else tensor_shapes(plans[after])
+def _transfer_faults(
+    settings: Settings, model: Model, source: Mapping[str, Shape], layers: tuple[Layer, ...]
+) -> list[str]:
+    mapping = role_mapping(model, source, tensor_shapes(layers))
+    found = violations(source, tensor_shapes(layers), mapping)
+    if settings.growth == "identity" and model.after != SCRATCH:
+        found += identity_faults(layers, mapping.fresh)
+    if found and model.start and settings.width != 1:
+        found.append(f"width is {settings.width}, which multiplies channels; an imported network takes width: 1.0")
+    return found
+
+
+def role_mapping(model: Model, source: Mapping[str, Shape], target: Mapping[str, Shape]) -> RoleMapping:
+    """Which role of a model comes from which role of what it starts from; both are shapes by state-dict key."""
+    return map_roles(source, target, copied=model.mapping, fresh=model.fresh, dropped=model.dropped)

@@ -131,7 +131,9 @@ def _decoded(path: Path, size: tuple[int, int], channels: int) -> Pixels:
         return decode(read_plain(path), size, channels)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UnreadableImage(f"{plain(path)}: can't be read as an image ({reason}); replace or leave it out") from error
+        raise UnreadableImage(
+            f"{plain(path)}: can't be read as an image ({reason}); replace or leave it out"
+        ) from error
 
 
 def _must_be_pixels(array: object) -> Pixels:

@@ -147,6 +147,9 @@ class Model(Section):
     mapping: dict[str, str] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
     fresh: list[str] = Field(default=[], examples=["[fc2]"])
     dropped: list[str] = Field(default=[], examples=["[fc2]"])
+    start: str | None = Field(
+        default=None, examples=["imports/vgg16-0a1b2c3d.safetensors"]
+    )  # as deepen import names it
 
 
 class Settings(Section):
@@ -189,9 +192,10 @@ class Settings(Section):
         return self.dataset.crop if self.training.crop else 0.0
 
     def peak_lr(self, model: str) -> float:
-        """The highest learning rate of a model's training: lower, by `grown_lr`, for one that grew from another."""
+        """The highest learning rate of a model's training: lower, by `grown_lr`, for one that starts trained."""
         lr = self.training.lr if self.lr is None else self.lr
-        return lr if self.models[model].after == SCRATCH else lr * self.training.grown_lr
+        from_nothing = self.models[model].after == SCRATCH and self.models[model].start is None
+        return lr if from_nothing else lr * self.training.grown_lr
 
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:

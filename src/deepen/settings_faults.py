@@ -11,6 +11,7 @@ from deepen.notation import check_notation, weight_layers, width_fault
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
+START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of what is in it, so the setting says that
 _RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
 
 
@@ -103,6 +104,7 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _name_faults(known)
         yield from _layer_faults(known, content.get("width"))
         yield from _ladder_faults(known)
+        yield from _start_faults(known)
 
 
 def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:
@@ -147,6 +149,20 @@ def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"models.{name}.after: {name} has {depth[name]} weight layers and '{after}' {depth[after]}; "
                 f"a model grows from a shallower one"
+            )
+
+
+def _start_faults(models: Mapping[str, Any]) -> Iterator[str]:
+    for name, model in models.items():
+        start, after = model.get("start"), model.get("after")
+        if not isinstance(start, str):
+            continue
+        if not re.fullmatch(START_FILE, start):
+            yield f"models.{name}.start: {show(start)} has no hash in its name; write what deepen import named the file"
+        if isinstance(after, str) and after != SCRATCH:
+            yield (
+                f"models.{name}.start: is for a model after {SCRATCH}, and {name} grows from '{after}'; "
+                f"write after: {SCRATCH}, or remove start"
             )
 
 

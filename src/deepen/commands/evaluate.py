@@ -63,7 +63,9 @@ def _as_tables(found: dict[str, Any]) -> str:
     accuracy = [
         (f"top-{k}", row["accuracy"], f"{row['low']:.2f} to {row['high']:.2f}") for k, row in enumerate(found["top"], 1)
     ]
-    classes = [(plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in found["classes"]]
+    classes = [
+        (plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in found["classes"]
+    ]
     return "\n\n".join(
         (
             f"{found['images']:,} images, accuracy in percent; balanced top-1 {found['balanced_top1']:.2f}, "

@@ -17,11 +17,13 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "models",
         help="the ladder: layers, parameters, operations, receptive field",
-        description="Print the models of params.yaml as they are laid out for the images that dvc repro prepared, or for "
-        "images of the shape that --image says.",
+        description="Print the models of params.yaml, laid out for the images that dvc repro prepared or for those that "
+        "--image describes.",
     )
     parser.add_argument("--image", metavar="CxHxW", help="shape of an image, for example 3x32x32")
-    parser.add_argument("--classes", type=int, metavar="N", help="how many classes, with --image (default: 10)", default=10)
+    parser.add_argument(
+        "--classes", type=int, metavar="N", help="how many classes, with --image (default: 10)", default=10
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
     parser.set_defaults(run=_run)

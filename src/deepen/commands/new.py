@@ -19,7 +19,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="for example IV")
     parser.add_argument("--after", required=True, metavar="MODEL", help="the model it grows from, or scratch")
-    parser.add_argument("--layers", metavar="LAYERS", help="for example 'conv3-128 maxpool conv3-256*2 maxpool fc-1024'")
+    parser.add_argument(
+        "--layers", metavar="LAYERS", help="for example 'conv3-128 maxpool conv3-256*2 maxpool fc-1024'"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="how long it is trained")
     parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
     parser.set_defaults(run=_run)

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="the most probable classes of images",
-        description="Print the most probable classes of images, with their probabilities. Images may have any size: each "
+        description="Print the most probable classes of images, with their probabilities. Images of any size: each "
         "is turned upright, resized and centre-cropped to the network's. Where the network's data may be flipped, "
         "probabilities are the mean over an image and its mirror image.",
         epilog="examples: deepen predict weights/III.safetensors photo.jpg photos/; "
@@ -38,8 +38,12 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes an image (default: 5)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="write", action="store_const", const=_write_json, help="a JSON array, one image a line")
-    form.add_argument("--csv", dest="write", action="store_const", const=_write_csv, help="CSV, a row an image and class")
+    form.add_argument(
+        "--json", dest="write", action="store_const", const=_write_json, help="a JSON array, one image a line"
+    )
+    form.add_argument(
+        "--csv", dest="write", action="store_const", const=_write_csv, help="CSV, a row an image and class"
+    )
     parser.add_argument("--single-view", action="store_true", help="of the image alone, without its mirror image")
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
     parser.set_defaults(run=_run, write=_write_table)

@@ -1,0 +1,37 @@
+"""torchvision's networks with a fraction of their channels, for images of 32x32: theirs have 128 million parameters."""
+
+import re
+
+import torch
+
+from deepen import torchvision_import, torchvision_names
+from deepen.layers import tensor_shapes
+from deepen.torchvision_names import LAYERS, lay_out, to_torchvision
+
+SMALLER = {"64": "2", "128": "4", "256": "8", "512": "16", "4096": "12"}
+
+
+def shrink(monkeypatch):
+    """Have the eight networks be small ones of the same depths."""
+    for name, layers in LAYERS.items():
+        monkeypatch.setitem(LAYERS, name, re.sub(r"(?<=-)\d+", lambda count: SMALLER[count[0]], layers))
+    for module in (torchvision_names, torchvision_import):
+        monkeypatch.setattr(module, "IMAGE", (3, 32, 32))
+
+
+def random_state(layers, seed=0):
+    """A state unlike any start, under our names; variances are positive."""
+    draws = torch.Generator().manual_seed(seed)
+    state = {}
+    for key, shape in tensor_shapes(layers).items():
+        fan_in = max(1, torch.Size(shape[1:]).numel()) if len(shape) > 1 else 20
+        state[key] = torch.randn(shape, generator=draws) * (2 / fan_in) ** 0.5
+        if key.endswith("running_var"):
+            state[key] = state[key].abs() + 0.5
+    return state
+
+
+def their_state(name, classes=4):
+    """A state dict as torchvision's network of this name has it."""
+    layers = lay_out(name, classes)
+    return {key: tensor.clone() for key, tensor in to_torchvision(layers, random_state(layers)).items()}

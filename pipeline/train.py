@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,15 +12,17 @@ from deepen import __version__
 from deepen.augmentation import Augmentation
 from deepen.checkpoint import FOLDER, Checkpoints, training_key
 from deepen.device import choose_device, choose_dtype
-from deepen.history import History
+from deepen.history import Epoch, History
 from deepen.images import ImageSet, load_images
 from deepen.interruption import Interruption
+from deepen.ladder import work_to_follow
+from deepen.live import LiveCurves
 from deepen.locking import locked
 from deepen.progress import TrainingProgress
 from deepen.settings import Settings, load_settings
 from deepen.statistics import load_statistics
 from deepen.trainer import Trainer
-from deepen.training import train
+from deepen.training import Progress, train
 from deepen.vgg import VGG
 from deepen.weights import load_network, save_weights
 from pipeline import BASE, run
@@ -33,8 +35,9 @@ VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platf
 def train_model(name: str) -> None:
     settings = load_settings()
     device = choose_device(settings.device, settings.threads)
-    threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
-    print(f"{name}: training on {threads if device.type == 'cpu' else device}", flush=True)
+    if settings.progress != "quiet":
+        threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
+        print(f"{name}: training on {threads if device.type == 'cpu' else device}", flush=True)
     start = Path(f"weights/init/{name}.safetensors")
     shaping = _shaping(name, settings, device)
     key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
@@ -45,13 +48,34 @@ def train_model(name: str) -> None:
         trainer = _trainer(name, settings, network, images, device)
         with (
             Interruption(name) as interruption,
-            TrainingProgress(name, trainer.epochs, trainer.steps, trainer.batch_size) as progress,
+            TrainingProgress(
+                name,
+                trainer.epochs,
+                trainer.steps,
+                trainer.batch_size,
+                to_follow=work_to_follow(settings, name, images.shape, len(images.classes)),
+                verbosity=settings.progress,
+            ) as progress,
+            LiveCurves(Path(f"live/{name}")) as live,
         ):
-            epochs = train(trainer, load_images(VALIDATION), progress.callbacks, checkpoints, interruption)
+            watched = _both(progress.callbacks, live)
+            epochs = train(trainer, load_images(VALIDATION), watched, checkpoints, interruption)
         save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
         learned = trainer.steps * trainer.batch_size
         History(shaping, VERSIONS, len(images), learned, epochs).save(Path(f"curves/{name}.json"))
         checkpoints.remove()
+
+
+def _both(progress: Progress, live: LiveCurves) -> Progress:
+    def start(steps: int, history: Sequence[Epoch]) -> None:
+        progress.start(steps, history)
+        live.start(history)
+
+    def epoch(row: Epoch) -> None:
+        progress.epoch(row)
+        live.add(row)
+
+    return Progress(start, progress.step, epoch)
 
 
 def _shaping(name: str, settings: Settings, device: torch.device) -> dict[str, object]:

@@ -98,7 +98,7 @@ class Project:
 
     def files(self) -> dict[str, bytes]:
         """The contents of all that the stages write, by name."""
-        folders = ("data", "weights", "curves", "records", "predictions", "metrics", "reports")
+        folders = ("data", "weights", "curves", "live", "records", "predictions", "metrics", "reports")
         paths = [path for folder in folders for path in (self.path / folder).rglob("*") if path.is_file()]
         return {str(path.relative_to(self.path)): path.read_bytes() for path in paths}
 

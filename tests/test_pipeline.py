@@ -153,7 +153,7 @@ def test_one_clear_error_and_earlier_work_stays(project, tmp_path, flags, error)
     failed = {
         "prepare": "data/",
         "check": ("weights/scratch", "records/scratch"),
-        "train@I": ("weights/I.", "curves/I."),
+        "train@I": ("weights/I.", "curves/I.", "live/I/"),
     }
     assert all(name.startswith(failed[stage]) for name in lost), lost
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from deepen.errors import InputError
-from deepen.layers import Layer, Shape, identity_faults, plan, tensor_shapes
+from deepen.layers import Layer, Shape, identity_faults, plan, tensor_shapes, training_flops
 from deepen.settings import SCRATCH, Model, Settings
 from deepen.transfer import RoleMapping, map_roles, violations
 
@@ -55,6 +55,24 @@ def _transfer_faults(
         found += identity_faults(layers, mapping.fresh)
     if found and model.start and settings.width != 1:
         found.append(f"width is {settings.width}, which multiplies channels; an imported network takes width: 1.0")
+    return found
+
+
+def work_to_follow(settings: Settings, name: str, image: tuple[int, int, int], classes: int) -> float:
+    """How many times as many operations as a model's training those take of all that grow from it."""
+
+    def work(model: str) -> float:
+        layers, norm = settings.models[model].layers, settings.models[model].norm
+        laid_out = plan(layers, width=settings.width, image=image, classes=classes, norm=norm)
+        return training_flops(laid_out) * settings.models[model].epochs
+
+    return sum(work(model) for model in settings.models if name in _ancestors(settings, model)) / work(name)
+
+
+def _ancestors(settings: Settings, model: str) -> list[str]:
+    found = []
+    while (model := settings.models[model].after) != SCRATCH:
+        found.append(model)
     return found
 
 

@@ -39,7 +39,7 @@ def _models(root: yaml.Node | None) -> yaml.MappingNode | None:
 
 def _last_line(node: yaml.Node) -> int:
     """Where a value ends, counted from 0; what follows it up to the next key are comments and empty lines."""
-    if isinstance(node, yaml.ScalarNode) or not node.value or node.flow_style:
+    if not isinstance(node, yaml.CollectionNode) or not node.value or node.flow_style:
         return node.end_mark.line
     last = node.value[-1]
     return _last_line(last[1] if isinstance(last, tuple) else last)

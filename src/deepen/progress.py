@@ -1,36 +1,64 @@
-"""What people see while a model trains: a bar in a terminal, a line an epoch in a log file."""
+"""What people see while a model trains: a bar in a terminal, lines in a log file, and at the end a line a model."""
 
+import os
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from tqdm import tqdm
 
 from deepen.history import Epoch
 from deepen.training import Progress
 
+Verbosity = Literal["quiet", "normal", "verbose"]
+
 
 class TrainingProgress:
-    """A context that shows epoch, loss, validation top-1 and the time left, and at the end how long it took."""
+    """A context that shows how far a model is and how much time is left, and at the end what came of it.
 
-    def __init__(self, model: str, epochs: int, steps: int, batch_size: int) -> None:
+    `quiet` shows the end alone. `normal` shows a bar in a terminal, and elsewhere a line an epoch. `verbose` shows that
+    line in a terminal too, with losses and learning rate. `to_follow` is how many times as much work as this model's
+    training is left for the models that grow from it.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        epochs: int,
+        steps: int,
+        batch_size: int,
+        *,
+        to_follow: float = 0.0,
+        verbosity: Verbosity = "normal",
+    ) -> None:
         self._model, self._epochs, self._steps, self._batch_size = model, epochs, steps, batch_size
+        self._to_follow, self._verbosity = to_follow, verbosity
         self._in_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=steps, unit="step", disable=not self._in_terminal, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=steps,
+            unit="step",
+            disable=not self._in_terminal or verbosity == "quiet",
+            dynamic_ncols=True,
+            leave=False,
+            colour=None if "NO_COLOR" in os.environ else "green",
+        )
         self._before = self._step = 0  # steps of an earlier process, and all
+        self._last: Epoch | None = None
 
     @property
     def callbacks(self) -> Progress:
         """What `train` is to call."""
         return Progress(self._started, self._stepped, self._ended)
 
-    def _started(self, steps: int, epochs: int) -> None:
+    def _started(self, steps: int, history: Sequence[Epoch]) -> None:
         self._before = self._step = self._bar.n = self._bar.initial = steps
+        self._last = history[-1] if history else None
         self._start = time.perf_counter()
-        self._describe(epochs + 1)
+        self._describe(len(history) + 1)
         if steps:
-            print(f"{self._model}: going on after {steps} of {self._steps} steps", flush=True)
+            self._print(f"{self._model}: going on after {steps} of {self._steps} steps")
 
     def _describe(self, epoch: int) -> None:
         self._bar.set_description(f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False)
@@ -40,15 +68,30 @@ class TrainingProgress:
         self._bar.update()
 
     def _ended(self, row: Epoch) -> None:
-        self._bar.set_postfix({"loss": f"{row.loss:.3f}", "val top-1": f"{row.val_top1:.2f}"}, refresh=False)
+        self._last = row
+        model_left, ladder_left = self._seconds_left()
+        self._bar.set_postfix_str(
+            f"val top-1 {row.val_top1:.2f} %" + (f", ladder {_duration(ladder_left)}" if self._to_follow else ""),
+            refresh=False,
+        )
         self._describe(row.epoch + 1)
-        if not self._in_terminal:
-            seconds_a_step = (time.perf_counter() - self._start) / max(1, self._step - self._before)
-            print(
-                f"{self._model}, epoch {row.epoch} of {self._epochs}: loss {row.loss:.3f}, "
-                f"validation top-1 {row.val_top1:.2f} %, {(self._steps - self._step) * seconds_a_step:.0f} s left",
-                flush=True,
+        if self._verbosity == "verbose" or (self._verbosity == "normal" and not self._in_terminal):
+            details = f", validation loss {row.val_loss:.3f}, learning rate {row.lr:.3g}"
+            self._print(
+                f"{self._model}, epoch {row.epoch} of {self._epochs}: loss {row.loss:.3f}, validation top-1 "
+                f"{row.val_top1:.2f} %{details if self._verbosity == 'verbose' else ''}, {_duration(model_left)} left"
+                + (f", about {_duration(ladder_left)} for the ladder" if self._to_follow else "")
             )
+
+    def _seconds_left(self) -> tuple[float, float]:
+        """For this model, and for it and those to follow, at the pace so far."""
+        seconds_a_step = (time.perf_counter() - self._start) / max(1, self._step - self._before)
+        left = (self._steps - self._step) * seconds_a_step
+        return left, left + self._to_follow * self._steps * seconds_a_step
+
+    def _print(self, line: str) -> None:
+        with tqdm.external_write_mode(file=sys.stdout):  # the bar makes way
+            print(line, flush=True)
 
     def __enter__(self) -> Self:
         return self
@@ -61,4 +104,11 @@ class TrainingProgress:
             seconds = time.perf_counter() - self._start
             what = f"{self._epochs} epochs" if not self._before else f"the last {self._step - self._before} steps"
             rate = (self._step - self._before) * self._batch_size / seconds
-            print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:.0f} images/s", flush=True)
+            found = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
+            print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:.0f} images/s{found}", flush=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -167,6 +167,7 @@ class Settings(Section):
     threads: int = Field(ge=1, le=1024, examples=[2])
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
     checkpoint_seconds: float = Field(ge=0, examples=[60])
+    progress: Literal["quiet", "normal", "verbose"] = Field(examples=["normal"])
     datasets: dict[str, Dataset] = Field(min_length=1)
     recipes: dict[str, Recipe] = Field(min_length=1)
     models: dict[str, Model] = Field(min_length=1)

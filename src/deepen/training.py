@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,7 @@ _DEAD_EPOCHS = 5  # so long at chance is no slow start any more
 class Progress:
     """What is called at the start with the steps and epochs done before, after each step, and after each epoch."""
 
-    start: Callable[[int, int], object] = lambda steps, epochs: None
+    start: Callable[[int, Sequence[Epoch]], object] = lambda steps, history: None
     step: Callable[[], object] = lambda: None
     epoch: Callable[[Epoch], object] = lambda epoch: None
 
@@ -60,7 +60,7 @@ class _Loop:
 
     def run(self) -> list[Epoch]:
         self._resume()
-        self._progress.start(self._trainer.step, len(self._history))
+        self._progress.start(self._trainer.step, self._history)
         for epoch in range(len(self._history) + 1, self._trainer.epochs + 1):
             loss, lr = self._trainer.epoch(epoch, self._after_step)
             found = self._validate()

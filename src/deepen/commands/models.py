@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "models",
         help="the ladder: layers, parameters, operations, receptive field",
-        description="Print the models of params.yaml, laid out for the images that dvc repro prepared or for those that "
+        description="Print the models of params.yaml, laid out for the images that dvc repro prepared or those that "
         "--image describes.",
     )
     parser.add_argument("--image", metavar="CxHxW", help="shape of an image, for example 3x32x32")

@@ -57,6 +57,7 @@ class TrainingProgress:
         self._last = history[-1] if history else None
         self._start = time.perf_counter()
         self._describe(len(history) + 1)
+        self._bar.refresh()
         if steps:
             self._print(f"{self._model}: going on after {steps} of {self._steps} steps")
 

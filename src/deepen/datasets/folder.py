@@ -123,7 +123,7 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int])
     `root` holds <class>/* or test/<class>/*, and need not have all classes; what lies below train/ is left out.
     Raises InputError with every fault.
     """
-    rows: list[tuple[int, Pixels]] = []
+    rows: list[tuple[int, str, Pixels]] = []
     faults: list[str] = []
     for path, read in read_files(root):
         parts = _parts(path)
@@ -138,14 +138,15 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int])
             )
         else:
             try:
-                rows.append((classes.index(parts[-2]), _pixels(path, read, shape[1:], shape[0])))
+                rows.append((classes.index(parts[-2]), parts[-1], _pixels(path, read, shape[1:], shape[0])))
             except UnreadableImage as error:
                 faults.append(str(error))
     if not rows and not faults:
         faults.append("has no image below <class>/ or test/<class>/; put JPEG, PNG, WebP or BMP files there")
     if faults:
         raise InputError([f"{root}: {fault}" for fault in some(faults)])
-    return _stacked(rows, tuple(classes), shape[0])
+    rows.sort(key=lambda row: row[:2])  # an archive has them in any order
+    return _stacked([(label, pixels) for label, _, pixels in rows], tuple(classes), shape[0])
 
 
 def _size_faults(*parts: dict[str, dict[str, Pixels]]) -> list[str]:

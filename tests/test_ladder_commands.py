@@ -1,0 +1,178 @@
+"""`deepen models`, `deepen compare` and `deepen new`, on the ladder of params.yaml."""
+
+import json
+import shutil
+
+import pytest
+from dvc_project import ROOT
+
+from deepen.commands import main
+from deepen.commands.new import deepened
+from deepen.errors import InputError
+from deepen.layers import plan, receptive_field
+from deepen.new_model import with_model
+from deepen.settings import check_text, load_settings
+
+PARAMS = (ROOT / "params.yaml").read_text()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def told(*words):
+    with pytest.raises(SystemExit) as exit:
+        main([*map(str, words)])
+    return str(exit.value).removeprefix("error: ")
+
+
+class TestModels:
+    def test_the_ladder_laid_out(self, folder, capsys):
+        main(["models", "--project", str(folder), "--image", "3x32x32", "--json"])
+        rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
+        assert [row["parameters"] for row in rows.values()] == [9_878_794, 13_878_282, 23_317_514]
+        assert rows["II"]["after"] == "I"
+        multiplied = 32**2 * 9 * 3 * 128 + 16**2 * 9 * 128 * 256 + 8**2 * 9 * 256 * 512 + 16 * 512 * 1024 + 1024 * 10
+        assert rows["I"]["MFLOPs an image"] == pytest.approx(2 * multiplied / 1e6)
+        main(["models", "--project", str(folder), "--image", "3x32x32"])
+        assert "for images of 3x32x32 in 10 classes, width 1" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("layers", "side"),
+        [("conv3-8", 3), ("conv3-8*2", 5), ("conv1-8", 1), ("conv3-8 maxpool", 4), ("conv3-8 maxpool conv3-8 fc-8", 8), ("conv5-8 maxpool conv3-8*2 maxpool", 16)],
+    )  # fmt: skip
+    def test_the_receptive_field(self, layers, side):
+        assert receptive_field(plan(layers, width=1, image=(3, 32, 32), classes=10)) == side
+
+    def test_images_that_are_prepared_are_known(self, built, capsys):
+        main(["models", "--project", str(built.path)])
+        assert "for images of 1x8x8 in 10 classes, width 0.03125" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("words", "error"),
+        [
+            ([], "data/train.safetensors: is not there yet; run dvc repro prepare, or say --image 3x32x32"),
+            (["--image", "32x32"], "--image 32x32: must be channels, height and width; write for example 3x32x32"),
+            (["--image", "3x0x32"], "--image 3x0x32: must be channels"),
+            (["--image", "3x32x32", "--classes", 1], "--classes 1: must be at least 2; write for example --classes 10"),
+            (["--image", "3x4x4"], "params.yaml: models.I.layers: layer 6"),
+        ],
+    )
+    def test_what_is_wrong_is_told(self, folder, words, error):
+        assert error in told("models", "--project", folder, *words)
+
+
+class TestCompare:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "metrics").mkdir()
+        for name, metrics in {"I": {"top1": 80.0, "top6": 1.0}, "II": {"top1": 84.5, "loss": 0.5}}.items():
+            (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(metrics))
+        return tmp_path
+
+    def test_a_row_a_metric(self, folder, capsys):
+        main(["compare", "I", "II", "--project", str(folder)])
+        assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+            ["Metric", "I", "II", "Change"],
+            ["top1", "80", "84.5", "4.5"],
+            ["top6", "1", "-", "-"],
+            ["loss", "-", "0.5", "-"],
+        ]
+
+    def test_its_words_are_those_of_dvc(self, project, capsys):
+        for depth in ("I", "II"):
+            project(f"dvc exp run --temp -n depth-{depth} -S depth={depth} report")
+        difference = project("dvc metrics diff depth-I depth-II --targets metrics/final.json --no-path --all")
+        main(["compare", "I", "II", "--project", str(project.path)])
+        theirs, ours = ([line.split() for line in text.splitlines()] for text in (difference, capsys.readouterr().out))
+        assert ours[0] == [word.removeprefix("depth-") for word in theirs[0]]
+        assert {row[0] for row in ours} == {row[0] for row in theirs}
+        for row in ours[1:]:
+            assert [float(cell) for cell in row[1:]] == pytest.approx(
+                [float(cell) for cell in next(other for other in theirs if other[0] == row[0])[1:]], abs=2e-2
+            )
+
+    def test_other_forms(self, folder, capsys):
+        main(["compare", "I", "II", "--project", str(folder), "--json"])
+        assert json.loads(capsys.readouterr().out)["top1"] == {"old": 80.0, "new": 84.5, "diff": 4.5}
+        main(["compare", "I", "II", "--project", str(folder), "--md"])
+        assert capsys.readouterr().out.startswith("| Metric")
+
+    def test_models_that_have_not_run(self, folder):
+        error = told("compare", "I", "V", "--project", folder)
+        assert error == f"{folder}/metrics/V.json: is not there; name models that have run, or run dvc repro"
+
+
+class TestNew:
+    def test_it_is_written_and_all_else_stays(self, folder, capsys):
+        main(["new", "IV", "--after", "III", "--project", str(folder)])
+        new = (folder / "params.yaml").read_text()
+        assert new.startswith(PARAMS.rstrip("\n"))
+        model = load_settings(folder / "params.yaml").models["IV"]
+        assert (model.after, model.epochs) == ("III", 12)
+        assert model.layers == "conv3-128 maxpool conv3-256*2 maxpool conv3-512*8 maxpool fc-1024*2"
+        assert "models.IV: after III, layers conv3-128" in capsys.readouterr().out
+
+    def test_options(self, folder):
+        layers = "conv3-128 maxpool conv3-256*4 maxpool conv3-512*6 maxpool fc-1024*2"
+        main(["new", "IV", "--after", "III", "--layers", layers, "--epochs", "5", "--project", str(folder)])
+        main(["new", "small", "--after", "scratch", "--layers", "conv3-8", "--epochs", "1", "--project", str(folder)])
+        models = load_settings(folder / "params.yaml").models
+        assert (models["IV"].layers, models["IV"].epochs) == (layers, 5)
+        assert (models["small"].layers, models["small"].after) == ("conv3-8", "scratch")
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ("conv3-8 maxpool fc-4", "conv3-8*3 maxpool fc-4"),
+            ("conv3-8*2", "conv3-8*4"),
+            ("conv3-8 conv1-8 fc-4", "conv3-8 conv1-8 conv3-8*2 fc-4"),
+        ],
+    )
+    def test_deepened(self, before, after):
+        assert deepened(before) == after
+
+    @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n", "  # 12 epochs\n"])
+    @pytest.mark.parametrize("indent", [2, 4])
+    def test_whatever_follows_and_however_it_is_indented(self, end, indent):
+        text = PARAMS.rstrip("\n").replace("  ", " " * indent) + end
+        new = with_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
+        assert [line for line in new.splitlines() if line in text.splitlines()] == text.splitlines()
+        assert check_text(new).models["IV"].layers == "conv3-8*40"
+
+    def test_models_need_not_come_last(self):
+        start = PARAMS.index("models:")
+        text = PARAMS[start:] + "\n# settings\n" + PARAMS[:start]
+        new = with_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
+        assert list(check_text(new).models) == ["I", "II", "III", "IV"]
+        assert new.index("  IV:") < new.index("# settings")
+
+    @pytest.mark.parametrize(
+        ("words", "error"),
+        [
+            (["III", "--after", "II"], "params.yaml: models.III: is there already; take another name"),
+            (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
+            (["IV", "--after", "scratch"], "--after scratch: needs --layers and --epochs; write for example --layers"),
+            (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
+            (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),
+            (["IV", "--after", "III", "--layers", "conv3-8"], "models.IV.after: IV has 2 weight layers and 'III' 12"),
+            (["a/b", "--after", "III"], "names files, so 1 to 32 letters"),
+        ],
+    )
+    def test_what_is_wrong_is_told_and_nothing_written(self, folder, words, error):
+        assert error in told("new", *words, "--project", folder)
+        assert (folder / "params.yaml").read_text() == PARAMS
+
+    def test_models_in_braces(self):
+        start = PARAMS.index("models:")
+        text = (
+            PARAMS[:start]
+            + "depth_: 0\n".replace("depth_: 0\n", "")
+            + "models: {III: {after: scratch, layers: conv3-8, epochs: 1}}\n"
+        )
+        with pytest.raises(
+            InputError, match="models: must have a line for each key to be added to; write it without braces"
+        ):
+            with_model(text, "IV", {"after": "III", "layers": "conv3-8*4", "epochs": 1})

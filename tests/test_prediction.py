@@ -1,0 +1,268 @@
+import csv
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import archive, photos, picture, write_tree
+from PIL import Image
+
+import deepen
+from deepen import prediction
+from deepen.accuracy import infer
+from deepen.commands import main
+from deepen.errors import InputError
+from deepen.growth import he_start
+from deepen.weights import ModelCard, load_network, save_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A network that has not learned, for 8x8 pixels in colour, and another in grey."""
+
+    def made(channels):
+        card = ModelCard(
+            model="I",
+            layers="conv3-16 maxpool fc-16",
+            width=1.0,
+            image=(channels, 8, 8),
+            classes=("cat", "dog", "a, <b>"),
+            mean=(0.4,) * channels,
+            flip=True,
+        )
+        path = tmp_path_factory.mktemp("weights") / f"{channels}.safetensors"
+        save_weights(path, he_start(card.plan(), seed=0, model="I"), card)
+        return path
+
+    return {channels: made(channels) for channels in (1, 2, 3)}
+
+
+@pytest.fixture
+def pixels(rng):
+    return rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+
+
+class TestClassifier:
+    def test_it_says_what_the_network_says(self, weights, pixels):
+        card, network = load_network(weights[3])
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        for flips in (True, False):
+            with torch.inference_mode():
+                _, expected = infer(network, batch, torch.tensor(card.mean), flip_averaging=flips, dtype=torch.float32)
+            found = deepen.load(weights[3], "cpu", flips).predict(pixels)
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert deepen.load(weights[3], "cpu").predict(pixels[0]).shape == (1, 3)
+
+    def test_paths_pictures_and_arrays_are_the_same_images(self, weights, pixels, tmp_path):
+        pictures = [Image.fromarray(image) for image in pixels]
+        paths = [tmp_path / f"{i}.png" for i in range(5)]
+        for path, image in zip(paths, pictures, strict=True):
+            image.save(path)
+        network = deepen.load(weights[3], "cpu")
+        expected = network.predict(pixels)
+        for images in (pictures, paths, list(map(str, paths)), [paths[0], *pictures[1:]]):
+            np.testing.assert_array_equal(network.predict(images), expected)
+
+    @pytest.mark.parametrize(
+        ("mode", "size", "options"),
+        [("L", (8, 8), {}), ("P", (20, 9), {}), ("RGBA", (3, 50), {}), ("1", (8, 8), {}), ("I;16", (9, 9), {}), ("LA", (8, 8), {})],
+    )  # fmt: skip
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_any_kind_and_size_of_picture(self, weights, tmp_path, mode, size, options, channels):
+        (tmp_path / "x.png").write_bytes(picture(mode, size, **options))
+        network = deepen.load(weights[channels], "cpu")
+        found = network.predict(tmp_path / "x.png")
+        assert found.sum() == pytest.approx(1)
+        np.testing.assert_array_equal(found, network.predict(Image.open(tmp_path / "x.png")))
+
+    def test_batches_and_their_order_do_not_show(self, weights, pixels, monkeypatch):
+        network = deepen.load(weights[3], "cpu")
+        expected = network.predict(pixels)
+        monkeypatch.setattr(prediction, "_BATCH", 2)
+        np.testing.assert_allclose(network.predict(iter(pixels)), expected, atol=1e-6)
+
+    def test_no_image_is_no_row(self, weights):
+        assert deepen.load(weights[3], "cpu").predict([]).shape == (0, 3)
+
+    def test_what_is_no_image_is_told_all_at_once(self, weights, tmp_path, pixels):
+        (tmp_path / "bad.png").write_bytes(b"no image")
+        with pytest.raises(InputError) as error:
+            deepen.load(weights[3], "cpu").predict(
+                [tmp_path / "none.png", tmp_path / "bad.png", pixels[0] / 255, pixels[:, :4], 7, pixels[0]]
+            )
+        assert [fault.removeprefix(f"{tmp_path}/") for fault in error.value.faults] == [
+            "none.png: can't be read as an image (No such file or directory); replace or leave it out",
+            "bad.png: can't be read as an image (none of JPEG, PNG, WEBP, BMP); replace or leave it out",
+            "an array of float64 is no image; give a path, a PIL image or a uint8 array",
+            "an array has shape (5, 4, 8, 3), pictures are (height, width) or (height, width, 3)",
+            "int is no image; give a path, a PIL image or a uint8 array",
+        ]
+
+    def test_a_pipe_is_not_waited_for(self, weights):
+        with pytest.raises(InputError, match=r"/dev/zero: can't be read as an image \(it is no plain file\)"):
+            deepen.load(weights[3], "cpu").predict("/dev/zero")
+
+    def test_images_of_other_channels_are_no_pictures(self, weights):
+        with pytest.raises(InputError, match="takes images of 2 channels, pictures have 1 or 3"):
+            deepen.load(weights[2])
+
+    def test_a_device_that_is_not_there(self, weights):
+        with pytest.raises(InputError, match="device: cuda:99 is not there, this machine has"):
+            deepen.load(weights[3], "cuda:99")
+
+
+def run(*words):
+    main([*map(str, words)])
+
+
+@pytest.fixture
+def album(tmp_path, monkeypatch):
+    """A folder with images below it, which is the working directory."""
+    write_tree(
+        tmp_path,
+        {"a.png": picture(size=(9, 20)), "more/b.JPG": picture(format="JPEG"), "more/deep/c\n.png": picture("L"), "notes.txt": b"x"},
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestPredict:
+    def rows(self, capsys, *words):
+        run("predict", *words, "--csv", "--device", "cpu")
+        return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+    def images(self, capsys, *words):
+        return [row["image"] for row in self.rows(capsys, *words) if row["rank"] == "1"]
+
+    def test_files_folders_and_patterns(self, weights, album, capsys):
+        assert self.images(capsys, weights[3], "a.png") == ["a.png"]
+        assert self.images(capsys, weights[3], ".") == ["a.png", "more/b.JPG", "'more/deep/c\\n.png'"]
+        assert self.images(capsys, weights[3], "m*/*.JPG", "a.png") == ["more/b.JPG", "a.png"]
+
+    @pytest.mark.parametrize("content", [b"a.png\nmore/b.JPG\n", b"more/b.JPG\0more/deep/c\n.png\0"])
+    def test_a_list_on_standard_input(self, weights, album, capsys, monkeypatch, content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert len(self.images(capsys, weights[3], "-")) == 2
+
+    def test_csv_json_and_table_agree_with_the_network(self, weights, album, capsys):
+        expected = deepen.load(weights[3], "cpu").predict(["a.png"])[0]
+        classes = ("cat", "dog", "a, <b>")
+        best = sorted(range(3), key=lambda i: -expected[i])
+        rows = self.rows(capsys, weights[3], "a.png")
+        assert [row["class"] for row in rows] == [classes[i] for i in best]
+        assert [float(row["probability"]) for row in rows] == pytest.approx(expected[best], abs=1e-6)
+        run("predict", weights[3], "a.png", "more", "--json", "--top", 2, "--device", "cpu")
+        found = json.loads(capsys.readouterr().out)
+        assert [image["image"] for image in found] == ["a.png", "more/b.JPG", "more/deep/c\n.png"]
+        assert [row["class"] for row in found[0]["classes"]] == [classes[i] for i in best[:2]]
+        run("predict", weights[3], "a.png", "--device", "cpu")
+        head, _, row = capsys.readouterr().out.splitlines()
+        assert head.split() == ["image", "1", "2", "3"]
+        assert f"{classes[best[0]]} {100 * expected[best[0]]:.1f} %" in row
+
+    def test_the_single_view_is_another_answer(self, weights, album, rng, capsys):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save("a.png")
+        assert self.rows(capsys, weights[3], "a.png") != self.rows(capsys, weights[3], "a.png", "--single-view")
+
+    @pytest.mark.parametrize("form", ["--json", "--csv"])
+    def test_what_can_t_be_read_is_told_and_the_rest_answered(self, weights, album, capsys, form):
+        (album / "bad.png").write_bytes(b"no image")
+        with pytest.raises(SystemExit) as exit:
+            run("predict", weights[3], "bad.png", "a.png", form, "--device", "cpu")
+        assert (
+            str(exit.value)
+            == "error: bad.png: can't be read as an image (none of JPEG, PNG, WEBP, BMP); replace or leave it out"
+        )
+        out = capsys.readouterr().out
+        assert "a.png" in out
+        if form == "--json":
+            assert [len(image["classes"]) for image in json.loads(out)] == [0, 3]
+            assert "can't be read" in json.loads(out)[0]["error"]
+
+    @pytest.mark.parametrize("form", ["--json", "--csv"])
+    def test_an_empty_list_is_an_empty_answer(self, weights, album, capsys, monkeypatch, form):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+        run("predict", weights[3], "-", form, "--device", "cpu")
+        assert capsys.readouterr().out.strip() in ("[]", "image,rank,class,probability")
+
+    def test_words_that_name_nothing_are_told_at_once(self, weights, album):
+        (album / "empty").mkdir()
+        with pytest.raises(SystemExit) as exit:
+            run("predict", weights[3], "x.png", "*.gif", "empty")
+        assert str(exit.value).splitlines() == [
+            "error: x.png: is no file or folder, nor a pattern that matches any; see its spelling",
+            "error: *.gif: is no file or folder, nor a pattern that matches any; see its spelling",
+            "error: empty: holds no image; put JPEG, PNG, WebP or BMP files there",
+        ]
+
+    def test_top_must_be_at_least_one(self, weights, album):
+        with pytest.raises(SystemExit, match="--top 0: must be at least 1; write for example --top 5"):
+            run("predict", weights[3], "a.png", "--top", 0)
+
+
+class TestEvaluate:
+    @pytest.fixture
+    def judged(self, rng):
+        """Thirty images of cats and ten of dogs, of which the network knows a third class."""
+        files = {}
+        for name, count in (("cat", 30), ("dog", 10)):
+            for i in range(count):
+                file = io.BytesIO()
+                Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(file, "PNG")
+                files[f"{name}/{i}.png"] = file.getvalue()
+        return files
+
+    def found(self, capsys, *words):
+        run("evaluate", *words, "--json", "--device", "cpu")
+        return json.loads(capsys.readouterr().out)
+
+    @pytest.mark.parametrize("words", [(), ("--single-view",)])
+    def test_it_counts_what_the_network_says(self, weights, judged, tmp_path, capsys, words):
+        write_tree(tmp_path, judged)
+        found = self.found(capsys, weights[3], tmp_path, *words)
+        network = deepen.load(weights[3], "cpu", False if words else None)
+        predicted = network.predict([tmp_path / file for file in judged]).argmax(1)
+        right = [file.split("/")[0] == network.classes[label] for file, label in zip(judged, predicted, strict=True)]
+        assert found["images"] == 40
+        assert found["top"][0]["accuracy"] == pytest.approx(100 * sum(right) / 40)
+        assert found["top"][0]["low"] <= found["top"][0]["accuracy"] <= found["top"][0]["high"]
+        assert found["top"][2]["accuracy"] == 100
+        assert [(row["class"], row["images"]) for row in found["classes"]] == [("cat", 30), ("dog", 10)]
+        shares = [row["recognized"] / row["images"] for row in found["classes"]]
+        assert found["balanced_top1"] == pytest.approx(100 * sum(shares) / 2)
+
+    def test_folders_archives_and_test_below_are_the_same(self, weights, judged, tmp_path, capsys):
+        write_tree(tmp_path / "plain", judged)
+        write_tree(tmp_path / "test", {f"test/{name}": content for name, content in judged.items()})
+        write_tree(tmp_path / "test", {f"train/{name}": content for name, content in photos().items()})
+        archive(tmp_path / "x.zip", judged, "zip")
+        found = [self.found(capsys, weights[3], tmp_path / name) for name in ("plain", "test", "x.zip")]
+        assert found[0] == found[1] == found[2]
+
+    def test_tables_for_people(self, weights, judged, tmp_path, capsys):
+        write_tree(tmp_path, judged)
+        run("evaluate", weights[3], tmp_path, "--device", "cpu")
+        out = capsys.readouterr().out
+        assert "40 images, accuracy in percent; balanced top-1 " in out
+        assert all(word in out for word in ("top-3", "95 % interval", "recognized (%)"))
+
+    def test_every_fault_is_told(self, weights, tmp_path):
+        write_tree(tmp_path, {"cat/x.png": b"no", "emu/1.png": picture(), "cat/x.gif": b"", "2.png": picture()})
+        with pytest.raises(SystemExit) as exit:
+            run("evaluate", weights[3], tmp_path)
+        told = str(exit.value)
+        assert told.count("error: ") == 4
+        assert "cat/x.png: can't be read as an image (none of JPEG" in told
+        assert (
+            "emu/1.png: its folder is named as none of the network's classes (cat, dog, a, <b>); rename or remove it"
+            in told
+        )
+        assert "cat/x.gif: is no .jpg, .jpeg, .png, .webp or .bmp; convert or remove it" in told
+        assert "2.png: its folder is named as none" in told
+
+    def test_no_image(self, weights, tmp_path):
+        with pytest.raises(SystemExit, match="has no image below <class>/ or test/<class>/"):
+            run("evaluate", weights[3], tmp_path)

@@ -1,0 +1,82 @@
+import io
+import re
+import sys
+
+import pytest
+
+from deepen.history import Epoch
+from deepen.progress import TrainingProgress
+
+ROWS = [Epoch(1, 0.1, 2.0, 1.5, 50.0), Epoch(2, 0.05, 1.0, 0.5, 75.0)]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(capsys, to_follow=0.0, verbosity="normal", history=()):
+    """What a training of two epochs of three steps prints, or what is left of it."""
+    with TrainingProgress("II", 2, 6, 10, to_follow=to_follow, verbosity=verbosity) as progress:
+        progress.callbacks.start(3 * len(history), history)
+        for row in ROWS[len(history) :]:
+            for _ in range(3):
+                progress.callbacks.step()
+            progress.callbacks.epoch(row)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_log_has_a_line_an_epoch_and_one_for_the_end(capsys):
+    first, second, end = shown(capsys)
+    assert re.fullmatch(r"II, epoch 1 of 2: loss 2\.000, validation top-1 50\.00 %, \d+ s left", first)
+    assert re.fullmatch(r"II, epoch 2 of 2: loss 1\.000, validation top-1 75\.00 %, 0 s left", second)
+    assert re.fullmatch(r"II: trained 2 epochs in \d+\.\d s, \d+ images/s; validation top-1 75\.00 %", end)
+
+
+def test_quiet_is_a_line_a_model(capsys):
+    assert len(shown(capsys, verbosity="quiet")) == 1
+
+
+def test_verbose_has_what_else_is_known(capsys):
+    assert ", validation loss 0.500, learning rate 0.05, " in shown(capsys, verbosity="verbose")[1]
+
+
+def test_the_time_left_for_the_ladder_counts_the_models_to_follow(capsys, monkeypatch):
+    clock = iter([0.0, 30.0, 60.0, 60.0])  # ten seconds a step
+    monkeypatch.setattr("deepen.progress.time.perf_counter", lambda: next(clock))
+    first, second, _ = shown(capsys, to_follow=2.0)
+    assert first.endswith("30 s left, about 2 min for the ladder")  # 30 s, and twice the 60 s of this model
+    assert second.endswith("0 s left, about 2 min for the ladder")
+
+
+def test_after_an_interruption_it_tells_from_where_and_the_rest(capsys):
+    begin, _, end = shown(capsys, history=ROWS[:1])
+    assert begin == "II: going on after 3 of 6 steps"
+    assert end.startswith("II: trained the last 3 steps in ")
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "lines", "bar"), [("normal", 1, True), ("verbose", 3, True), ("quiet", 1, False)]
+)
+def test_a_terminal_has_a_bar_that_makes_way_for_the_line(capsys, monkeypatch, verbosity, lines, bar):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert len(shown(capsys, verbosity=verbosity, to_follow=1.0)) == lines
+    assert ("II, epoch 1 of 2:   0%" in terminal.getvalue()) == bar
+    assert terminal.getvalue().rpartition("\r")[2].strip() == ""  # nothing of the bar is left
+
+
+@pytest.mark.parametrize("no_color", [True, False])
+def test_colours_are_for_terminals_and_can_be_had_off(capsys, monkeypatch, no_color):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("NO_COLOR", "1") if no_color else monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[3" not in "".join(shown(capsys))
+    assert ("\x1b[32m" in terminal.getvalue()) != no_color
+
+
+def test_a_log_has_no_control_characters(capfd):
+    with TrainingProgress("II", 1, 3, 10) as progress:
+        progress.callbacks.start(0, [])
+        progress.callbacks.step()
+        progress.callbacks.epoch(ROWS[0])
+    out, err = capfd.readouterr()
+    assert (out + err).replace("\n", "").isprintable()

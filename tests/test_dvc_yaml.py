@@ -37,7 +37,11 @@ def imported(path):
 
 def beside(path, name):
     """A file of the package that a module beside it names, as a template."""
-    if re.fullmatch(r"\w+(\.\w+)+", name) and path.startswith("src/deepen/") and (ROOT / path).with_name(name).is_file():
+    if (
+        re.fullmatch(r"\w+(\.\w+)+", name)
+        and path.startswith("src/deepen/")
+        and (ROOT / path).with_name(name).is_file()
+    ):
         yield str(Path(path).with_name(name))
 
 

@@ -72,7 +72,7 @@ def accuracy_by_compute(topk: pd.DataFrame) -> go.Figure:
         name="",
         **{**style, "mode": "lines+markers+text"},
     )
-    _laid_out(figure, "floating-point operations of all training so far", "test top-1 (percent)", showlegend=False)
+    _laid_out(figure, "operations of all training so far (FLOPs)", "test top-1 (percent)", showlegend=False)
     return figure.update_xaxes(rangemode="tozero", exponentformat="power")
 
 
@@ -91,7 +91,7 @@ def confusion(counts: NDArray[Any], classes: Sequence[str]) -> go.Figure:
         colorscale="Blues",
         xgap=1,
         ygap=1,
-        colorbar={"title": {"text": "percent"}, "thickness": 12},
+        colorbar={"ticksuffix": " %", "thickness": 12},
         hovertemplate="%{y} taken for %{x}: %{customdata} images, %{z:.1f} %<extra></extra>",
     )
     if len(classes) <= _MOST_NUMBERS:
@@ -140,7 +140,7 @@ def _laid_out(figure: go.Figure, x: str, y: str, **layout: Any) -> go.Figure:
         {
             "template": "none",
             "font": {"family": FONT, "size": 13, "color": _INK},
-            "margin": {"l": 60, "r": 16, "t": 10, "b": 60},
+            "margin": {"l": 10, "r": 16, "t": 10, "b": 10},
             "legend": {"orientation": "h", "y": -0.2, "yanchor": "top"},
             "height": 420,
             "dragmode": False,
@@ -148,5 +148,5 @@ def _laid_out(figure: go.Figure, x: str, y: str, **layout: Any) -> go.Figure:
         }
     )
     axes = {"gridcolor": _LINES, "linecolor": _LINES, "zeroline": False, "automargin": True}
-    figure.update_xaxes(title={"text": x}, **axes)
-    return figure.update_yaxes(title={"text": y}, **axes)
+    figure.update_xaxes(title={"text": x, "standoff": 10}, **axes)
+    return figure.update_yaxes(title={"text": y, "standoff": 10}, **axes)

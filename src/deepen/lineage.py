@@ -50,7 +50,7 @@ def _blocks(record: Record, before: Record | None) -> dict[str, list[Block]]:
     fates = {fate.target.rpartition(".")[0]: fate for fate in record.tensors if fate.target}
     for layer in record.plan():
         if layer.kind == "maxpool":
-            block = _block(None, "no weights", layer)
+            block = _block(None, "maxpool", layer)
         elif (fate := fates[layer.role]).fate == "copied":
             origin = (fate.source or "").rpartition(".")[0]
             block = _block("copied", f"from {record.after}" + (f", {origin}" * (origin != layer.role)), layer)

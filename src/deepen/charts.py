@@ -14,6 +14,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 MOST_CLASSES = 100  # of a confusion matrix that can still be looked at
 _MOST_NAMES = 40  # classes that have room for their names beside a confusion matrix
 _MOST_NUMBERS = 20  # and for its numbers in it
+_MOST_TICKS = 12  # epochs that can each have a number
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 _INK, _LINES = "#1b1f24", "#d5dae0"
 
@@ -23,7 +24,7 @@ def validation_accuracy(curves: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for model, rows, style in _models(curves):
         figure.add_scatter(x=rows["epoch"], y=rows["val_top1"], name=model, hovertemplate="%{y:.2f} %", **style)
-    return _laid_out(figure, "epoch of the model", "validation top-1 (percent)", hovermode="x unified")
+    return _over_epochs(figure, curves, "validation top-1 (percent)")
 
 
 def losses(curves: pd.DataFrame) -> go.Figure:
@@ -34,7 +35,7 @@ def losses(curves: pd.DataFrame) -> go.Figure:
             style["line"] = {**style["line"], "dash": dash}
             name = f"{model}, {part}"
             figure.add_scatter(x=rows["epoch"], y=rows[column], name=name, hovertemplate="%{y:.3f}", **style)
-    return _laid_out(figure, "epoch of the model", "loss (nats)", hovermode="x unified")
+    return _over_epochs(figure, curves, "loss (nats)")
 
 
 def accuracy_by_depth(topk: pd.DataFrame) -> go.Figure:
@@ -88,14 +89,16 @@ def confusion(counts: NDArray[Any], classes: Sequence[str]) -> go.Figure:
         customdata=counts,
         zmin=0,
         zmax=100,
-        colorscale="Blues",
+        colorscale=[[0, "#ffffff"], [1, "#5b9bd5"]],
         xgap=1,
         ygap=1,
         colorbar={"ticksuffix": " %", "thickness": 12},
         hovertemplate="%{y} taken for %{x}: %{customdata} images, %{z:.1f} %<extra></extra>",
     )
     if len(classes) <= _MOST_NUMBERS:
-        figure.update_traces(text=[[n or "" for n in row] for row in counts.tolist()], texttemplate="%{text}")
+        figure.update_traces(
+            text=[[n or "" for n in row] for row in counts.tolist()], texttemplate="%{text}", textfont={"color": _INK}
+        )
     height = 380 + min(300, 10 * len(classes))
     _laid_out(figure, "taken for", "actual class", height=height, margin={"l": 10, "r": 0, "t": 10, "b": 10})
     ticks = {"tickvals": names, "ticktext": [as_plain_text(_short(name)) for name in classes]}
@@ -128,6 +131,11 @@ def _styles(count: int) -> list[dict[str, Any]]:
         {"mode": "lines+markers", "line": {"color": color}, "marker": marker}
         for color, marker in zip(colors, markers, strict=True)
     ]
+
+
+def _over_epochs(figure: go.Figure, curves: pd.DataFrame, y: str) -> go.Figure:
+    _laid_out(figure, "epoch of the model", y, hovermode="x unified")
+    return figure.update_xaxes(dtick=1 if curves["epoch"].max() <= _MOST_TICKS else None)
 
 
 def _intervals(rows: pd.DataFrame) -> dict[str, Any]:

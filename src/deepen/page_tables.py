@@ -14,6 +14,16 @@ from deepen.records import Record
 from deepen.tables import published_top1, wilson_interval
 
 MOST_MIXUPS = 10
+_HEADINGS = {
+    "lr": "learning rate",
+    "loss": "training loss",
+    "val_loss": "validation loss",
+    "val_top1": "validation top-1",
+    "low": "at least",
+    "high": "at most",
+    "layers": "weight layers",
+    "flops": "operations",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Table:
 def from_frame(frame: pd.DataFrame) -> Table:
     """A data frame with headings for people and numbers to 5 digits."""
     shown = frame.map(lambda cell: f"{cell:.5g}" if isinstance(cell, float) else str(cell))
-    return Table([str(name) for name in shown], shown.to_numpy().tolist())
+    return Table([_HEADINGS.get(str(name), str(name)) for name in shown], shown.to_numpy().tolist())
 
 
 def scores(records: Sequence[Record]) -> Table:

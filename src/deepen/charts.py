@@ -134,7 +134,7 @@ def _styles(count: int) -> list[dict[str, Any]]:
 
 
 def _over_epochs(figure: go.Figure, curves: pd.DataFrame, y: str) -> go.Figure:
-    _laid_out(figure, "epoch of the model", y, hovermode="x unified")
+    _laid_out(figure, "epoch of the model", y, hovermode="x unified", hoverdistance=-1)
     return figure.update_xaxes(dtick=1 if curves["epoch"].max() <= _MOST_TICKS else None)
 
 

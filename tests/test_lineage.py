@@ -49,6 +49,6 @@ def test_what_only_a_shallower_model_has_keeps_its_place():
 def test_parameters_by_fate_add_up_to_those_of_the_model():
     records, _ = ladder(3)
     counts = dict(parameter_counts(lineage(records)))
-    assert list(counts) == ["parameters copied", "parameters fresh"]
+    assert list(counts) == ["copied in all", "fresh in all"]
     sums = [sum(column) for column in zip(*counts.values(), strict=True)]
     assert sums == [record.parameters for record in records]

@@ -72,7 +72,7 @@ def parameter_counts(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
             for column in zip(*(row.cells for row in rows), strict=True)
         ]
         if fate != "dropped" or any(counts):
-            yield f"parameters {fate}", counts
+            yield f"{fate} in all", counts
 
 
 def confused(counts: Counts, classes: Sequence[str]) -> Table:

@@ -53,6 +53,7 @@ def evaluate_model(name: str) -> None:
         source=settings.dataset.source,
         test_images=found.images,
         correct=list(found.correct),
+        confusion=predictions.confusion(),
         metrics=metrics,
     )
     save_records(Path(f"records/{name}.json"), [*load_records(Path(f"records/{model.after}.json")), record])

@@ -6,11 +6,9 @@ from pathlib import Path
 from deepen.datasets import load_dataset
 from deepen.datasets.split import hold_out
 from deepen.errors import some
-from deepen.images import ImageSet, small_classes
+from deepen.images import FEW, ImageSet, small_classes
 from deepen.settings import load_settings
 from pipeline import BASE, run
-
-LEAST = 20  # images of a class; the share of fewer that is recognized is known to 20 points at best
 
 
 def prepare() -> None:
@@ -25,10 +23,10 @@ def prepare() -> None:
 
 
 def _warn_of_small_classes(images: ImageSet, part: str) -> None:
-    found = [f"{name!r} {count}" for name, count in small_classes(images, LEAST).items()]
+    found = [f"{name!r} {count}" for name, count in small_classes(images, FEW).items()]
     if found:
         print(
-            f"warning: classes with fewer than {LEAST} {part} images, too few to rely on: {', '.join(some(found))}; "
+            f"warning: classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(found))}; "
             "add images, and look at balanced_top1",
             file=sys.stderr,
         )

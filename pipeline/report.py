@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepen import figures, tables
+from deepen import figures, page, tables
 from deepen.augmentation import Augmentation
 from deepen.images import load_images
 from deepen.predictions import load_predictions
 from deepen.records import load_records
 from deepen.settings import load_settings
 from deepen.statistics import load_statistics
-from deepen.weights import load_weights
+from deepen.weights import load_state, load_weights
 from deepen.writing import write_json, write_text
 from pipeline import run
 
@@ -41,9 +41,10 @@ def report() -> None:
     confusion = figures.draw_confusion(predictions.actual, predictions.predicted, card.classes, title)
     figures.save_figure(confusion, reports / "confusion.png")
     first = next(layer.role for layer in card.plan() if layer.kind == "conv")
-    figures.save_figure(
-        figures.draw_filters(state[f"{first}.weight"], f"Filters of {first} in model {depth}"), reports / "filters.png"
+    after, before = (
+        weights[f"{first}.weight"] for weights in (state, load_state(Path(f"weights/init/{depth}.safetensors")))
     )
+    figures.save_figure(figures.draw_filters(after, f"{first} of model {depth}", before), reports / "filters.png")
 
     augmentation = Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift)
     statistics = load_statistics(Path("metrics/statistics.json"))
@@ -51,6 +52,15 @@ def report() -> None:
         load_images(Path("data/train.safetensors")), augmentation, statistics, settings.seed
     )
     figures.save_figure(shown, reports / "augmentation.png")
+
+    pictures = page.Pictures(
+        augmentation=(reports / "augmentation.png").read_bytes(),
+        role=first,
+        filters_before=figures.as_png(figures.draw_filters(before, f"{first} before model {depth} was trained", after)),
+        filters_after=(reports / "filters.png").read_bytes(),
+    )
+    mistakes = load_images(Path(f"predictions/{depth}-mistakes.safetensors"))
+    write_text(reports / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
 
 
 if __name__ == "__main__":

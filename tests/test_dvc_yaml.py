@@ -17,12 +17,15 @@ def stage(name):
 
 
 def imported(path):
-    """The project's own modules that a file imports anywhere, also inside functions, as paths from the root."""
+    """The project's own files that a file imports anywhere, also inside functions, or names, as paths from the root."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from beside(path, node.value)
+            continue
         else:
             continue
         for name in names:
@@ -32,19 +35,29 @@ def imported(path):
                     yield candidate
 
 
+def beside(path, name):
+    """A file of the package that a module beside it names, as a template."""
+    if (
+        re.fullmatch(r"\w+(\.\w+)+", name)
+        and path.startswith("src/deepen/")
+        and (ROOT / path).with_name(name).is_file()
+    ):
+        yield str(Path(path).with_name(name))
+
+
 def code_of(path):
     found, todo = set(), [path]
     while todo:
         path = todo.pop()
         if path not in found and path != "src/deepen/__init__.py":  # which imports only what is asked of it
             found.add(path)
-            todo += imported(path)
+            todo += imported(path) if path.endswith(".py") else ()
     return found
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_the_code_it_runs_and_on_no_more(name):
-    declared = {dep for dep in stage(name)["deps"] if dep.endswith(".py")}
+    declared = {dep for dep in stage(name)["deps"] if dep.startswith(("pipeline/", "src/"))}
     assert declared == code_of(f"pipeline/{name}.py")
 
 

@@ -49,6 +49,7 @@ def test_what_the_report_leaves(built, tmp_path):
     pictures = {path.stem for path in (built.path / "reports").glob("*.png")}
     assert pictures == {"curves", "depth", "confusion", "filters", "augmentation"}
     assert built.read("reports/confusion.csv").count("\n") == 1 + 359
+    assert built.read("reports/index.html").startswith("<!doctype html>")
     specs = json.loads(built("dvc plots show --json --out", str(tmp_path)))["data"]
     assert {name.split("::")[-1] for name in specs} >= {
         "reports/curves.csv",

@@ -27,3 +27,7 @@ def test_they_come_back_from_a_file(tmp_path):
     (tmp_path / "I.json").write_text("{}")
     with pytest.raises(InputError, match="is not what this project writes there"):
         load_predictions(tmp_path / "I.json")
+
+
+def test_confusion_counts_what_there_is():
+    assert SAID.confusion() == [(0, 0, 3), (0, 1, 1), (1, 1, 1), (2, 0, 1)]

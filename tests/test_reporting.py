@@ -19,7 +19,7 @@ def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics)
         model=model, after="scratch", layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
         tensors=[TensorFate("fresh", None, "head.bias", (10,), "zero")],
         training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, epochs=epochs),
-        data="mine", source=source, test_images=360, correct=list(correct), metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
+        data="mine", source=source, test_images=360, correct=list(correct), confusion=[(0, 0, 324), (0, 1, 36)], metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
     )  # fmt: skip
 
 
@@ -105,6 +105,11 @@ class TestFigures:
         figure = self.drawn(tmp_path, figures.draw_filters, torch.randn(8, channels, 3, 3), "title")
         shown = np.asarray(figure.axes[0].images[0].get_array())
         assert shown.shape == ((7, 15, 3) if channels == 3 else (7, 15))
+
+    def test_filters_to_compare_share_their_shades(self):
+        weak, strong = torch.arange(4.0).view(1, 1, 2, 2), torch.tensor([-1.0, 7.0]).view(1, 1, 1, 2)
+        shown = np.asarray(figures.draw_filters(weak, "title", strong).axes[0].images[0].get_array())
+        assert shown[:, :2].tolist() == [[0.125, 0.25], [0.375, 0.5]]
 
     def test_augmentation_shows_the_image_above_its_forms(self, tmp_path, colored):
         figure = self.drawn(

@@ -1,5 +1,6 @@
 """What people look at: every function draws one picture and returns it."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +25,17 @@ from deepen.writing import replacing
 _MOST_CELLS = 20  # classes up to which a confusion matrix has its numbers written in
 
 
+def as_png(figure: Figure) -> bytes:
+    """A PNG; equal figures give equal bytes, so nothing of when and by what it was written goes in."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
+    return file.getvalue()
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG; equal figures give equal bytes, so nothing of when and by what it was written goes in."""
+    """Write a PNG file, equal for equal figures."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+        temporary.write_bytes(as_png(figure))
 
 
 def draw_curves(curves: pd.DataFrame) -> Figure:
@@ -85,10 +93,14 @@ def draw_confusion(actual: ArrayLike, predicted: ArrayLike, classes: Sequence[st
     return figure
 
 
-def draw_filters(weight: Tensor, title: str) -> Figure:
-    """The first layer's filters (out, channels, height, width), as colour where there are three channels."""
+def draw_filters(weight: Tensor, title: str, like: Tensor | None = None) -> Figure:
+    """The first layer's filters (out, channels, height, width), as colour where there are three channels.
+
+    Black and white are the smallest and the largest weight, those of `like`, to compare with, counted.
+    """
     filters = weight.float().numpy()
-    low, high = filters.min(), filters.max()
+    both = [filters] if like is None else [filters, like.float().numpy()]
+    low, high = min(each.min() for each in both), max(each.max() for each in both)
     filters = (filters - low) / max(high - low, 1e-12)
     columns = math.ceil(math.sqrt(2 * len(filters)))
     tiles = filters.transpose(0, 2, 3, 1) if filters.shape[1] == 3 else filters.mean(1)[..., None]

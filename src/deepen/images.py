@@ -15,6 +15,8 @@ from safetensors.numpy import save_file
 from deepen.errors import InputError
 from deepen.writing import replacing
 
+FEW = 20  # images of a class; the share of fewer that is recognized is known to 20 points at best
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:

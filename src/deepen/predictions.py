@@ -1,6 +1,7 @@
 """What a model said of each test image: which class, how sure it was, and where it was wrong."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class Predictions:
         return {
             int(label): (int(right[actual == label].sum()), int((actual == label).sum())) for label in np.unique(actual)
         }
+
+    def confusion(self) -> list[tuple[int, int, int]]:
+        """How many images of a class were taken for a class, as (actual, predicted, images), where there are any."""
+        counted = Counter(zip(self.actual, self.predicted, strict=True))
+        return [(*pair, images) for pair, images in sorted(counted.items())]
 
     def balanced(self) -> float:
         """Top-1 in percent where each class counts the same, however many images it has: the mean of the recalls."""

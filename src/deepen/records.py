@@ -17,8 +17,8 @@ class Record:
 
     `layers`, `norm`, `width` and `image` (channels, height, width) are its network; `tensors` says where each of its
     tensors came from. `data` is the name of the data set, `source` where its images come from, `classes` how many there
-    are. Of `test_images`, `correct[k - 1]` have their class among the k most probable; `metrics` is what
-    metrics/<model>.json holds.
+    are. Of `test_images`, `correct[k - 1]` have their class among the k most probable; `confusion` is what
+    Predictions.confusion gives, `metrics` what metrics/<model>.json holds.
     """
 
     model: str
@@ -35,6 +35,7 @@ class Record:
     source: str
     test_images: int
     correct: list[int]
+    confusion: list[tuple[int, int, int]]
     metrics: dict[str, float]
 
     def plan(self) -> tuple[Layer, ...]:

@@ -34,9 +34,13 @@ def results_table(records: Sequence[Record]) -> pd.DataFrame:
         ]
     )
     if records[0].source == "cifar10":
-        published = [PUBLISHED_TOP1.get(record.layers) if record.width == 1 else None for record in records]
-        table["published top-1"] = pd.array(published, dtype="Float64")
+        table["published top-1"] = pd.array([published_top1(record) for record in records], dtype="Float64")
     return table
+
+
+def published_top1(record: Record) -> float | None:
+    """What was published of this network on this data, in percent; None where nothing was."""
+    return PUBLISHED_TOP1.get(record.layers) if record.source == "cifar10" and record.width == 1 else None
 
 
 def _heading(metric: str) -> str:

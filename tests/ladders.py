@@ -1,0 +1,63 @@
+"""Made-up ladders for what shows them: records without training."""
+
+import numpy as np
+from conftest import LADDER
+
+from deepen.history import Epoch, History
+from deepen.layers import parameters, plan, tensor_shapes
+from deepen.predictions import Predictions
+from deepen.records import Record
+from deepen.settings import SCRATCH
+from deepen.transfer_report import TensorFate
+
+NAMES = tuple(LADDER)
+
+
+def predictions(classes, images=200, right=0.8, seed=0):
+    """What a model of so many classes says of images, with mistakes."""
+    rng = np.random.default_rng(seed)
+    actual = rng.integers(0, classes, images)
+    wrong = (actual + rng.integers(1, classes, images)) % classes
+    predicted = np.where(rng.random(images) < right, actual, wrong)
+    return Predictions(actual.tolist(), predicted.tolist(), rng.uniform(0.5, 1, images).round(4).tolist())
+
+
+def ladder(models=3, classes=10, image=(3, 8, 8), source="digits", width=0.25, data="mine", seed=0):
+    """Records of the first `models` of the ladder, and what the deepest said."""
+    records, before = [], {}
+    for name in NAMES[:models]:
+        layers = plan(LADDER[name], width=width, image=image, classes=classes)
+        said = predictions(classes, seed=seed + len(records))
+        records.append(_record(name, layers, before, said, classes, image, source, width, data))
+        before = tensor_shapes(layers)
+    return records, said
+
+
+def _record(name, layers, before, said, classes, image, source, width, data):
+    fates = [
+        TensorFate("copied", key, key, shape) if key in before else TensorFate("fresh", None, key, shape, "identity" if before else "random")
+        for key, shape in tensor_shapes(layers).items()
+    ]  # fmt: skip
+    right = sum(a == p for a, p in zip(said.actual, said.predicted, strict=True))
+    images = len(said.actual)
+    correct = [min(images, right + 5 * k) for k in range(min(classes, 5))]
+    epochs = [Epoch(i, 0.01 / i, 2.0 / i, 2.2 / i, 60.0 + 4 * i) for i in range(1, 5)]
+    made_by = {"training": {"optimizer": {"name": "muon"}, "batch_size": 128}, "seed": 0, "crop": 0.125}
+    return Record(
+        model=name,
+        after=NAMES[NAMES.index(name) - 1] if before else SCRATCH,
+        layers=LADDER[name],
+        norm="none",
+        width=width,
+        image=image,
+        classes=classes,
+        parameters=parameters(layers),
+        tensors=fates,
+        training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, epochs=epochs),
+        data=data,
+        source=source,
+        test_images=images,
+        correct=correct,
+        confusion=said.confusion(),
+        metrics={f"top{k}": 100 * n / images for k, n in enumerate(correct, 1)} | {"balanced_top1": said.balanced(), "loss": 0.5},
+    )  # fmt: skip

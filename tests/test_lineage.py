@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+from ladders import ladder
+
+from deepen.lineage import Block, lineage
+from deepen.page_tables import parameter_counts
+from deepen.transfer_report import TensorFate
+
+
+def cells(records):
+    return {row.role: row.cells for row in lineage(records)}
+
+
+def test_a_row_a_role_and_a_cell_a_model():
+    records, _ = ladder(2)
+    found = cells(records)
+    assert list(found) == ["conv1_1", "pool1", "conv2_1", "conv2_2", "pool2", "conv3_1", "conv3_2", "pool3", "fc1", "fc2", "head"]  # fmt: skip
+    assert found["conv2_2"][0] == ()
+    assert [block.words for (block,) in found["conv2_1"]] == ["random", "from I"]
+    assert found["fc2"][1][0] == Block("fresh", "identity", "256 to 256", 256 * 256 + 256)
+
+
+def test_a_layer_from_another_role_says_so_and_what_was_dropped_stands_beside_what_is_new():
+    records, _ = ladder(2)
+    tensors = [
+        replace(fate, source=fate.target.replace("conv2_2", "conv2_1"), fate="copied", start=None)
+        if fate.target.startswith("conv2_2")
+        else TensorFate("fresh", None, fate.target, fate.shape, "random")
+        if fate.target.startswith("head")
+        else fate
+        for fate in records[1].tensors
+    ]
+    tensors += [TensorFate("dropped", f"head.{name}", None, (1,)) for name in ("weight", "bias")]
+    found = cells([records[0], replace(records[1], tensors=tensors)])
+    assert found["conv2_2"][1][0].words == "from I, conv2_1"
+    assert [(block.fate, block.words) for block in found["head"][1]] == [("fresh", "random"), ("dropped", "of I")]
+
+
+def test_what_only_a_shallower_model_has_keeps_its_place():
+    (one, two), _ = ladder(2)
+    one = replace(one, layers="conv3-128 conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024")
+    extra = [TensorFate("fresh", None, f"conv1_2.{name}", (1,), "random") for name in ("weight", "bias")]
+    gone = [TensorFate("dropped", f"conv1_2.{name}", None, (1,)) for name in ("weight", "bias")]
+    found = cells([replace(one, tensors=[*one.tensors, *extra]), replace(two, tensors=[*two.tensors, *gone])])
+    assert list(found)[:3] == ["conv1_1", "conv1_2", "pool1"]
+    assert found["conv1_2"][1][0].fate == "dropped"
+
+
+def test_parameters_by_fate_add_up_to_those_of_the_model():
+    records, _ = ladder(3)
+    counts = dict(parameter_counts(lineage(records)))
+    assert list(counts) == ["copied in all", "fresh in all"]
+    sums = [sum(column) for column in zip(*counts.values(), strict=True)]
+    assert sums == [record.parameters for record in records]

@@ -1,0 +1,274 @@
+"""The page of the report: what it says, and how headless Chromium shows it with the network off."""
+
+import itertools
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from ladders import ladder
+from playwright.sync_api import expect, sync_playwright
+
+from deepen import figures, page
+from deepen.images import ImageSet
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)  # fmt: skip
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on the path to open the page with")
+HOSTILE = ("<script>boom()</script>", "\"'><img src=x onerror=boom()>", "</script><b>x</b>", "a &amp; b", "$x$", "<b>c</b>", "%{x}", "{{ 7*7 }}", "&lt;", "x" * 200)  # fmt: skip
+
+
+def names(classes):
+    return tuple(f"class {i}" for i in range(classes))
+
+
+def rendered(models=3, classes=10, image=(3, 8, 8), named=None, most=24, **options):
+    """The page of a made-up ladder."""
+    records, said = ladder(models, classes, image, **options)
+    rows, named = said.worst(most), named or names(classes)
+    pixels = np.random.default_rng(0).integers(0, 256, (len(rows), *image), dtype=np.uint8)
+    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named)
+    png = figures.as_png(figures.draw_filters(torch.arange(54.0).reshape(2, 3, 3, 3), "filters"))
+    return page.render(records, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
+
+
+class Read(HTMLParser):
+    """A page without a browser: its tags, its texts, and which of them stand open at the end."""
+
+    VOID = ("meta", "link", "img", "br", "input")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self.open = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    def every(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def html():
+    return rendered()
+
+
+class TestHtml:
+    def test_it_is_well_formed_and_has_what_readers_need(self, html):
+        read = Read(html)
+        assert read.open == []
+        assert read.every("html") == [{"lang": "en"}]
+        assert all(image["alt"].strip() for image in read.every("img"))
+        levels = [int(tag[1]) for tag, _ in read.tags if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1
+        assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+        ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        targets = {link["href"][1:] for link in read.every("a") if link["href"].startswith("#")}
+        assert targets <= set(ids)
+        assert all(div["aria-label"].strip() for div in read.every("div") if div.get("role") in ("img", "region"))
+
+    def test_it_loads_nothing(self, html):
+        read = Read(html)
+        assert all(image["src"].startswith("data:image/png;base64,") for image in read.every("img"))
+        assert not any("src" in script for script in read.every("script"))
+        assert all(link["href"] == "data:," for link in read.every("link"))
+        style = re.search(r"<style>(.*?)</style>", html, re.DOTALL).group(1)
+        assert "url(" not in style
+        assert "@import" not in style
+
+    def test_plotly_is_in_it_once_and_equal_arguments_give_equal_text(self, html):
+        assert html.count("plotly.js v") == 1
+        assert rendered() == html
+
+    def test_the_ladder_says_in_words_where_each_layer_came_from(self, html):
+        text = " ".join(" ".join(Read(html).texts).split())
+        assert "fresh random 3\u00d73, 3 to 32" in text
+        assert "copied from I 3\u00d73, 3 to 32" in text
+        assert "fresh identity 3\u00d73, 128 to 128" in text
+
+    def test_intervals_and_published_numbers(self):
+        records, _ = ladder(1)
+        low, high = page.tables.wilson_interval(records[0].correct[0], records[0].test_images)
+        assert f"{low:.2f} to {high:.2f}" in rendered(1)
+        assert "82.45" in rendered(1, source="cifar10", width=1.0)
+        assert "82.45" not in rendered(1, source="cifar10", width=0.25)
+        assert "82.45" not in rendered(1, source="folder", width=1.0)
+
+    def test_settings_and_versions(self, html):
+        texts = Read(html).texts
+        assert texts.count("training.optimizer.name") == 1
+        assert texts.count("muon") == 3
+        assert texts.count("PyTorch") == 1
+
+    def test_no_mistakes_is_a_sentence(self):
+        text = rendered(most=0)
+        assert "III made no mistake on the test images" in text
+        assert 'class="mistakes"' not in text
+
+    def test_classes_with_few_test_images_are_named(self):
+        assert "class 0 (" in rendered(classes=30)  # 200 images
+        assert "too few to rely on" not in rendered(classes=2)
+
+    def test_many_classes_have_a_table_alone(self):
+        text = rendered(1, classes=101)
+        assert 'id="confusion-I"' not in text
+        assert "Most often confused by I" in text
+
+    def test_hostile_class_names_are_text(self):
+        read = Read(rendered(named=HOSTILE))
+        assert read.open == []
+        assert len(read.every("script")) == len(Read(rendered()).every("script"))
+        assert set(HOSTILE) <= set(read.texts)
+        assert any(HOSTILE[0] in image["alt"] for image in read.every("img"))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def shown(chromium, tmp_path):
+    """Opens HTML from disk without a network; a test fails for what the browser complained of meanwhile."""
+    complaints, contexts = [], []
+
+    def show(html, width=1400, **options):
+        (tmp_path / "index.html").write_text(html, encoding="utf-8")
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, offline=True, **options))
+        tab = contexts[-1].new_page()
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
+        tab.on("requestfailed", lambda request: complaints.append(request.url))
+        tab.goto((tmp_path / "index.html").as_uri(), wait_until="load")
+        return tab
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+SIZES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => chart.offsetParent).map((chart) => {
+  const {width, height} = chart.querySelector("svg.main-svg").getBoundingClientRect();
+  return [chart.id, width, height, chart.parentElement.getBoundingClientRect().width]; })"""
+
+CONTRASTS = """() => {
+  const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => numbers(color).slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    const color = getComputedStyle(element).backgroundColor, alpha = numbers(color)[3] ?? 1;
+    return alpha ? color : element.parentElement ? behind(element.parentElement) : "rgb(255, 255, 255)";
+  };
+  const texts = [...document.querySelectorAll("body *:not(script):not(svg):not(svg *)")]
+    .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  return texts.map((element) => {
+    const pair = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => b - a);
+    return [(pair[0] + 0.05) / (pair[1] + 0.05), element.textContent.slice(0, 40)];
+  });
+}"""
+
+
+@needs_browser
+class TestInTheBrowser:
+    @pytest.mark.parametrize("width", [400, 1400])
+    @pytest.mark.parametrize(
+        ("models", "classes", "image"), [(3, 10, (3, 8, 8)), (1, 2, (1, 8, 8)), (3, 100, (3, 8, 8)), (2, 150, (1, 9, 30))]
+    )  # fmt: skip
+    def test_everything_fits_and_is_drawn(self, shown, width, models, classes, image):
+        tab = shown(rendered(models, classes, image), width)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        charts = tab.evaluate(SIZES)
+        assert len(charts) == 4 + (classes <= 100)
+        assert all(w > 250 and h > 300 and w <= room + 1 for _, w, h, room in charts), charts
+        assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+
+    def test_long_and_hostile_names_fit_and_are_shown_as_they_are(self, shown):
+        tab = shown(rendered(named=HOSTILE), 400)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 400
+        ticks = tab.locator("#confusion-III .yaxislayer-above text").all_text_contents()
+        assert [tick[:15] for tick in ticks] == [name[:15] for name in HOSTILE]
+        tab.locator("#confusion-III .nsewdrag").hover(position={"x": 5, "y": 5})
+        expect(tab.locator("#confusion-III .hovertext")).to_contain_text(f"{HOSTILE[0]} taken for {HOSTILE[0]}")
+        assert tab.locator("svg script, svg img, svg b").count() == 0
+
+    def test_the_keyboard_chooses_a_model(self, shown):
+        tab = shown(rendered())
+        assert [tab.locator(f"#confusion-{model}").is_visible() for model in ("I", "II", "III")] == [False, False, True]
+        tab.locator("input[name=confusion]:checked").focus()
+        tab.keyboard.press("ArrowUp")
+        assert [tab.locator(f"#confusion-{model}").is_visible() for model in ("I", "II", "III")] == [False, True, False]
+        assert tab.evaluate(SIZES)[4][0] == "confusion-II"
+
+    def test_the_first_tab_skips_to_the_content(self, shown):
+        tab = shown(rendered(1))
+        tab.keyboard.press("Tab")
+        assert tab.locator(":focus").text_content() == "Skip to the content"
+        assert tab.locator(":focus").bounding_box()["x"] > 0
+        tab.keyboard.press("Enter")
+        assert tab.evaluate("document.activeElement.id") == "content"
+
+    def test_what_scrolls_can_be_reached_by_keyboard_and_focus_can_be_seen(self, shown):
+        tab = shown(rendered(), 400)
+        reached = set()
+        for _ in range(60):
+            tab.keyboard.press("Tab")
+            reached.add(tab.evaluate("document.activeElement.getAttribute('aria-label')"))
+            assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            if tab.evaluate("document.activeElement.closest('footer') !== null"):
+                break
+        assert {"Where each layer came from", "What made each model", "Most often confused by III"} <= reached
+
+    def test_hover_tells_the_numbers(self, shown):
+        tab = shown(rendered())
+        tab.locator("#accuracy-chart .nsewdrag").hover()
+        expect(tab.locator("#accuracy-chart .hoverlayer")).to_contain_text("III : 68.00 %")
+
+    def test_the_legend_hides_a_model(self, shown):
+        tab = shown(rendered())
+        tab.locator("#accuracy-chart .legendtoggle").first.click()
+        tab.wait_for_function("document.getElementById('accuracy-chart').data[0].visible === 'legendonly'")
+
+    def test_text_has_contrast(self, shown):
+        tab = shown(rendered(classes=30, source="cifar10", width=1.0))
+        found = tab.evaluate(CONTRASTS)
+        assert len(found) > 100
+        assert [pair for pair in found if pair[0] < 4.5] == []
+
+    @pytest.mark.parametrize("width", [400, 1400])
+    def test_on_paper_every_model_is_there_and_no_chart_is_cut_off(self, shown, width):
+        tab = shown(rendered(), width)
+        tab.emulate_media(media="print")
+        tab.set_viewport_size({"width": 718, "height": 1000})  # A4 less its margins, in CSS pixels
+        charts = tab.evaluate(SIZES)
+        assert [name for name, *_ in charts][4:] == ["confusion-I", "confusion-II", "confusion-III"]
+        assert all(250 < w <= 718 for _, w, _, _ in charts), charts
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 718
+        assert tab.pdf(format="A4").startswith(b"%PDF")
+
+
+@needs_browser
+def test_the_page_of_a_real_ladder(built, shown):
+    tab = shown(built.read("reports/index.html"), 400)
+    assert tab.locator("h1").text_content() == "Deepen: I, II, III on digits"
+    assert len(tab.evaluate(SIZES)) == 5
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 400

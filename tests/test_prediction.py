@@ -81,7 +81,7 @@ class TestClassifier:
     def test_batches_and_their_order_do_not_show(self, weights, pixels, monkeypatch):
         network = deepen.load(weights[3], "cpu")
         expected = network.predict(pixels)
-        monkeypatch.setattr(prediction, "_BATCH", 2)
+        monkeypatch.setattr(prediction, "BATCH", 2)
         np.testing.assert_allclose(network.predict(iter(pixels)), expected, atol=1e-6)
 
     def test_no_image_is_no_row(self, weights):

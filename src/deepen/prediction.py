@@ -21,7 +21,7 @@ from deepen.images import ImageSet
 from deepen.weights import load_network
 
 Picture = str | Path | Image.Image | Pixels
-_BATCH = 256
+BATCH = 256
 _AHEAD = 1  # batches that are decoded while the network is at another
 
 
@@ -68,7 +68,7 @@ class Classifier:
             torch.from_numpy(images.labels).to(self._device),
             self._mean,
             flip_averaging=self._flip_averaging,
-            batch_size=_BATCH,
+            batch_size=BATCH,
             dtype=self._dtype,
         )
 
@@ -78,7 +78,7 @@ class Classifier:
         waiting: deque[list[Future[Pixels]]] = deque()
         with ThreadPoolExecutor() as threads:
             while True:
-                while len(waiting) <= _AHEAD and (batch := list(islice(left, _BATCH))):
+                while len(waiting) <= _AHEAD and (batch := list(islice(left, BATCH))):
                     waiting.append([threads.submit(self._pixels, image) for image in batch])
                 if not waiting:
                     return

@@ -1,0 +1,84 @@
+"""10,000 image files through `Classifier.stream`, as `deepen predict` sends them, against the network alone."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from PIL import Image
+
+from benchmarks.data import random_images
+from benchmarks.measure import THREADS, alternate, report
+from deepen.accuracy import infer
+from deepen.device import place
+from deepen.growth import he_start
+from deepen.prediction import BATCH, Classifier
+from deepen.settings import load_settings
+from deepen.weights import ModelCard, load_network, save_weights
+
+IMAGES, MODEL, WIDTH = 10_000, "III", 0.25
+
+
+def of_files(folder: Path) -> float:
+    """Images a second, from JPEG files to probabilities."""
+    torch.set_num_threads(THREADS)
+    classifier, files = Classifier(folder / "weights", "cpu"), sorted(folder.glob("*.jpg"))
+    start = time.perf_counter()
+    answers = sum(answer.probabilities is not None for answer in classifier.stream(files))
+    return answers / (time.perf_counter() - start)
+
+
+def of_network(folder: Path) -> float:
+    """Images a second, from pixels in memory to probabilities, in batches of the same size."""
+    torch.set_num_threads(THREADS)
+    card, network = load_network(folder / "weights")
+    images, mean = torch.from_numpy(random_images(IMAGES).images), torch.tensor(card.mean)
+    network_in_place = place(network, torch.device("cpu"))
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for batch in images.split(BATCH):  # type: ignore[no-untyped-call]
+            infer(network_in_place, batch, mean, flip_averaging=card.flip, dtype=torch.float32)
+    return IMAGES / (time.perf_counter() - start)
+
+
+@contextmanager
+def made() -> Iterator[Path]:
+    """A folder with a network that has not learned and noise as JPEG files, which are slower to decode than photos."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, images = Path(name), random_images(IMAGES)
+        layers = load_settings().models[MODEL].layers
+        card = ModelCard(
+            model=MODEL,
+            layers=layers,
+            width=WIDTH,
+            image=images.shape,
+            classes=images.classes,
+            mean=(0.5, 0.5, 0.5),
+            flip=True,
+        )
+        save_weights(folder / "weights", he_start(card.plan(), seed=0, model=MODEL), card)
+        for i, image in enumerate(images.images):
+            Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{i:05}.jpg", quality=75)
+        yield folder
+
+
+def main() -> None:
+    with made() as folder:
+        programs: dict[str, Any] = {"files": (of_files, (folder,)), "network": (of_network, (folder,))}
+        rates = {name: median(found) for name, found in alternate(programs, 3).items()}
+    row = {
+        "model": MODEL,
+        "width": WIDTH,
+        "files (images/s)": rates["files"],
+        "network alone (images/s)": rates["network"],
+        "percent": 100 * rates["files"] / rates["network"],
+    }
+    report("prediction", [row], images=IMAGES, batch=BATCH)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, get_args
 
 from tabulate import tabulate
 
@@ -86,9 +86,10 @@ def as_metrics(report: TransferReport) -> dict[str, list[dict[str, Any]]]:
 
 def load_fates(path: Path) -> list[TensorFate]:
     """The fates in a file that holds `as_metrics`; raises InputError where it does not."""
-    return read_json(path, _Metrics)["tensors"]
+    return read_json(path, _Metrics).tensors
 
 
-class _Metrics(TypedDict):
+@dataclass(frozen=True)
+class _Metrics:
     counts: list[dict[str, Any]]
     tensors: list[TensorFate]

@@ -1,0 +1,29 @@
+# For servers with a GPU: all that the project needs but the project, which is mounted. PyTorch's wheels bring CUDA.
+#
+#   docker build --tag deepen .
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" --volume "$PWD:/project" deepen make repro
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" --volume "$PWD:/project" deepen dvc exp run --temp -S data=cifar10
+FROM python:3.12-slim
+
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git make \
+    && rm -rf /var/lib/apt/lists/* \
+    && git config --system --add safe.directory '*'
+
+WORKDIR /opt/deepen
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+COPY requirements.txt ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY src ./src
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+
+# The mounted project's code goes before the image's, make installs nothing, and any user has a home to write to.
+ENV PYTHONPATH=/project/src \
+    INSTALLED= \
+    HOME=/home/deepen
+RUN useradd --uid 1000 --home-dir /home/deepen --create-home deepen && chmod 1777 /home/deepen
+USER deepen
+WORKDIR /project
+CMD ["make", "repro"]

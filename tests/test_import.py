@@ -87,6 +87,20 @@ class TestTheCommand:
         with pytest.raises(InputError, match=r"head\.weight has shape \(10, 12\), but head\.weight of the source has"):
             plan_ladder(check_settings(params), (3, 32, 32), 10, starts)
 
+    def test_it_adds_what_it_prints(self, folder, capsys):
+        torch.save(their_state("vgg11_bn"), "x.pth")
+        main(["import", "x.pth", "--add", "first"])
+        printed = yaml.safe_load(capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0])
+        assert yaml.safe_load(Path("params.yaml").read_text()) == PARAMS | {
+            "models": PARAMS["models"] | {"first": printed["vgg11_bn"]}
+        }
+
+    def test_a_name_that_is_taken_is_told(self, folder):
+        torch.save(their_state("vgg11"), "x.pth")
+        with pytest.raises(SystemExit, match=r"models\.III: is there already; take another name"):
+            main(["import", "x.pth", "--add", "III"])
+        assert yaml.safe_load(Path("params.yaml").read_text()) == PARAMS
+
     def test_classes_are_named_by_a_file(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
         Path("names").write_text("cat\ndog\n\n größter \nemu\n", encoding="utf-8")

@@ -30,16 +30,20 @@ def add(commands: Any) -> None:
         "--mean", type=float, nargs=3, metavar=("R", "G", "B"), help="it takes (x - mean) / std; default: ImageNet's"
     )
     parser.add_argument("--std", type=float, nargs=3, metavar=("R", "G", "B"), help="likewise")
+    parser.add_argument("--add", metavar="NAME", help="write the entry into params.yaml too, as the model of this name")
     parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
+    from deepen.new_model import with_model
     from deepen.starts import content_hash
     from deepen.torchvision_import import as_network, normalization, read_state
     from deepen.weights import save_weights
+    from deepen.writing import write_text
 
-    if not (options.project / "params.yaml").is_file():
+    params = options.project / "params.yaml"
+    if not params.is_file():
         raise InputError(f"{options.project}: has no params.yaml; run in the project's folder, or name it by --project")
     names = _lines(options.classes) if options.classes else None
     state, exported = read_state(options.file)
@@ -53,6 +57,9 @@ def _run(options: argparse.Namespace) -> None:
     start = f"{FOLDER}/{card.model}-{content_hash(unnamed)}.safetensors"
     os.replace(unnamed, options.project / start)
     print(entry_told(card, start))
+    if options.add:
+        write_text(params, with_model(params.read_text(encoding="utf-8"), options.add, _entry(card, start)))
+        print(f"{params}: models.{options.add} added")
 
 
 def _lines(path: Path) -> Sequence[str]:
@@ -60,6 +67,14 @@ def _lines(path: Path) -> Sequence[str]:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read as UTF-8 text ({error}); write the name of a class a line") from error
+
+
+def _entry(card: "ModelCard", start: str) -> dict[str, object]:
+    head = ["head"]  # other images have other classes
+    return {"after": "scratch", "start": start, "layers": card.layers, "norm": card.norm, "epochs": 3} | {
+        "fresh": head,
+        "dropped": list(head),
+    }
 
 
 def entry_told(card: "ModelCard", start: str) -> str:

@@ -24,8 +24,8 @@ grid: $(INSTALLED)  ## try all combinations, one after the other: make grid SET=
 	@while dvc queue status | grep --extended-regexp --quiet ' (Queued|Running)'; do dvc queue start --quiet; sleep 10; done
 	dvc queue status
 
-DEPTHS ?= I II III
-depths: $(INSTALLED)  ## hold the first model against the last, without training: make depths DEPTHS="I II III"
+DEPTHS ?= I III
+depths: $(INSTALLED)  ## hold a model against a deeper one, without training: make depths DEPTHS="II III"
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
 		dvc exp run --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import re
 
+import numpy as np
 import pytest
 from documents import commands
-from dvc_project import Project
+from dvc_project import ROOT, Project
+from PIL import Image
 
 COLUMNS = "Created|State|Executor|params.yaml|.*/(?!final.json:(top1|loss)).*"
 
@@ -107,4 +110,59 @@ def test_experiments(project, tmp_path):
     walk.run(project, "What DVC does badly, and what helps")
     assert project("git status --short") == ""
     assert "up to date" in project("dvc status")
+    assert not walk.left
+
+
+ROTATED = 0x0112  # the EXIF tag that says how a photo is turned
+
+
+def photo(path, rng, number, shade):
+    """A picture of noise about a shade of its class; each size, grey, and each kind of file comes up."""
+    size = [(40, 30), (90, 120), (64, 64), (50, 80)][number % 4]
+    noise = rng.integers(0, 60, (*size, 3))
+    image = Image.fromarray((noise + shade).clip(0, 255).astype(np.uint8))
+    exif = Image.Exif()
+    if number % 5 == 0:
+        exif[ROTATED] = 6
+    if number % 7 == 0:
+        image = image.convert("L")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path.with_suffix((".jpg", ".png")[number % 2]), exif=exif)
+
+
+def write_photos(root, **counts):
+    rng = np.random.default_rng(0)
+    shades = {"apple": (180, 30, 30), "pear": (120, 160, 20), "plum": (60, 20, 120)}
+    for name, count in counts.items():
+        for number in range(count):
+            photo(root / name / f"{number:04}", rng, number, np.array(shades[name]))
+
+
+def test_your_images(project, tmp_path):
+    write_photos(tmp_path / "photos/train", apple=60, pear=25, plum=12)
+    write_photos(tmp_path / "other-photos", apple=4, pear=3, plum=2)
+    walk = Walk("docs/your-images.md")
+
+    said = walk.run(project, "Train")
+    page = (ROOT / "docs/your-images.md").read_text()
+    told = re.search(r"^## A warning.*?```text\n(.*?)```", page, re.MULTILINE | re.DOTALL)[1]
+    assert set(told.splitlines()) < set(said.splitlines())
+    assert "balanced top-1" in project.read("reports/table.md")
+    assert project("git status --short") == ""
+
+    said = walk.run(project, "What came of it")
+    assert "balanced_top1" in said
+    metrics = json.loads(project.read("metrics/III.json"))
+    assert {"top1", "top2", "top3", "balanced_top1"} <= metrics.keys()
+    assert metrics["top3"] == 100
+
+    report = project.read("reports/index.html")
+    assert all(name in report for name in ("balanced", "apple", "pear", "plum"))
+
+    said = walk.run(project, "After changing photos")
+    assert re.findall(r"^Running stage '(.*)':", said, re.MULTILINE) == ["prepare"]
+
+    said = walk.run(project, "Use the network")
+    assert all(name in said for name in ("apple", "pear", "plum"))
+    assert "9 images" in said
     assert not walk.left

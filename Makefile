@@ -1,9 +1,9 @@
 # Each target sets up what it needs by itself; a second call installs nothing. `make help` lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# An image with the packages in it sets this to nothing.
+# An image that has the packages sets this to nothing: a .venv that is mounted with the project is another machine's.
 INSTALLED ?= .venv/installed
+export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
 .PHONY: setup repro exp grid depths table study test torture browser docs lock help
 

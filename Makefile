@@ -1,9 +1,9 @@
 # Each target sets up what it needs by itself; a second call installs nothing. `make help` lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# An image with the packages in it sets this to nothing.
+# An image that has the packages sets this to nothing: a .venv that is mounted with the project is another machine's.
 INSTALLED ?= .venv/installed
+export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
 .PHONY: setup repro exp grid depths table study test torture browser docs lock help
 
@@ -24,8 +24,8 @@ grid: $(INSTALLED)  ## try all combinations, one after the other: make grid SET=
 	@while dvc queue status | grep --extended-regexp --quiet ' (Queued|Running)'; do dvc queue start --quiet; sleep 10; done
 	dvc queue status
 
-DEPTHS ?= I II III
-depths: $(INSTALLED)  ## hold the first model against the last, without training: make depths DEPTHS="I II III"
+DEPTHS ?= I III
+depths: $(INSTALLED)  ## hold a model against a deeper one, without training: make depths DEPTHS="II III"
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
 		dvc exp run --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import random
+import re
 import stat
 import struct
 import tarfile
@@ -463,6 +464,11 @@ def answer(case: Case) -> list[str]:
     return []
 
 
+def cell(text: str) -> str:
+    """A text in a cell of a Markdown table, in which nothing means anything."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", text).replace("<", "&lt;").replace("\n", " ")
+
+
 def main() -> None:
     lines = [
         "# Bad input, and what it is answered",
@@ -475,8 +481,7 @@ def main() -> None:
         lines += [f"## {kind.capitalize()}: {len(answers)}", "", "| input | answer |", "| --- | --- |"]
         for name, faults in answers.items():
             told = "; and ".join(faults[:2]) + (f"; and {len(faults) - 2} more" if len(faults) > 2 else "")
-            cells = (name, told or "taken")
-            lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+            lines.append(f"| {cell(name)} | {cell(told or 'taken')} |")
         lines.append("")
         print(f"{kind}: {len(answers)} tried, {sum(map(bool, answers.values()))} answered with an error")
     (ROOT / "docs/bad-input.md").write_text("\n".join(lines))

@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 def load(weights: str | PathLike[str], device: str = "auto", flip_averaging: bool | None = None) -> "Classifier":
     """A trained network, ready to be asked: `deepen.load("weights/III.safetensors").predict(["photo.jpg"])`.
 
-    `device` is auto, cpu, mps, cuda or cuda:<number>. Probabilities are the mean over an image and its mirror image
+    `device` is `auto`, `cpu`, `mps`, `cuda` or `cuda:1`. Probabilities are the mean over an image and its mirror image
     where `flip_averaging`, which by default holds for networks of data that may be flipped. Raises InputError, a
     ValueError, where the file is not that of a network or the device not there.
     """

@@ -1,0 +1,35 @@
+"""The documentation as a test reads it: the commands of each section, the links."""
+
+import re
+
+from dvc_project import ROOT
+
+_SECTION = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def commands(page, openly=()):
+    """The shell commands below each heading of a page, in its order; `openly` lists what is put for what."""
+    text = (ROOT / page).read_text()
+    for old, new in openly:
+        assert old in text, f"{page} no longer has {old!r}"
+        text = text.replace(old, new)
+    found = {}
+    for heading, body in _SECTION.findall(text):
+        if blocks := re.findall(r"^```bash\n(.*?)^```$", body, re.MULTILINE | re.DOTALL):
+            found[heading] = "".join(blocks)
+    return found
+
+
+def links(text):
+    """The targets of a page's relative links and pictures, and what comes after their #."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            yield path, anchor
+
+
+def anchors(text):
+    """What the headings of a page are called in links, as git hosts and MkDocs call them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

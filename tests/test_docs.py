@@ -1,0 +1,168 @@
+"""The pages of docs/ that walk through commands: each command runs, in the page's order, in a tiny project."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from documents import commands
+from dvc_project import ROOT, Project
+from PIL import Image
+
+COLUMNS = "Created|State|Executor|params.yaml|.*/(?!final.json:(top1|loss)).*"
+
+
+class Walk:
+    """The sections of a page, to be run one after the other."""
+
+    def __init__(self, page, openly=()):
+        self.left = commands(page, openly)
+
+    def run(self, project, heading):
+        """Run the commands below the next heading, which must be this one; what they print."""
+        found = next(iter(self.left))
+        assert found == heading
+        return project("bash -euo pipefail -c", self.left.pop(found))
+
+
+def installed(project):
+    """What the pages take as given: the packages are there, `make` need not install them."""
+    project.env["INSTALLED"] = ""
+    return project
+
+
+def table(project):
+    rows = csv.DictReader(project("dvc exp show --csv --only-changed --drop", COLUMNS).splitlines())
+    return {row["Experiment"] or row["rev"]: row for row in rows}
+
+
+def test_experiments(project, tmp_path):
+    git, storage, server = tmp_path / "git", tmp_path / "storage", tmp_path / "server"
+    walk = Walk(
+        "docs/experiments.md",
+        openly=[
+            ("git@server:deepen.git", str(git)),
+            ("/srv/deepen", str(storage)),
+            ("source .venv/bin/activate\ndvc pull", "dvc pull"),  # the packages are those of the test
+            ("models.III.epochs=16", "models.III.epochs=2"),
+        ],
+    )
+    installed(project)
+    project("git init --bare --quiet", str(git))
+    project("git remote add origin", str(git))
+    walk.run(project, "A place to share")
+
+    said = walk.run(project, "One experiment")
+    assert "top1" in said
+    assert project("git status --short") == ""
+
+    said = walk.run(project, "A grid")
+    assert said.count("Success") == 2
+    assert "Queued" not in said.split("Worker status")[0].split("Task")[1]
+
+    said = walk.run(project, "The table")
+    assert all(name in said for name in ("low", "rate-1", "rate-2"))
+    rows = table(project)
+    assert {"metrics/final.json:top1", "metrics/final.json:loss", "depth", "lr"} == set(rows["low"]) - {
+        "Experiment",
+        "rev",
+        "typ",
+    }
+    assert (rows["low"]["lr"], rows["rate-2"]["lr"], rows["rate-2"]["depth"]) == ("0.01", "0.06", "I")
+    losses = [row["metrics/final.json:loss"] for name, row in rows.items() if name != "workspace"]
+    assert len(set(losses)) == 4
+
+    walk.run(project, "Two experiments in pictures")
+    drawn = project.read("dvc_plots/index.html")
+    assert "rate-1" in drawn
+    assert "rate-2" in drawn
+
+    said = walk.run(project, "What depth bought")
+    assert "Running stage 'train@" not in said
+    shallow, deep = (json.loads(project.read(f"metrics/{model}.json")) for model in ("I", "III"))
+    difference = json.loads(project("dvc metrics diff depth-I depth-III --targets metrics/final.json --json"))
+    assert difference["metrics/final.json"]["loss"]["diff"] == pytest.approx(deep["loss"] - shallow["loss"])
+    assert project("git status --short") == ""
+
+    walk.run(project, "Choosing one")
+    assert "lr: 0.01" in project.read("params.yaml")
+    assert "up to date" in project("dvc status")
+
+    assert "low" in walk.run(project, "Sharing it").splitlines()[-1]
+    project("git restore .")
+    project("dvc checkout")
+
+    server.mkdir()
+    box = installed(Project(server, server))
+    said = walk.run(box, "On a GPU server")
+    assert "Running stage 'train@III'" in said
+    assert "Running stage 'train@II'" not in said
+
+    walk.run(project, "Back home")
+    assert project("git status --short") == ""
+    assert "up to date" in project("dvc status")
+    assert (tmp_path / "project/weights/III.safetensors").is_file()
+    params = project.read("params.yaml")
+    assert "lr: 0.01" in params
+    assert "epochs: 2" in params
+
+    walk.run(project, "What DVC does badly, and what helps")
+    assert project("git status --short") == ""
+    assert "up to date" in project("dvc status")
+    assert not walk.left
+
+
+ROTATED = 0x0112  # the EXIF tag that says how a photo is turned
+
+
+def photo(path, rng, number, shade):
+    """A picture of noise about a shade of its class; each size, grey, and each kind of file comes up."""
+    size = [(40, 30), (90, 120), (64, 64), (50, 80)][number % 4]
+    noise = rng.integers(0, 60, (*size, 3))
+    image = Image.fromarray((noise + shade).clip(0, 255).astype(np.uint8))
+    exif = Image.Exif()
+    if number % 5 == 0:
+        exif[ROTATED] = 6
+    if number % 7 == 0:
+        image = image.convert("L")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path.with_suffix((".jpg", ".png")[number % 2]), exif=exif)
+
+
+def write_photos(root, **counts):
+    rng = np.random.default_rng(0)
+    shades = {"apple": (180, 30, 30), "pear": (120, 160, 20), "plum": (60, 20, 120)}
+    for name, count in counts.items():
+        for number in range(count):
+            photo(root / name / f"{number:04}", rng, number, np.array(shades[name]))
+
+
+def test_your_images(project, tmp_path):
+    write_photos(tmp_path / "photos/train", apple=60, pear=25, plum=12)
+    write_photos(tmp_path / "other-photos", apple=4, pear=3, plum=2)
+    walk = Walk("docs/your-images.md")
+
+    said = walk.run(project, "Train")
+    page = (ROOT / "docs/your-images.md").read_text()
+    told = re.search(r"^## A warning.*?```text\n(.*?)```", page, re.MULTILINE | re.DOTALL)[1]
+    assert set(told.splitlines()) < set(said.splitlines())
+    assert "balanced top-1" in project.read("reports/table.md")
+    assert project("git status --short") == ""
+
+    said = walk.run(project, "What came of it")
+    assert "balanced_top1" in said
+    metrics = json.loads(project.read("metrics/III.json"))
+    assert {"top1", "top2", "top3", "balanced_top1"} <= metrics.keys()
+    assert metrics["top3"] == 100
+
+    report = project.read("reports/index.html")
+    assert all(name in report for name in ("balanced", "apple", "pear", "plum"))
+
+    said = walk.run(project, "After changing photos")
+    assert re.findall(r"^Running stage '(.*)':", said, re.MULTILINE) == ["prepare"]
+
+    said = walk.run(project, "Use the network")
+    assert all(name in said for name in ("apple", "pear", "plum"))
+    assert "9 images" in said
+    assert not walk.left

@@ -74,7 +74,12 @@ class TestFullDisk:
         (small_disk / "ballast").unlink()
         trainer = trainer_for(colored, recipe())
         begun = []
-        history = train(trainer, colored, Progress(lambda *done: begun.append(done)), Checkpoints(small_disk / "x", 0))
+        history = train(
+            trainer,
+            colored,
+            Progress(lambda steps, rows: begun.append((steps, len(rows)))),
+            Checkpoints(small_disk / "x", 0),
+        )
         assert begun == [(9, 1)]
         assert history == undisturbed[1]
         assert all(torch.equal(tensor, undisturbed[0][key]) for key, tensor in trainer.network.state_dict().items())

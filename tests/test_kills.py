@@ -61,6 +61,8 @@ def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, tortu
     while sum(kills.values()) < wanted:
         process = project.start("dvc repro")
         project.trainer()
+        if chance.random() < 0.6:  # else perhaps before the first step
+            wait_for(lambda: ", epoch " in project.output or process.poll() is not None)  # noqa: B023
         time.sleep(chance.uniform(0, 1.5))
         number = chance.choice(SIGNALS)
         if process.poll() is not None:

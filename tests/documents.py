@@ -7,6 +7,11 @@ from dvc_project import ROOT
 _SECTION = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
+def programs(page):
+    """The Python programs of a page."""
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
 def commands(page, openly=()):
     """The shell commands below each heading of a page, in its order; `openly` lists what is put for what."""
     text = (ROOT / page).read_text()

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from documents import commands
+from documents import commands, programs
 from dvc_project import ROOT, Project
 from PIL import Image
 
@@ -166,3 +166,12 @@ def test_your_images(project, tmp_path):
     assert all(name in said for name in ("apple", "pear", "plum"))
     assert "9 images" in said
     assert not walk.left
+
+
+def test_python(project):
+    rng = np.random.default_rng(0)
+    photo(project.path / "photo", rng, 0, 90)
+    photo(project.path / "other", rng, 1, 90)
+    said = [project("python -W error -c", program) for program in programs("docs/python.md")]
+    assert re.fullmatch(r"[0-9]\n", said[0])  # a digit's class
+    assert "('fc2.weight', 'fresh')" in said[-1]

@@ -20,7 +20,7 @@ class Project:
 
     def __init__(self, path: Path, home: Path):
         self.path = path
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "MAKE"))}
         self.env.update(
             PATH=f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}",
             HOME=str(home),

@@ -50,7 +50,9 @@ def test_hooks_are_the_tools_of_the_lock():
 
 
 def test_make_help_lists_every_target():
-    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     listed = {line.split()[0] for line in done.stdout.splitlines()}
     assert listed == TARGETS
 

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -187,6 +188,14 @@ class TestPredict:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
         run("predict", weights[3], "-", form, "--device", "cpu")
         assert capsys.readouterr().out.strip() in ("[]", "image,rank,class,probability")
+
+    def test_a_reader_that_has_enough_is_no_error(self, weights, album):
+        files = "yes a.png | head -3000"
+        command = (
+            f"{files} | {sys.executable} -c 'from deepen.commands import main; main()' predict {weights[3]} --csv -"
+        )
+        done = subprocess.run(["bash", "-c", f"{command} | head -1"], capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == ("image,rank,class,probability\n", "")
 
     def test_words_that_name_nothing_are_told_at_once(self, weights, album):
         (album / "empty").mkdir()

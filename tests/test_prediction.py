@@ -189,13 +189,17 @@ class TestPredict:
         run("predict", weights[3], "-", form, "--device", "cpu")
         assert capsys.readouterr().out.strip() in ("[]", "image,rank,class,probability")
 
-    def test_a_reader_that_has_enough_is_no_error(self, weights, album):
-        files = "yes a.png | head -3000"
-        command = (
-            f"{files} | {sys.executable} -c 'from deepen.commands import main; main()' predict {weights[3]} --csv -"
-        )
-        done = subprocess.run(["bash", "-c", f"{command} | head -1"], capture_output=True, text=True)
-        assert (done.stdout, done.stderr) == ("image,rank,class,probability\n", "")
+    @pytest.mark.parametrize(
+        ("images", "reader", "read"),
+        [(3000, "head -1", "image,rank,class,probability\n"), (1, "(exec 0<&-; sleep 6)", "")],
+        ids=["enough", "nothing"],
+    )
+    def test_a_reader_that_goes_away_is_no_error(self, weights, album, monkeypatch, images, reader, read):
+        monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+        deepen = f"{sys.executable} -c 'from deepen.commands import main; main()'"
+        command = f"yes a.png | head -{images} | {deepen} predict {weights[3]} --csv - | {reader}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == (read, "")
 
     def test_words_that_name_nothing_are_told_at_once(self, weights, album):
         (album / "empty").mkdir()

@@ -1,6 +1,7 @@
 """The `deepen` command: what people do with a ladder besides `dvc repro`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +23,8 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     try:
         options.run(options)
+        sys.stdout.flush()
     except InputError as error:
         sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
-    except BrokenPipeError:  # as in `deepen predict ... | head`
-        sys.stderr.close()
+    except BrokenPipeError:  # as in `deepen predict ... | head`: what is left goes nowhere, also at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,7 @@ BASE = Path(os.environ.get("DVC_ROOT", "."))
 def run(stage: Callable[..., None]) -> None:
     """Call a stage with the command line's words; an InputError becomes its message and exit code 1.
 
-    Ctrl-C and SIGTERM end it with a line that says how to go on.
+    Ctrl-C and SIGTERM end it with a line that says how to go on; of several processes the first says it.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
@@ -27,7 +27,8 @@ def run(stage: Callable[..., None]) -> None:
     except InputError as error:
         sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
     except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":
+            print(interrupted, file=sys.stderr)
         sys.exit(interrupted.code)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.device import choose_device, choose_dtype, place
+from deepen.group import Group
 from deepen.history import load_history
 from deepen.images import load_images
 from deepen.layers import parameters
@@ -15,7 +16,7 @@ from deepen.settings import load_settings
 from deepen.transfer_report import load_fates
 from deepen.weights import load_network
 from deepen.writing import write_json
-from pipeline import run
+from pipeline.together import run_together
 
 MISTAKES = 24  # images, of those that were most confidently taken for another class
 
@@ -23,19 +24,24 @@ MISTAKES = 24  # images, of those that were most confidently taken for another c
 def evaluate_model(name: str) -> None:
     settings = load_settings()
     model = settings.models[name]
-    device = choose_device(settings.device, settings.threads)
+    group = Group()
+    device = choose_device(settings.device, settings.threads, group.local_rank)
     card, network = load_network(Path(f"weights/{name}.safetensors"))
     test = load_images(Path("data/test.safetensors"))
     flips = card.flip and settings.evaluation.flip_averaging
-    found = evaluate(
-        place(network, device),
-        torch.from_numpy(test.images).to(device),
-        torch.from_numpy(test.labels).to(device),
-        torch.tensor(card.mean, device=device),
-        flip_averaging=flips,
-        batch_size=settings.evaluation.batch_size,
-        dtype=choose_dtype(settings.precision, device),
-    )
+    with group.joined(Path("predictions")):
+        found = evaluate(
+            place(network, device),
+            torch.from_numpy(test.images).to(device),
+            torch.from_numpy(test.labels).to(device),
+            torch.tensor(card.mean, device=device),
+            flip_averaging=flips,
+            batch_size=settings.evaluation.batch_size,
+            dtype=choose_dtype(settings.precision, device),
+            group=group,
+        )
+    if not group.writes:
+        return
     predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
     metrics = _metrics(found, flips, predictions.balanced())
     record = Record(
@@ -72,4 +78,4 @@ def _metrics(found: Evaluation, flips: bool, balanced: float) -> dict[str, float
 
 
 if __name__ == "__main__":
-    run(evaluate_model)
+    run_together(evaluate_model, "pipeline.evaluate")

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from deepen import __version__
 from deepen.augmentation import Augmentation
 from deepen.checkpoint import FOLDER, Checkpoints, training_key
 from deepen.device import choose_device, choose_dtype
+from deepen.group import Group
 from deepen.history import Epoch, History
 from deepen.images import ImageSet, load_images
 from deepen.interruption import Interruption
@@ -25,7 +26,8 @@ from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import VGG
 from deepen.weights import load_network, save_weights
-from pipeline import BASE, run
+from pipeline import BASE
+from pipeline.together import run_together
 
 TRAIN, VALIDATION = Path("data/train.safetensors"), Path("data/validation.safetensors")
 STATISTICS = Path("metrics/statistics.json")
@@ -34,36 +36,55 @@ VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platf
 
 def train_model(name: str) -> None:
     settings = load_settings()
-    device = choose_device(settings.device, settings.threads)
-    if settings.progress != "quiet":
+    group = Group()
+    device = choose_device(settings.device, settings.threads, group.local_rank)
+    if settings.progress != "quiet" and group.rank == 0:
         threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
-        print(f"{name}: training on {threads if device.type == 'cpu' else device}", flush=True)
+        each = f" in each of {group.size} processes" if group.size > 1 else ""
+        print(f"{name}: training on {threads if device.type == 'cpu' else device.type}{each}", flush=True)
     start = Path(f"weights/init/{name}.safetensors")
     shaping = _shaping(name, settings, device)
     key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
-    with _alone(name, checkpoints):
+    alone = _alone(name, checkpoints) if group.rank == 0 else nullcontext()
+    with alone, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
         images = load_images(TRAIN)
-        trainer = _trainer(name, settings, network, images, device)
+        trainer = _trainer(name, settings, network, images, device, group)
+        to_follow = work_to_follow(settings, name, images.shape, len(images.classes))
         with (
-            Interruption(name) as interruption,
-            TrainingProgress(
-                name,
-                trainer.epochs,
-                trainer.steps,
-                trainer.batch_size,
-                to_follow=work_to_follow(settings, name, images.shape, len(images.classes)),
-                verbosity=settings.progress,
-            ) as progress,
-            LiveCurves(Path(f"live/{name}")) as live,
+            Interruption(name, speaks=group.rank == 0) as interruption,
+            _watched(name, settings, trainer, to_follow, group) as progress,
         ):
-            watched = _both(progress.callbacks, live)
-            epochs = train(trainer, load_images(VALIDATION), watched, checkpoints, interruption)
+            kept = checkpoints if group.writes else None
+            epochs = train(trainer, load_images(VALIDATION), progress, kept, interruption, group)
+        if not group.writes:
+            return
         save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
         learned = trainer.steps * trainer.batch_size
         History(shaping, VERSIONS, len(images), learned, epochs).save(Path(f"curves/{name}.json"))
         checkpoints.remove()
+
+
+@contextmanager
+def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, group: Group) -> Iterator[Progress]:
+    """What shows how it goes: one process of a group to people, each that writes in curves."""
+    if not group.writes:
+        yield Progress()
+        return
+    with LiveCurves(Path(f"live/{name}")) as live:
+        if group.rank:
+            yield Progress(lambda steps, history: live.start(history), epoch=live.add)
+            return
+        with TrainingProgress(
+            name,
+            trainer.epochs,
+            trainer.steps,
+            trainer.batch_size,
+            to_follow=to_follow,
+            verbosity=settings.progress,
+        ) as progress:
+            yield _both(progress.callbacks, live)
 
 
 def _both(progress: Progress, live: LiveCurves) -> Progress:
@@ -113,7 +134,9 @@ def _alone(name: str, checkpoints: Checkpoints) -> Iterator[None]:
             yield
 
 
-def _trainer(name: str, settings: Settings, network: VGG, images: ImageSet, device: torch.device) -> Trainer:
+def _trainer(
+    name: str, settings: Settings, network: VGG, images: ImageSet, device: torch.device, group: Group
+) -> Trainer:
     return Trainer(
         network,
         images,
@@ -126,8 +149,9 @@ def _trainer(name: str, settings: Settings, network: VGG, images: ImageSet, devi
         seed=settings.seed,
         device=device,
         dtype=choose_dtype(settings.precision, device),
+        group=group,
     )
 
 
 if __name__ == "__main__":
-    run(train_model)
+    run_together(train_model, "pipeline.train")

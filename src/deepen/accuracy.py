@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from deepen.augmentation import normalize
 from deepen.device import autocast, memory_told
+from deepen.group import ALONE, Group
 
 MOST_K = 5
 
@@ -60,32 +61,35 @@ def evaluate(
     flip_averaging: bool,
     batch_size: int,
     dtype: torch.dtype = torch.float32,
+    group: Group = ALONE,
 ) -> Evaluation:
     """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device.
 
-    The layers compute in `dtype`. Raises InputError where the device's memory is not enough.
+    The layers compute in `dtype`. A `group` shares the batches out, and each of it learns what all found. Raises
+    InputError where the device's memory is not enough.
     """
     if len(labels) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
-    losses, averaged, single, highest = [], [], [], []
-    for start in range(0, len(labels), batch_size):
+    mine = []
+    for start in range(group.rank * batch_size, len(labels), group.size * batch_size):
         target = labels[start : start + batch_size]
         with memory_told(f"evaluating {batch_size} images at once", images.device):
             batch = images[start : start + batch_size]
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype)
-        losses.append(functional.cross_entropy(logits, target, reduction="sum"))
-        single.append(ranks(logits.softmax(1), target))
-        averaged.append(ranks(probabilities, target))
-        highest.append(probabilities.max(1))
-    loss = torch.stack(losses).cpu().double().sum().item() / len(labels)
+        averaged, single = _correct(probabilities, target), _correct(logits.softmax(1), target)
+        loss = functional.cross_entropy(logits, target, reduction="sum")
+        most, predicted = probabilities.max(1)
+        mine.append((averaged[None], single[None], loss[None], predicted, most))
+    batches = group.in_turn([[tensor.cpu() for tensor in found] for found in mine])
+    averaged, single, loss, predicted, most = (torch.cat(found) for found in zip(*batches, strict=True))
     return Evaluation(
         len(labels),
-        _counts(averaged, logits.shape[1]),
-        _counts(single, logits.shape[1]),
-        loss,
-        torch.cat([found.indices for found in highest]).cpu(),
-        torch.cat([found.values for found in highest]).cpu(),
+        tuple(averaged.sum(0).tolist()),
+        tuple(single.sum(0).tolist()),
+        loss.double().sum().item() / len(labels),
+        predicted,
+        most,
     )
 
 
@@ -106,7 +110,7 @@ def infer(
     return logits, probabilities
 
 
-def _counts(found: list[Tensor], classes: int) -> tuple[int, ...]:
-    """How many ranks are below k, for each k."""
-    rank = torch.cat(found)
-    return tuple(int((rank < k).sum()) for k in range(1, min(MOST_K, classes) + 1))
+def _correct(scores: Tensor, labels: Tensor) -> Tensor:
+    """How many labels are among the k highest of scores (batch, classes), for each k: int64 (k,)."""
+    most_k = torch.arange(1, min(MOST_K, scores.shape[1]) + 1, device=scores.device)
+    return (ranks(scores, labels)[:, None] < most_k).sum(0)

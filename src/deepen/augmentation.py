@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from deepen.statistics import Statistics
 
+WHOLE = slice(None)
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -53,33 +55,36 @@ class AugmentedImages:
     def __len__(self) -> int:
         return len(self._padded)
 
-    def batch(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """The images `rows` (batch,), normalised: float32 (batch, channels, height, width)."""
-        picked = self._mirrored(self._cropped(rows, generator), generator)
-        return normalize(picked.permute(0, 3, 1, 2), self._mean - self._color_shifts(len(rows), generator))
+    def batch(self, rows: Tensor, generator: torch.Generator, part: slice = WHOLE) -> Tensor:
+        """The images `rows` (batch,), normalised: float32 (batch, channels, height, width); or a `part` of them.
 
-    def _cropped(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 (batch, height, width, channels)."""
+        What becomes of an image depends on its place among the rows, and not on the part that is asked for.
+        """
+        picked = self._mirrored(self._cropped(rows, generator, part), len(rows), generator, part)
+        return normalize(picked.permute(0, 3, 1, 2), self._mean - self._color_shifts(len(rows), generator)[part])
+
+    def _cropped(self, rows: Tensor, generator: torch.Generator, part: slice) -> Tensor:
+        """uint8 (part, height, width, channels)."""
         _, height, width, channels = self._padded.shape
         y, x = (
-            torch.randint(spare + 1, (len(rows),), device=rows.device, generator=generator)
+            torch.randint(spare + 1, (len(rows),), device=rows.device, generator=generator)[part]
             for spare in (height - self._height, width - self._width)
         )
         lines = self._padded.as_strided(  # every run of `width` pixels, whichever it starts with
             (self._padded.numel() // channels - self._width + 1, self._width * channels), (channels, 1)
         )
-        first = (rows * height + y) * width + x
+        first = (rows[part] * height + y) * width + x
         index = first[:, None] + width * torch.arange(self._height, device=rows.device)
-        return lines.index_select(0, index.flatten()).view(len(rows), self._height, self._width, channels)
+        return lines.index_select(0, index.flatten()).view(len(first), self._height, self._width, channels)
 
-    def _mirrored(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Some of the images (batch, height, width, channels) from right to left."""
+    def _mirrored(self, images: Tensor, batch: int, generator: torch.Generator, part: slice) -> Tensor:
+        """Some of the images (part, height, width, channels) from right to left."""
         if not self._flip:
             return images
-        batch, device = len(images), images.device
-        mirrored = torch.rand(batch, device=device, generator=generator) < 0.5
+        count, device = len(images), images.device
+        mirrored = torch.rand(batch, device=device, generator=generator)[part] < 0.5
         either = torch.cat([images, images.flip(2)])
-        return either.index_select(0, torch.arange(batch, device=device) + batch * mirrored)
+        return either.index_select(0, torch.arange(count, device=device) + count * mirrored)
 
     def _color_shifts(self, batch: int, generator: torch.Generator) -> Tensor:
         """(batch, channels), 0-1 scale: eigenvectors @ (eigenvalues * N(0, `color_shift`)), drawn for each use.

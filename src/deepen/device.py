@@ -26,12 +26,15 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def choose_device(name: str, threads: int) -> torch.device:
+def choose_device(name: str, threads: int, local_rank: int | None = None) -> torch.device:
     """The device of `find_device`, and this process made ready for repeatable results on it.
 
-    `threads` is how many the CPU's kernels use: it shapes the order in which they add, and so the last bits.
+    `threads` is how many the CPU's kernels use: it shapes the order in which they add, and so the last bits. Of several
+    processes on a machine, told apart by `local_rank` from 0, each has a GPU of its own.
     """
     device = find_device(name)
+    if local_rank is not None:
+        device = _own_device(device, local_rank)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what CUDA's matrix products need to be repeatable
     torch.set_num_threads(threads)
     _keep_freed_memory()
@@ -39,6 +42,19 @@ def choose_device(name: str, threads: int) -> torch.device:
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and no need
     return device
+
+
+def _own_device(device: torch.device, local_rank: int) -> torch.device:
+    if device.type == "cpu":
+        return device
+    there = torch.cuda.device_count()
+    if device.type != "cuda" or device.index is not None or local_rank >= there:
+        raise InputError(
+            f"device: {device} is not there for process {local_rank + 1} of this machine: each needs a GPU of its own, "
+            f"and there are {there}; start so many processes (DEEPEN_LAUNCH), and write device: auto"
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
 
 
 def _keep_freed_memory() -> None:

@@ -17,12 +17,13 @@ class Interruption:
     """A context in which SIGINT and SIGTERM are noted in `asked`, for who looks there between steps.
 
     If it is not left within 4 seconds, or a second signal comes, the process ends at once, in the midst of what it
-    does: what is on disk is whole at any time. `model` is named in its last words. Only for the main thread.
+    does: what is on disk is whole at any time. `model` is named in its last words, which can be left out where other
+    processes end alike. Only for the main thread.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, *, speaks: bool = True) -> None:
         self.asked: signal.Signals | None = None
-        self._model = model
+        self._model, self._speaks = model, speaks
 
     def check(self, when: str) -> None:
         """Raise Interrupted if a signal has come."""
@@ -57,7 +58,8 @@ class Interruption:
                     return
             except TimeoutError:
                 pass
-            print(self._last_words("in the midst of a step"), file=sys.stderr, flush=True)
+            if self._speaks:
+                print(self._last_words("in the midst of a step"), file=sys.stderr, flush=True)
             os._exit(_exit_code(self.asked))
 
     def _last_words(self, when: str) -> str:

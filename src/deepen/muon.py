@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn, optim
 
+from deepen.group import ALONE, Group
+
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps are enough
 _STEPS = 5
 
@@ -20,6 +22,7 @@ class Muon(optim.Optimizer):
     Such a step changes a layer as much for one direction of its input as for any other. Convolutions count as matrices
     (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay a step; biases take plain steps
     without decay. `lr` may be a tensor on the parameters' device. All in float32, but the Newton-Schulz steps on CUDA.
+    A `group`, whose processes have equal gradients, shares the matrices out.
     """
 
     def __init__(
@@ -29,8 +32,10 @@ class Muon(optim.Optimizer):
         *,
         momentum: float,
         weight_decay: float,
+        group: Group = ALONE,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._group = group
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -42,14 +47,29 @@ class Muon(optim.Optimizer):
             torch._foreach_mul_(means, momentum)
             torch._foreach_add_(means, gradients)
             steps = list(torch._foreach_add(gradients, means, alpha=momentum))
-            for alike in _matrices_of_a_shape(parameters):
-                torch._foreach_mul_([parameters[index] for index in alike], 1 - lr * group["weight_decay"])
-                channels_last = [steps[index].movedim(1, -1) for index in alike]  # as convolutions lie in memory
-                directions = orthogonalize(torch.stack([step.flatten(1) for step in channels_last]))
-                for index, step, direction in zip(alike, channels_last, directions, strict=True):
-                    steps[index] = direction.reshape(step.shape).movedim(-1, 1)
+            matrices = [index for index, parameter in enumerate(parameters) if parameter.ndim > 1]
+            if matrices:
+                torch._foreach_mul_([parameters[index] for index in matrices], 1 - lr * group["weight_decay"])
+            channels_last = [steps[index].movedim(1, -1) for index in matrices]  # as convolutions lie in memory
+            directions = self._orthogonal([step.flatten(1) for step in channels_last])
+            for index, step, direction in zip(matrices, channels_last, directions, strict=True):
+                steps[index] = direction.reshape(step.shape).movedim(-1, 1)
             torch._foreach_mul_(steps, lr)
             torch._foreach_sub_(parameters, steps)
+
+    def _orthogonal(self, matrices: Sequence[Tensor]) -> list[Tensor]:
+        """Each of the matrices made orthogonal, those of one shape together, by one of the group for all."""
+        owners = shared_out([operations(*matrix.shape) for matrix in matrices], self._group.size)
+        found = [torch.empty_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
+        shapes: dict[torch.Size, list[int]] = {}
+        for index, (matrix, owner) in enumerate(zip(matrices, owners, strict=True)):
+            if owner == self._group.rank:
+                shapes.setdefault(matrix.shape, []).append(index)
+        for alike in shapes.values():
+            for index, direction in zip(alike, orthogonalize(torch.stack([matrices[i] for i in alike])), strict=True):
+                found[index] = direction.contiguous()
+        self._group.spread(found, owners)
+        return found
 
     def _mean(self, parameter: Tensor) -> Tensor:
         """The running sum of a parameter's gradients that momentum keeps."""
@@ -60,13 +80,18 @@ class Muon(optim.Optimizer):
         return mean
 
 
-def _matrices_of_a_shape(parameters: Sequence[Tensor]) -> Iterable[list[int]]:
-    """Where in `parameters` those of two dimensions or more are, those of one shape together."""
-    groups: dict[torch.Size, list[int]] = {}
-    for index, parameter in enumerate(parameters):
-        if parameter.ndim > 1:
-            groups.setdefault(parameter.shape, []).append(index)
-    return groups.values()
+def operations(rows: int, columns: int) -> int:
+    """About how many multiplications it takes to make a matrix orthogonal."""
+    return rows * columns * min(rows, columns)
+
+
+def shared_out(work: Sequence[int], workers: int) -> list[int]:
+    """Which worker does each piece of work: the largest first, each by whom has least to do so far."""
+    loads, owners = [0] * workers, [0] * len(work)
+    for index in sorted(range(len(work)), key=lambda index: -work[index]):
+        owners[index] = min(range(workers), key=loads.__getitem__)
+        loads[owners[index]] += work[index]
+    return owners
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:

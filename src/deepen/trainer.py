@@ -10,6 +10,7 @@ from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.cuda_graph import ReplayedStep
 from deepen.device import autocast, memory_told, place
 from deepen.errors import InputError
+from deepen.group import ALONE, Group
 from deepen.images import ImageSet
 from deepen.muon import Muon
 from deepen.randomness import derive
@@ -17,6 +18,7 @@ from deepen.schedule import Schedule
 from deepen.settings import Muon as MuonSettings
 from deepen.settings import Sgd, Training
 from deepen.statistics import Statistics
+from deepen.vgg import VGG
 
 
 class Trainer:
@@ -24,7 +26,8 @@ class Trainer:
 
     An epoch takes the training images in a new random order in whole batches; the few that fill no batch wait for
     another epoch. A fraction in `epochs` cuts the last one short. All randomness is a function of (seed, model, epoch,
-    step). On CUDA nothing waits for the device within an epoch, and steps are `replayed` from a graph.
+    step), and each of a `group` has its part of every batch, so that several processes train as one does. On CUDA
+    nothing waits for the device within an epoch, and the steps of one process are `replayed` from a graph.
     """
 
     def __init__(
@@ -42,10 +45,15 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         replayed: bool = True,
+        group: Group = ALONE,
     ) -> None:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
         self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self._group, self._part = group, group.part(self.batch_size)
+        if isinstance(network, VGG):
+            network.share(group, self.batch_size)
+        self._averaged = group.averaging(self.network, device)
         self.steps = max(1, round(epochs * self.steps_an_epoch))
         self.model, self._seed = model, seed
         self._training = training
@@ -54,11 +62,11 @@ class Trainer:
         self.step = 0  # how many are done
         self._losses = torch.zeros(0, device=device)  # of the steps of this epoch
         self._lr = torch.zeros((), device=device)  # a tensor, which can change while the device goes on
-        self._optimizer = _optimizer(network, training.optimizer, self._lr)
+        self._optimizer = _optimizer(network, training.optimizer, self._lr, group)
         self.schedule = Schedule(training.schedule, peak_lr, self.steps)
         self._generator = torch.Generator(device)
         self._learn: Callable[[Tensor], Tensor] = self._learn_from
-        if replayed and device.type == "cuda":
+        if replayed and device.type == "cuda" and group.size == 1:
             self._learn = ReplayedStep(self._learn_from, self._generator)
 
     @property
@@ -83,7 +91,8 @@ class Trainer:
             self._lr.fill_(self.schedule.lr(self.step))
             self._generator.manual_seed(derive(self._seed, self.model, "augmentation", epoch, step))
             torch.manual_seed(derive(self._seed, self.model, "dropout", epoch, step))
-            with memory_told(f"{self.model}: training on {self.batch_size} images at once", self.device):
+            what = f"{self.model}: training on {self.batch_size} images at once"
+            with self._group.waiting(), memory_told(what, self.device):
                 self._losses[step] = self._learn(batches[step])
             self.step += 1
             if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
@@ -116,15 +125,17 @@ class Trainer:
         self.step, self._losses = step, state["losses"].to(self.device)
 
     def _learn_from(self, rows: Tensor) -> Tensor:
-        """One step on the images `rows` (batch,); returns the loss, on the device."""
-        batch, labels = self._images.batch(rows, self._generator), self._labels[rows]
+        """One step on the images `rows` (batch,), this process on its part; returns the loss of all, on the device."""
+        batch = self._images.batch(rows, self._generator, self._part)
+        labels = self._labels[rows[self._part]]
         self._optimizer.zero_grad()
         with autocast(self.device, self.dtype):
-            logits = self.network(batch)
+            logits = self._averaged(batch)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+        loss = loss * (len(labels) * self._group.size / len(rows))  # a larger part weighs more in the mean of all
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        return loss.detach()
+        return self._group.sum(loss.detach()) / self._group.size
 
     def _stop_if_not_finite(self) -> None:
         epoch, done = divmod(self.step - 1, self.steps_an_epoch)
@@ -144,10 +155,10 @@ def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
     return images // batch_size, batch_size
 
 
-def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor) -> optim.Optimizer:
+def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, group: Group) -> optim.Optimizer:
     momentum, weight_decay = settings.momentum, settings.weight_decay
     if settings.name == "muon":
-        return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay)
+        return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay, group=group)
     return optim.SGD(
         network.parameters(),
         lr,

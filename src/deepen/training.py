@@ -1,6 +1,7 @@
 """The loop: a trainer and validation images in, the history out; what is done is kept on disk and gone on from."""
 
 import math
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
+from deepen.group import ALONE, Group
 from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.interruption import Interruption
@@ -34,13 +36,14 @@ def train(
     progress: Progress,
     checkpoints: Checkpoints | None = None,
     interruption: Interruption | None = None,
+    group: Group = ALONE,
 ) -> list[Epoch]:
     """Train to the end, validating after each epoch; returns a row an epoch.
 
     With `checkpoints` it goes on from the newest of them, and keeps one after each epoch, whenever one is due, and when
-    an `interruption` is asked for, before it raises Interrupted.
+    an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on from what the first one has.
     """
-    return _Loop(trainer, validation, progress, checkpoints, interruption).run()
+    return _Loop(trainer, validation, progress, checkpoints, interruption, group).run()
 
 
 class _Loop:
@@ -51,8 +54,9 @@ class _Loop:
         progress: Progress,
         checkpoints: Checkpoints | None,
         interruption: Interruption | None,
+        group: Group,
     ) -> None:
-        self._trainer, self._progress = trainer, progress
+        self._trainer, self._progress, self._group = trainer, progress, group
         self._checkpoints, self._interruption = checkpoints, interruption
         self._images = torch.from_numpy(validation.images).to(trainer.device)
         self._labels = torch.from_numpy(validation.labels).to(trainer.device)
@@ -72,7 +76,7 @@ class _Loop:
         return self._history
 
     def _resume(self) -> None:
-        found = self._checkpoints.newest() if self._checkpoints else None
+        found = self._group.of_first(self._checkpoints.newest() if self._checkpoints else None)
         if found is not None:
             for row in found.position.history:
                 self._note(row)
@@ -85,10 +89,11 @@ class _Loop:
 
     def _after_step(self) -> None:
         self._progress.step()
-        asked = self._interruption is not None and self._interruption.asked
+        asked = self._group.largest(self._interruption.asked or 0 if self._interruption else 0)
         if asked or (self._checkpoints and self._checkpoints.due):
             self._keep()
-        if self._interruption:
+        if asked and self._interruption:
+            self._interruption.asked = signal.Signals(asked)  # of any process: all stop after the same step
             self._interruption.check(f"after {self._trainer.step} of {self._trainer.steps} steps")
 
     def _keep(self) -> None:
@@ -104,6 +109,8 @@ class _Loop:
         self._checkpoints.save(Checkpoint(position, self._trainer.state()))
 
     def _warn_of_a_dead_start(self) -> None:
+        if self._group.rank:
+            return
         best, guessing = max(row.val_top1 for row in self._history), guessing_top1(self._labels)
         if best <= guessing:
             print(
@@ -124,6 +131,7 @@ class _Loop:
             flip_averaging=False,
             batch_size=_VALIDATION_BATCH,
             dtype=self._trainer.dtype,
+            group=self._group,
         )
 
 

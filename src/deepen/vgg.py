@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deepen.group import ALONE, Group
 from deepen.layers import Layer
 
 BATCH_NORM_EPSILON = 1e-5
+_MOMENTUM = 0.1  # how far the running statistics go to those of a batch
 
 
 class VGG(nn.Module):
@@ -22,6 +24,7 @@ class VGG(nn.Module):
         super().__init__()
         self.layers = tuple(layers)
         self.dropout = dropout
+        self._group, self._batch = ALONE, 0
         for layer in self.layers:
             if layer.kind == "norm":
                 self.add_module(layer.role, BatchNorm(layer.outputs[0]))
@@ -45,9 +48,23 @@ class VGG(nn.Module):
                 x = functional.max_pool2d(x, 2)
             elif layer.kind == "fc":
                 x = functional.relu(self.get_submodule(layer.role)(x.flatten(1)), inplace=True)
-                x = functional.dropout(x, self.dropout, self.training)
+                x = self._dropped(x)
         logits: Tensor = self.get_submodule("head")(x.flatten(1))
         return logits
+
+    def share(self, group: Group, batch: int) -> None:
+        """In training, be given a part of each batch of so many images, while others of the group have the rest."""
+        self._group, self._batch = group, batch
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
+                module.group = group
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        """What dropout leaves of (batch, units): it is drawn for the whole batch, whichever part of that is here."""
+        if not self.training or self._group.size == 1:
+            return functional.dropout(x, self.dropout, self.training)
+        kept = functional.dropout(x.new_ones(self._batch, x.shape[1]), self.dropout)
+        return x * kept[self._group.part(self._batch)]
 
 
 class BatchNorm(nn.Module):
@@ -57,12 +74,33 @@ class BatchNorm(nn.Module):
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.running_mean, self.running_var = nn.Buffer(torch.zeros(channels)), nn.Buffer(torch.ones(channels))
+        self.group = ALONE
 
     def forward(self, x: Tensor) -> Tensor:
         """Training normalizes by the batch and moves the running statistics a tenth of the way there."""
+        if self.training and self.group.size > 1:
+            return self._by_the_whole_batch(x)
         return functional.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, eps=BATCH_NORM_EPSILON
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            _MOMENTUM,
+            BATCH_NORM_EPSILON,
         )
+
+    def _by_the_whole_batch(self, x: Tensor) -> Tensor:
+        """The same, of this process' part of a batch, by the mean and variance of all parts."""
+        pixels = self.group.sum(torch.tensor(x.numel() / x.shape[1], device=x.device))
+        wide = x.float()
+        centred = wide - (mean := self.group.sum(wide.sum((0, 2, 3))) / pixels)[:, None, None]
+        variance = self.group.sum(centred.square().sum((0, 2, 3))) / pixels
+        self.running_mean.lerp_(mean.detach(), _MOMENTUM)
+        self.running_var.lerp_(variance.detach() * pixels / (pixels - 1), _MOMENTUM)
+        scale = self.weight * (variance + BATCH_NORM_EPSILON).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 def network(layers: Sequence[Layer], state: Mapping[str, Tensor], dropout: float = 0.0) -> VGG:

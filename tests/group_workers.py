@@ -1,0 +1,106 @@
+"""What the processes of a group do in tests: they train a ladder of two models, and some of them go astray."""
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+from test_training import recipe, trainer_for
+
+from deepen import group as module
+from deepen.accuracy import evaluate
+from deepen.device import choose_device
+from deepen.group import Group
+from deepen.growth import grow, he_start
+from deepen.images import ImageSet
+from deepen.layers import plan
+from deepen.settings import Sgd
+from deepen.trainer import Trainer
+from deepen.training import Progress, train
+
+LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
+CASES = {
+    "muon": {},
+    "sgd": {"optimizer": Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
+    "norm": {},
+    "uneven": {"batch_size": 11},
+}
+
+
+def images():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 20)
+    pixels = rng.integers(0, 80, (60, 3, 8, 8), dtype=np.uint8)
+    pixels[np.arange(60), labels] += 150
+    return ImageSet(pixels, labels, ("red", "green", "blue"))
+
+
+def ladder(case, folder):
+    """Two epochs of each model, and what the second one gets right; all that a process of the group knows of it."""
+    choose_device("cpu", 1)
+    group, found = Group(), []
+    training = recipe(dropout=0.3, **CASES[case])
+    with group.joined(folder):
+        state = {}
+        for model, notation in LADDER.items():
+            layers = plan(notation, width=1, image=(3, 8, 8), classes=3, norm="batch" if case == "norm" else "none")
+            start = he_start(layers, seed=0, model=model) | state
+            fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
+            state, _ = grow(start, layers, fresh if state else [], "identity")
+            trainer = trainer_for(images(), training, layers=layers, state=state, epochs=2, group=group)
+            found.append(train(trainer, images(), Progress(), group=group))
+            state = trainer.network.state_dict()
+        tested = images()
+        correct = evaluate(
+            trainer.network,
+            torch.from_numpy(tested.images),
+            torch.from_numpy(tested.labels),
+            trainer.mean,
+            flip_averaging=True,
+            batch_size=7,
+            group=group,
+        ).correct
+    return {"losses": [row.loss for history in found for row in history], "correct": correct, "writes": group.writes}
+
+
+def ladder_with_a_stray(folder):
+    """The same, where the last process takes the first one's images."""
+    honest = Group.part
+
+    def stray(self, batch):
+        return slice(0, batch // self.size) if self.rank == self.size - 1 else honest(self, batch)
+
+    Group.part = stray
+    return ladder("muon", folder)
+
+
+def ladder_with_one_that(does, folder):
+    """The same, where after some steps the second process hangs or is gone; the others wait two seconds."""
+    module.PATIENCE = timedelta(seconds=2)
+    steps, learn = [], Trainer._learn_from
+
+    def wrong(self, rows):
+        steps.append(1)
+        if self._group.rank == 1 and len(steps) == 4:
+            os.kill(os.getpid(), {"hangs": signal.SIGSTOP, "dies": signal.SIGKILL}[does])
+        return learn(self, rows)
+
+    Trainer._learn_from = wrong
+    return ladder("muon", folder)
+
+
+def small_batches(size, folder):
+    group = Group()
+    with group.joined(folder):
+        trainer_for(images(), recipe(batch_size=size), group=group)
+
+
+def folders(*names):
+    """Whether each process writes, where each is in a folder and on a machine of its own name."""
+    rank = int(os.environ["RANK"])
+    os.environ["LOCAL_RANK"] = str(sum(name == names[rank] for name in names[:rank]))
+    group = Group()
+    with group.joined(Path(names[rank])):
+        return group.writes

@@ -1,0 +1,45 @@
+"""Several processes train as one does, and say who is missing."""
+
+import pytest
+from group_workers import folders, ladder, ladder_with_a_stray, ladder_with_one_that, small_batches
+from groups import together
+
+
+def differences(one, other):
+    return [abs(a - b) / abs(b) for a, b in zip(one["losses"], other["losses"], strict=True)]
+
+
+@pytest.mark.parametrize(("case", "size"), [("muon", 2), ("muon", 4), ("sgd", 2), ("norm", 2), ("uneven", 4)])
+def test_the_losses_and_counts_of_one_process(tmp_path, case, size):
+    alone, found = ladder(case, tmp_path), together(size, ladder, case, tmp_path)
+    for one in found:
+        assert max(differences(one, alone)) < 1e-5
+        assert one["losses"] == found[0]["losses"]
+        assert one["correct"] == alone["correct"]
+    assert [one["writes"] for one in found] == [True] + [False] * (size - 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_with_the_wrong_images_would_show(tmp_path):
+    found = together(2, ladder_with_a_stray, tmp_path)
+    assert max(differences(found[0], ladder("muon", tmp_path))) > 1e-3
+
+
+@pytest.mark.parametrize("does", ["hangs", "dies"])
+def test_one_that_does_not_answer_is_named(tmp_path, does):
+    found = together(3, ladder_with_one_that, does, tmp_path, seconds=30)
+    told = [str(found[rank]) for rank in (0, 2)]
+    assert sum("SystemExit" in text for text in told) == 1  # one of the two says it
+    assert any("InputError: rank 1 (process " in text and "did not answer within 2 s" in text for text in told), told
+
+
+def test_more_processes_than_images_in_a_batch_are_told_once(tmp_path):
+    found = [str(one) for one in together(3, small_batches, 2, tmp_path)]
+    assert sum("3 processes can't share batches of 2 images; start at most 2 processes" in text and "SystemExit" not in text for text in found) == 1  # fmt: skip
+    assert sum("SystemExit" in text for text in found) == 2
+
+
+def test_the_first_process_writes_and_one_in_each_folder_that_is_not_its_own(tmp_path):
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    assert together(4, folders, here, here, there, there) == [True, False, True, False]
+    assert together(2, folders, here, here) == [True, False]

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -46,8 +46,9 @@ def train_model(name: str) -> None:
     shaping = _shaping(name, settings, device)
     key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
-    alone = _alone(name, checkpoints) if group.rank == 0 else nullcontext()
-    with alone, group.joined(BASE / FOLDER):
+    # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
+    before = Interruption(name, speaks=False) if group.rank else _alone(name, checkpoints)
+    with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
         images = load_images(TRAIN)
         trainer = _trainer(name, settings, network, images, device, group)

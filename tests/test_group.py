@@ -27,9 +27,8 @@ def test_a_process_with_the_wrong_images_would_show(tmp_path):
 
 @pytest.mark.parametrize("does", ["hangs", "dies"])
 def test_one_that_does_not_answer_is_named(tmp_path, does):
-    found = together(3, ladder_with_one_that, does, tmp_path, seconds=30)
+    found = together(3, ladder_with_one_that, does, tmp_path, seconds=40)
     told = [str(found[rank]) for rank in (0, 2)]
-    assert sum("SystemExit" in text for text in told) == 1  # one of the two says it
     assert any("InputError: rank 1 (process " in text and "did not answer within 2 s" in text for text in told), told
 
 

@@ -65,7 +65,7 @@ class Group:
         try:
             yield
         except InputError as error:
-            if self._store.add(str(error), 1) > 1:
+            if self._is_told(error):
                 raise SystemExit(1) from error
             raise
         distributed.destroy_process_group()  # not after an error: it would wait for who does not answer
@@ -83,10 +83,20 @@ class Group:
             finally:
                 sign.unlink()
         else:
-            self._store.wait(["sign"], _A_WHILE)
+            try:
+                self._store.wait(["sign"], _A_WHILE)
+            except RuntimeError as error:  # the first process has ended, and says why
+                raise SystemExit(1) from error
             shared = (folder / self._store.get("sign").decode()).exists()
             self.writes = self.local_rank == 0 and not shared
             yield
+
+    def _is_told(self, error: InputError) -> bool:
+        """Whether another process tells the same; the store is the first one's, and where it is gone, that one has."""
+        try:
+            return int(self._store.add(str(error), 1)) > 1
+        except RuntimeError:
+            return True
 
     def part(self, batch: int) -> slice:
         """Which rows of a batch are this process' own: as many as any other's, or one more.
@@ -166,12 +176,18 @@ class Group:
     def _roll_call(self) -> str:
         """Who does not answer: all who do give up at about the same time, and say so."""
         silent = set(range(self.size))
-        end = time.monotonic() + _ROLL_CALL
-        self._store.set(f"gave up {self.rank}", "")
-        while silent and time.monotonic() < end:
-            silent -= {rank for rank in silent if self._store.check([f"gave up {rank}"])}
-            time.sleep(0.1)
-        names = [f"rank {rank} ({self._store.get(f'who {rank}').decode()})" for rank in sorted(silent)]
+        end = time.monotonic() + (
+            _ROLL_CALL if self.rank else 2 * _ROLL_CALL
+        )  # the first one's store outlasts the call
+        try:
+            self._store.set_timeout(timedelta(seconds=_ROLL_CALL))
+            self._store.set(f"gave up {self.rank}", "")
+            while silent and time.monotonic() < end:
+                silent -= {rank for rank in silent if self._store.check([f"gave up {rank}"])}
+                time.sleep(0.1)
+            names = [f"rank {rank} ({self._store.get(f'who {rank}').decode()})" for rank in sorted(silent)]
+        except RuntimeError:
+            names = ["rank 0"]
         return (
             f"{' and '.join(names) or 'the network'}: has ended, or did not answer within "
             f"{PATIENCE.total_seconds():.0f} s; see what it said, or why it hangs, and run dvc repro again: it goes on "

@@ -1,0 +1,92 @@
+"""Training steps of III at a quarter of the width: two processes of one thread each against one process of two.
+
+Each way trains on the same batches of 128 images of 32x32, started by torchrun as `dvc repro` does it, in turns.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.data import ladder_layers, random_images
+from benchmarks.measure import report
+from deepen.augmentation import Augmentation
+from deepen.device import choose_device
+from deepen.group import Group
+from deepen.growth import he_start
+from deepen.settings import load_settings
+from deepen.statistics import compute_statistics
+from deepen.trainer import Trainer
+from deepen.vgg import network
+
+BATCH, STEPS, EPOCHS, ROUNDS, WIDTH = 128, 6, 3, 3, 0.25
+WAYS = {"one process, two threads": (1, 2), "two processes, one thread each": (2, 1)}
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        _train(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+        return
+    rows = []
+    for recipe in ("onecycle", "published"):
+        found: dict[str, list[float]] = {name: [] for name in WAYS}
+        for _ in range(ROUNDS):
+            for name, (processes, threads) in WAYS.items():
+                found[name].append(_images_a_second(recipe, processes, threads))
+        alone, both = (median(found[name]) for name in WAYS)
+        rows.append(
+            {
+                "recipe": recipe,
+                "one process, two threads (images/s)": alone,
+                "two processes, one thread each (images/s)": both,
+                "percent": 100 * both / alone,
+            }
+        )
+    report("scaling", rows, model="III", width=WIDTH, batch=BATCH, rounds=ROUNDS)
+
+
+def _images_a_second(recipe: str, processes: int, threads: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "rate.json"
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+        words = ["-m", "benchmarks.scaling", recipe, str(threads), str(result)]
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        subprocess.run([*command, *words], check=True, env=environment)
+        rate: float = json.loads(result.read_text())
+        return rate
+
+
+def _train(recipe: str, threads: int, result: Path) -> None:
+    """One process of those that torchrun started; the first writes the median rate of the epochs but the first."""
+    group, device = Group(), choose_device("cpu", threads)
+    images, layers = random_images(BATCH * STEPS), ladder_layers("III", WIDTH)
+    training = load_settings().recipes[recipe].training
+    with group.joined(result.parent):
+        trainer = Trainer(
+            network(layers, he_start(layers, seed=0, model="III"), training.dropout),
+            images,
+            compute_statistics(images.images),
+            Augmentation(flip=True, crop=0.125, color_shift=0.1),
+            training,
+            model="III",
+            peak_lr=1e-6,  # noise is nothing to learn from
+            epochs=1 + EPOCHS,
+            seed=0,
+            device=device,
+            group=group,
+        )
+        rates = []
+        for epoch in range(1, 2 + EPOCHS):
+            start = time.perf_counter()
+            trainer.epoch(epoch, lambda: group.largest(0))  # what training asks after each step
+            rates.append(BATCH * STEPS / (time.perf_counter() - start))
+        if group.writes:
+            result.write_text(json.dumps(median(rates[1:])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Stages that several processes run, started by torchrun from `dvc repro` as DEEPEN_LAUNCH says."""
+
+import os
+import re
+import signal
+import socket
+import time
+
+import psutil
+import pytest
+
+TWO = "torchrun --nproc-per-node 2 --max-restarts 3"
+
+
+@pytest.fixture
+def project(project):
+    """The first model takes some seconds, and keeps a checkpoint every step."""
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 15\n"), ("_seconds: 60 ", "_seconds: 0 "))
+    project("git commit -qam slow")
+    project.env["DEEPEN_LAUNCH"] = TWO
+    return project
+
+
+def rank(project, number, seconds=60):
+    """The process of a rank, once there is one."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for process in psutil.process_iter(["cwd", "environ"]):
+            if process.info["cwd"] == str(project.path) and (process.info["environ"] or {}).get("RANK") == str(number):
+                return process
+        time.sleep(0.05)
+    raise TimeoutError(project.output)
+
+
+def wait_for_epoch(project, number):
+    end = time.monotonic() + 90
+    while f"I, epoch {number} of" not in project.output:
+        assert time.monotonic() < end, project.output
+        time.sleep(0.05)
+
+
+def test_a_killed_rank_is_started_again_and_the_result_is_that_of_an_undisturbed_run(project, tmp_path):
+    (tmp_path / "other").mkdir()
+    undisturbed = project.copy(tmp_path / "other")
+    undisturbed.env["DEEPEN_LAUNCH"] = TWO
+    said = undisturbed("dvc repro train@I")
+    assert len(re.findall(r"^I, epoch 1 of", said, re.MULTILINE)) == len(re.findall("^I: trained", said, re.M)) == 1
+
+    process = project.start("dvc repro train@I")
+    wait_for_epoch(project, 2)
+    rank(project, 1).kill()
+    assert process.wait() == 0, project.output
+    assert re.search(r"^I: going on after \d+ of", project.output, re.MULTILINE)
+    assert project.files() == undisturbed.files()
+    assert not list((project.path / "checkpoints").iterdir())
+
+    del project.env["DEEPEN_LAUNCH"]
+    assert project.ran("dvc repro train@I") == []  # in how many processes is not of its identity
+
+
+def test_stopped_by_hand_it_says_so_once_and_goes_on_in_one_process(project):
+    process = project.start("dvc repro train@I")
+    wait_for_epoch(project, 2)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() != 0
+    (line,) = re.findall(r"^I: stopped after (\d+) of \d+ steps; dvc repro goes on", project.output, re.MULTILINE)
+    del project.env["DEEPEN_LAUNCH"]
+    assert f"I: going on after {line} of" in project("dvc repro train@I")
+
+
+def test_evaluation_is_shared_out_too(project):
+    alone = project.read("metrics/I.json")
+    assert "I on 359 test images" in project("python -m pipeline.evaluate I")
+    assert project.read("metrics/I.json") == alone
+
+
+def test_two_machines_with_a_clone_each(project, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = project.copy(tmp_path / "other")
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    for clone in (project, other):
+        clone.env["DEEPEN_LAUNCH"] = (
+            f"torchrun --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint localhost:{port} --rdzv-id 1"
+        )
+    first, second = (clone.start("dvc repro train@I") for clone in (project, other))
+    assert first.wait() == second.wait() == 0, project.output + other.output
+    assert project.files() == other.files()
+    assert project.read("dvc.lock") == other.read("dvc.lock")
+    assert (project.output + other.output).count("I: trained 15 epochs") == 1
+
+
+@pytest.mark.parametrize(
+    ("launch", "error"),
+    [
+        ("torchrum -n 2", "DEEPEN_LAUNCH: torchrum -n 2 can't be started (No such file or directory); write for example"),
+        ("torchrun '", "DEEPEN_LAUNCH: torchrun ' is no command line (No closing quotation); write for example DEEPEN_LAUNCH='torchrun"),
+    ],
+)  # fmt: skip
+def test_what_can_t_be_started(project, launch, error):
+    project.env["DEEPEN_LAUNCH"] = launch
+    assert project("python -m pipeline.train I", ok=False).startswith(f"error: {error}")
+
+
+def test_settings_are_told_once(project):
+    project.edit("params.yaml", ("lr: auto ", "lr: 0 "))
+    assert project("python -m pipeline.train I", ok=False).count("error: ") == 1

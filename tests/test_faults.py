@@ -253,12 +253,11 @@ def test_two_queue_workers_on_one_model(project):
     assert not list((project.path / "checkpoints").iterdir())
 
 
-@pytest.mark.parametrize("home", ["/dev/null", "/nonexistent"])
-def test_a_home_that_can_t_be_written(built, tmp_path, home):
+def test_a_home_that_can_t_be_written(built, tmp_path):
     project = built.copy(tmp_path)
     shutil.rmtree(project.path / ".dvc/cache")
     for folder in ("weights", "curves", "records", "reports", "predictions", "data"):
         shutil.rmtree(project.path / folder)
-    project.env["HOME"] = home
+    project.env["HOME"] = "/dev/null"
     assert "train@I" in project.ran("dvc repro train@I")
     assert project.files()["weights/I.safetensors"] == built.files()["weights/I.safetensors"]

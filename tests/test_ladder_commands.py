@@ -83,7 +83,9 @@ class TestCompare:
 
     def test_its_words_are_those_of_dvc(self, project, capsys):
         for depth in ("I", "II"):
-            project(f"dvc exp run --temp -n depth-{depth} -S depth={depth} report")
+            shutil.copy(project.path / f"metrics/{depth}.json", project.path / "metrics/final.json")
+            project(f"git commit -qam {depth}")
+            project(f"git tag depth-{depth}")
         difference = project("dvc metrics diff depth-I depth-II --targets metrics/final.json --no-path --all")
         main(["compare", "I", "II", "--project", str(project.path)])
         theirs, ours = ([line.split() for line in text.splitlines()] for text in (difference, capsys.readouterr().out))

@@ -59,9 +59,8 @@ def test_what_the_report_leaves(built, tmp_path):
 
 
 def test_a_learning_rate_retrains_every_model(project):
-    ran = project.ran("dvc exp run -S lr=0.01")
-    assert [stage for stage in ran if stage.startswith("train")] == ["train@I", "train@II", "train@III"]
-    assert not {"prepare", "statistics", "transfer@I"} & set(ran)
+    ran = project.ran("dvc exp run -S lr=0.01 train@III")
+    assert ran == ["check", "train@I", "transfer@II", "train@II", "transfer@III", "train@III"]
 
 
 def test_epochs_of_the_last_model_train_only_it(project):
@@ -103,7 +102,6 @@ def test_own_images_by_flags_alone(project, tmp_path):
 
 
 ONE_OF_A_CLASS = photos(test=0) | {"train/emu/1.png": picture()}
-MORE_IN_TEST = photos() | {"test/emu/1.png": picture()}
 TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
 
 
@@ -111,38 +109,26 @@ TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
     ("flags", "error"),
     [
         (["+lrr=0.1"], "error: params.yaml: lrr: is no known key; did you mean lr?"),
-        (["data=mnist"], "error: params.yaml: data: 'mnist' is none of the datasets: digits, cifar10"),
-        (["recipe=best"], "error: params.yaml: recipe: 'best' is none of the recipes: onecycle, published"),
-        (["depth=V"], "error: params.yaml: depth: 'V' is none of the models: I, II, III"),
         (
             ["models.II.after=III", "models.III.after=I"],
             "error: params.yaml: models.II.after: II has 8 weight layers and 'III' 12",
-        ),
-        (["width=0.001"], "error: params.yaml: width: 0.001 leaves no channel of 128 in 'conv3-128 maxpool"),
-        (
-            ['models.III.layers="conv3-"'],
-            'error: params.yaml: models.III.layers[0]: "conv3-" has no channel count; write',
         ),
         (
             ["models.I.layers='maxpool maxpool maxpool maxpool conv3-64'"],
             "error: params.yaml: models.I.layers: layer 4 of",
         ),
         (["device=cuda:99"], "error: device: cuda:99 is not there, this machine has"),
-        (["data=folder"], "images: is neither a directory nor an archive; set root"),
         (
             ["data=folder", "datasets.folder.root=ONE_OF_A_CLASS"],
             "class 'emu' has 1 image, but 3 are needed to hold one out for test",
         ),
         (["data=folder", "datasets.folder.root=TRUNCATED"], "train/cat/x.png: can't be read as an image"),
-        (["data=folder", "datasets.folder.root=MORE_IN_TEST"], "test/emu/: is no class of train/"),
-        (["data=folder", "datasets.folder.root=EMPTY"], "has no image below train/<class>/"),
     ],
 )
 def test_one_clear_error_and_earlier_work_stays(project, tmp_path, flags, error):
-    for name in ("ONE_OF_A_CLASS", "TRUNCATED", "MORE_IN_TEST"):
+    for name in ("ONE_OF_A_CLASS", "TRUNCATED"):
         if any(name in flag for flag in flags):
             write_tree(tmp_path / name, globals()[name])
-    (tmp_path / "EMPTY").mkdir()
     flags = [flag.replace("root=", f"root={tmp_path}/") for flag in flags]
     before = project.files()
     output = project("dvc exp run", *(word for flag in flags for word in ("-S", flag)), ok=False)

@@ -159,7 +159,7 @@ class Asked:
         self.left -= 1
         return signal.SIGTERM if self.left < 0 else None
 
-    def check(self, when):
+    def check(self, when, elsewhere=None):
         if self.left < 0:
             raise Interrupted(when, 143)
 

@@ -80,9 +80,9 @@ def test_an_epoch_sees_each_image_once_in_an_order_of_its_own(colored, monkeypat
     seen = []
 
     class Spy(AugmentedImages):
-        def batch(self, rows, generator):
-            seen.extend(rows.tolist())
-            return super().batch(rows, generator)
+        def batch(self, rows, generator, part):
+            seen.extend(rows[part].tolist())
+            return super().batch(rows, generator, part)
 
     monkeypatch.setattr(trainer_module, "AugmentedImages", Spy)
     run(colored, recipe(batch_size=20), epochs=2)

@@ -25,10 +25,10 @@ class Interruption:
         self.asked: signal.Signals | None = None
         self._model, self._speaks = model, speaks
 
-    def check(self, when: str) -> None:
-        """Raise Interrupted if a signal has come."""
-        if self.asked is not None:
-            raise Interrupted(self._last_words(when), _exit_code(self.asked))
+    def check(self, when: str, elsewhere: signal.Signals | None = None) -> None:
+        """Raise Interrupted if a signal has come, here or `elsewhere`, to a process that works with this one."""
+        if (asked := self.asked or elsewhere) is not None:
+            raise Interrupted(self._last_words(when), _exit_code(asked))
 
     def __enter__(self) -> Self:
         # Python's own handlers wait for the main thread, which may be in a long step; this socket hears at once.

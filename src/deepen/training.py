@@ -93,8 +93,8 @@ class _Loop:
         if asked or (self._checkpoints and self._checkpoints.due):
             self._keep()
         if asked and self._interruption:
-            self._interruption.asked = signal.Signals(asked)  # of any process: all stop after the same step
-            self._interruption.check(f"after {self._trainer.step} of {self._trainer.steps} steps")
+            when = f"after {self._trainer.step} of {self._trainer.steps} steps"
+            self._interruption.check(when, signal.Signals(asked))  # whichever process it came to: all stop here
 
     def _keep(self) -> None:
         if self._checkpoints is None:

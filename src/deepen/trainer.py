@@ -13,10 +13,11 @@ from deepen.errors import InputError
 from deepen.images import ImageSet
 from deepen.muon import Muon
 from deepen.randomness import derive
+from deepen.recipes import Muon as MuonSettings
+from deepen.recipes import Sgd, Training
 from deepen.schedule import Schedule
-from deepen.settings import Muon as MuonSettings
-from deepen.settings import Sgd, Training
 from deepen.statistics import Statistics
+from deepen.views import Views
 
 
 class Trainer:
@@ -45,6 +46,7 @@ class Trainer:
     ) -> None:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
+        self.views = Views(size=augmentation.size)  # to validate with
         self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
         self.steps = max(1, round(epochs * self.steps_an_epoch))
         self.model, self._seed = model, seed

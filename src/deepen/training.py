@@ -124,6 +124,7 @@ class _Loop:
             flip_averaging=False,
             batch_size=_VALIDATION_BATCH,
             dtype=self._trainer.dtype,
+            views=self._trainer.views,
         )
 
 

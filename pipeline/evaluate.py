@@ -58,6 +58,7 @@ def evaluate_model(name: str) -> None:
         correct=list(found.correct),
         confusion=predictions.confusion(),
         metrics=metrics,
+        views=views.kind,
     )
     save_records(Path(f"records/{name}.json"), [*load_records(Path(f"records/{model.after}.json")), record])
     write_json(Path(f"metrics/{name}.json"), metrics)

@@ -92,7 +92,6 @@ def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures)
 
 
 def test_a_ladder_can_be_the_project_s_own(project, pictures):
-    ladder = load_settings(ROOT / "ladders/paper-identity.yaml")
     text = project.read("ladders/paper-identity.yaml")
     for old, new in (
         ("root: images", f"root: {pictures}"),
@@ -100,19 +99,17 @@ def test_a_ladder_can_be_the_project_s_own(project, pictures):
         ("size: 256 ", "size: 40 "),
         ("view: 224", "view: 32"),
         ("threads: 2", "threads: 1"),
-        ("depth: E", "depth: C"),
         ("epochs: 74", "epochs: 1"),
     ):
         assert old in text
         text = text.replace(old, new)
     (project.path / "params.yaml").write_text(text)
-    ran = project.ran("dvc repro")
-    assert {f"train@{model}" for model in ladder.models} < set(ran)
+    assert project.ran("dvc repro transfer@C")[3:] == ["transfer@A", "train@A", "transfer@B", "train@B", "transfer@C"]
     fates = json.loads(project.read("metrics/transfer/C.json"))["tensors"]
     assert {row["target"] for row in fates if row["start"] == "identity"} == {
         f"conv{group}_3.{tensor}" for group in (3, 4, 5) for tensor in ("weight", "bias")
     }
-    assert "up to date" in project("dvc repro")
+    assert project.ran("dvc repro transfer@C") == []
 
 
 class TestTheCommand:

@@ -14,13 +14,15 @@ repro: $(INSTALLED)  ## run the whole ladder and print its table
 	@cat reports/table.md
 
 # SET: settings, with blanks between them; one that has a blank in it needs `dvc exp run` itself. NAME and STAGE: if wanted.
+# LADDER: a file of ladders/, in place of params.yaml: LADDER=paper.
+EXPERIMENT = $(if $(LADDER),deepen ladder $(LADDER),dvc exp run)
 OPTIONS = $(if $(NAME),--name $(NAME)) $(addprefix --set-param ,$(SET)) $(STAGE)
 exp: $(INSTALLED)  ## try settings and leave your files as they are: make exp SET="lr=0.01 width=0.25" NAME=narrow
-	dvc exp run --temp $(OPTIONS)
+	$(EXPERIMENT) --temp $(OPTIONS)
 
 # Workers of DVC's queue may stop while experiments wait (treeverse/dvc issues 10398, 10428): they are started until none does.
 grid: $(INSTALLED)  ## try all combinations, one after the other: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
-	dvc exp run --queue $(OPTIONS)
+	$(EXPERIMENT) --queue $(OPTIONS)
 	@while dvc queue status | grep --extended-regexp --quiet ' (Queued|Running)'; do dvc queue start --quiet; sleep 10; done
 	dvc queue status
 

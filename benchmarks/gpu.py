@@ -66,7 +66,7 @@ class Bench:
             net,
             self.images,
             self.statistics,
-            Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift),
+            Augmentation.of(settings.dataset, settings.training),
             settings.training,
             model=model,
             peak_lr=settings.peak_lr(model),

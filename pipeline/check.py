@@ -19,7 +19,7 @@ from pipeline import BASE, run
 def check() -> None:
     settings = load_settings()
     image, classes = describe_images(Path("data/train.safetensors"))
-    plans = plan_ladder(settings, image, len(classes), start_shapes(settings.models, BASE))
+    plans = plan_ladder(settings, settings.seen(image), len(classes), start_shapes(settings.models, BASE))
     with replacing(Path(f"weights/{SCRATCH}.safetensors")) as temporary:
         save_file({}, temporary)
     save_records(Path(f"records/{SCRATCH}.json"), [])

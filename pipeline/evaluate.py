@@ -14,6 +14,7 @@ from deepen.predictions import Predictions
 from deepen.records import Record, load_records, save_records
 from deepen.settings import load_settings
 from deepen.transfer_report import load_fates
+from deepen.views import Views
 from deepen.weights import load_network
 from deepen.writing import write_json
 from pipeline.together import run_together
@@ -29,6 +30,7 @@ def evaluate_model(name: str) -> None:
     card, network = load_network(Path(f"weights/{name}.safetensors"))
     test = load_images(Path("data/test.safetensors"))
     flips = card.flip and settings.evaluation.flip_averaging
+    views = Views(settings.evaluation.views, card.image[1:])
     with group.joined(Path("predictions")):
         found = evaluate(
             place(network, device),
@@ -39,11 +41,12 @@ def evaluate_model(name: str) -> None:
             batch_size=settings.evaluation.batch_size,
             dtype=choose_dtype(settings.precision, device),
             group=group,
+            views=views,
         )
     if not group.writes:
         return
     predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
-    metrics = _metrics(found, flips, predictions.balanced())
+    metrics = _metrics(found, flips or views.kind != "centre", predictions.balanced())
     record = Record(
         model=name,
         after=model.after,
@@ -61,6 +64,7 @@ def evaluate_model(name: str) -> None:
         correct=list(found.correct),
         confusion=predictions.confusion(),
         metrics=metrics,
+        views=views.kind,
     )
     save_records(Path(f"records/{name}.json"), [*load_records(Path(f"records/{model.after}.json")), record])
     write_json(Path(f"metrics/{name}.json"), metrics)
@@ -69,10 +73,10 @@ def evaluate_model(name: str) -> None:
     print(f"{name} on {found.images} test images: " + ", ".join(f"{key} {value}" for key, value in metrics.items()))
 
 
-def _metrics(found: Evaluation, flips: bool, balanced: float) -> dict[str, float]:
-    """Percent, rounded to 4 decimals; with flip averaging the single view beside it; the loss in nats."""
+def _metrics(found: Evaluation, averaged: bool, balanced: float) -> dict[str, float]:
+    """Percent, rounded to 4 decimals; with several views averaged the single one beside them; the loss in nats."""
     metrics = {f"top{k}": round(found.percent(k), 4) for k in range(1, len(found.correct) + 1)}
-    if flips:
+    if averaged:
         metrics |= {f"top{k}_single_view": round(found.percent_single(k), 4) for k in range(1, len(found.correct) + 1)}
     return metrics | {"balanced_top1": round(balanced, 4), "loss": round(found.loss, 6)}
 

@@ -46,7 +46,7 @@ def report() -> None:
     )
     figures.save_figure(figures.draw_filters(after, f"{first} of model {depth}", before), reports / "filters.png")
 
-    augmentation = Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift)
+    augmentation = Augmentation.of(settings.dataset, settings.training)
     statistics = load_statistics(Path("metrics/statistics.json"))
     shown = figures.draw_augmentation(
         load_images(Path("data/train.safetensors")), augmentation, statistics, settings.seed

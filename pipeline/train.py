@@ -52,7 +52,7 @@ def train_model(name: str) -> None:
         card, network = load_network(start, settings.training.dropout)
         images = load_images(TRAIN)
         trainer = _trainer(name, settings, network, images, device, group)
-        to_follow = work_to_follow(settings, name, images.shape, len(images.classes))
+        to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes))
         with (
             Interruption(name, speaks=group.rank == 0) as interruption,
             _watched(name, settings, trainer, to_follow, group) as progress,
@@ -142,7 +142,7 @@ def _trainer(
         network,
         images,
         load_statistics(STATISTICS),
-        Augmentation(settings.dataset.flip, settings.crop, settings.training.color_shift),
+        Augmentation.of(settings.dataset, settings.training),
         settings.training,
         model=name,
         peak_lr=settings.peak_lr(name),

@@ -17,8 +17,8 @@ from pipeline import BASE, run
 def transfer_to(name: str) -> None:
     settings = load_settings()
     image, classes = describe_images(Path("data/train.safetensors"))
-    model = settings.models[name]
-    plans = plan_ladder(settings, image, len(classes), start_shapes({name: model}, BASE))
+    seen, model = settings.seen(image), settings.models[name]
+    plans = plan_ladder(settings, seen, len(classes), start_shapes({name: model}, BASE))
     if model.start:
         _, source = load_weights(BASE / model.start)
     else:
@@ -29,7 +29,8 @@ def transfer_to(name: str) -> None:
         layers=model.layers,
         norm=model.norm,
         width=settings.width,
-        image=image,
+        image=seen,
+        stored=image[1:] if image != seen else None,
         classes=classes,
         mean=load_statistics(Path("metrics/statistics.json")).mean,
         flip=settings.dataset.flip,

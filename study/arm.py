@@ -53,11 +53,11 @@ def measure(
     models = {name: model.model_copy(update={"norm": arm.norm}) for name, model in settings.models.items()}
     settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
     training = arm.training(settings)
-    plans = plan_ladder(settings, images.shape, len(images.classes))
+    plans = plan_ladder(settings, dataset.seen(images.shape), len(images.classes))
     budget = study.compute[arm.target] * training_flops(plans[arm.target])  # for each image of an epoch
     device = choose_device(settings.device, settings.threads)
     statistics = compute_statistics(images.images)
-    augmentation = Augmentation(dataset.flip, dataset.crop if training.crop else 0.0, training.color_shift)
+    augmentation = Augmentation.of(dataset, training)
     tests = [torch.from_numpy(array).to(device) for array in (test.images, test.labels)]
     few = [tensor[:: max(1, len(test) // study.curve_images)] for tensor in tests]
     state: dict[str, Tensor] = {}
@@ -120,7 +120,14 @@ def _start(
 
 def _evaluated(trainer: Trainer, tests: list[Tensor], *, flips: bool) -> Evaluation:
     return evaluate(
-        trainer.network, tests[0], tests[1], trainer.mean, flip_averaging=flips, batch_size=500, dtype=trainer.dtype
+        trainer.network,
+        tests[0],
+        tests[1],
+        trainer.mean,
+        flip_averaging=flips,
+        batch_size=500,
+        dtype=trainer.dtype,
+        views=trainer.views,
     )
 
 

@@ -9,7 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from deepen.errors import InputError
 from deepen.layers import Norm
-from deepen.settings import SCRATCH, Growth, Section, Settings, Training
+from deepen.recipes import Training
+from deepen.section import Section
+from deepen.settings import SCRATCH, Growth, Settings
 
 
 class Arm(Section):

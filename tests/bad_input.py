@@ -57,7 +57,8 @@ def changed(path: tuple[str, ...], value: object) -> dict:
 def settings(text: str) -> Case:
     def read(folder: Path):
         (folder / "params.yaml").write_text(text)
-        plan_ladder(load_settings(folder / "params.yaml"), (3, 32, 32), 10)
+        found = load_settings(folder / "params.yaml")
+        plan_ladder(found, found.seen((3, 32, 32)), 10)
 
     return read
 
@@ -95,6 +96,8 @@ def params_cases() -> dict[str, Case]:
         "layers of II that III has no more": (("models", "III", "layers"), "conv3-128 maxpool conv3-256*4 maxpool fc-1024*5"),
         "mapping to no layer": (("models", "II", "mapping"), {"conv9_9": "conv1_1"}),
         "dropped, which is no layer": (("models", "II", "dropped"), ["conv9_9"]),
+        "a view larger than the images": (("datasets", "digits", "view"), 64),
+        "a view larger than size": (("datasets", "folder"), GOOD["datasets"]["folder"] | {"size": 32, "view": 33}),
         "norm: batch in II alone": (("models", "II", "norm"), "batch"),
     }  # fmt: skip
     cases |= {name: settings(yaml.safe_dump(changed(path, value))) for name, (path, value) in structure.items()}

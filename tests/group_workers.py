@@ -1,5 +1,6 @@
 """What the processes of a group do in tests: they train a ladder of two models, and some of them go astray."""
 
+import dataclasses
 import os
 import signal
 from datetime import timedelta
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from test_training import recipe, trainer_for
+from test_training import AUGMENTATION, recipe, trainer_for
 
 from deepen import group as module
 from deepen.accuracy import evaluate
@@ -16,7 +17,7 @@ from deepen.group import Group
 from deepen.growth import grow, he_start
 from deepen.images import ImageSet
 from deepen.layers import plan
-from deepen.settings import Sgd
+from deepen.recipes import Sgd
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
 
@@ -26,6 +27,7 @@ CASES = {
     "sgd": {"optimizer": Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
     "norm": {},
     "uneven": {"batch_size": 11},
+    "views": {},
 }
 
 
@@ -42,14 +44,20 @@ def ladder(case, folder):
     choose_device("cpu", 1)
     group, found = Group(), []
     training = recipe(dropout=0.3, **CASES[case])
+    augmentation = dataclasses.replace(AUGMENTATION, view=6, scale_jitter=2.0) if case == "views" else AUGMENTATION
+    side = augmentation.view or 8
     with group.joined(folder):
         state = {}
         for model, notation in LADDER.items():
-            layers = plan(notation, width=1, image=(3, 8, 8), classes=3, norm="batch" if case == "norm" else "none")
+            layers = plan(
+                notation, width=1, image=(3, side, side), classes=3, norm="batch" if case == "norm" else "none"
+            )
             start = he_start(layers, seed=0, model=model) | state
             fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
             state, _ = grow(start, layers, fresh if state else [], "identity")
-            trainer = trainer_for(images(), training, layers=layers, state=state, epochs=2, group=group)
+            trainer = trainer_for(
+                images(), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
+            )
             found.append(train(trainer, images(), Progress(), group=group))
             state = trainer.network.state_dict()
         tested = images()
@@ -60,6 +68,7 @@ def ladder(case, folder):
             trainer.mean,
             flip_averaging=True,
             batch_size=7,
+            views=trainer.views,
             group=group,
         ).correct
     return {"losses": [row.loss for history in found for row in history], "correct": correct, "writes": group.writes}
@@ -78,7 +87,7 @@ def ladder_with_a_stray(folder):
 
 def ladder_with_one_that(does, folder):
     """The same, where after some steps the second process hangs or is gone; the others wait two seconds."""
-    module.PATIENCE = timedelta(seconds=2)
+    module.PATIENCE, module._ROLL_CALL = timedelta(seconds=2), 2.0
     steps, learn = [], Trainer._learn_from
 
     def wrong(self, rows):

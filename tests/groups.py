@@ -15,8 +15,11 @@ class EndedBadly(Exception):
     """What a process raised, as text."""
 
 
-def together(size, function, *arguments, seconds=300):
-    """What the function, of a module, returns in each of so many processes; or EndedBadly with what it raised there."""
+def together(size, function, *arguments, lost=(), seconds=300):
+    """What the function, of a module, returns in each of so many processes; or EndedBadly with what it raised there.
+
+    Nothing is awaited from those that are `lost`.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -28,7 +31,7 @@ def together(size, function, *arguments, seconds=300):
         there.close()
         started.append((process, here))
     end = time.monotonic() + seconds
-    found = [_heard(process, here, end) for process, here in started]
+    found = [None if rank in lost else _heard(*one, end) for rank, one in enumerate(started)]
     for process, _ in started:
         process.kill()
         process.join()

@@ -27,7 +27,7 @@ from deepen.errors import InputError, Interrupted
 from deepen.growth import he_start
 from deepen.history import Epoch
 from deepen.layers import plan
-from deepen.settings import Muon, Plateau, Sgd
+from deepen.recipes import Muon, Plateau, Sgd
 from deepen.training import Progress, train
 
 STEPS = 21  # of three epochs

@@ -80,23 +80,27 @@ def test_every_call_does_its_step_once_on_its_own_rows(graphs):
 LAYERS = plan("conv3-16 maxpool conv3-16 maxpool fc-16", width=1, image=(3, 8, 8), classes=3)
 
 
-def trained(images, recipe, **options):
+WHOLE, VIEWS = Augmentation(True, 0.125, 0.1), Augmentation(True, 0.125, 0.1, view=8, scale_jitter=2.0)
+
+
+def trained(images, recipe, augmentation=WHOLE, **options):
     device = choose_device("cuda", 1)
     training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update={"batch_size": 10})
     return Trainer(
         network(LAYERS, he_start(LAYERS, seed=0, model="I"), training.dropout),
-        images, compute_statistics(images.images), Augmentation(True, 0.125, 0.1), training,
+        images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=0.01, epochs=3, seed=0, device=device, dtype=torch.bfloat16, **options,
     )  # fmt: skip
 
 
 @needs_cuda
 @no_warnings
+@pytest.mark.parametrize("augmentation", [WHOLE, VIEWS])
 @pytest.mark.parametrize("recipe", ["onecycle", "published"])
-def test_a_graph_s_training_is_the_same_on_cuda(colored, recipe):
+def test_a_graph_s_training_is_the_same_on_cuda(colored, recipe, augmentation):
     weights = []
     for replayed in (True, True, False):
-        trainer = trained(colored, recipe, replayed=replayed)
+        trainer = trained(colored, recipe, augmentation, replayed=replayed)
         for epoch in (1, 2, 3):
             trainer.epoch(epoch, lambda: None)
         weights.append([tensor.cpu() for tensor in trainer.network.state_dict().values()])
@@ -108,8 +112,9 @@ def test_a_graph_s_training_is_the_same_on_cuda(colored, recipe):
 @no_warnings
 @pytest.mark.parametrize("recipe", ["onecycle", "published"])
 @pytest.mark.parametrize("replayed", [True, False])
-def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(colored, recipe, replayed):
-    trainer = trained(colored, recipe, replayed=replayed)
+@pytest.mark.parametrize("augmentation", [WHOLE, VIEWS])
+def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(colored, recipe, replayed, augmentation):
+    trainer = trained(colored, recipe, augmentation, replayed=replayed)
     trainer.epoch(1, lambda: None)
     steps = []
 

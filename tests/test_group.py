@@ -9,7 +9,9 @@ def differences(one, other):
     return [abs(a - b) / abs(b) for a, b in zip(one["losses"], other["losses"], strict=True)]
 
 
-@pytest.mark.parametrize(("case", "size"), [("muon", 2), ("muon", 4), ("sgd", 2), ("norm", 2), ("uneven", 4)])
+@pytest.mark.parametrize(
+    ("case", "size"), [("muon", 2), ("muon", 4), ("sgd", 2), ("norm", 2), ("uneven", 4), ("views", 2)]
+)
 def test_the_losses_and_counts_of_one_process(tmp_path, case, size):
     alone, found = ladder(case, tmp_path), together(size, ladder, case, tmp_path)
     for one in found:
@@ -27,7 +29,7 @@ def test_a_process_with_the_wrong_images_would_show(tmp_path):
 
 @pytest.mark.parametrize("does", ["hangs", "dies"])
 def test_one_that_does_not_answer_is_named(tmp_path, does):
-    found = together(3, ladder_with_one_that, does, tmp_path, seconds=40)
+    found = together(3, ladder_with_one_that, does, tmp_path, lost={1})
     told = [str(found[rank]) for rank in (0, 2)]
     assert any("InputError: rank 1 (process " in text and "did not answer within 2 s" in text for text in told), told
 

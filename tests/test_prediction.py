@@ -16,7 +16,9 @@ from deepen.accuracy import infer
 from deepen.commands import main
 from deepen.errors import InputError
 from deepen.growth import he_start
-from deepen.weights import ModelCard, load_network, save_weights
+from deepen.images import ImageSet
+from deepen.views import dense_logits
+from deepen.weights import ModelCard, load_network, load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,24 @@ class TestClassifier:
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, expected, atol=1e-5)
         assert deepen.load(weights[3], "cpu").predict(pixels[0]).shape == (1, 3)
+
+    @pytest.mark.parametrize("views", ["centre", "crops", "dense"])
+    def test_of_larger_images_it_looks_at_the_views(self, weights, tmp_path, rng, views):
+        card, state = load_weights(weights[3])
+        save_weights(tmp_path / "larger", state, card.model_copy(update={"stored": (12, 12)}))
+        network = deepen.load(tmp_path / "larger", "cpu", flip_averaging=False, views=views)
+        pixels = rng.integers(0, 256, (5, 12, 12, 3), dtype=np.uint8)
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - torch.tensor(card.mean)[:, None, None]
+        net = load_network(weights[3])[1]
+        places = {"centre": [(2, 2)], "crops": [(y, x) for y in range(5) for x in range(5)]}.get(views)
+        with torch.inference_mode():
+            logits = [net(batch[:, :, y : y + 8, x : x + 8]) for y, x in places] if places else [dense_logits(net, batch)]  # fmt: skip
+        expected = torch.stack(logits).softmax(2).mean(0)
+        np.testing.assert_allclose(network.predict(pixels), expected, atol=1e-5)
+        judged = network.evaluate(ImageSet(pixels.transpose(0, 3, 1, 2), np.zeros(5, np.int64), card.classes))
+        assert torch.equal(judged.predicted, expected.argmax(1))
+        larger = Image.fromarray(pixels[0]).resize((24, 24), Image.Resampling.NEAREST)
+        assert network.predict(larger).shape == (1, 3)
 
     def test_paths_pictures_and_arrays_are_the_same_images(self, weights, pixels, tmp_path):
         pictures = [Image.fromarray(image) for image in pixels]

@@ -62,6 +62,8 @@ def test_make_help_lists_every_target():
     [
         (["exp", "SET=lr=0.01 seed=1"], ["dvc exp run --temp --set-param lr=0.01 --set-param seed=1"]),
         (["exp", "SET=depth=I", "NAME=one", "STAGE=report"], ["dvc exp run --temp --name one --set-param depth=I report"]),
+        (["exp", "LADDER=paper", "SET=seed=1"], ["deepen ladder paper --temp --set-param seed=1"]),
+        (["grid", "LADDER=paper", "SET=seed=1,2"], ["deepen ladder paper --queue --set-param seed=1,2"]),
         (["grid", "SET=lr=0.01,0.02"], ["dvc exp run --queue --set-param lr=0.01,0.02"]),
         (["depths", "DEPTHS=II III"], ["dvc metrics diff depth-II depth-III --targets metrics/final.json"]),
         (["docs"], ["mkdocs build --strict"]),

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,6 +126,21 @@ class TestFigures:
         assert shown.shape == (6 * 9 - 1, 10 * 9 - 1, 3)
         np.testing.assert_allclose(shown[:8, :8], colored.images[0].transpose(1, 2, 0) / 255, atol=1e-6)
         assert not np.allclose(shown[9:17, :8], shown[:8, :8])
+
+    def test_augmentation_shows_of_larger_images_what_the_network_sees(self, tmp_path, colored):
+        augmentation = Augmentation(False, 0.0, 0.0, view=4, scale_jitter=2.0)
+        statistics = compute_statistics(colored.images)
+        figure = self.drawn(tmp_path, figures.draw_augmentation, colored, augmentation, statistics, seed=0)
+        shown = np.asarray(figure.axes[0].images[0].get_array())
+        assert shown.shape == (6 * 5 - 1, 10 * 5 - 1, 3)
+        np.testing.assert_allclose(shown[:4, :4], colored.images[0, :, 2:6, 2:6].transpose(1, 2, 0) / 255, atol=1e-6)
+
+
+def test_the_caption_says_which_views_were_averaged():
+    found = record("I")
+    assert "views" not in tables.as_markdown(tables.results_table([found]), [found])
+    dense = dataclasses.replace(found, views="dense")
+    assert ", views: dense;" in tables.as_markdown(tables.results_table([dense]), [dense])
 
 
 def test_tables_are_pandas_and_their_csv_can_be_read_again(tmp_path):

@@ -69,6 +69,11 @@ def test_the_project_s_own_params_are_good():
         ({"datasets__digits__source": GONE}, "datasets.digits.source: is missing; write for example source: folder"),
         ({"datasets__folder__size": "big"}, "datasets.folder.size: must be a whole number, got the string 'big'"),
         ({"datasets__folder__size": 0}, "datasets.folder.size: must be greater than or equal to 1, got 0"),
+        ({"datasets__folder__view": 0}, "datasets.folder.view: must be greater than or equal to 1, got 0; write for example view: 28"),
+        ({"datasets__digits__view": GONE}, "datasets.digits.view: is missing; write for example view: 28"),
+        ({"datasets__folder__size": 32, "datasets__folder__view": 33}, "datasets.folder.view: 33 is more than the images have, size: 32; write at most view: 32"),
+        ({"recipes__published__training__scale_jitter": 0.5}, "recipes.published.training.scale_jitter: must be greater than or equal to 1, got 0.5"),
+        ({"recipes__published__evaluation__views": "all"}, "evaluation.views: must be 'centre', 'crops' or 'dense', got the string 'all'"),
         ({"recipes__onecycle__training__schedule": {"name": "cosine"}}, "training.schedule.name: must be one of 'onecycle'"),
         ({"recipes__onecycle__training__optimizer": {"name": "adam"}}, "training.optimizer.name: must be one of 'muon', 'sgd', got 'adam'"),
         (
@@ -175,6 +180,17 @@ class TestTheLadderAgainstTheImages:
 
     def test_a_good_ladder_is_laid_out(self):
         assert list(plan_ladder(check_settings(changed()), (3, 32, 32), 10)) == ["I", "II", "III"]
+
+    def test_networks_see_the_view_of_larger_images(self):
+        settings = check_settings(changed(datasets__digits__view=24))
+        assert settings.seen((3, 32, 40)) == (3, 24, 24)
+        assert check_settings(changed()).seen((3, 32, 40)) == (3, 32, 40)
+        with pytest.raises(InputError) as error:
+            settings.seen((1, 40, 20))
+        assert str(error.value) == (
+            "params.yaml: datasets.digits: view: 24 is more than the images have, which are 40x20; "
+            "write at most view: 20, or view: auto"
+        )
 
     def test_images_too_small_are_told_for_every_model(self):
         found = self.told(image=(1, 6, 6))

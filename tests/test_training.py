@@ -11,7 +11,7 @@ from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
 from deepen.growth import he_start
 from deepen.layers import plan
-from deepen.settings import Plateau, Training
+from deepen.recipes import Plateau, Training
 from deepen.statistics import compute_statistics
 from deepen.trainer import Trainer, steps_an_epoch
 from deepen.training import Progress, train

@@ -36,6 +36,15 @@ def test_equal_weights_are_equal_files(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_what_a_network_sees_of_larger_images_is_in_its_file_and_only_then(tmp_path):
+    stored = CARD.model_copy(update={"stored": (10, 12)})
+    save_weights(tmp_path / "x", STATE, stored)
+    assert load_weights(tmp_path / "x")[0] == stored
+    assert (CARD.prepared, stored.prepared) == ((3, 8, 8), (3, 10, 12))
+    save_weights(tmp_path / "y", STATE, CARD)
+    assert b"stored" not in (tmp_path / "y").read_bytes()
+
+
 def test_a_file_that_is_no_safetensors(tmp_path):
     for content in (b"", b"x" * 100):
         (tmp_path / "x").write_bytes(content)
@@ -53,6 +62,8 @@ def test_a_file_that_is_no_safetensors(tmp_path):
         {"deepen": CARD.model_copy(update={"version": 2}).model_dump_json()},
         {"deepen": CARD.model_copy(update={"layers": "conv3-"}).model_dump_json()},
         {"deepen": CARD.model_copy(update={"width": 0.001}).model_dump_json()},
+        {"deepen": CARD.model_copy(update={"stored": (8, 7)}).model_dump_json()},
+        {"deepen": CARD.model_copy(update={"stored": (8,)}).model_dump_json(warnings=False)},
     ],
 )
 def test_metadata_that_is_not_a_network_s(tmp_path, metadata):

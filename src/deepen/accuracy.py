@@ -9,6 +9,7 @@ from torch.nn import functional
 from deepen.augmentation import normalize
 from deepen.device import autocast, memory_told
 from deepen.group import ALONE, Group
+from deepen.views import WHOLE, Views
 
 MOST_K = 5
 
@@ -18,10 +19,10 @@ class Evaluation:
     """What one pass over a set of images found.
 
     `correct[k - 1]` counts the images whose label is among the k most probable classes, for k = 1 to 5 or the number
-    of classes; `loss` is the mean cross-entropy in nats of the unflipped images; `predicted` is int64 (images,) and
+    of classes; `loss` is the mean cross-entropy in nats of one view an image; `predicted` is int64 (images,) and
     `probability` float32 (images,) how probable that class was.
-    `correct_single` counts with one view an image; `correct` with the mean of the probabilities of image and mirror
-    image, where that was asked for.
+    `correct_single` counts with one view an image; `correct` with the mean of the probabilities of all views, and of
+    image and mirror image, where that was asked for.
     """
 
     images: int
@@ -62,10 +63,12 @@ def evaluate(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
     group: Group = ALONE,
+    views: Views = WHOLE,
 ) -> Evaluation:
     """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device.
 
-    The layers compute in `dtype`. A `group` shares the batches out, and each of it learns what all found. Raises
+    `views` says what the network looks at of images larger than it takes. The layers compute in `dtype`. A `group`
+    shares the batches out, and each of it learns what all found. Raises
     InputError where the device's memory is not enough.
     """
     if len(labels) == 0:
@@ -76,7 +79,7 @@ def evaluate(
         target = labels[start : start + batch_size]
         with memory_told(f"evaluating {batch_size} images at once", images.device):
             batch = images[start : start + batch_size]
-            logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype)
+            logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
         averaged, single = _correct(probabilities, target), _correct(logits.softmax(1), target)
         loss = functional.cross_entropy(logits, target, reduction="sum")
         most, predicted = probabilities.max(1)
@@ -94,20 +97,24 @@ def evaluate(
 
 
 def infer(
-    network: nn.Module, images: Tensor, mean: Tensor, *, flip_averaging: bool, dtype: torch.dtype
+    network: nn.Module,
+    images: Tensor,
+    mean: Tensor,
+    *,
+    flip_averaging: bool,
+    dtype: torch.dtype,
+    views: Views = WHOLE,
 ) -> tuple[Tensor, Tensor]:
     """Logits and probabilities, float32 (batch, classes), of uint8 `images` (batch, channels, height, width).
 
-    The probabilities are the mean over image and mirror image where `flip_averaging`. The layers compute in `dtype`.
+    The logits are of the centre, the probabilities the mean over all `views`, with their mirror images where
+    `flip_averaging`. The layers compute in `dtype`.
     """
     with autocast(images.device, dtype):
         batch = normalize(images, mean)
-        logits = network(batch).float()
-        mirrored = network(batch.flip(3)).float() if flip_averaging else None
-    probabilities = logits.softmax(1)
-    if mirrored is not None:
-        probabilities = (probabilities + mirrored.softmax(1)) / 2
-    return logits, probabilities
+        found = list(views.logits(network, batch, mirrored=flip_averaging))
+        logits = found[0] if views.kind == "centre" else network(views.centre(batch)).float()
+    return logits, torch.stack([each.softmax(1) for each in found]).mean(0)
 
 
 def _correct(scores: Tensor, labels: Tensor) -> Tensor:

@@ -1,11 +1,15 @@
-"""Flip, crop and colour shift of whole batches, on the device that holds the images."""
+"""Flip, crop, scale jitter and colour shift of whole batches, on the device that holds the images."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from deepen.recipes import Training
+from deepen.scale_jitter import enlarged
+from deepen.settings import Augmented
 from deepen.statistics import Statistics
 
 WHOLE = slice(None)
@@ -17,17 +21,33 @@ class Augmentation:
 
     `flip`: mirrored, every other time on average. `crop`: moved by up to this fraction of its height and width, what is
     beyond the edge reflected. `color_shift`: standard deviation of the factor on each principal component of colour.
+    `view`: a square of so many pixels a side, from any place, stands for the image; None is all of it. `scale_jitter`:
+    it is taken from the image enlarged by a factor between 1 and this.
     """
 
     flip: bool
     crop: float
     color_shift: float
+    view: int | None = None
+    scale_jitter: float = 1.0
+
+    @classmethod
+    def of(cls, dataset: Augmented, training: Training) -> Self:
+        """What a recipe does to the images of a data set."""
+        crop = dataset.crop if training.crop else 0.0
+        return cls(dataset.flip, crop, training.color_shift, dataset.view, training.scale_jitter)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The height and width of the view; None where it is the whole image."""
+        return None if self.view is None else (self.view, self.view)
 
 
 def normalize(images: Tensor, mean: Tensor) -> Tensor:
-    """uint8 (batch, channels, height, width), 0-255 -> float32 on the 0-1 scale minus `mean`, laid out channels-last.
+    """Images (batch, channels, height, width), 0-255 -> float32 on the 0-1 scale minus `mean`, laid out channels-last.
 
-    `mean` is (channels,), or (batch, channels) where each image has its own.
+    `mean` is (channels,), or (batch, channels) where each image has its own. Images are uint8, or float32, which may be
+    overwritten.
     """
     x = images.to(torch.float32, memory_format=torch.channels_last).permute(0, 2, 3, 1)
     # A whole line of pixels at a time: on a CPU, adding three numbers over and over is three times slower.
@@ -44,8 +64,10 @@ class AugmentedImages:
     def __init__(
         self, images: Tensor, augmentation: Augmentation, statistics: Statistics, device: torch.device
     ) -> None:
-        self._flip, self._height, self._width = augmentation.flip, images.shape[2], images.shape[3]
-        rows, columns = (round(augmentation.crop * side) for side in (self._height, self._width))
+        self._flip, self._scale_jitter = augmentation.flip, augmentation.scale_jitter
+        sides = images.shape[2:]
+        self._height, self._width = augmentation.size or sides
+        rows, columns = (round(augmentation.crop * side) for side in sides)
         padded = functional.pad(images, (columns, columns, rows, rows), mode="reflect") if rows or columns else images
         self._padded = padded.permute(0, 2, 3, 1).contiguous().to(device)
         self._mean = torch.tensor(statistics.mean, device=device)
@@ -64,7 +86,10 @@ class AugmentedImages:
         return normalize(picked.permute(0, 3, 1, 2), self._mean - self._color_shifts(len(rows), generator)[part])
 
     def _cropped(self, rows: Tensor, generator: torch.Generator, part: slice) -> Tensor:
-        """uint8 (part, height, width, channels)."""
+        """(part, height, width, channels), 0-255: uint8, or float32 where they are enlarged."""
+        if self._scale_jitter > 1:
+            whole, size = self._padded.index_select(0, rows[part]), (self._height, self._width)
+            return enlarged(whole, size, self._scale_jitter, generator, len(rows), part)
         _, height, width, channels = self._padded.shape
         y, x = (
             torch.randint(spare + 1, (len(rows),), device=rows.device, generator=generator)[part]

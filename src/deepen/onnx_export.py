@@ -79,7 +79,7 @@ def _described(model: "ModelProto", card: ModelCard) -> "ModelProto":
         del part.metadata_props[:]
         part.doc_string = ""
     graph.name = card.model
-    set_model_props(model, {"classes": json.dumps(card.classes), "deepen": card.model_dump_json()})
+    set_model_props(model, {"classes": json.dumps(card.classes), "deepen": card.model_dump_json(exclude_none=True)})
     return model
 
 

@@ -18,6 +18,8 @@ from deepen.decoding import Pixels, UnreadableImage, decode, fit, planes
 from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
+from deepen.recipes import ViewKind
+from deepen.views import Views
 from deepen.weights import load_network
 
 Picture = str | Path | Image.Image | Pixels
@@ -36,7 +38,9 @@ class Answer:
 class Classifier:
     """A trained network, ready to be asked; `card` says what it is, `classes` are the names of its classes."""
 
-    def __init__(self, weights: Path, device: str = "auto", flip_averaging: bool | None = None) -> None:
+    def __init__(
+        self, weights: Path, device: str = "auto", flip_averaging: bool | None = None, views: ViewKind = "centre"
+    ) -> None:
         self.card, network = load_network(weights)
         self.classes = self.card.classes
         if self.card.image[0] not in (1, 3):
@@ -45,13 +49,14 @@ class Classifier:
         self._dtype = choose_dtype("auto", self._device)
         self._network = place(network, self._device)
         self._mean = torch.tensor(self.card.mean, device=self._device)
+        self._views = Views(views, self.card.image[1:])
         self._flip_averaging = self.card.flip if flip_averaging is None else flip_averaging
 
     def predict(self, images: Iterable[Picture] | Picture) -> NDArray[np.float32]:
         """Probabilities (images, classes) of images of any size: paths, PIL images or arrays.
 
         An array is uint8, 0-255, (height, width) or (height, width, 3). Each image is resized and centre-cropped to
-        the network's size. Raises InputError with every image that can't be read.
+        the size of the images that the network was trained with. Raises InputError with every image that can't be read.
         """
         answers = list(self.stream(_listed(images)))
         faults = [answer.fault for answer in answers if answer.probabilities is None]
@@ -61,7 +66,7 @@ class Classifier:
         return np.stack(found) if found else np.empty((0, len(self.classes)), np.float32)
 
     def evaluate(self, images: ImageSet) -> Evaluation:
-        """Top-1 to top-5 of images that have the network's size and classes."""
+        """Top-1 to top-5 of images of the shape `card.prepared` and the network's classes."""
         return evaluate(
             self._network,
             torch.from_numpy(images.images).to(self._device),
@@ -70,6 +75,7 @@ class Classifier:
             flip_averaging=self._flip_averaging,
             batch_size=BATCH,
             dtype=self._dtype,
+            views=self._views,
         )
 
     def stream(self, images: Iterable[Picture]) -> Iterator[Answer]:
@@ -85,7 +91,7 @@ class Classifier:
                 yield from self._answers(waiting.popleft())
 
     def _pixels(self, image: Picture) -> Pixels:
-        channels, *size = self.card.image
+        channels, *size = self.card.prepared
         match image:
             case str() | Path():
                 return _decoded(Path(image), (size[0], size[1]), channels)
@@ -111,7 +117,12 @@ class Classifier:
         with memory_told(f"predicting {len(images)} images at once", self._device):
             batch = torch.from_numpy(images).to(self._device)
             _, probabilities = infer(
-                self._network, batch, self._mean, flip_averaging=self._flip_averaging, dtype=self._dtype
+                self._network,
+                batch,
+                self._mean,
+                flip_averaging=self._flip_averaging,
+                dtype=self._dtype,
+                views=self._views,
             )
         found: NDArray[np.float32] = probabilities.cpu().numpy()
         return found

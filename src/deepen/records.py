@@ -7,6 +7,7 @@ from pathlib import Path
 from deepen.history import History
 from deepen.layers import Layer, Norm, plan, training_flops
 from deepen.reading import read_json
+from deepen.recipes import ViewKind
 from deepen.transfer_report import TensorFate
 from deepen.writing import write_json
 
@@ -18,7 +19,7 @@ class Record:
     `layers`, `norm`, `width` and `image` (channels, height, width) are its network; `tensors` says where each of its
     tensors came from. `data` is the name of the data set, `source` where its images come from, `classes` how many there
     are. Of `test_images`, `correct[k - 1]` have their class among the k most probable; `confusion` is what
-    Predictions.confusion gives, `metrics` what metrics/<model>.json holds.
+    Predictions.confusion gives, `metrics` what metrics/<model>.json holds, `views` what it looked at of each image.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Record:
     correct: list[int]
     confusion: list[tuple[int, int, int]]
     metrics: dict[str, float]
+    views: ViewKind = "centre"
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""

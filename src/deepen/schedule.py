@@ -4,7 +4,7 @@ import torch
 from torch import optim
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from deepen.settings import OneCycle, Plateau
+from deepen.recipes import OneCycle, Plateau
 
 _PLATEAU_THRESHOLD = 1e-3  # relative: a gain below a thousandth of the best is none, as in the blog post
 

@@ -5,45 +5,38 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError
 
-from deepen.errors import InputError
+from deepen.errors import InputError, about
 from deepen.layers import Norm
+from deepen.recipes import Evaluation, OneCycle, Plateau, Recipe, Training
+from deepen.section import Section, auto
 from deepen.settings_faults import SCRATCH as SCRATCH
 from deepen.settings_faults import fault_sentence, reference_faults, show
 
 Growth = Literal["identity", "copy", "random"]
-
-
-def _auto_is_none(value: object) -> object:
-    if value is None:
-        raise PydanticCustomError("empty", "must be a number or auto")
-    return None if value == "auto" else value
-
-
-_auto = BeforeValidator(_auto_is_none)
-
-
-class Section(BaseModel):
-    """A part of params.yaml: its types exactly, no key that is not known, no change after loading."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+Image = tuple[int, int, int]  # the shape of one: (channels, height, width)
+_Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
 
 
 class Augmented(Section):
     """What every data set says of its images."""
 
     flip: bool = Field(examples=["true"])  # is a mirrored image still of its class?
-    crop: float = Field(ge=0, le=0.5, examples=[0.125])  # how far a crop may move, a fraction of the image size
+    crop: float = Field(ge=0, le=0.5, examples=[0.125])  # how far a crop may reach beyond the image, a fraction of it
+    view: _Side = Field(examples=[28])  # side in pixels of what a network sees of an image; None (`auto`): all of it
+
+    def seen(self, image: Image) -> Image:
+        """What a network sees of images of this shape; raises InputError where that is more than there is."""
+        if self.view is None:
+            return image
+        channels, height, width = image
+        if self.view > min(height, width):
+            raise InputError(
+                f"view: {self.view} is more than the images have, which are {height}x{width}; "
+                f"write at most view: {min(height, width)}, or view: auto"
+            )
+        return channels, self.view, self.view
 
 
 class Digits(Augmented):
@@ -64,77 +57,10 @@ class Folder(Augmented):
 
     source: Literal["folder"] = Field(examples=["folder"])
     root: str = Field(min_length=1, examples=["images"])
-    size: Annotated[Annotated[int, Field(ge=1, le=4096)] | None, _auto] = Field(examples=[32])
+    size: _Side = Field(examples=[32])
 
 
 Dataset = Annotated[Digits | Downloaded | Folder, Field(discriminator="source")]
-
-
-class OneCycle(Section):
-    """The learning rate rises from near 0 to its peak in the fraction `warmup` of the steps, and falls to 0 after."""
-
-    name: Literal["onecycle"] = Field(examples=["onecycle"])
-    warmup: float = Field(gt=0, lt=1, examples=[0.3])
-
-
-class Plateau(Section):
-    """The learning rate is multiplied by `factor` once validation top-1 has not risen for over `patience` epochs."""
-
-    name: Literal["plateau"] = Field(examples=["onecycle"])
-    factor: float = Field(gt=0, lt=1, examples=[0.1])
-    patience: int = Field(ge=0, examples=[10])
-
-
-class Sgd(Section):
-    """Stochastic gradient descent; `weight_decay` is added to the gradient, times the parameter."""
-
-    name: Literal["sgd"] = Field(examples=["muon"])
-    momentum: float = Field(ge=0, lt=1, examples=[0.9])
-    nesterov: bool = Field(examples=["true"])
-    weight_decay: float = Field(ge=0, examples=["5.0e-4"])
-
-    @field_validator("nesterov")
-    @classmethod
-    def _nesterov_needs_momentum(cls, value: bool, others: ValidationInfo) -> bool:
-        if value and others.data.get("momentum") == 0:
-            raise PydanticCustomError("nesterov", "needs momentum above 0; write for example nesterov: false")
-        return value
-
-
-class Muon(Section):
-    """Orthogonal steps; `weight_decay` times the learning rate is the fraction that each takes off the weights."""
-
-    name: Literal["muon"] = Field(examples=["muon"])
-    momentum: float = Field(ge=0, lt=1, examples=[0.9])
-    weight_decay: float = Field(ge=0, examples=[0.1])
-
-
-class Training(Section):
-    """How a model is trained on the cross-entropy of its logits."""
-
-    lr: float = Field(gt=0, examples=[0.08])
-    grown_lr: float = Field(gt=0, examples=[0.6])
-    schedule: Annotated[OneCycle | Plateau, Field(discriminator="name")]
-    optimizer: Annotated[Muon | Sgd, Field(discriminator="name")]
-    batch_size: int = Field(ge=1, examples=[128])
-    label_smoothing: float = Field(ge=0, lt=1, examples=[0.1])
-    dropout: float = Field(ge=0, lt=1, examples=[0.3])
-    crop: bool = Field(examples=["true"])
-    color_shift: float = Field(ge=0, examples=[0.1])
-
-
-class Evaluation(Section):
-    """How a model is evaluated; none of it touches training."""
-
-    batch_size: int = Field(ge=1, examples=[500])
-    flip_averaging: bool = Field(examples=["true"])
-
-
-class Recipe(Section):
-    """How models are trained and evaluated."""
-
-    training: Training
-    evaluation: Evaluation
 
 
 class Model(Section):
@@ -157,7 +83,7 @@ class Settings(Section):
 
     data: str = Field(examples=["digits"])
     depth: str = Field(examples=["III"])
-    lr: Annotated[Annotated[float, Field(gt=0)] | None, _auto] = Field(examples=[0.01])
+    lr: Annotated[Annotated[float, Field(gt=0)] | None, auto] = Field(examples=[0.01])
     recipe: str = Field(examples=["onecycle"])
     growth: Growth = Field(examples=["identity"])
     width: float = Field(gt=0, le=64, examples=[0.25])
@@ -189,8 +115,13 @@ class Settings(Section):
 
     @property
     def crop(self) -> float:
-        """How far a crop may move, a fraction of the image size: the data set's, where the recipe crops."""
+        """How far a crop may reach beyond the image, a fraction of it: the data set's, where the recipe crops."""
         return self.dataset.crop if self.training.crop else 0.0
+
+    def seen(self, image: Image) -> Image:
+        """What networks see of prepared images of this shape; raises InputError where that is more than there is."""
+        with about(f"params.yaml: datasets.{self.data}"):
+            return self.dataset.seen(image)
 
     def peak_lr(self, model: str) -> float:
         """The highest learning rate of a model's training: lower, by `grown_lr`, for one that starts trained."""

@@ -98,6 +98,7 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
         for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
             if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
                 yield f"{among}.{name[:60]!a}: must be 1 to 64 letters, digits, - and _; write for example mine"
+    yield from _view_faults(content.get("datasets"))
     models = content.get("models")
     if isinstance(models, dict):
         known = {name: model for name, model in models.items() if isinstance(name, str) and isinstance(model, dict)}
@@ -105,6 +106,13 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
         yield from _layer_faults(known, content.get("width"))
         yield from _ladder_faults(known)
         yield from _start_faults(known)
+
+
+def _view_faults(datasets: object) -> Iterator[str]:
+    for name, dataset in datasets.items() if isinstance(datasets, dict) else ():
+        size, view = (dataset.get(key) if isinstance(dataset, dict) else None for key in ("size", "view"))
+        if type(size) is type(view) is int and 1 <= size < view:
+            yield f"datasets.{name}.view: {view} is more than the images have, size: {size}; write at most view: {size}"
 
 
 def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:

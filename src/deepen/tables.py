@@ -54,9 +54,9 @@ def as_markdown(table: pd.DataFrame, records: Sequence[Record]) -> str:
     shown = shown.drop(columns=other_views)
     last = records[-1]
     floats = [".3f" if column == "loss" else ".2f" for column in shown]
-    caption = (
-        f"Test accuracy in percent on {last.test_images:,} images of `{last.data}`, width {last.width:g}; loss in nats."
-    )
+    views = "" if last.views == "centre" else f", views: {last.views}"
+    images = f"{last.test_images:,} images of `{last.data}`"
+    caption = f"Test accuracy in percent on {images}, width {last.width:g}{views}; loss in nats."
     return f"{shown.to_markdown(index=False, floatfmt=floats)}\n\n{caption}\n"
 
 

@@ -14,11 +14,12 @@ from deepen.group import ALONE, Group
 from deepen.images import ImageSet
 from deepen.muon import Muon
 from deepen.randomness import derive
+from deepen.recipes import Muon as MuonSettings
+from deepen.recipes import Sgd, Training
 from deepen.schedule import Schedule
-from deepen.settings import Muon as MuonSettings
-from deepen.settings import Sgd, Training
 from deepen.statistics import Statistics
 from deepen.vgg import VGG
+from deepen.views import Views
 
 
 class Trainer:
@@ -49,6 +50,7 @@ class Trainer:
     ) -> None:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
+        self.views = Views(size=augmentation.size)  # to validate with
         self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
         self._group, self._part = group, group.part(self.batch_size)
         if isinstance(network, VGG):

@@ -132,6 +132,7 @@ class _Loop:
             batch_size=_VALIDATION_BATCH,
             dtype=self._trainer.dtype,
             group=self._group,
+            views=self._trainer.views,
         )
 
 

@@ -36,6 +36,16 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width), 0-1 scale minus the channel mean."""
+        x = self.features(images)
+        for layer in self.layers:
+            if layer.kind == "fc":
+                x = functional.relu(self.get_submodule(layer.role)(x.flatten(1)), inplace=True)
+                x = self._dropped(x)
+        logits: Tensor = self.get_submodule("head")(x.flatten(1))
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """What convolutions and pools make of images of any height and width: (batch, channels, height, width)."""
         x, rectify = images, False  # whether a ReLU is still to come: it waits for the pool, which leaves it less to do
         for layer in self.layers:
             if rectify and layer.kind not in ("norm", "maxpool"):
@@ -46,11 +56,7 @@ class VGG(nn.Module):
                 x = self.get_submodule(layer.role)(x)
             elif layer.kind == "maxpool":
                 x = functional.max_pool2d(x, 2)
-            elif layer.kind == "fc":
-                x = functional.relu(self.get_submodule(layer.role)(x.flatten(1)), inplace=True)
-                x = self._dropped(x)
-        logits: Tensor = self.get_submodule("head")(x.flatten(1))
-        return logits
+        return x
 
     def share(self, group: Group, batch: int) -> None:
         """In training, be given a part of each batch of so many images, while others of the group have the rest."""

@@ -28,8 +28,9 @@ class ModelCard(BaseModel):
     """What a weights file says of its network.
 
     `layers` is the notation, `norm` what follows convolutions, `width` multiplies the counts, `image` is (channels,
-    height, width), `classes` are the names in the order of the logits, `mean` is what to subtract from each channel on
-    the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
+    height, width). Images are resized and centre-cropped to `stored` (height, width) before the network takes its view
+    of them, if that is less. `classes` are the names in the order of the logits, `mean` is what to subtract from each
+    channel on the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -40,6 +41,7 @@ class ModelCard(BaseModel):
     norm: Norm = "none"
     width: float = Field(gt=0, le=64)
     image: tuple[Side, Side, Side]
+    stored: tuple[Side, Side] | None = None
     classes: tuple[str, ...] = Field(min_length=2, max_length=1_000_000)
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     flip: bool
@@ -48,9 +50,16 @@ class ModelCard(BaseModel):
     def _must_agree(self) -> Self:
         if len(self.mean) != self.image[0]:
             raise ValueError(f"mean has {len(self.mean)} numbers, images have {self.image[0]} channels")
+        if self.stored and (self.stored[0] < self.image[1] or self.stored[1] < self.image[2]):
+            raise ValueError(f"stored images, {self.stored[0]}x{self.stored[1]}, are less than the network takes")
         if faults := class_name_faults(self.classes):
             raise ValueError(faults[0])
         return self
+
+    @property
+    def prepared(self) -> tuple[int, int, int]:
+        """The shape (channels, height, width) that images are brought to before the network takes its views of them."""
+        return (self.image[0], *self.stored) if self.stored else self.image
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""
@@ -61,7 +70,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> No
     """Write a state dict; equal tensors and cards give equal bytes."""
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: card.model_dump_json()})
+        save_file(tensors, temporary, metadata={_KEY: card.model_dump_json(exclude_none=True)})
 
 
 def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from deepen import __version__
-from deepen.commands import checkpoints, compare, evaluate, export, import_weights, models, new, predict
+from deepen.commands import checkpoints, compare, evaluate, export, import_weights, ladder, models, new, predict
 from deepen.errors import InputError
 
 # Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (predict, evaluate, export, import_weights, models, compare, new, checkpoints)
+_COMMANDS = (predict, evaluate, export, import_weights, models, compare, new, ladder, checkpoints)
 
 
 def main(words: Sequence[str] | None = None) -> None:

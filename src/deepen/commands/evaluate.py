@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from deepen.commands.predict import add_views
 from deepen.errors import plain
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add(commands: Any) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="a folder or an archive")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--single-view", action="store_true", help="without mirror images")
+    add_views(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
     parser.set_defaults(run=_run)
 
@@ -35,8 +37,8 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.datasets.folder import load_judged
     from deepen.prediction import Classifier
 
-    network = Classifier(options.weights, options.device, False if options.single_view else None)
-    images = load_judged(options.data, network.classes, network.card.image)
+    network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
+    images = load_judged(options.data, network.classes, network.card.prepared)
     found = _described(network.evaluate(images), images)
     print(json.dumps(found, indent=1) if options.json else _as_tables(found))
 

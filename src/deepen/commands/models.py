@@ -37,6 +37,7 @@ def _run(options: argparse.Namespace) -> None:
 
     settings = load_settings(options.project / "params.yaml")
     image, classes = _shape(options)
+    image = settings.seen(image)
     plans = plan_ladder(settings, image, classes)
     rows = [
         {

@@ -45,8 +45,20 @@ def add(commands: Any) -> None:
         "--csv", dest="write", action="store_const", const=_write_csv, help="CSV, a row an image and class"
     )
     parser.add_argument("--single-view", action="store_true", help="of the image alone, without its mirror image")
+    add_views(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
     parser.set_defaults(run=_run, write=_write_table)
+
+
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what a network looks at."""
+    parser.add_argument(
+        "--views",
+        choices=("centre", "crops", "dense"),
+        default="centre",
+        help="of a network trained on a view of larger images: its centre, a grid of 5x5 crops, or, its "
+        "fully-connected layers as convolutions, everywhere; probabilities are the mean (default: centre)",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -55,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1; write for example --top 5")
     files = list(_files(options.images))
-    network = Classifier(options.weights, options.device, False if options.single_view else None)
+    network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     failed = []
 
     def found() -> Iterator[Found]:

@@ -1,0 +1,142 @@
+"""The files of ladders/: whole params.yaml files, and `deepen ladder`, which runs an experiment with one."""
+
+import json
+import os
+
+import pytest
+import yaml
+from conftest import photos, write_tree
+from dvc_project import ROOT
+from test_ladder_commands import told
+from test_layers import PAPER
+
+from deepen.commands import main
+from deepen.ladder import plan_ladder, role_mapping
+from deepen.layers import parameters, tensor_shapes
+from deepen.settings import load_settings
+from deepen.transfer import violations
+
+LADDERS = sorted((ROOT / "ladders").glob("*.yaml"))
+NARROW = ["-S", "width=0.0625", "-S", "datasets.folder.size=40", "-S", "datasets.folder.view=32", "-S", "threads=1"]
+
+
+def plans(name):
+    settings = load_settings(ROOT / f"ladders/{name}.yaml")
+    return settings, plan_ladder(settings, settings.seen((3, 256, 256)), 1000)
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-identity"])
+def test_they_are_the_paper_s_networks_at_224_in_1000_classes(name):
+    settings, laid_out = plans(name)
+    assert {name: model.layers for name, model in settings.models.items()} == PAPER
+    assert all(layers[0].inputs == (3, 224, 224) for layers in laid_out.values())
+    counted = {name: parameters(layers) for name, layers in laid_out.items()}
+    assert counted == {"A": 132_863_336, "B": 133_047_848, "C": 133_638_952, "D": 138_357_544, "E": 143_667_240}
+
+
+def test_what_comes_from_a_is_as_the_paper_says():
+    settings, laid_out = plans("paper")
+    source = tensor_shapes(laid_out["A"])
+    for name in "BCDE":
+        model, target = settings.models[name], tensor_shapes(laid_out[name])
+        assert model.after == "A"
+        mapping = role_mapping(model, source, target)
+        assert mapping.copied == {role: role for role in ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc1", "fc2", "head")}  # fmt: skip
+        assert mapping.copied == model.mapping  # all of it is written out, and what is fresh too
+        assert set(mapping.fresh) == set(model.fresh) == {key.split(".")[0] for key in target} - mapping.copied.keys()
+        assert violations(source, target, mapping) == []
+        assert settings.peak_lr(name) == settings.peak_lr("A") == 0.01
+    assert settings.growth == "random"
+
+
+def test_by_identity_nothing_is_lost_on_the_way():
+    settings, _ = plans("paper-identity")
+    assert settings.growth == "identity"
+    assert [model.after for model in settings.models.values()] == ["scratch", "A", "B", "B", "D"]
+    assert not any(model.mapping or model.fresh or model.dropped for model in settings.models.values())
+
+
+@pytest.mark.parametrize("path", LADDERS, ids=lambda path: path.stem)
+def test_a_ladder_has_every_setting_that_params_yaml_has(path):
+    ours, theirs = (yaml.safe_load(file.read_text()) for file in (ROOT / "params.yaml", path))
+    assert ours.keys() == theirs.keys()
+
+
+def short(name):
+    epochs = [word for model in load_settings(ROOT / f"ladders/{name}.yaml").models for word in ("-S", f"models.{model}.epochs=1")]  # fmt: skip
+    return [*NARROW, *epochs]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return write_tree(tmp_path / "my pictures", photos(train=10, test=3, size=(50, 44)))
+
+
+def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures):
+    before = project.read("params.yaml")
+    words = ["--temp", "-n", "paper", "-S", f"datasets.folder.root='{pictures}'", *short("paper")]
+    ran = project.ran("deepen ladder paper", *words)
+    assert {f"{stage}@{model}" for stage in ("transfer", "train", "evaluate") for model in "ABCDE"} < set(ran)
+    assert project.read("params.yaml") == before
+    assert project("git status --short") == ""
+    project("dvc exp apply paper")
+    fates = json.loads(project.read("metrics/transfer/E.json"))["tensors"]
+    copied = {row["target"] for row in fates if row["source"] and row["target"]}
+    assert {"conv3_2.weight", "head.bias"} < copied
+    assert "conv4_1.weight" not in copied
+    metrics = json.loads(project.read("metrics/E.json"))
+    assert {"top1", "top1_single_view"} < metrics.keys()
+    assert "views: dense" in project.read("reports/table.md")
+    asked = f"deepen predict weights/E.safetensors --views crops {pictures.name}/test/cat/000.png"
+    assert "cat" in project(*asked.rsplit(" ", 2)[:1], f"{pictures}/test/cat/000.png")
+
+
+def test_a_ladder_can_be_the_project_s_own(project, pictures):
+    text = project.read("ladders/paper-identity.yaml")
+    for old, new in (
+        ("root: images", f"root: {pictures}"),
+        ("width: 1.0", "width: 0.0625"),
+        ("size: 256 ", "size: 40 "),
+        ("view: 224", "view: 32"),
+        ("threads: 2", "threads: 1"),
+        ("epochs: 74", "epochs: 1"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (project.path / "params.yaml").write_text(text)
+    assert project.ran("dvc repro transfer@C")[3:] == ["transfer@A", "train@A", "transfer@B", "train@B", "transfer@C"]
+    fates = json.loads(project.read("metrics/transfer/C.json"))["tensors"]
+    assert {row["target"] for row in fates if row["start"] == "identity"} == {
+        f"conv{group}_3.{tensor}" for group in (3, 4, 5) for tensor in ("weight", "bias")
+    }
+    assert project.ran("dvc repro transfer@C") == []
+
+
+class TestTheCommand:
+    @pytest.fixture(autouse=True)
+    def _in_a_project(self, tmp_path, monkeypatch):
+        (tmp_path / "ladders").mkdir()
+        monkeypatch.chdir(tmp_path)
+        self.ladder = tmp_path / "ladders/mine.yaml"
+        self.ladder.write_text((ROOT / "params.yaml").read_text())
+        monkeypatch.setattr(os, "execvp", lambda file, words: self.calls.append((file, words)))
+        self.calls = []
+
+    def test_every_setting_is_said_and_options_follow(self):
+        main(["ladder", "mine", "--temp", "-S", "lr=0.1"])
+        [(file, words)] = self.calls
+        assert (file, words[:3], words[-3:]) == ("dvc", ["dvc", "exp", "run"], ["--temp", "-S", "lr=0.1"])
+        settings = yaml.safe_load(self.ladder.read_text())
+        said = [word for flag, word in zip(words[3:-3:2], words[4:-3:2], strict=True) if flag == "--set-param"]
+        assert [word.partition("=")[0].strip("+") for word in said if word[0] == "+"] == list(settings)
+        assert {word[1:] for word in said if word[0] == "~"} == {"datasets", "recipes", "models"}
+
+    def test_what_is_wrong_is_told_and_nothing_runs(self, monkeypatch):
+        assert told("ladder", "other") == (
+            "ladders/other.yaml: is not there; name one of the ladders (mine), in the project's folder"
+        )
+        monkeypatch.setenv("PATH", "")
+        assert told("ladder", "mine") == "dvc: is no command here; source .venv/bin/activate first"
+        self.ladder.write_text("data: 3")
+        assert "mine.yaml: data: must be a string, got 3" in told("ladder", "mine")
+        assert self.calls == []

@@ -1,0 +1,125 @@
+import pytest
+import torch
+from torch import nn
+
+from deepen.accuracy import evaluate, infer
+from deepen.growth import he_start
+from deepen.layers import plan
+from deepen.vgg import network
+from deepen.views import Views, dense_logits
+
+MEAN = torch.tensor([0.5, 0.4, 0.3])
+NETS = [
+    ("conv3-8 maxpool conv3-8 maxpool fc-16*2", "none"),
+    ("conv3-8 maxpool conv3-8 maxpool fc-16*2", "batch"),
+    ("conv3-8*2", "none"),  # whose head sees a convolution
+    ("conv3-8 maxpool maxpool maxpool fc-4", "batch"),
+]
+
+
+def net(layers, norm="none", image=(3, 8, 12), classes=5):
+    """A network whose norms, if any, are not those of a start."""
+    laid_out = plan(layers, width=1, image=image, classes=classes, norm=norm)
+    state = he_start(laid_out, seed=0, model="I")
+    draws = torch.Generator().manual_seed(1)
+    for key, tensor in state.items():
+        if "norm" in key:
+            tensor.copy_(torch.rand(tensor.shape, generator=draws) + 0.5)
+    return network(laid_out, state).eval()
+
+
+@pytest.fixture
+def images(rng):
+    """Larger than the networks take, by an odd number of pixels too."""
+    return torch.from_numpy(rng.integers(0, 256, (6, 3, 17, 20), dtype="uint8"))
+
+
+def normalized(images):
+    return images / 255 - MEAN[:, None, None]
+
+
+def probabilities(network, images, kind, flips=False, size=(8, 12)):
+    with torch.inference_mode():
+        return infer(network, images, MEAN, flip_averaging=flips, dtype=torch.float32, views=Views(kind, size))
+
+
+@pytest.mark.parametrize(("layers", "norm"), NETS)
+def test_dense_is_the_plain_network_where_images_are_what_it_takes(layers, norm):
+    plain, images = net(layers, norm), torch.rand(4, 3, 8, 12) - 0.5
+    with torch.inference_mode():
+        torch.testing.assert_close(dense_logits(plain, images), plain(images), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_dense_is_the_mean_of_the_logits_at_every_place(norm):
+    """Without padding in the way, which reaches two pixels in, each place is a crop."""
+    plain = net("conv1-8*2 maxpool conv1-8 maxpool fc-16*2", norm)
+    images = torch.rand(4, 3, 16, 20) - 0.5
+    with torch.inference_mode():
+        crops = [plain(images[:, :, y : y + 8, x : x + 12]) for y in (0, 4, 8) for x in (0, 4, 8)]
+        torch.testing.assert_close(dense_logits(plain, images), torch.stack(crops).mean(0), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_dense_takes_the_softmax_of_means_and_means_it_with_that_of_the_mirror_image(images, flips):
+    plain = net(*NETS[0])
+    with torch.inference_mode():
+        both = [dense_logits(plain, each).softmax(1) for each in (normalized(images), normalized(images).flip(3))]
+    logits, found = probabilities(plain, images, "dense", flips)
+    torch.testing.assert_close(found, torch.stack(both[: 1 + flips]).mean(0))
+    torch.testing.assert_close(logits, probabilities(plain, images, "centre")[0])
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_crops_are_a_grid_from_edge_to_edge(images, flips):
+    plain, batch, found = net(*NETS[0]), normalized(images), []
+    with torch.inference_mode():
+        for y in (0, 2, 4, 7, 9):  # of 9 pixels to spare: 0, 2.25, 4.5, 6.75, 9
+            for x in (0, 2, 4, 6, 8):
+                crop = batch[:, :, y : y + 8, x : x + 12]
+                found += [plain(crop).softmax(1)] + ([plain(crop.flip(3)).softmax(1)] if flips else [])
+    assert len(found) == 25 * (1 + flips)
+    torch.testing.assert_close(probabilities(plain, images, "crops", flips)[1], torch.stack(found).mean(0))
+
+
+def test_where_there_is_but_one_crop_it_is_looked_at_once():
+    calls = []
+
+    class Counting(nn.Module):
+        def forward(self, images):
+            calls.append(images.shape)
+            return images.mean((2, 3))
+
+    batch = torch.zeros(2, 3, 8, 10, dtype=torch.uint8)
+    probabilities(Counting(), batch, "crops", size=(8, 8))
+    assert calls[:-1] == [(2, 3, 8, 8)] * 3  # from column 0, 1 and 2; and the centre, for the loss
+    calls.clear()
+    probabilities(Counting(), batch[:, :, :, :8], "crops", size=(8, 8))
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("size", [(8, 12), None])
+def test_the_centre_is_the_middle_and_without_a_size_everything(images, size):
+    plain = net(*NETS[0], image=(3, *(size or (17, 20))))
+    middle = images[:, :, 4:12, 4:16] if size else images
+    with torch.inference_mode():
+        expected = plain(normalized(middle))
+    logits, found = probabilities(plain, images, "centre", size=size)
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(found, expected.softmax(1))
+
+
+def test_evaluation_counts_with_the_views_and_keeps_the_centre_beside(images):
+    plain, labels = net(*NETS[1]), torch.tensor([0, 1, 2, 3, 4, 0])
+    options = {"flip_averaging": True, "batch_size": 4}
+    centre, crops = (evaluate(plain, images, labels, MEAN, **options, views=Views(kind, (8, 12))) for kind in ("centre", "crops"))  # fmt: skip
+    assert crops.loss == pytest.approx(centre.loss, rel=1e-5)
+    assert crops.correct_single == centre.correct_single
+    expected = probabilities(plain, images, "crops", flips=True)[1]
+    assert torch.equal(crops.predicted, expected.argmax(1))
+    torch.testing.assert_close(crops.probability, expected.max(1).values)
+
+
+def test_a_network_of_other_make_can_t_be_dense(images):
+    with pytest.raises(TypeError, match="Flatten has no layers that could be convolutions"):
+        dense_logits(nn.Flatten(), images)

@@ -61,18 +61,19 @@ def evaluate(
     batch_size: int,
     dtype: torch.dtype = torch.float32,
 ) -> Evaluation:
-    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device.
+    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), on the device of `mean`.
 
-    The layers compute in `dtype`. Raises InputError where the device's memory is not enough.
+    Where images and labels lie elsewhere, one batch after the other goes there. The layers compute in `dtype`. Raises
+    InputError where the device's memory is not enough.
     """
     if len(labels) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
     losses, averaged, single, highest = [], [], [], []
     for start in range(0, len(labels), batch_size):
-        target = labels[start : start + batch_size]
-        with memory_told(f"evaluating {batch_size} images at once", images.device):
-            batch = images[start : start + batch_size]
+        target = labels[start : start + batch_size].to(mean.device)
+        with memory_told(f"evaluating {batch_size} images at once", mean.device):
+            batch = images[start : start + batch_size].to(mean.device)
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype)
         losses.append(functional.cross_entropy(logits, target, reduction="sum"))
         single.append(ranks(logits.softmax(1), target))

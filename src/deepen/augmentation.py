@@ -1,5 +1,6 @@
 """Flip, crop and colour shift of whole batches, on the device that holds the images."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from deepen.statistics import Statistics
+
+_PART = 4096  # images that get their border at once, on their way to the device
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,10 @@ class Augmentation:
     flip: bool
     crop: float
     color_shift: float
+
+    def border(self, height: int, width: int) -> tuple[int, int]:
+        """How many pixels a crop may move up or down, and to either side."""
+        return round(self.crop * height), round(self.crop * width)
 
 
 def normalize(images: Tensor, mean: Tensor) -> Tensor:
@@ -42,16 +49,35 @@ class AugmentedImages:
     def __init__(
         self, images: Tensor, augmentation: Augmentation, statistics: Statistics, device: torch.device
     ) -> None:
-        self._flip, self._height, self._width = augmentation.flip, images.shape[2], images.shape[3]
-        rows, columns = (round(augmentation.crop * side) for side in (self._height, self._width))
-        padded = functional.pad(images, (columns, columns, rows, rows), mode="reflect") if rows or columns else images
-        self._padded = padded.permute(0, 2, 3, 1).contiguous().to(device)
+        channels, self._height, self._width = images.shape[1:]
+        self._flip, self._border = augmentation.flip, augmentation.border(self._height, self._width)
+        height, width = (side + 2 * spare for side, spare in zip(images.shape[2:], self._border, strict=True))
+        self._padded = torch.empty((len(images), height, width, channels), dtype=torch.uint8, device=device)
+        for start in range(0, len(images), _PART):
+            self._padded[start : start + _PART] = self.bordered(images[start : start + _PART])
         self._mean = torch.tensor(statistics.mean, device=device)
         components = torch.tensor(statistics.eigenvectors) * torch.tensor(statistics.eigenvalues)
         self._components = components.mul(augmentation.color_shift).to(device)
 
     def __len__(self) -> int:
         return len(self._padded)
+
+    def bordered(self, images: Tensor) -> Tensor:
+        """Images (n, channels, height, width) as they lie here: (n, height, width, channels), with their border."""
+        rows, columns = self._border
+        padded = functional.pad(images, (columns, columns, rows, rows), mode="reflect") if rows or columns else images
+        return padded.permute(0, 2, 3, 1).contiguous()
+
+    def hold(self, bordered: Tensor) -> None:
+        """Have these, as `bordered` gives them, in place of all others: where those lay, if there are as many."""
+        if len(bordered) == len(self._padded):
+            self._padded.copy_(bordered, non_blocking=True)
+        else:
+            self._padded = bordered.to(self._padded.device)
+
+    def in_turn(self, batches: Tensor) -> Generator[Tensor, None, None]:
+        """Yield each of `batches` (steps, batch), which are row numbers: all images are here already."""
+        yield from batches
 
     def batch(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """The images `rows` (batch,), normalised: float32 (batch, channels, height, width)."""

@@ -110,7 +110,7 @@ def draw_filters(weight: Tensor, title: str, like: Tensor | None = None) -> Figu
 def draw_augmentation(images: ImageSet, augmentation: Augmentation, statistics: Statistics, seed: int) -> Figure:
     """Ten training images, each as it is and in five forms that training may see."""
     chosen = np.linspace(0, len(images) - 1, num=min(10, len(images))).astype(int)
-    originals = torch.from_numpy(images.images[chosen])
+    originals = torch.from_numpy(images.batch(chosen))
     augmented = AugmentedImages(originals, augmentation, statistics, torch.device("cpu"))
     forms = [originals / 255]
     for form in range(5):

@@ -18,6 +18,7 @@ from deepen.decoding import Pixels, UnreadableImage, decode, fit, planes
 from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
+from deepen.mapped import as_tensor
 from deepen.weights import load_network
 
 Picture = str | Path | Image.Image | Pixels
@@ -64,8 +65,8 @@ class Classifier:
         """Top-1 to top-5 of images that have the network's size and classes."""
         return evaluate(
             self._network,
-            torch.from_numpy(images.images).to(self._device),
-            torch.from_numpy(images.labels).to(self._device),
+            as_tensor(images.images),
+            torch.from_numpy(images.labels),
             self._mean,
             flip_averaging=self._flip_averaging,
             batch_size=BATCH,

@@ -55,6 +55,14 @@ def test_the_bits_are_those_of_images_in_memory(colored, large, no_room, monkeyp
     assert equal(weights, mapped_weights)
 
 
+def test_each_batch_comes_to_where_the_one_before_was_as_a_recorded_step_needs_it(colored, large):
+    fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
+    batches = torch.arange(60).view(6, 10)
+    places = [fed._held._padded.data_ptr() for _ in range(2) for _ in fed.in_turn(batches)]
+    assert len(places) == 12
+    assert len(set(places)) == 1
+
+
 class Stopped(Exception):
     pass
 

@@ -10,6 +10,7 @@ from deepen.group import Group
 from deepen.history import load_history
 from deepen.images import load_images
 from deepen.layers import parameters
+from deepen.mapped import as_tensor
 from deepen.predictions import Predictions
 from deepen.records import Record, load_records, save_records
 from deepen.settings import load_settings
@@ -34,8 +35,8 @@ def evaluate_model(name: str) -> None:
     with group.joined(Path("predictions")):
         found = evaluate(
             place(network, device),
-            torch.from_numpy(test.images).to(device),
-            torch.from_numpy(test.labels).to(device),
+            as_tensor(test.images),
+            torch.from_numpy(test.labels),
             torch.tensor(card.mean, device=device),
             flip_averaging=flips,
             batch_size=settings.evaluation.batch_size,

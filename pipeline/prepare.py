@@ -12,11 +12,11 @@ from pipeline import BASE, run
 
 
 def prepare() -> None:
-    settings = load_settings()
-    train, test = load_dataset(settings.dataset, BASE)
+    settings, data = load_settings(), Path("data")
+    train, test = load_dataset(settings.dataset, BASE, data)
     train, validation = hold_out(train, settings.val_fraction, "validation")
     for name, images in (("train", train), ("validation", validation), ("test", test)):
-        images.save(Path(f"data/{name}.safetensors"))
+        images.save(data / f"{name}.safetensors")
         print(f"{name}: {len(images)} images of shape {images.shape}, {len(images.classes)} classes")
     _warn_of_small_classes(train, "training")
     _warn_of_small_classes(test, "test")

@@ -15,6 +15,7 @@ from deepen.growth import he_start, start
 from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder
 from deepen.layers import Layer, training_flops
+from deepen.mapped import as_tensor
 from deepen.randomness import derive
 from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
@@ -58,7 +59,7 @@ def measure(
     device = choose_device(settings.device, settings.threads)
     statistics = compute_statistics(images.images)
     augmentation = Augmentation.of(dataset, training)
-    tests = [torch.from_numpy(array).to(device) for array in (test.images, test.labels)]
+    tests = [as_tensor(array).to(device) for array in (test.images, test.labels)]
     few = [tensor[:: max(1, len(test) // study.curve_images)] for tensor in tests]
     state: dict[str, Tensor] = {}
     curve: list[Point] = []

@@ -12,9 +12,10 @@ from study.settings import load_studies
 def prepare() -> None:
     settings = load_settings()
     project = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
-    train, test = load_dataset(settings.datasets[load_studies(settings).data], project)
-    train.save(Path("study/data/train.safetensors"))
-    test.save(Path("study/data/test.safetensors"))
+    data = Path("study/data")
+    train, test = load_dataset(settings.datasets[load_studies(settings).data], project, data)
+    train.save(data / "train.safetensors")
+    test.save(data / "test.safetensors")
     print(f"{len(train)} training and {len(test)} test images of shape {train.shape}")
 
 

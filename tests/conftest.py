@@ -1,6 +1,7 @@
 """What several test files share: small image sets, images as files, a project in which DVC has run."""
 
 import io
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -53,6 +54,17 @@ def colored(rng):
     images = rng.integers(0, 80, (60, 3, 8, 8), dtype=np.uint8)
     images[np.arange(60), labels] += 150
     return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 300 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def picture(mode="RGB", size=(8, 8), value=None, format="PNG", **options):

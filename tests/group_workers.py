@@ -11,6 +11,7 @@ import torch
 from test_training import AUGMENTATION, recipe, trainer_for
 
 from deepen import group as module
+from deepen import mapped
 from deepen.accuracy import evaluate
 from deepen.device import choose_device
 from deepen.group import Group
@@ -28,6 +29,7 @@ CASES = {
     "norm": {},
     "uneven": {"batch_size": 11},
     "views": {},
+    "mapped": {},
 }
 
 
@@ -42,6 +44,8 @@ def images():
 def ladder(case, folder):
     """Two epochs of each model, and what the second one gets right; all that a process of the group knows of it."""
     choose_device("cpu", 1)
+    if case == "mapped":
+        mapped.RESIDENT_SHARE = 0
     group, found = Group(), []
     training = recipe(dropout=0.3, **CASES[case])
     augmentation = dataclasses.replace(AUGMENTATION, view=6, scale_jitter=2.0) if case == "views" else AUGMENTATION

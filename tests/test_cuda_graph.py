@@ -4,6 +4,7 @@ import pytest
 import torch
 from dvc_project import ROOT
 
+from deepen import mapped
 from deepen.augmentation import Augmentation
 from deepen.cuda_graph import ReplayedStep
 from deepen.device import choose_device
@@ -37,7 +38,7 @@ def graphs(monkeypatch):
     made = []
 
     @contextmanager
-    def recording(graph):
+    def recording(graph, **options):
         made.append(graph)
         yield
         made.append(None)
@@ -110,10 +111,27 @@ def test_a_graph_s_training_is_the_same_on_cuda(colored, recipe, augmentation):
 
 @needs_cuda
 @no_warnings
+@pytest.mark.parametrize("replayed", [True, False])
+def test_images_that_stay_in_their_map_give_the_same_bits_on_cuda(colored, monkeypatch, replayed):
+    weights = []
+    for share in (1, 0):
+        monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
+        trainer = trained(colored, "onecycle", replayed=replayed)
+        for epoch in (1, 2, 3):
+            trainer.epoch(epoch, lambda: None)
+        weights.append([tensor.cpu() for tensor in trainer.network.state_dict().values()])
+    assert all(torch.equal(resident, fed) for resident, fed in zip(*weights, strict=True))
+
+
+@needs_cuda
+@no_warnings
 @pytest.mark.parametrize("recipe", ["onecycle", "published"])
 @pytest.mark.parametrize("replayed", [True, False])
-@pytest.mark.parametrize("augmentation", [WHOLE, VIEWS])
-def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(colored, recipe, replayed, augmentation):
+@pytest.mark.parametrize(("augmentation", "share"), [(WHOLE, 1), (WHOLE, 0), (VIEWS, 1)])
+def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(
+    colored, monkeypatch, recipe, replayed, augmentation, share
+):
+    monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
     trainer = trained(colored, recipe, augmentation, replayed=replayed)
     trainer.epoch(1, lambda: None)
     steps = []

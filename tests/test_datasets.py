@@ -47,7 +47,7 @@ class TestHoldOut:
 
 
 def test_the_digits_are_all_there_and_a_fifth_is_held_out():
-    train, test = load_dataset(Digits(source="digits", flip=False, crop=0.1), Path())
+    train, test = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto"), Path())
     assert len(train) + len(test) == 1797
     assert len(test) == pytest.approx(1797 / 5, abs=5)
     assert train.images.shape[1:] == (1, 8, 8)
@@ -57,7 +57,7 @@ def test_the_digits_are_all_there_and_a_fifth_is_held_out():
 
 def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
     write_tree(tmp_path / "mine", photos(train=10, test=0))
-    train, test = load_dataset(Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1), tmp_path)
+    train, test = load_dataset(Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto"), tmp_path)
     assert np.bincount(train.labels).tolist() == [8, 8]
     assert np.bincount(test.labels).tolist() == [2, 2]
 
@@ -65,7 +65,7 @@ def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
 def test_only_its_own_source_is_imported():
     code = (
         "import sys; from pathlib import Path; from deepen.datasets import load_dataset; from deepen.settings import Digits;"
-        "load_dataset(Digits(source='digits', flip=False, crop=0.1), Path()); sys.exit('torch' in sys.modules)"
+        "load_dataset(Digits(source='digits', flip=False, crop=0.1, view="auto"), Path()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

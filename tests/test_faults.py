@@ -27,18 +27,6 @@ from deepen.training import Progress, guessing_top1, train
 from deepen.weights import save_weights
 from deepen.writing import cannot_write, write_text
 
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 300 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
 FULL = r"can't be written \(No space left on device\); free some space there and run dvc repro again"
 
 

@@ -1,8 +1,13 @@
+import json
+
 import numpy as np
 import pytest
+from conftest import assert_equal
+from safetensors.numpy import save_file
 
+from deepen import images as module
 from deepen.errors import InputError
-from deepen.images import describe_images, load_images
+from deepen.images import ImageSet, describe_images, load_images
 
 
 def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored, tmp_path):
@@ -24,3 +29,41 @@ def test_a_file_that_is_no_image_set(tmp_path, read, content):
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match=r"x is no image set of this project .*; make it again: dvc repro prepare"):
         read(tmp_path / "x")
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+@pytest.mark.parametrize("names", [("a", "b", "c"), ('"\\/', "\u06af \U0001f408 \x7f", "x" * 100)])
+def test_the_bytes_are_those_of_the_library_however_many_are_written_at_once(
+    colored, tmp_path, monkeypatch, count, names
+):
+    monkeypatch.setattr(module, "_PART_BYTES", 7 * 3 * 8 * 8)
+    tensors = {"images": colored.images[:count], "labels": colored.labels[:count]}
+    save_file(tensors, tmp_path / "theirs", metadata={"classes": json.dumps(names)})
+    found = ImageSet(tensors["images"], tensors["labels"], names)
+    found.save(tmp_path / "ours")
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert_equal(load_images(tmp_path / "theirs"), found)
+
+
+def test_images_of_a_file_are_mapped_and_those_that_are_chosen_not_copied(colored, tmp_path):
+    colored.save(tmp_path / "x")
+    whole = load_images(tmp_path / "x")
+    some = whole.take(np.arange(59, -1, -2)).take(np.array([0, 5, 3]))
+    assert np.shares_memory(some.stored, whole.images)
+    assert_equal(some, colored.take(np.array([59, 49, 53])))
+    some.save(tmp_path / "y")
+    assert_equal(load_images(tmp_path / "y"), some)
+    with pytest.raises(ValueError, match="read-only"):
+        whole.images[0] = 0
+    colored.take(np.arange(3)).save(tmp_path / "x")  # a file that takes its place changes nothing of what is mapped
+    assert_equal(whole, colored)
+
+
+def test_what_a_file_may_have_suffered(colored, tmp_path):
+    colored.save(tmp_path / "x")
+    whole = (tmp_path / "x").read_bytes()
+    damages = [whole[:-1], whole + b"x", whole[:5], whole[:200], b"\xff" * 8 + whole[8:], whole.replace(b"U8", b"I8")]
+    for content in damages:
+        (tmp_path / "x").write_bytes(content)
+        with pytest.raises(InputError, match="is no image set of this project"):
+            load_images(tmp_path / "x")

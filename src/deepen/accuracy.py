@@ -65,10 +65,11 @@ def evaluate(
     group: Group = ALONE,
     views: Views = WHOLE,
 ) -> Evaluation:
-    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), all on one device.
+    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), on the device of `mean`.
 
-    `views` says what the network looks at of images larger than it takes. The layers compute in `dtype`. A `group`
-    shares the batches out, and each of it learns what all found. Raises
+    Where images and labels lie elsewhere, one batch after the other goes there. `views` says what the network looks at
+    of images larger than it takes. The layers compute in `dtype`. A `group` shares the batches out, and each of it
+    learns what all found. Raises
     InputError where the device's memory is not enough.
     """
     if len(labels) == 0:
@@ -76,9 +77,9 @@ def evaluate(
     network.eval()
     mine = []
     for start in range(group.rank * batch_size, len(labels), group.size * batch_size):
-        target = labels[start : start + batch_size]
-        with memory_told(f"evaluating {batch_size} images at once", images.device):
-            batch = images[start : start + batch_size]
+        target = labels[start : start + batch_size].to(mean.device)
+        with memory_told(f"evaluating {batch_size} images at once", mean.device):
+            batch = images[start : start + batch_size].to(mean.device)
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
         averaged, single = _correct(probabilities, target), _correct(logits.softmax(1), target)
         loss = functional.cross_entropy(logits, target, reduction="sum")

@@ -1,5 +1,6 @@
 """Flip, crop, scale jitter and colour shift of whole batches, on the device that holds the images."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,6 +14,7 @@ from deepen.settings import Augmented
 from deepen.statistics import Statistics
 
 WHOLE = slice(None)
+_AT_ONCE = 4096  # images that get their border at once, on their way to the device
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Augmentation:
         """The height and width of the view; None where it is the whole image."""
         return None if self.view is None else (self.view, self.view)
 
+    def border(self, height: int, width: int) -> tuple[int, int]:
+        """How many pixels a crop may move up or down, and to either side."""
+        return round(self.crop * height), round(self.crop * width)
+
 
 def normalize(images: Tensor, mean: Tensor) -> Tensor:
     """Images (batch, channels, height, width), 0-255 -> float32 on the 0-1 scale minus `mean`, laid out channels-last.
@@ -64,18 +70,37 @@ class AugmentedImages:
     def __init__(
         self, images: Tensor, augmentation: Augmentation, statistics: Statistics, device: torch.device
     ) -> None:
+        channels, *sides = images.shape[1:]
         self._flip, self._scale_jitter = augmentation.flip, augmentation.scale_jitter
-        sides = images.shape[2:]
         self._height, self._width = augmentation.size or sides
-        rows, columns = (round(augmentation.crop * side) for side in sides)
-        padded = functional.pad(images, (columns, columns, rows, rows), mode="reflect") if rows or columns else images
-        self._padded = padded.permute(0, 2, 3, 1).contiguous().to(device)
+        self._border = augmentation.border(*sides)
+        height, width = (side + 2 * spare for side, spare in zip(sides, self._border, strict=True))
+        self._padded = torch.empty((len(images), height, width, channels), dtype=torch.uint8, device=device)
+        for start in range(0, len(images), _AT_ONCE):
+            self._padded[start : start + _AT_ONCE] = self.bordered(images[start : start + _AT_ONCE])
         self._mean = torch.tensor(statistics.mean, device=device)
         components = torch.tensor(statistics.eigenvectors) * torch.tensor(statistics.eigenvalues)
         self._components = components.mul(augmentation.color_shift).to(device)
 
     def __len__(self) -> int:
         return len(self._padded)
+
+    def bordered(self, images: Tensor) -> Tensor:
+        """Images (n, channels, height, width) as they lie here: (n, height, width, channels), with their border."""
+        rows, columns = self._border
+        padded = functional.pad(images, (columns, columns, rows, rows), mode="reflect") if rows or columns else images
+        return padded.permute(0, 2, 3, 1).contiguous()
+
+    def hold(self, bordered: Tensor) -> None:
+        """Have these, as `bordered` gives them, in place of all others: where those lay, if there are as many."""
+        if len(bordered) == len(self._padded):
+            self._padded.copy_(bordered, non_blocking=True)
+        else:
+            self._padded = bordered.to(self._padded.device)
+
+    def in_turn(self, batches: Tensor, part: slice = WHOLE) -> Generator[Tensor, None, None]:
+        """Yield each of `batches` (steps, batch), which are row numbers: all images are here already."""
+        yield from batches
 
     def batch(self, rows: Tensor, generator: torch.Generator, part: slice = WHOLE) -> Tensor:
         """The images `rows` (batch,), normalised: float32 (batch, channels, height, width); or a `part` of them.

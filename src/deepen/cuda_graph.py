@@ -45,6 +45,7 @@ class ReplayedStep:
         self._rows = rows.clone()
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        with torch.cuda.graph(graph):
+        # Another thread may take pinned memory meanwhile, for images to come: that is no fault of this one.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._result = self._step(self._rows)
         return graph

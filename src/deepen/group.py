@@ -46,6 +46,11 @@ class Group:
         """Which of this machine's processes this is; None where there is but one process at all."""
         return int(os.environ["LOCAL_RANK"]) if self.size > 1 else None
 
+    @property
+    def processes_here(self) -> int:
+        """How many of the processes this machine has."""
+        return int(os.environ["LOCAL_WORLD_SIZE"]) if self.size > 1 else 1
+
     @contextmanager
     def joined(self, folder: Path) -> Iterator[None]:
         """Work with the others inside, once the first process is there, which may take its time.

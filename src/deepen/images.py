@@ -1,33 +1,35 @@
-"""ImageSet: images as uint8 with their labels and class names, saved and loaded without loss."""
+"""ImageSet: images as uint8 with their labels and class names, saved without loss and loaded as a map of their file."""
 
 import json
+import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from deepen.errors import InputError
 from deepen.writing import replacing
 
 FEW = 20  # images of a class; the share of fewer that is recognized is known to 20 points at best
+_PART_BYTES = 1 << 24  # of the images that are in memory at once while a set is gone through
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images.
+    """Labelled images, in memory or in a file that is mapped and read as it is looked at.
 
-    `images` is uint8 (n, channels, height, width), 0-255; `labels` is int64 (n,), an index into `classes`.
+    `stored` is uint8 (n, channels, height, width), 0-255; the set has those of its images that `rows`, where given,
+    name, in their order. `labels` is int64 (images,), an index into `classes`.
     """
 
-    images: NDArray[np.uint8]
+    stored: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    rows: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -35,45 +37,82 @@ class ImageSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of one image: (channels, height, width)."""
-        _, channels, height, width = self.images.shape
+        _, channels, height, width = self.stored.shape
         return channels, height, width
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """All of them, (images, channels, height, width): a copy in memory where the set has `rows`."""
+        return self.stored if self.rows is None else self.stored[self.rows]
+
+    def batch(self, rows: NDArray[np.intp] | slice) -> NDArray[np.uint8]:
+        """Images by their numbers in the set, (batch, channels, height, width)."""
+        return self.stored[rows if self.rows is None else self.rows[rows]]
+
+    def parts(self) -> Iterator[NDArray[np.uint8]]:
+        """All images in their order, some megabytes at a time."""
+        step = max(1, _PART_BYTES // max(1, math.prod(self.shape)))
+        return (self.batch(slice(start, start + step)) for start in range(0, len(self), step))
 
     def must_be_sound(self) -> None:
         """Raise ValueError unless the shapes, types and labels are those of an image set."""
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
-            raise ValueError(f"images are {self.images.dtype} {self.images.shape}")
-        if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
-            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape} for {len(self.images)} images")
+        if self.stored.dtype != np.uint8 or self.stored.ndim != 4:
+            raise ValueError(f"images are {self.stored.dtype} {self.stored.shape}")
+        if self.labels.dtype != np.int64 or self.labels.shape != self.stored.shape[:1]:
+            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape} for {len(self.stored)} images")
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             raise ValueError(
                 f"labels reach from {self.labels.min()} to {self.labels.max()}, of {len(self.classes)} classes"
             )
 
     def take(self, rows: NDArray[np.intp]) -> "ImageSet":
-        """The images of these rows, in this order."""
-        return ImageSet(self.images[rows], self.labels[rows], self.classes)
+        """The images of these rows, in this order; none is copied before it is asked for."""
+        return ImageSet(self.stored, self.labels[rows], self.classes, rows if self.rows is None else self.rows[rows])
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file; equal sets give equal bytes."""
-        tensors: dict[str, NDArray[Any]] = {
-            "images": np.ascontiguousarray(self.images),
-            "labels": np.ascontiguousarray(self.labels),
-        }
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={"classes": json.dumps(self.classes)})
+        """Write a safetensors file, some images at a time; equal sets give equal bytes, those of the library itself."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            file.write(_header(self))
+            file.write(self.labels.astype("<i8").tobytes())
+            for part in self.parts():
+                file.write(np.ascontiguousarray(part).data)
+
+
+def _header(images: ImageSet) -> bytes:
+    """What a safetensors file opens with: a length, JSON in the library's order, blanks up to a multiple of 8 bytes."""
+    after_labels = 8 * len(images)
+    after_images = after_labels + len(images) * math.prod(images.shape)
+    shape = [len(images), *images.shape]
+    entries = {
+        "__metadata__": {"classes": json.dumps(images.classes)},
+        "labels": {"dtype": "I64", "shape": shape[:1], "data_offsets": [0, after_labels]},
+        "images": {"dtype": "U8", "shape": shape, "data_offsets": [after_labels, after_images]},
+    }
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def load_images(path: Path) -> ImageSet:
-    """Read what `ImageSet.save` wrote; raises InputError where the file is not that."""
+    """Map what `ImageSet.save` wrote, to be read only; raises InputError where the file is not that."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            found = ImageSet(
-                file.get_tensor("images"), file.get_tensor("labels"), tuple(json.loads(file.metadata()["classes"]))
-            )
+        with safe_open(path, framework="numpy") as file:  # holds the header to its rules, and to the file's length
+            found = ImageSet(_mapped(path), file.get_tensor("labels"), tuple(json.loads(file.metadata()["classes"])))
         found.must_be_sound()
         return found
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise _not_an_image_set(path, error) from error
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    """The tensor "images" of a sound safetensors file."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))["images"]
+    if entry["dtype"] != "U8":
+        raise ValueError(f"images are {entry['dtype']} {tuple(entry['shape'])}")
+    offset = 8 + length + entry["data_offsets"][0]
+    return np.memmap(path, np.uint8, "r", offset, tuple(entry["shape"])).view(np.ndarray)
 
 
 def describe_images(path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """A network in training: a step, an epoch, and the state to go on from."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 import torch
 from torch import Tensor, nn, optim
@@ -12,6 +13,7 @@ from deepen.device import autocast, memory_told, place
 from deepen.errors import InputError
 from deepen.group import ALONE, Group
 from deepen.images import ImageSet
+from deepen.mapped import MappedImages, as_tensor, fits
 from deepen.muon import Muon
 from deepen.randomness import derive
 from deepen.recipes import Muon as MuonSettings
@@ -27,8 +29,9 @@ class Trainer:
 
     An epoch takes the training images in a new random order in whole batches; the few that fill no batch wait for
     another epoch. A fraction in `epochs` cuts the last one short. All randomness is a function of (seed, model, epoch,
-    step), and each of a `group` has its part of every batch, so that several processes train as one does. On CUDA
-    nothing waits for the device within an epoch, and the steps of one process are `replayed` from a graph.
+    step), and each of a `group` has its part of every batch, so that several processes train as one does. Images that
+    take more than their share of the device's memory stay in their map, and the bits are the same. On CUDA nothing
+    waits for the device within an epoch, and the steps of one process are `replayed` from a graph.
     """
 
     def __init__(
@@ -59,7 +62,11 @@ class Trainer:
         self.steps = max(1, round(epochs * self.steps_an_epoch))
         self.model, self._seed = model, seed
         self._training = training
-        self._images = AugmentedImages(torch.from_numpy(images.images), augmentation, statistics, device)
+        self._images: AugmentedImages | MappedImages
+        if fits(images, augmentation, device, group.processes_here):
+            self._images = AugmentedImages(as_tensor(images.images), augmentation, statistics, device)
+        else:
+            self._images = MappedImages(images, augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)
         self.step = 0  # how many are done
         self._losses = torch.zeros(0, device=device)  # of the steps of this epoch
@@ -89,17 +96,18 @@ class Trainer:
         self._generator.manual_seed(derive(self._seed, self.model, "order", epoch))
         order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
         batches = order[: steps * self.batch_size].view(steps, self.batch_size)
-        for step in range(self.step - first, steps):
-            self._lr.fill_(self.schedule.lr(self.step))
-            self._generator.manual_seed(derive(self._seed, self.model, "augmentation", epoch, step))
-            torch.manual_seed(derive(self._seed, self.model, "dropout", epoch, step))
-            what = f"{self.model}: training on {self.batch_size} images at once"
-            with self._group.waiting(), memory_told(what, self.device):
-                self._losses[step] = self._learn(batches[step])
-            self.step += 1
-            if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
-                self._stop_if_not_finite()
-            after_step()
+        what = f"{self.model}: training on {self.batch_size} images at once"
+        with closing(self._images.in_turn(batches[self.step - first :], self._part)) as left:
+            for step, rows in enumerate(left, self.step - first):
+                self._lr.fill_(self.schedule.lr(self.step))
+                self._generator.manual_seed(derive(self._seed, self.model, "augmentation", epoch, step))
+                torch.manual_seed(derive(self._seed, self.model, "dropout", epoch, step))
+                with self._group.waiting(), memory_told(what, self.device):
+                    self._losses[step] = self._learn(rows)
+                self.step += 1
+                if self.device.type == "cpu":  # elsewhere reading a loss would wait for the device
+                    self._stop_if_not_finite()
+                after_step()
         self._stop_if_not_finite()
         return self._losses.mean().item(), self.schedule.lr(self.step - 1)
 

@@ -15,6 +15,7 @@ from deepen.group import ALONE, Group
 from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.interruption import Interruption
+from deepen.mapped import as_tensor
 from deepen.trainer import Trainer
 
 _VALIDATION_BATCH = 500
@@ -58,8 +59,7 @@ class _Loop:
     ) -> None:
         self._trainer, self._progress, self._group = trainer, progress, group
         self._checkpoints, self._interruption = checkpoints, interruption
-        self._images = torch.from_numpy(validation.images).to(trainer.device)
-        self._labels = torch.from_numpy(validation.labels).to(trainer.device)
+        self._images, self._labels = as_tensor(validation.images), torch.from_numpy(validation.labels)
         self._history: list[Epoch] = []
 
     def run(self) -> list[Epoch]:

@@ -9,8 +9,13 @@ from deepen.settings import Digits, Downloaded, Folder
 TEST_FRACTION = 0.2  # held out where a source has no test images of its own
 
 
-def load_dataset(dataset: Digits | Downloaded | Folder, base: Path) -> tuple[ImageSet, ImageSet]:
-    """The training and the test images of a data set; relative roots start at `base`. Raises InputError."""
+def load_dataset(
+    dataset: Digits | Downloaded | Folder, base: Path, room: Path | None = None
+) -> tuple[ImageSet, ImageSet]:
+    """The training and the test images of a data set; relative roots start at `base`. Raises InputError.
+
+    What is not in memory lies in a file without a name in the folder `room`, by default that of the system.
+    """
     # Each source is imported only when asked for: scikit-learn and torchvision take seconds to import.
     match dataset:
         case Digits():
@@ -24,7 +29,7 @@ def load_dataset(dataset: Digits | Downloaded | Folder, base: Path) -> tuple[Ima
         case Folder():
             from deepen.datasets.folder import load_folder
 
-            train, test = load_folder(base / Path(dataset.root).expanduser(), dataset.size)
+            train, test = load_folder(base / Path(dataset.root).expanduser(), dataset.size, room)
     if test is None:
         train, test = hold_out(train, TEST_FRACTION, "test", keep=2)
     return train, test

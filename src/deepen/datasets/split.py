@@ -13,7 +13,7 @@ def hold_out(images: ImageSet, fraction: float, what: str, keep: int = 1) -> tup
 
     Within a class the images whose pixels hash lowest are held out: the choice needs no random state, stays the same
     wherever it is made, and images added later hardly change it. Raises InputError for a class that can't leave
-    `keep` images besides.
+    `keep` images besides. Neither part is copied.
     """
     counts = np.bincount(images.labels, minlength=len(images.classes))
     faults = [
@@ -25,7 +25,8 @@ def hold_out(images: ImageSet, fraction: float, what: str, keep: int = 1) -> tup
     if faults:
         raise InputError(some(faults))
     held = np.zeros(len(images), dtype=bool)
-    digests = np.array([hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images.images])
+    hashes = (hashlib.blake2b(image.tobytes(), digest_size=16) for part in images.parts() for image in part)
+    digests = np.fromiter((digest.hexdigest().encode() for digest in hashes), "S32", len(images))
     for label, count in enumerate(counts.tolist()):
         rows = np.flatnonzero(images.labels == label)
         ranked = rows[np.argsort(digests[rows], kind="stable")]

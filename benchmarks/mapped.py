@@ -1,0 +1,113 @@
+"""Training of III at a quarter of the width from memory, and from the map of a file that is in memory or is not.
+
+Each trains for an epoch, validation left out. Cold: before the epoch the kernel is told to drop the file's pages
+(posix_fadvise with POSIX_FADV_DONTNEED, on a file that is flushed; it needs no root), and how many are then in memory
+is counted with mincore. Linux, with a disk behind the folder for temporary files.
+"""
+
+import ctypes
+import mmap
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from benchmarks.data import ladder_layers, random_images
+from benchmarks.measure import THREADS, alternate, report
+from deepen import mapped
+from deepen.augmentation import Augmentation
+from deepen.device import choose_device
+from deepen.growth import he_start
+from deepen.images import ImageSet, load_images
+from deepen.settings import load_settings
+from deepen.statistics import Statistics
+from deepen.trainer import Trainer
+from deepen.vgg import network
+
+IMAGES, WARM_UP, WIDTH = 6_400, 640, 0.25
+GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+
+
+def images_a_second(path: Path, resident: bool, cold: bool) -> float:
+    """Of an epoch, after another one of a few images."""
+    with patch.object(mapped, "RESIDENT_SHARE", 1.0 if resident else 0.0):
+        _seconds(_trainer(random_images(WARM_UP)))
+        if cold:
+            _drop(path)
+        trainer = _trainer(load_images(path))
+        seconds = _seconds(trainer)
+    return trainer.steps * trainer.batch_size / seconds
+
+
+def _trainer(images: ImageSet) -> Trainer:
+    layers, training = ladder_layers("III", WIDTH), load_settings().recipes["onecycle"].training
+    return Trainer(
+        network(layers, he_start(layers, seed=0, model="III"), training.dropout),
+        images,
+        GREY,
+        Augmentation(flip=True, crop=0.125, color_shift=0.1),
+        training,
+        model="III",
+        peak_lr=1e-6,  # noise is nothing to learn from
+        epochs=1,
+        seed=0,
+        device=choose_device("cpu", THREADS),
+    )
+
+
+def _seconds(trainer: Trainer) -> float:
+    start = time.perf_counter()
+    trainer.epoch(1, lambda: None)
+    return time.perf_counter() - start
+
+
+def _drop(path: Path) -> None:
+    """Have the kernel drop a file's pages; raises RuntimeError where it keeps more than a tenth of them."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if (share := _in_memory(path)) > 0.1:
+        raise RuntimeError(f"{share:.0%} of {path.name} is still in memory; is it on a disk?")
+
+
+def _in_memory(path: Path) -> float:
+    """The fraction of a file's pages that are in memory."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        content = np.frombuffer(pages, np.uint8)
+        found = np.zeros(-(-len(content) // mmap.PAGESIZE), np.uint8)
+        address, length = ctypes.c_void_p(content.ctypes.data), ctypes.c_size_t(len(content))
+        if ctypes.CDLL(None).mincore(address, length, ctypes.c_void_p(found.ctypes.data)):
+            raise OSError("mincore failed")
+        del content  # or the map can't be closed
+    return float((found & 1).mean())
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train.safetensors"
+        random_images(IMAGES).save(path)
+        programs: dict[str, Any] = {
+            "from memory": (images_a_second, (path, True, False)),
+            "from a map, warm": (images_a_second, (path, False, False)),
+            "from a map, cold": (images_a_second, (path, False, True)),
+        }
+        found = {name: median(rates) for name, rates in alternate(programs, 3).items()}
+    report(
+        "mapped",
+        [
+            {"images": name, "images/s": rate, "percent of memory": 100 * rate / found["from memory"]}
+            for name, rate in found.items()
+        ],
+        model="III",
+        width=WIDTH,
+        images=IMAGES,
+        cold="POSIX_FADV_DONTNEED on the file before the epoch",
+    )
+
+
+if __name__ == "__main__":
+    main()

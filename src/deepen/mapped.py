@@ -1,0 +1,113 @@
+"""Images that stay in their map while a network learns from them: batches gathered ahead of their use, by a thread."""
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepen.augmentation import WHOLE, Augmentation, AugmentedImages
+from deepen.images import ImageSet
+from deepen.statistics import Statistics
+
+RESIDENT_SHARE = 0.25  # of the device's memory that training images may take; the rest is the network's
+AHEAD = 3  # batches that are gathered before their turn
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """A tensor over an array, also over a map that can't be written: nothing writes into images or labels."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def fits(images: ImageSet, augmentation: Augmentation, device: torch.device, processes: int = 1) -> bool:
+    """Whether the images, with the border that a crop may reach, take no more than their share of the memory.
+
+    Of so many `processes` on this machine each has them, on a GPU of its own or all in one memory.
+    """
+    channels, height, width = images.shape
+    rows, columns = augmentation.border(height, width)
+    size = len(images) * channels * (height + 2 * rows) * (width + 2 * columns)
+    return size * (1 if device.type == "cuda" else processes) <= RESIDENT_SHARE * memory(device)
+
+
+def memory(device: torch.device) -> int:
+    """Bytes that the device has in all; where that is this machine's memory, what this process may have of it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory())
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits())
+
+
+def _limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """What the control groups that this process is in allow, and those above them: Linux, version 1 or 2."""
+    files = []
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "memory"):
+            top, name = (root / controllers, "memory.limit_in_bytes") if controllers else (root, "memory.max")
+            inside = Path(path.lstrip("/"))
+            files += [top / folder / name for folder in (inside, *inside.parents)]
+    found = [file.read_text().strip() for file in files if file.is_file()]
+    return [int(limit) for limit in found if limit != "max"]
+
+
+class MappedImages:
+    """Training images to draw augmented batches from, as of AugmentedImages and with the same bits.
+
+    Only some batches are in memory, on CUDA in pages that are its own to copy from, and one is on the device.
+    """
+
+    def __init__(
+        self, images: ImageSet, augmentation: Augmentation, statistics: Statistics, device: torch.device
+    ) -> None:
+        self._images, self._pinned = images, device.type == "cuda"
+        nothing = torch.empty((0, *images.shape), dtype=torch.uint8)
+        self._held = AugmentedImages(nothing, augmentation, statistics, device)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def in_turn(self, batches: Tensor, part: slice = WHOLE) -> Generator[Tensor, None, None]:
+        """Yield each of `batches` (steps, batch), which are row numbers, once the images of this part are here."""
+        with closing(gathered(self._gather, batches[:, part].cpu().numpy())) as images:
+            for rows, batch in zip(batches, images, strict=True):
+                self._held.hold(batch)
+                yield rows
+
+    def batch(self, rows: Tensor, generator: torch.Generator, part: slice = WHOLE) -> Tensor:
+        """As AugmentedImages.batch, of the rows that `in_turn` has just given, and of their part."""
+        held = torch.arange(len(rows), device=rows.device) - (part.start or 0)  # where in memory a row's image lies
+        return self._held.batch(held, generator, part)
+
+    def _gather(self, rows: NDArray[np.intp]) -> Tensor:
+        batch = self._held.bordered(as_tensor(self._images.batch(rows)))
+        return batch.pin_memory() if self._pinned else batch
+
+
+def gathered(gather: Callable[[NDArray[np.intp]], Tensor], batches: NDArray[np.intp]) -> Generator[Tensor, None, None]:
+    """What `gather` gives for each of the batches, in their order, got by a thread that is some ahead.
+
+    What it raises is raised here, in its turn. The thread ends with the iterator, also where that is closed early.
+    """
+    waiting: deque[Future[Tensor]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            for rows in batches:
+                waiting.append(thread.submit(gather, rows))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)

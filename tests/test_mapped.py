@@ -1,0 +1,203 @@
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from test_training import AUGMENTATION, LAYERS, recipe, run, trainer_for
+
+from deepen import mapped
+from deepen.accuracy import evaluate
+from deepen.augmentation import Augmentation, AugmentedImages
+from deepen.errors import InputError
+from deepen.growth import he_start
+from deepen.images import ImageSet, load_images
+from deepen.mapped import MappedImages, as_tensor, fits, gathered
+from deepen.statistics import compute_statistics
+from deepen.vgg import network
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def large(colored, tmp_path):
+    """The colored images in a file."""
+    colored.save(tmp_path / "train.safetensors")
+    return load_images(tmp_path / "train.safetensors")
+
+
+@pytest.fixture
+def no_room(monkeypatch):
+    """Images never fit."""
+    monkeypatch.setattr(mapped, "RESIDENT_SHARE", 0)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def equal(one, other):
+    return all(torch.equal(one[key], other[key]) for key in one) and one.keys() == other.keys()
+
+
+@pytest.mark.parametrize("augmentation", [AUGMENTATION, Augmentation(flip=False, crop=0.0, color_shift=0.0)])
+def test_the_bits_are_those_of_images_in_memory(colored, large, no_room, monkeypatch, augmentation):
+    mapped_weights, mapped_history = run(large, recipe(dropout=0.2), epochs=2.5, augmentation=augmentation)
+    assert isinstance(trainer_for(large, recipe())._images, MappedImages)
+    monkeypatch.setattr(mapped, "RESIDENT_SHARE", 1)
+    assert isinstance(trainer_for(colored, recipe())._images, AugmentedImages)
+    weights, history = run(colored, recipe(dropout=0.2), epochs=2.5, augmentation=augmentation)
+    assert history == mapped_history
+    assert equal(weights, mapped_weights)
+
+
+def test_each_batch_comes_to_where_the_one_before_was_as_a_recorded_step_needs_it(colored, large):
+    fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
+    batches = torch.arange(60).view(6, 10)
+    places = [fed._held._padded.data_ptr() for _ in range(2) for _ in fed.in_turn(batches)]
+    assert len(places) == 12
+    assert len(set(places)) == 1
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("steps", [1, 6, 7, 10])
+def test_gone_on_with_in_the_midst_of_an_epoch_too(colored, large, no_room, steps):
+    whole, _ = run(large, recipe(dropout=0.2), epochs=2)
+    trainer = trainer_for(large, recipe(dropout=0.2), epochs=2)
+
+    def stop():
+        if trainer.step == steps:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        list(map(trainer.epoch, (1, 2), (stop, stop)))
+    again = trainer_for(large, recipe(dropout=0.2), epochs=2)
+    again.restore(steps, trainer.state())
+    for epoch in (1, 2)[steps // 7 :]:
+        again.epoch(epoch, lambda: None)
+    assert equal(whole, again.network.state_dict())
+
+
+def test_rows_of_a_map_are_learnt_from_as_if_copied(colored, large, no_room):
+    rows = np.random.default_rng(1).permutation(60)[:40]
+    copied = ImageSet(colored.images[rows], colored.labels[rows], colored.classes)
+    assert equal(run(large.take(rows), recipe())[0], run(copied, recipe())[0])
+
+
+def test_any_rows_can_be_asked_for(colored, large):
+    """A process among several asks for its part of each batch."""
+    statistics = compute_statistics(colored.images)
+    held = AugmentedImages(torch.from_numpy(colored.images), AUGMENTATION, statistics, CPU)
+    fed = MappedImages(large, AUGMENTATION, statistics, CPU)
+    assert len(fed) == len(held) == 60
+    batches = torch.randperm(60, generator=torch.Generator().manual_seed(0)).view(6, 10)[:, 1::2]
+    for rows in fed.in_turn(batches):
+        ours, theirs = (images.batch(rows, torch.Generator().manual_seed(3)) for images in (fed, held))
+        assert torch.equal(ours, theirs)
+
+
+def test_an_error_in_the_thread_comes_up_where_it_is_waited_for(large, no_room, monkeypatch):
+    calls = []
+
+    def batch(self, rows):
+        calls.append(threading.current_thread())
+        if len(calls) == 5:
+            raise OSError("the disk is gone")
+        return self.stored[rows]
+
+    monkeypatch.setattr(ImageSet, "batch", batch)
+    trainer = trainer_for(large, recipe())
+    with pytest.raises(OSError, match="the disk is gone"):
+        trainer.epoch(1, lambda: None)
+    assert trainer.step == 4  # what was gathered before is learnt from
+    assert threading.main_thread() not in calls
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
+def test_no_thread_outlives_an_epoch_that_ends_early(large, no_room, error):
+    trainer, before = trainer_for(large, recipe()), set(threading.enumerate())
+
+    def end():
+        assert set(threading.enumerate()) > before
+        raise error("x")
+
+    with pytest.raises(error):
+        trainer.epoch(1, end)
+    assert set(threading.enumerate()) == before
+
+
+def test_a_few_batches_are_gathered_ahead_and_no_more():
+    asked = []
+
+    def gather(rows):
+        asked.append(rows[0])
+        return torch.from_numpy(rows)
+
+    batches = gathered(gather, np.arange(20).reshape(20, 1))
+    assert next(batches).item() == 0
+    end = time.monotonic() + 10
+    while len(asked) < mapped.AHEAD + 1 and time.monotonic() < end:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    assert asked == list(range(mapped.AHEAD + 1))
+    assert [batch.item() for batch in batches] == list(range(1, 20))
+
+
+def test_what_fits_is_a_share_of_the_memory_with_the_border(colored, monkeypatch):
+    size = 60 * 3 * 10 * 10  # a crop moves by up to one of eight pixels, to either side
+    for memory, fit in ((4 * size, True), (4 * size - 1, False)):
+        monkeypatch.setattr(mapped, "memory", lambda device, memory=memory: memory)
+        assert fits(colored, AUGMENTATION, CPU) is fit
+
+
+def test_the_memory_is_that_of_the_machine_or_what_a_control_group_allows(monkeypatch):
+    whole = mapped.memory(CPU)
+    assert 2**28 < whole < 2**50
+    monkeypatch.setattr(mapped, "_limits", lambda: [2**29, 2**20])
+    assert mapped.memory(CPU) == 2**20
+    properties = SimpleNamespace(total_memory=80 * 10**9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert mapped.memory(torch.device("cuda")) == 80 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "found"),
+    [
+        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": "300", "memory.max": "900"}, {300, 900}),
+        ("0::/\n", {"memory.max": "300"}, {300}),
+        ("5:cpu,cpuacct:/\n4:memory:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "7"}, {7}),
+        ("0::/\n", {}, set()),
+        (None, {}, set()),
+    ],
+)
+def test_limits_of_control_groups_of_both_versions(tmp_path, groups, limits, found):
+    if groups is not None:
+        (tmp_path / "cgroup").write_text(groups)
+    for name, limit in limits.items():
+        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / name).write_text(f"{limit}\n")
+    assert set(mapped._limits(tmp_path / "cgroup", tmp_path / "fs")) == found
+
+
+def test_a_map_is_evaluated_as_it_lies(colored, large):
+    net = network(LAYERS, he_start(LAYERS, seed=0, model="I"), 0.0)
+    found = [
+        evaluate(
+            net,
+            as_tensor(images.images),
+            torch.from_numpy(images.labels),
+            torch.zeros(3),
+            flip_averaging=True,
+            batch_size=7,
+        )
+        for images in (colored, large)
+    ]
+    assert found[0].loss == found[1].loss
+    assert torch.equal(found[0].probability, found[1].probability)

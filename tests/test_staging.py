@@ -1,0 +1,223 @@
+"""Images decoded by other processes, and kept in a file."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import archive, assert_equal, photos, picture, write_tree
+
+from deepen.datasets import staging as module
+from deepen.datasets.files import read_files
+from deepen.datasets.folder import load_folder, load_judged
+from deepen.datasets.staging import Staging
+from deepen.decoders import Decoders, File, Form
+from deepen.errors import InputError
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Other processes decode from the first image on, five at a time; the pids of all there were."""
+    pids = []
+
+    class Watched(Decoders):
+        def __init__(self, count):
+            super().__init__(count)
+            pids.extend(process.pid for process in self._processes)
+
+    monkeypatch.setattr(module, "Decoders", Watched)
+    monkeypatch.setattr(module, "_ALONE", 0)
+    monkeypatch.setattr(module, "_CHUNK_FILES", 5)
+    return pids
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def faults_of(root, size=None):
+    with pytest.raises(InputError) as error:
+        load_folder(root, size)
+    return error.value.faults
+
+
+def mixed():
+    """Grey and colour, so that what comes of an image depends on all."""
+    files = photos(train=23, test=3)
+    return files | {"train/cat/007.png": picture("L", value=9), "test/dog/001.png": picture("L", value=200)}
+
+
+@pytest.mark.parametrize("size", [None, 6])
+def test_it_makes_no_difference_who_decodes(tmp_path, processes, monkeypatch, size):
+    path = archive(tmp_path / "x.tar", mixed(), "")
+    theirs = load_folder(path, size)
+    judged = load_judged(path, ("dog", "cat"), (1, 5, 4))
+    assert len(processes) == 2 * min(os.cpu_count(), 8)
+    monkeypatch.setattr(module, "_ALONE", 1000)
+    processes.clear()
+    for one, other in zip(theirs, load_folder(path, size), strict=True):
+        assert_equal(one, other)
+    assert_equal(judged, load_judged(path, ("dog", "cat"), (1, 5, 4)))
+    assert not processes
+    assert judged.shape == (1, 5, 4)
+
+
+def test_faults_are_told_in_the_order_of_the_files_whoever_finds_them(tmp_path, processes, monkeypatch):
+    files = mixed() | {f"train/cat/{i:03}.png": b"bad" for i in (1, 3, 12, 20)}
+    files |= {"train/cat/002b.gif": b"", "train/loose.png": picture(), "train/dog/004.jpg": b""}
+    write_tree(tmp_path, files)
+    (tmp_path / "train/cat/011.png").unlink()
+    (tmp_path / "train/cat/011.png").symlink_to("/dev/zero")
+    theirs = faults_of(tmp_path)
+    monkeypatch.setattr(module, "_ALONE", 1000)
+    assert theirs == faults_of(tmp_path)
+    assert [fault.split(": ")[1].split("/")[-1] for fault in theirs] == [
+        "loose.png", "001.png", "002b.gif", "003.png", "011.png", "012.png", "020.png", "004.jpg",
+    ]  # fmt: skip
+
+
+def test_few_images_start_no_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Decoders", None)
+    assert len(load_folder(write_tree(tmp_path, photos(train=100, test=20)), None)[0]) == 200
+
+
+def test_many_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Decoders", None)
+    with pytest.raises(TypeError):
+        load_folder(write_tree(tmp_path, photos(train=150)), None)
+
+
+def test_what_a_process_is_handed_and_hands_back_is_bounded(tmp_path, monkeypatch):
+    sent = []
+
+    class Counted(Decoders):
+        def submit(self, files, form):
+            sent.append(len(files))
+            return super().submit(files, form)
+
+    monkeypatch.setattr(module, "Decoders", Counted)
+    monkeypatch.setattr(module, "_ALONE", 1)
+    small, large = picture(), picture(size=(700, 700))
+    for content, size, most in ((small, None, 64), (small, 1000, 2), (large, None, 5), (small + bytes(2**18), None, 2)):
+        sent.clear()
+        with Staging(Form(size and (size, size))) as staging:
+            for _ in range(300):
+                staging.add("x.png", lambda content=content: content)
+            staging.finish()
+            assert staging.images().shape[0] == 300
+        assert max(sent) == most
+
+
+def test_no_process_and_no_file_is_left(tmp_path, processes):
+    (tmp_path / "room").mkdir()
+    train, test = load_folder(archive(tmp_path / "x.tar", mixed(), ""), None, tmp_path / "room")
+    assert processes
+    assert not any(map(alive, processes))
+    assert os.listdir(tmp_path / "room") == []
+    assert len(train) + len(test) == 52
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
+def test_nor_where_it_ends_early(tmp_path, processes, error):
+    def read():
+        raise error("x")
+
+    def stage():
+        with Staging(Form(None), tmp_path / "room") as staging:
+            for _ in range(50):
+                staging.add("x.png", picture)
+            staging.add("x.png", read)
+
+    with pytest.raises(error):
+        stage()
+    assert processes
+    assert not any(map(alive, processes))
+    assert os.listdir(tmp_path / "room") == []
+
+
+def test_a_process_that_was_ended_is_told(tmp_path, processes):
+    def stage():
+        with Staging(Form(None)) as staging:
+            for _ in range(20):
+                staging.add("x.png", picture)
+            for pid in processes:
+                os.kill(pid, signal.SIGKILL)
+            for _ in range(20):
+                staging.add("x.png", picture)
+            staging.finish()
+
+    told = (
+        r"a process that decodes images was ended \(code -9\), at x.png or one of 4 files after it; see whether memory"
+    )
+    with pytest.raises(InputError, match=told):
+        stage()
+
+
+def test_a_full_disk_is_told(small_disk, tmp_path):
+    write_tree(tmp_path, photos(train=4, size=(200, 200)))
+    with pytest.raises(InputError, match=r"disk: can't be written \(No space left on device\); free some space there"):
+        load_folder(tmp_path, 200, small_disk)
+    assert os.listdir(small_disk) == []
+
+
+ASKING = """
+import os, sys, time
+from pathlib import Path
+from deepen.decoders import Decoders, File, Form
+with Decoders(2) as decoders:
+    image = File("x.png", Path(sys.argv[1]).read_bytes())
+    assert decoders.submit([image], Form(None)).result()[0].shape == (3, 8, 8)
+    print(*(process.pid for process in decoders._processes), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_processes_end_with_the_one_that_asks_however_it_ends(tmp_path, number):
+    (tmp_path / "x.png").write_bytes(picture())
+    asking = subprocess.Popen(
+        [sys.executable, "-c", ASKING, str(tmp_path / "x.png")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    pids = [int(pid) for pid in asking.stdout.readline().split()]
+    assert len(pids) == 2
+    assert all(map(alive, pids))
+    os.killpg(asking.pid, number)
+    _, told = asking.communicate(timeout=20)
+    assert told.count("Traceback") == (number == signal.SIGINT)  # of the one that asks, and of no other
+    end = time.monotonic() + 10
+    while any(map(alive, pids)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_process_imports_what_decoding_takes():
+    code = (
+        "import sys, deepen.decoders; print(*{'torch', 'pydantic', 'safetensors', 'multiprocessing'} & {*sys.modules})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"
+
+
+def test_pixels_are_those_of_the_files(tmp_path, processes):
+    write_tree(tmp_path, photos(train=20, test=0))
+    with Staging(Form(None)) as staging:
+        assert [staging.add(str(path), read) for path, read in read_files(tmp_path) if read] == list(range(40))
+        staging.finish()
+        images = staging.images()
+    assert images[:, 1, 0, 0].tolist() == [10 * i for i in range(20)] * 2
+    assert np.unique(images[:, 2]).tolist() == [100]
+
+
+def test_a_file_that_could_not_be_read_says_why():
+    with Decoders(1) as decoders:
+        found = decoders.submit([File("a", picture()), File("b", "it is a pipe")], Form((4, 4), 1)).result()
+    assert found[0].shape == (1, 4, 4)
+    assert found[1] == "b: can't be read as an image (it is a pipe); replace or remove it"

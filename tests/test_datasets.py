@@ -65,7 +65,7 @@ def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
 def test_only_its_own_source_is_imported():
     code = (
         "import sys; from pathlib import Path; from deepen.datasets import load_dataset; from deepen.settings import Digits;"
-        "load_dataset(Digits(source='digits', flip=False, crop=0.1, view="auto"), Path()); sys.exit('torch' in sys.modules)"
+        "load_dataset(Digits(source='digits', flip=False, crop=0.1, view='auto'), Path()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

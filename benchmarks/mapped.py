@@ -1,8 +1,8 @@
 """Training of III at a quarter of the width from memory, and from the map of a file that is in memory or is not.
 
-Each trains for an epoch, validation left out. Cold: before the epoch the kernel is told to drop the file's pages
-(posix_fadvise with POSIX_FADV_DONTNEED, on a file that is flushed; it needs no root), and how many are then in memory
-is counted with mincore. Linux, with a disk behind the folder for temporary files.
+Each trains for the first steps of an epoch, whose images lie scattered over the file. Cold: before them the kernel is
+told to drop the file's pages (posix_fadvise with POSIX_FADV_DONTNEED, on a file that is flushed; it needs no root), and
+how many are then in memory is counted with mincore. Linux, with a disk behind the folder for temporary files.
 """
 
 import ctypes
@@ -26,25 +26,25 @@ from deepen.growth import he_start
 from deepen.images import ImageSet, load_images
 from deepen.settings import load_settings
 from deepen.statistics import Statistics
-from deepen.trainer import Trainer
+from deepen.trainer import Trainer, steps_an_epoch
 from deepen.vgg import network
 
-IMAGES, WARM_UP, WIDTH = 6_400, 640, 0.25
+IMAGES, STEPS, WARM_UP, WIDTH = 50_000, 20, 4, 0.25  # as many images as CIFAR-10 trains on
 GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
 
 
 def images_a_second(path: Path, resident: bool, cold: bool) -> float:
-    """Of an epoch, after another one of a few images."""
+    """Of the first steps, after some on other images."""
     with patch.object(mapped, "RESIDENT_SHARE", 1.0 if resident else 0.0):
-        _seconds(_trainer(random_images(WARM_UP)))
+        _seconds(_trainer(random_images(1_000), WARM_UP))
         if cold:
             _drop(path)
-        trainer = _trainer(load_images(path))
+        trainer = _trainer(load_images(path), STEPS)
         seconds = _seconds(trainer)
     return trainer.steps * trainer.batch_size / seconds
 
 
-def _trainer(images: ImageSet) -> Trainer:
+def _trainer(images: ImageSet, steps: int) -> Trainer:
     layers, training = ladder_layers("III", WIDTH), load_settings().recipes["onecycle"].training
     return Trainer(
         network(layers, he_start(layers, seed=0, model="III"), training.dropout),
@@ -54,7 +54,7 @@ def _trainer(images: ImageSet) -> Trainer:
         training,
         model="III",
         peak_lr=1e-6,  # noise is nothing to learn from
-        epochs=1,
+        epochs=steps / steps_an_epoch(len(images), training.batch_size)[0],
         seed=0,
         device=choose_device("cpu", THREADS),
     )
@@ -105,7 +105,8 @@ def main() -> None:
         model="III",
         width=WIDTH,
         images=IMAGES,
-        cold="POSIX_FADV_DONTNEED on the file before the epoch",
+        steps=STEPS,
+        cold="POSIX_FADV_DONTNEED on the file before the first step",
     )
 
 

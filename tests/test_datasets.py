@@ -57,7 +57,9 @@ def test_the_digits_are_all_there_and_a_fifth_is_held_out():
 
 def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
     write_tree(tmp_path / "mine", photos(train=10, test=0))
-    train, test = load_dataset(Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto"), tmp_path)
+    train, test = load_dataset(
+        Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto"), tmp_path
+    )
     assert np.bincount(train.labels).tolist() == [8, 8]
     assert np.bincount(test.labels).tolist() == [2, 2]
 

@@ -18,7 +18,7 @@ from deepen.interruption import Interruption
 from deepen.mapped import as_tensor
 from deepen.trainer import Trainer
 
-_VALIDATION_BATCH = 500
+_VALIDATION_BATCH = 500  # at most, and no more than a process learns from at once: that fits into its memory
 _DEAD_EPOCHS = 5  # so long at chance is no slow start any more
 
 
@@ -129,7 +129,7 @@ class _Loop:
             self._labels,
             self._trainer.mean,
             flip_averaging=False,
-            batch_size=_VALIDATION_BATCH,
+            batch_size=min(_VALIDATION_BATCH, max(1, self._trainer.batch_size // self._group.size)),
             dtype=self._trainer.dtype,
             group=self._group,
             views=self._trainer.views,

@@ -1,6 +1,7 @@
 """What the processes of a group do in tests: they train a ladder of two models, and some of them go astray."""
 
 import dataclasses
+import importlib
 import os
 import signal
 from datetime import timedelta
@@ -117,3 +118,9 @@ def folders(*names):
     group = Group()
     with group.joined(Path(names[rank])):
         return group.writes
+
+
+def alone_among_others():
+    """What a module that is loaded under torchrun takes where it is told of no group."""
+    again = importlib.reload(module).ALONE
+    return again.rank, again.size, again.writes

@@ -1,7 +1,7 @@
 """Several processes train as one does, and say who is missing."""
 
 import pytest
-from group_workers import folders, ladder, ladder_with_a_stray, ladder_with_one_that, small_batches
+from group_workers import alone_among_others, folders, ladder, ladder_with_a_stray, ladder_with_one_that, small_batches
 from groups import together
 
 
@@ -39,6 +39,11 @@ def test_more_processes_than_images_in_a_batch_are_told_once(tmp_path):
     found = [str(one) for one in together(3, small_batches, 2, tmp_path)]
     assert sum("3 processes can't share batches of 2 images; start at most 2 processes" in text and "SystemExit" not in text for text in found) == 1  # fmt: skip
     assert sum("SystemExit" in text for text in found) == 2
+
+
+def test_who_is_not_given_a_group_works_alone(tmp_path):
+    for one in together(2, alone_among_others):
+        assert one == (0, 1, True)
 
 
 def test_the_first_process_writes_and_one_in_each_folder_that_is_not_its_own(tmp_path):

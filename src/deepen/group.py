@@ -28,14 +28,14 @@ _A_WHILE = timedelta(days=365)  # for another training to end, which the first p
 
 
 class Group:
-    """This process among those that torchrun started: `rank` of `size`, counted from 0; 0 of 1 without it.
+    """This process among those that torchrun started: `rank` of `size`, counted from 0; 0 of 1 without it, or `alone`.
 
     `writes` says whether this process writes the files: the first does, and, once it has joined, the first on each
     machine that does not share its folder.
     """
 
-    def __init__(self) -> None:
-        started = distributed.is_torchelastic_launched()
+    def __init__(self, *, alone: bool = False) -> None:
+        started = not alone and distributed.is_torchelastic_launched()
         self.rank, self.size = (int(os.environ[key]) for key in ("RANK", "WORLD_SIZE")) if started else (0, 1)
         self.writes = self.rank == 0
         if self.size > 1:
@@ -216,4 +216,4 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-ALONE = Group()
+ALONE = Group(alone=True)

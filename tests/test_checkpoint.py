@@ -74,7 +74,7 @@ NORMS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3, norm=
 )
 def test_stopped_anywhere_it_ends_in_the_same_bits(colored, tmp_path, case):
     undisturbed = go(colored, **case)
-    for stop in (1, 2, 7, 8, 14, 20, 21):
+    for stop in (1, 7, 8, 20):
         folder = tmp_path / str(stop)
         with pytest.raises(Killed):
             go(colored, folder, stop_after=stop, **case)

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from ladders import ladder
+from made_up_ladders import ladder
 
 from deepen.lineage import Block, lineage
 from deepen.page_tables import parameter_counts

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
-from ladders import ladder
+from made_up_ladders import ladder
 from playwright.sync_api import expect, sync_playwright
 
 from deepen import figures, page

@@ -58,7 +58,7 @@ class TestDownloaded:
         return kind, pickle.loads(content[batches[0]])["data"]
 
     def load(self, name, base):
-        return load_dataset(Downloaded(source=name, root="downloads", flip=True, crop=0.1), base)
+        return load_dataset(Downloaded(source=name, root="downloads", flip=True, crop=0.1, view="auto"), base)
 
     @pytest.mark.parametrize(("name", "train_images"), [("cifar10", 100), ("cifar100", 20)])
     def test_cifar_is_fetched_checked_and_read_once(self, tmp_path, rng, monkeypatch, host, name, train_images):

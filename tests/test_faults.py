@@ -226,8 +226,10 @@ def test_two_at_once_hinder_each_other_and_lose_nothing(project):
     assert "up to date" in project("dvc status train@I")
 
 
-def test_two_queue_workers_on_one_model(project):
+def test_two_queue_workers_on_one_model(project, torture):
     """Both experiments train one model with one checkpoint; the second takes what the first has."""
+    if not torture:
+        pytest.skip("the long form does that")
     project.edit("params.yaml", ("epochs: 1\n", "epochs: 40\n"))
     project("git commit -qam longer")
     project("dvc exp run --queue -n one -S depth=I train@I")

@@ -87,9 +87,11 @@ def test_changed_code_runs_the_stages_that_import_it(project):
 
 def test_own_images_by_flags_alone(project, tmp_path):
     write_tree(tmp_path / "photos", photos(train=10, test=3, classes=("cat", "dog", "emu"), size=(10, 10)))
-    ran = project.ran("dvc exp run -S data=folder -S datasets.folder.root=../photos -S datasets.folder.size=8")
-    assert ran == ["prepare", "statistics", "check", *LADDER, *EVALUATIONS, "report"]
-    metrics = json.loads(project.read("metrics/III.json"))
+    ran = project.ran(
+        "dvc exp run -S data=folder -S datasets.folder.root=../photos -S datasets.folder.size=8 evaluate@I"
+    )
+    assert set(ran) == {"prepare", "statistics", "check", "transfer@I", "train@I", "evaluate@I"}
+    metrics = json.loads(project.read("metrics/I.json"))
     assert list(metrics) == [
         "top1",
         "top2",

@@ -15,18 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.data import ladder_layers, random_images
+from benchmarks.data import noise_trainer, random_images
 from benchmarks.measure import THREADS, report
 from benchmarks.overhead import ROOT
-from deepen.augmentation import Augmentation
 from deepen.checkpoint import Checkpoint, Checkpoints
 from deepen.device import choose_device
-from deepen.growth import he_start
 from deepen.settings import load_settings
-from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer
 from deepen.training import Progress, train
-from deepen.vgg import network
 
 IMAGES, EPOCHS = 20_000, 2
 
@@ -45,23 +40,10 @@ class TimedCheckpoints(Checkpoints):
 
 def cost(images: int = IMAGES, width: float = 0.25) -> dict[str, float | str]:
     """Seconds of a training, and of them those in which checkpoints were saved."""
-    settings = load_settings()
-    training = settings.recipes["onecycle"].training
-    data, layers = random_images(images), ladder_layers("III", width)
-    trainer = Trainer(
-        network(layers, he_start(layers, seed=0, model="III"), training.dropout),
-        data,
-        compute_statistics(data.images),
-        Augmentation(flip=True, crop=0.125, color_shift=0.1),
-        training,
-        model="III",
-        peak_lr=1e-4,  # noise is nothing to learn from
-        epochs=EPOCHS,
-        seed=0,
-        device=choose_device("cpu", THREADS),
-    )
+    device = choose_device("cpu", THREADS)
+    trainer = noise_trainer(random_images(images), "III", width, epochs=EPOCHS, device=device)
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        checkpoints = TimedCheckpoints(Path(folder) / "III", settings.checkpoint_seconds)
+        checkpoints = TimedCheckpoints(Path(folder) / "III", load_settings().checkpoint_seconds)
         start = time.perf_counter()
         train(trainer, random_images(100), Progress(), checkpoints)
         seconds = time.perf_counter() - start

@@ -1,14 +1,23 @@
-"""What the benchmarks run on: the ladder's models, noise, and CIFAR-10 as JPEG files."""
+"""What the benchmarks run on: the ladder's models, noise and what learns from it, and CIFAR-10 as JPEG files."""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from deepen.augmentation import Augmentation
 from deepen.datasets import load_dataset
+from deepen.group import ALONE, Group
+from deepen.growth import he_start
 from deepen.images import ImageSet
 from deepen.layers import Layer, plan
 from deepen.settings import load_settings
+from deepen.statistics import Statistics
+from deepen.trainer import Trainer
+from deepen.vgg import network
+
+GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))  # of noise, near enough
 
 
 def ladder_layers(model: str, width: float) -> tuple[Layer, ...]:
@@ -21,6 +30,33 @@ def random_images(count: int) -> ImageSet:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
     return ImageSet(images, rng.integers(0, 10, count), tuple("0123456789"))
+
+
+def noise_trainer(
+    images: ImageSet,
+    model: str,
+    width: float,
+    recipe: str = "onecycle",
+    *,
+    epochs: float,
+    device: torch.device,
+    group: Group = ALONE,
+) -> Trainer:
+    """A model of params.yaml about to learn from noise, at a rate at which nothing comes of it."""
+    layers, training = ladder_layers(model, width), load_settings().recipes[recipe].training
+    return Trainer(
+        network(layers, he_start(layers, seed=0, model=model), training.dropout),
+        images,
+        GREY,
+        Augmentation(flip=True, crop=0.125, color_shift=0.1),
+        training,
+        model=model,
+        peak_lr=1e-6,
+        epochs=epochs,
+        seed=0,
+        device=device,
+        group=group,
+    )
 
 
 def images_argument(description: str | None) -> Path:

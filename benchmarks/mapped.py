@@ -17,20 +17,14 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.data import ladder_layers, random_images
+from benchmarks.data import noise_trainer, random_images
 from benchmarks.measure import THREADS, alternate, report
 from deepen import mapped
-from deepen.augmentation import Augmentation
 from deepen.device import choose_device
-from deepen.growth import he_start
 from deepen.images import ImageSet, load_images
-from deepen.settings import load_settings
-from deepen.statistics import Statistics
 from deepen.trainer import Trainer, steps_an_epoch
-from deepen.vgg import network
 
-IMAGES, STEPS, WARM_UP, WIDTH = 50_000, 20, 4, 0.25  # as many images as CIFAR-10 trains on
-GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+IMAGES, STEPS, WARM_UP, WIDTH, BATCH = 50_000, 20, 4, 0.25, 128  # as many images as CIFAR-10 trains on
 
 
 def images_a_second(path: Path, resident: bool, cold: bool) -> float:
@@ -45,19 +39,8 @@ def images_a_second(path: Path, resident: bool, cold: bool) -> float:
 
 
 def _trainer(images: ImageSet, steps: int) -> Trainer:
-    layers, training = ladder_layers("III", WIDTH), load_settings().recipes["onecycle"].training
-    return Trainer(
-        network(layers, he_start(layers, seed=0, model="III"), training.dropout),
-        images,
-        GREY,
-        Augmentation(flip=True, crop=0.125, color_shift=0.1),
-        training,
-        model="III",
-        peak_lr=1e-6,  # noise is nothing to learn from
-        epochs=steps / steps_an_epoch(len(images), training.batch_size)[0],
-        seed=0,
-        device=choose_device("cpu", THREADS),
-    )
+    epochs = steps / steps_an_epoch(len(images), BATCH)[0]
+    return noise_trainer(images, "III", WIDTH, epochs=epochs, device=choose_device("cpu", THREADS))
 
 
 def _seconds(trainer: Trainer) -> float:

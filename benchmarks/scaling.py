@@ -12,16 +12,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.data import ladder_layers, random_images
+from benchmarks.data import noise_trainer, random_images
 from benchmarks.measure import report
-from deepen.augmentation import Augmentation
 from deepen.device import choose_device
 from deepen.group import Group
-from deepen.growth import he_start
-from deepen.settings import load_settings
-from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer
-from deepen.vgg import network
 
 BATCH, STEPS, EPOCHS, ROUNDS, WIDTH = 128, 6, 3, 3, 0.25
 WAYS = {"one process, two threads": (1, 2), "two processes, one thread each": (2, 1)}
@@ -63,22 +57,9 @@ def _images_a_second(recipe: str, processes: int, threads: int) -> float:
 def _train(recipe: str, threads: int, result: Path) -> None:
     """One process of those that torchrun started; the first writes the median rate of the epochs but the first."""
     group, device = Group(), choose_device("cpu", threads)
-    images, layers = random_images(BATCH * STEPS), ladder_layers("III", WIDTH)
-    training = load_settings().recipes[recipe].training
+    images = random_images(BATCH * STEPS)
     with group.joined(result.parent):
-        trainer = Trainer(
-            network(layers, he_start(layers, seed=0, model="III"), training.dropout),
-            images,
-            compute_statistics(images.images),
-            Augmentation(flip=True, crop=0.125, color_shift=0.1),
-            training,
-            model="III",
-            peak_lr=1e-6,  # noise is nothing to learn from
-            epochs=1 + EPOCHS,
-            seed=0,
-            device=device,
-            group=group,
-        )
+        trainer = noise_trainer(images, "III", WIDTH, recipe, epochs=1 + EPOCHS, device=device, group=group)
         rates = []
         for epoch in range(1, 2 + EPOCHS):
             start = time.perf_counter()

@@ -9,17 +9,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.data import ladder_layers, random_images
+from benchmarks.data import ladder_layers, noise_trainer, random_images
 from benchmarks.measure import THREADS, alternate, matmul_rate, median_seconds, report
 from benchmarks.plain import plain_epoch, plain_network, plain_optimizer
-from deepen.augmentation import Augmentation
 from deepen.device import choose_device
-from deepen.growth import he_start
 from deepen.layers import training_flops
-from deepen.settings import load_settings
-from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer
-from deepen.vgg import network
 
 BATCH, STEPS, EPOCHS = 128, 2, 2
 
@@ -27,20 +21,7 @@ BATCH, STEPS, EPOCHS = 128, 2, 2
 def deepen_step(model: str, width: float, recipe: str = "published") -> float:
     """Seconds."""
     device = choose_device("cpu", THREADS)
-    images, layers = random_images(BATCH * STEPS), ladder_layers(model, width)
-    training = load_settings().recipes[recipe].training
-    trainer = Trainer(
-        network(layers, he_start(layers, seed=0, model=model), training.dropout),
-        images,
-        compute_statistics(images.images),
-        Augmentation(flip=True, crop=0.125, color_shift=0.1),
-        training,
-        model=model,
-        peak_lr=1e-6,  # noise is nothing to learn from
-        epochs=1 + EPOCHS,
-        seed=0,
-        device=device,
-    )
+    trainer = noise_trainer(random_images(BATCH * STEPS), model, width, recipe, epochs=1 + EPOCHS, device=device)
     epochs = iter(range(1, 2 + EPOCHS))
     return median_seconds(lambda: trainer.epoch(next(epochs), lambda: None), calls=EPOCHS) / STEPS
 

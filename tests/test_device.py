@@ -34,6 +34,32 @@ def test_a_device_that_is_not_there(monkeypatch, name):
         choose_device(name, 1)
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    return chosen
+
+
+def test_each_process_has_a_gpu_of_its_own(two_gpus):
+    assert choose_device("auto", 1, local_rank=1) == torch.device("cuda", 1)
+    assert two_gpus == [1]
+    assert choose_device("cpu", 1, local_rank=5) == torch.device("cpu")
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(("name", "local_rank"), [("auto", 2), ("cuda", 2), ("cuda:1", 0), ("mps", 0)])
+def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_rank):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    told = (
+        rf"not there for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
+    )
+    with pytest.raises(InputError, match=told):
+        choose_device(name, 1, local_rank=local_rank)
+
+
 def test_a_second_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

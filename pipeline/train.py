@@ -40,8 +40,9 @@ def train_model(name: str) -> None:
     device = choose_device(settings.device, settings.threads, group.local_rank)
     if settings.progress != "quiet" and group.rank == 0:
         threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
+        what = threads if device.type == "cpu" else device.type if group.size > 1 else str(device)
         each = f" in each of {group.size} processes" if group.size > 1 else ""
-        print(f"{name}: training on {threads if device.type == 'cpu' else device.type}{each}", flush=True)
+        print(f"{name}: training on {what}{each}", flush=True)
     start = Path(f"weights/init/{name}.safetensors")
     shaping = _shaping(name, settings, device)
     key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
@@ -105,7 +106,7 @@ def _shaping(name: str, settings: Settings, device: torch.device) -> dict[str, o
     return {
         "training": settings.training.model_dump(),
         "flip": settings.dataset.flip,
-        "crop": settings.crop,
+        "crop": Augmentation.of(settings.dataset, settings.training).crop,
         "peak_lr": settings.peak_lr(name),
         "epochs": settings.models[name].epochs,
         "seed": settings.seed,

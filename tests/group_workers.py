@@ -12,7 +12,7 @@ import torch
 from test_training import AUGMENTATION, recipe, trainer_for
 
 from deepen import group as module
-from deepen import mapped
+from deepen import mapped, roll_call
 from deepen.accuracy import evaluate
 from deepen.device import choose_device
 from deepen.group import Group
@@ -92,7 +92,7 @@ def ladder_with_a_stray(folder):
 
 def ladder_with_one_that(does, folder):
     """The same, where after some steps the second process hangs or is gone; the others wait two seconds."""
-    module.PATIENCE, module._ROLL_CALL = timedelta(seconds=2), 2.0
+    module.PATIENCE, roll_call._SECONDS = timedelta(seconds=2), 2.0
     steps, learn = [], Trainer._learn_from
 
     def wrong(self, rows):

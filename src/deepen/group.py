@@ -5,8 +5,6 @@ and a group of one does nothing that a process alone would not.
 """
 
 import os
-import socket
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,10 +18,11 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from deepen.errors import InputError
+from deepen.roll_call import RollCall
+from deepen.writing import cannot_write
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=5)  # how long a process waits for the others before it gives up
-_ROLL_CALL = 5.0  # seconds in which those who gave up say so
 _A_WHILE = timedelta(days=365)  # for another training to end, which the first process may have to wait for
 
 
@@ -40,6 +39,7 @@ class Group:
         self.writes = self.rank == 0
         if self.size > 1:
             self._store, _, _ = next(rendezvous("env://"))
+            self._roll_call = RollCall(self._store, self.rank, self.size)
 
     @property
     def local_rank(self) -> int | None:
@@ -63,14 +63,14 @@ class Group:
             return
         with self._in_one_folder(folder):
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-            self._store.set(f"who {self.rank}", f"process {os.getpid()} on {socket.gethostname()}")
+            self._roll_call.enter()
             distributed.init_process_group(
                 backend, store=self._store, rank=self.rank, world_size=self.size, timeout=PATIENCE
             )
         try:
             yield
         except InputError as error:
-            if self._is_told(error):
+            if self._roll_call.is_told(str(error)):
                 raise SystemExit(1) from error
             raise
         distributed.destroy_process_group()  # not after an error: it would wait for who does not answer
@@ -80,8 +80,11 @@ class Group:
         """Find out who writes, by a file of the first process."""
         if self.rank == 0:
             sign = folder / f".{uuid.uuid4().hex}"
-            folder.mkdir(parents=True, exist_ok=True)
-            sign.touch()
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                sign.touch()
+            except OSError as error:
+                raise cannot_write(folder, error) from error
             self._store.set("sign", sign.name)
             try:
                 yield
@@ -95,13 +98,6 @@ class Group:
             shared = (folder / self._store.get("sign").decode()).exists()
             self.writes = self.local_rank == 0 and not shared
             yield
-
-    def _is_told(self, error: InputError) -> bool:
-        """Whether another process tells the same; the store is the first one's, and where it is gone, that one has."""
-        try:
-            return int(self._store.add(str(error), 1)) > 1
-        except RuntimeError:
-            return True
 
     def part(self, batch: int) -> slice:
         """Which rows of a batch are this process' own: as many as any other's, or one more.
@@ -176,28 +172,10 @@ class Group:
         except RuntimeError as error:
             if self.size == 1 or not any(sign in str(error).lower() for sign in ("gloo", "nccl")):
                 raise
-            raise InputError(self._roll_call()) from error
-
-    def _roll_call(self) -> str:
-        """Who does not answer: all who do give up at about the same time, and say so."""
-        silent = set(range(self.size))
-        end = time.monotonic() + (
-            _ROLL_CALL if self.rank else 2 * _ROLL_CALL
-        )  # the first one's store outlasts the call
-        try:
-            self._store.set_timeout(timedelta(seconds=_ROLL_CALL))
-            self._store.set(f"gave up {self.rank}", "")
-            while silent and time.monotonic() < end:
-                silent -= {rank for rank in silent if self._store.check([f"gave up {rank}"])}
-                time.sleep(0.1)
-            names = [f"rank {rank} ({self._store.get(f'who {rank}').decode()})" for rank in sorted(silent)]
-        except RuntimeError:
-            names = ["rank 0"]
-        return (
-            f"{' and '.join(names) or 'the network'}: has ended, or did not answer within "
-            f"{PATIENCE.total_seconds():.0f} s; see what it said, or why it hangs, and run dvc repro again: it goes on "
-            "from the last checkpoint"
-        )
+            raise InputError(
+                f"{self._roll_call.silent()}: has ended, or did not answer within {PATIENCE.total_seconds():.0f} s; "
+                "see what it said, or why it hangs, and run dvc repro again: it goes on from the last checkpoint"
+            ) from error
 
 
 class _Sum(torch.autograd.Function):

@@ -113,11 +113,6 @@ class Settings(Section):
         """How the recipe that `recipe` names evaluates."""
         return self.recipes[self.recipe].evaluation
 
-    @property
-    def crop(self) -> float:
-        """How far a crop may reach beyond the image, a fraction of it: the data set's, where the recipe crops."""
-        return self.dataset.crop if self.training.crop else 0.0
-
     def seen(self, image: Image) -> Image:
         """What networks see of prepared images of this shape; raises InputError where that is more than there is."""
         with about(f"params.yaml: datasets.{self.data}"):

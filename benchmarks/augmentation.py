@@ -21,9 +21,7 @@ BATCH, IMAGES = 128, 10_000
 def deepen_batches() -> float:
     """Seconds a batch."""
     device, images = choose_device("cpu", THREADS), random_images(IMAGES).images
-    augmented = AugmentedImages(
-        torch.from_numpy(images), Augmentation(True, 0.125, 0.1), compute_statistics(images), device
-    )
+    augmented = AugmentedImages(images, Augmentation(True, 0.125, 0.1), compute_statistics(images), device)
     rows = torch.randperm(IMAGES)[:BATCH]
     draws = iter(range(10**9))
     return median_seconds(lambda: augmented.batch(rows, generator(device, next(draws))), calls=300, warm_up=30)

@@ -86,6 +86,11 @@ class Project:
         """The stages that a command really executed, in order."""
         return re.findall(r"^Running stage '(.*)':", self(command, *words), re.MULTILINE)
 
+    def experiment(self, name: str) -> str:
+        """The git reference of an experiment."""
+        (found,) = re.findall(rf"^refs/exps/\S*/{name}$", self("git for-each-ref --format=%(refname)"), re.MULTILINE)
+        return str(found)
+
     def read(self, name: str) -> str:
         return (self.path / name).read_text()
 

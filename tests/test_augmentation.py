@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def batch(augmentation, images, statistics=None, seed=0):
     statistics = statistics or compute_statistics(images.numpy())
-    augmented = AugmentedImages(images, augmentation, statistics, CPU)
+    augmented = AugmentedImages(images.numpy(), augmentation, statistics, CPU)
     found = augmented.batch(torch.arange(len(images)), generator("cpu", seed))
     return found + torch.tensor(statistics.mean)[:, None, None]
 
@@ -53,7 +53,7 @@ def test_a_crop_is_a_window_of_the_reflected_image(images):
 
 def test_any_images_in_any_order(images):
     rows = torch.tensor([7, 499, 0, 7])
-    augmented = AugmentedImages(images, NONE, compute_statistics(images.numpy()), CPU)
+    augmented = AugmentedImages(images.numpy(), NONE, compute_statistics(images.numpy()), CPU)
     mean = augmented.batch(torch.arange(500), generator("cpu", 0))
     assert torch.equal(augmented.batch(rows, generator("cpu", 0)), mean[rows])
     assert augmented.batch(rows, generator("cpu", 0)).is_contiguous(memory_format=torch.channels_last)

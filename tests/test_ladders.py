@@ -74,12 +74,12 @@ def pictures(tmp_path):
 
 def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures):
     before = project.read("params.yaml")
-    words = ["--temp", "-n", "paper", "-S", f"datasets.folder.root='{pictures}'", *short("paper")]
+    words = ["--temp", "-n", "paper", "-S", f"datasets.folder.root='{pictures}'", *short("paper"), "report"]
     ran = project.ran("deepen ladder paper", *words)
-    assert {f"{stage}@{model}" for stage in ("transfer", "train", "evaluate") for model in "ABCDE"} < set(ran)
+    assert {f"{stage}@{model}" for stage in ("transfer", "train", "evaluate") for model in "AE"} < set(ran)
     assert project.read("params.yaml") == before
     assert project("git status --short") == ""
-    project("dvc exp apply paper")
+    assert "Checkout failed" in project("dvc exp apply paper", ok=False)  # of what B to D have not made
     fates = json.loads(project.read("metrics/transfer/E.json"))["tensors"]
     copied = {row["target"] for row in fates if row["source"] and row["target"]}
     assert {"conv3_2.weight", "head.bias"} < copied
@@ -87,8 +87,8 @@ def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures)
     metrics = json.loads(project.read("metrics/E.json"))
     assert {"top1", "top1_single_view"} < metrics.keys()
     assert "views: dense" in project.read("reports/table.md")
-    asked = f"deepen predict weights/E.safetensors --views crops {pictures.name}/test/cat/000.png"
-    assert "cat" in project(*asked.rsplit(" ", 2)[:1], f"{pictures}/test/cat/000.png")
+    asked = "deepen predict weights/E.safetensors --views crops"
+    assert "cat" in project(asked, f"{pictures}/test/cat/000.png")
 
 
 def test_a_ladder_can_be_the_project_s_own(project, pictures):

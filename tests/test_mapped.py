@@ -94,7 +94,7 @@ def test_rows_of_a_map_are_learnt_from_as_if_copied(colored, large, no_room):
 def test_any_rows_can_be_asked_for(colored, large):
     """A process among several asks for its part of each batch."""
     statistics = compute_statistics(colored.images)
-    held = AugmentedImages(torch.from_numpy(colored.images), AUGMENTATION, statistics, CPU)
+    held = AugmentedImages(colored.images, AUGMENTATION, statistics, CPU)
     fed = MappedImages(large, AUGMENTATION, statistics, CPU)
     assert len(fed) == len(held) == 60
     batches = torch.randperm(60, generator=torch.Generator().manual_seed(0)).view(6, 10)[:, 1::2]

@@ -17,7 +17,7 @@ JITTER = dataclasses.replace(VIEW, scale_jitter=2.0)
 def batch(augmentation, images, seed=0):
     """Augmented images with the mean added again, 0-255."""
     statistics = compute_statistics(images.numpy())
-    augmented = AugmentedImages(images, augmentation, statistics, CPU)
+    augmented = AugmentedImages(images.numpy(), augmentation, statistics, CPU)
     found = augmented.batch(torch.arange(len(images)), generator("cpu", seed))
     return (found + torch.tensor(statistics.mean)[:, None, None]) * 255
 
@@ -101,6 +101,6 @@ def test_mirror_images_and_colors_go_with_it(images):
 
 
 def test_the_images_stay_as_they_were(images):
-    augmented = AugmentedImages(images, JITTER, compute_statistics(images.numpy()), CPU)
+    augmented = AugmentedImages(images.numpy(), JITTER, compute_statistics(images.numpy()), CPU)
     first = augmented.batch(torch.arange(500), generator("cpu", 0))
     assert torch.equal(augmented.batch(torch.arange(500), generator("cpu", 0)), first)

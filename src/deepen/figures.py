@@ -111,9 +111,9 @@ def draw_filters(weight: Tensor, title: str, like: Tensor | None = None) -> Figu
 def draw_augmentation(images: ImageSet, augmentation: Augmentation, statistics: Statistics, seed: int) -> Figure:
     """Ten training images, each as it is, or its centre where training sees less, and in five forms that it may see."""
     chosen = np.linspace(0, len(images) - 1, num=min(10, len(images))).astype(int)
-    originals = torch.from_numpy(images.batch(chosen))
+    originals = images.batch(chosen)
     augmented = AugmentedImages(originals, augmentation, statistics, torch.device("cpu"))
-    forms = [Views(size=augmentation.size).centre(originals) / 255]
+    forms = [Views(size=augmentation.size).centre(torch.from_numpy(originals)) / 255]
     for form in range(5):
         batch = augmented.batch(torch.arange(len(chosen)), generator("cpu", seed, "figure", form))
         forms.append((batch + torch.tensor(statistics.mean)[:, None, None]).clamp(0, 1))

@@ -72,7 +72,7 @@ class MappedImages:
         self, images: ImageSet, augmentation: Augmentation, statistics: Statistics, device: torch.device
     ) -> None:
         self._images, self._pinned = images, device.type == "cuda"
-        nothing = torch.empty((0, *images.shape), dtype=torch.uint8)
+        nothing = np.empty((0, *images.shape), np.uint8)
         self._held = AugmentedImages(nothing, augmentation, statistics, device)
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class MappedImages:
         return self._held.batch(held, generator, part)
 
     def _gather(self, rows: NDArray[np.intp]) -> Tensor:
-        batch = self._held.bordered(as_tensor(self._images.batch(rows)))
+        batch = self._held.bordered(self._images.batch(rows))
         return batch.pin_memory() if self._pinned else batch
 
 

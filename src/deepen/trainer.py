@@ -13,7 +13,7 @@ from deepen.device import autocast, memory_told, place
 from deepen.errors import InputError
 from deepen.group import ALONE, Group
 from deepen.images import ImageSet
-from deepen.mapped import MappedImages, as_tensor, fits
+from deepen.mapped import MappedImages, fits
 from deepen.muon import Muon
 from deepen.randomness import derive
 from deepen.recipes import Muon as MuonSettings
@@ -64,7 +64,7 @@ class Trainer:
         self._training = training
         self._images: AugmentedImages | MappedImages
         if fits(images, augmentation, device, group.processes_here):
-            self._images = AugmentedImages(as_tensor(images.images), augmentation, statistics, device)
+            self._images = AugmentedImages(images.images, augmentation, statistics, device)
         else:
             self._images = MappedImages(images, augmentation, statistics, device)
         self._labels = torch.from_numpy(images.labels).to(device)

@@ -25,14 +25,7 @@ def deepen_topk(model: str, width: float) -> float:
     net = place(network(layers, he_start(layers, seed=0, model=model)), device)
     mean = torch.tensor(compute_statistics(images.images).mean)
     start = time.perf_counter()
-    evaluate(
-        net,
-        torch.from_numpy(images.images),
-        torch.from_numpy(images.labels),
-        mean,
-        flip_averaging=True,
-        batch_size=BATCH,
-    )
+    evaluate(net, images, mean, flip_averaging=True, batch_size=BATCH)
     return time.perf_counter() - start
 
 

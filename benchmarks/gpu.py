@@ -130,7 +130,6 @@ def first_convolution(bench: Bench, batch: int = 128) -> Iterator[dict[str, Any]
 def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str, Any]]:
     """Train every model with the default recipe, each from the one before; test top-1 is with flip averaging."""
     settings = bench.settings.model_copy(update={"seed": seed})
-    images, labels = (torch.from_numpy(array).to(bench.device) for array in (bench.test.images, bench.test.labels))
     state: dict[str, Tensor] = {}
     for model, layers in bench.plans.items():
         state, _ = start(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
@@ -140,7 +139,7 @@ def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str
         for epoch in range(1, trainer.epochs + 1):
             trainer.epoch(epoch, lambda: None)
         seconds = time.perf_counter() - begin
-        found = evaluate(net, images, labels, trainer.mean, flip_averaging=True, batch_size=500, dtype=bench.dtype)
+        found = evaluate(net, bench.test, trainer.mean, flip_averaging=True, batch_size=500, dtype=bench.dtype)
         state = {key: tensor.cpu() for key, tensor in net.state_dict().items()}
         yield {"seed": seed, "model": model, "epochs": epochs[model], "seconds": seconds, "top1": found.percent(1)}
 

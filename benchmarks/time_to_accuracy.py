@@ -61,14 +61,7 @@ def deepen_seconds(path: Path) -> dict[str, float]:
     for epoch in range(1, epochs + 1):
         trainer.epoch(epoch, lambda: None)
     seconds = time.perf_counter() - start
-    found = evaluate(
-        net,
-        torch.from_numpy(test.images),
-        torch.from_numpy(test.labels),
-        trainer.mean,
-        flip_averaging=True,
-        batch_size=500,
-    )
+    found = evaluate(net, test, trainer.mean, flip_averaging=True, batch_size=500)
     return {"seconds": seconds, "epochs": epochs, "top1": found.percent(1)}
 
 

@@ -10,7 +10,6 @@ from deepen.group import Group
 from deepen.history import load_history
 from deepen.images import load_images
 from deepen.layers import parameters
-from deepen.mapped import as_tensor
 from deepen.predictions import Predictions
 from deepen.records import Record, load_records, save_records
 from deepen.settings import load_settings
@@ -35,8 +34,7 @@ def evaluate_model(name: str) -> None:
     with group.joined(Path("predictions")):
         found = evaluate(
             place(network, device),
-            as_tensor(test.images),
-            torch.from_numpy(test.labels),
+            test,
             torch.tensor(card.mean, device=device),
             flip_averaging=flips,
             batch_size=settings.evaluation.batch_size,

@@ -13,7 +13,7 @@ from deepen.settings import load_settings
 from pipeline import run
 
 LAUNCH = "DEEPEN_LAUNCH"
-_EXAMPLE = f"write for example {LAUNCH}='torchrun --nproc-per-node 2 --max-restarts 3'"
+_EXAMPLE = f"write for example {LAUNCH}='torchrun --standalone --nproc-per-node 2'"
 
 
 def run_together(stage: Callable[..., None], module: str) -> None:

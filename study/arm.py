@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,6 @@ from deepen.growth import he_start, start
 from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder
 from deepen.layers import Layer, training_flops
-from deepen.mapped import as_tensor
 from deepen.randomness import derive
 from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
@@ -59,8 +59,7 @@ def measure(
     device = choose_device(settings.device, settings.threads)
     statistics = compute_statistics(images.images)
     augmentation = Augmentation.of(dataset, training)
-    tests = [as_tensor(array).to(device) for array in (test.images, test.labels)]
-    few = [tensor[:: max(1, len(test) // study.curve_images)] for tensor in tests]
+    few = test.take(np.arange(0, len(test), max(1, len(test) // study.curve_images)))
     state: dict[str, Tensor] = {}
     curve: list[Point] = []
     for model, share in _models(arm, settings):
@@ -82,7 +81,7 @@ def measure(
         )
         curve += _trained(trainer, model, flops, curve[-1].flops if curve else 0, few)
         state = dict(trainer.network.state_dict())
-    found = _evaluated(trainer, tests, flips=dataset.flip)
+    found = _evaluated(trainer, test, flips=dataset.flip)
     return {
         "target": arm.target,
         "top1": found.percent(1),
@@ -92,13 +91,13 @@ def measure(
     }
 
 
-def _trained(trainer: Trainer, model: str, flops: int, spent: float, tests: list[Tensor]) -> list[Point]:
+def _trained(trainer: Trainer, model: str, flops: int, spent: float, test: ImageSet) -> list[Point]:
     """Train to the end, `flops` an image; returns a point an epoch, counted on from what is `spent`."""
     points = []
     for epoch in range(1, trainer.epochs + 1):
         trainer.epoch(epoch, lambda: None)
         seen = min(epoch * trainer.steps_an_epoch, trainer.steps) * trainer.batch_size
-        points.append(Point(model, spent + seen * flops, _evaluated(trainer, tests, flips=False).percent(1)))
+        points.append(Point(model, spent + seen * flops, _evaluated(trainer, test, flips=False).percent(1)))
     return points
 
 
@@ -119,11 +118,10 @@ def _start(
     return start(settings, model, plans, source, fresh)[0] if source else fresh
 
 
-def _evaluated(trainer: Trainer, tests: list[Tensor], *, flips: bool) -> Evaluation:
+def _evaluated(trainer: Trainer, test: ImageSet, *, flips: bool) -> Evaluation:
     return evaluate(
         trainer.network,
-        tests[0],
-        tests[1],
+        test,
         trainer.mean,
         flip_averaging=flips,
         batch_size=500,

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-import torch
 from test_training import AUGMENTATION, recipe, trainer_for
 
 from deepen import group as module
@@ -65,11 +64,9 @@ def ladder(case, folder):
             )
             found.append(train(trainer, images(), Progress(), group=group))
             state = trainer.network.state_dict()
-        tested = images()
         correct = evaluate(
             trainer.network,
-            torch.from_numpy(tested.images),
-            torch.from_numpy(tested.labels),
+            images(),
             trainer.mean,
             flip_averaging=True,
             batch_size=7,

@@ -4,6 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from deepen.accuracy import evaluate, ranks
+from deepen.images import ImageSet
 
 
 class Scores(nn.Module):
@@ -21,8 +22,9 @@ class LeftScores(nn.Module):
 
 
 def run(network, images, labels, **options):
+    found = ImageSet(images.numpy(), labels.numpy(), ())
     return evaluate(
-        network, images, labels, torch.zeros(images.shape[1]), **{"flip_averaging": False, "batch_size": 7, **options}
+        network, found, torch.zeros(found.shape[0]), **{"flip_averaging": False, "batch_size": 7, **options}
     )
 
 

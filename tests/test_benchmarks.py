@@ -50,8 +50,7 @@ def test_both_count_the_same(colored):
     theirs = plain_topk(
         plain, DataLoader(PlainImages(colored.images, colored.labels, for_testing(statistics)), 7), ks=[1, 2]
     )
-    images, labels = torch.from_numpy(colored.images), torch.from_numpy(colored.labels)
-    found = evaluate(ours, images, labels, torch.tensor(statistics.mean), flip_averaging=True, batch_size=7)
+    found = evaluate(ours, colored, torch.tensor(statistics.mean), flip_averaging=True, batch_size=7)
     assert theirs == pytest.approx([found.percent(1), found.percent(2)])
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from bad_input import CARD
@@ -177,12 +178,13 @@ class TestMemory:
 
     def test_of_this_machine_in_evaluation(self):
         code = (
-            "import resource, torch; from deepen.accuracy import evaluate; from deepen.errors import InputError\n"
+            "import resource, numpy as np, torch; from deepen.accuracy import evaluate\n"
+            "from deepen.errors import InputError; from deepen.images import ImageSet\n"
             "resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))\n"
-            "images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8).expand(1_000_000, -1, -1, -1)\n"
-            "labels = torch.zeros(1_000_000, dtype=torch.int64)\n"
+            "many = np.broadcast_to(np.uint8(0), (1_000_000, 3, 32, 32))\n"
+            "images = ImageSet(many, np.zeros(1_000_000, np.int64), ())\n"
             "try:\n"
-            "    evaluate(torch.nn.Flatten(), images, labels, torch.zeros(3), flip_averaging=False, batch_size=1_000_000)\n"
+            "    evaluate(torch.nn.Flatten(), images, torch.zeros(3), flip_averaging=False, batch_size=1_000_000)\n"
             "except InputError as error:\n"
             "    print(error)\n"
         )
@@ -213,8 +215,8 @@ class TestDeadStart:
         assert capsys.readouterr().err == ""
 
     def test_guessing_knows_the_most_frequent_class(self):
-        assert guessing_top1(torch.tensor([0] * 50 + [1] * 50)) == pytest.approx(60)
-        assert guessing_top1(torch.tensor([0] * 99 + [1])) > 99
+        assert guessing_top1(np.repeat([0, 1], 50)) == pytest.approx(60)
+        assert guessing_top1(np.repeat([0, 1], [99, 1])) > 99
 
 
 def test_two_at_once_hinder_each_other_and_lose_nothing(project):

@@ -13,7 +13,7 @@ from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
 from deepen.growth import he_start
 from deepen.images import ImageSet, load_images
-from deepen.mapped import MappedImages, as_tensor, fits, gathered
+from deepen.mapped import MappedImages, fits, gathered
 from deepen.statistics import compute_statistics
 from deepen.vgg import network
 
@@ -186,18 +186,12 @@ def test_limits_of_control_groups_of_both_versions(tmp_path, groups, limits, fou
     assert set(mapped._limits(tmp_path / "cgroup", tmp_path / "fs")) == found
 
 
-def test_a_map_is_evaluated_as_it_lies(colored, large):
+def test_a_map_is_evaluated_as_it_lies_and_never_copied_as_a_whole(colored, large, monkeypatch):
     net = network(LAYERS, he_start(LAYERS, seed=0, model="I"), 0.0)
+    monkeypatch.delattr(ImageSet, "images")
     found = [
-        evaluate(
-            net,
-            as_tensor(images.images),
-            torch.from_numpy(images.labels),
-            torch.zeros(3),
-            flip_averaging=True,
-            batch_size=7,
-        )
-        for images in (colored, large)
+        evaluate(net, images, torch.zeros(3), flip_averaging=True, batch_size=7)
+        for images in (colored, large, large.take(np.arange(60)))
     ]
-    assert found[0].loss == found[1].loss
+    assert found[0].loss == found[1].loss == found[2].loss
     assert torch.equal(found[0].probability, found[1].probability)

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-TWO = "torchrun --nproc-per-node 2 --max-restarts 3"
+TWO = "torchrun --standalone --nproc-per-node 2 --max-restarts 3"
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from deepen.accuracy import evaluate, infer
 from deepen.growth import he_start
+from deepen.images import ImageSet
 from deepen.layers import plan
 from deepen.vgg import network
 from deepen.views import Views, dense_logits
@@ -110,9 +112,9 @@ def test_the_centre_is_the_middle_and_without_a_size_everything(images, size):
 
 
 def test_evaluation_counts_with_the_views_and_keeps_the_centre_beside(images):
-    plain, labels = net(*NETS[1]), torch.tensor([0, 1, 2, 3, 4, 0])
+    plain, few = net(*NETS[1]), ImageSet(images.numpy(), np.array([0, 1, 2, 3, 4, 0]), ())
     options = {"flip_averaging": True, "batch_size": 4}
-    centre, crops = (evaluate(plain, images, labels, MEAN, **options, views=Views(kind, (8, 12))) for kind in ("centre", "crops"))  # fmt: skip
+    centre, crops = (evaluate(plain, few, MEAN, **options, views=Views(kind, (8, 12))) for kind in ("centre", "crops"))  # fmt: skip
     assert crops.loss == pytest.approx(centre.loss, rel=1e-5)
     assert crops.correct_single == centre.correct_single
     expected = probabilities(plain, images, "crops", flips=True)[1]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,6 +10,7 @@ from torch.nn import functional
 from deepen.augmentation import normalize
 from deepen.device import autocast, memory_told
 from deepen.group import ALONE, Group
+from deepen.images import ImageSet
 from deepen.views import WHOLE, Views
 
 MOST_K = 5
@@ -55,8 +57,7 @@ def ranks(scores: Tensor, labels: Tensor) -> Tensor:
 @torch.inference_mode()
 def evaluate(
     network: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    images: ImageSet,
     mean: Tensor,
     *,
     flip_averaging: bool,
@@ -65,21 +66,21 @@ def evaluate(
     group: Group = ALONE,
     views: Views = WHOLE,
 ) -> Evaluation:
-    """Evaluate logits of uint8 `images` (n, channels, height, width) against `labels` (n,), on the device of `mean`.
+    """Evaluate logits against labels, on the device of `mean`, where one batch of the images after the other goes.
 
-    Where images and labels lie elsewhere, one batch after the other goes there. `views` says what the network looks at
-    of images larger than it takes. The layers compute in `dtype`. A `group` shares the batches out, and each of it
-    learns what all found. Raises
-    InputError where the device's memory is not enough.
+    `views` says what the network looks at of images larger than it takes. The layers compute in `dtype`. A `group`
+    shares the batches out, and each of it learns what all found. Raises InputError where the device's memory is not
+    enough.
     """
-    if len(labels) == 0:
+    if len(images) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
     mine = []
-    for start in range(group.rank * batch_size, len(labels), group.size * batch_size):
-        target = labels[start : start + batch_size].to(mean.device)
+    for start in range(group.rank * batch_size, len(images), group.size * batch_size):
+        rows = slice(start, start + batch_size)
+        target = torch.from_numpy(images.labels[rows]).to(mean.device)
         with memory_told(f"evaluating {batch_size} images at once", mean.device):
-            batch = images[start : start + batch_size].to(mean.device)
+            batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a map can't be written: a copy
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
         averaged, single = _correct(probabilities, target), _correct(logits.softmax(1), target)
         loss = functional.cross_entropy(logits, target, reduction="sum")
@@ -88,10 +89,10 @@ def evaluate(
     batches = group.in_turn([[tensor.cpu() for tensor in found] for found in mine])
     averaged, single, loss, predicted, most = (torch.cat(found) for found in zip(*batches, strict=True))
     return Evaluation(
-        len(labels),
+        len(images),
         tuple(averaged.sum(0).tolist()),
         tuple(single.sum(0).tolist()),
-        loss.double().sum().item() / len(labels),
+        loss.double().sum().item() / len(images),
         predicted,
         most,
     )

@@ -1,13 +1,11 @@
 """Images that stay in their map while a network learns from them: batches gathered ahead of their use, by a thread."""
 
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +18,6 @@ from deepen.statistics import Statistics
 
 RESIDENT_SHARE = 0.25  # of the device's memory that training images may take; the rest is the network's
 AHEAD = 3  # batches that are gathered before their turn
-
-
-def as_tensor(array: NDArray[Any]) -> Tensor:
-    """A tensor over an array, also over a map that can't be written: nothing writes into images or labels."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(array)
 
 
 def fits(images: ImageSet, augmentation: Augmentation, device: torch.device, processes: int = 1) -> bool:

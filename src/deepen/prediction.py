@@ -18,7 +18,6 @@ from deepen.decoding import Pixels, UnreadableImage, decode, fit, planes
 from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
-from deepen.mapped import as_tensor
 from deepen.recipes import ViewKind
 from deepen.views import Views
 from deepen.weights import load_network
@@ -70,8 +69,7 @@ class Classifier:
         """Top-1 to top-5 of images of the shape `card.prepared` and the network's classes."""
         return evaluate(
             self._network,
-            as_tensor(images.images),
-            torch.from_numpy(images.labels),
+            images,
             self._mean,
             flip_averaging=self._flip_averaging,
             batch_size=BATCH,

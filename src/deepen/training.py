@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
@@ -15,7 +15,6 @@ from deepen.group import ALONE, Group
 from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.interruption import Interruption
-from deepen.mapped import as_tensor
 from deepen.trainer import Trainer
 
 _VALIDATION_BATCH = 500  # at most, and no more than a process learns from at once: that fits into its memory
@@ -59,7 +58,7 @@ class _Loop:
     ) -> None:
         self._trainer, self._progress, self._group = trainer, progress, group
         self._checkpoints, self._interruption = checkpoints, interruption
-        self._images, self._labels = as_tensor(validation.images), torch.from_numpy(validation.labels)
+        self._validation = validation
         self._history: list[Epoch] = []
 
     def run(self) -> list[Epoch]:
@@ -111,7 +110,7 @@ class _Loop:
     def _warn_of_a_dead_start(self) -> None:
         if self._group.rank:
             return
-        best, guessing = max(row.val_top1 for row in self._history), guessing_top1(self._labels)
+        best, guessing = max(row.val_top1 for row in self._history), guessing_top1(self._validation.labels)
         if best <= guessing:
             print(
                 f"{self._trainer.model}: after {len(self._history)} epochs validation top-1 is {best:.2f} %, and "
@@ -125,8 +124,7 @@ class _Loop:
     def _validate(self) -> Evaluation:
         return evaluate(
             self._trainer.network,
-            self._images,
-            self._labels,
+            self._validation,
             self._trainer.mean,
             flip_averaging=False,
             batch_size=min(_VALIDATION_BATCH, max(1, self._trainer.batch_size // self._group.size)),
@@ -136,7 +134,7 @@ class _Loop:
         )
 
 
-def guessing_top1(labels: Tensor) -> float:
+def guessing_top1(labels: NDArray[np.int64]) -> float:
     """The top-1 (percent) of who always says the most frequent of `labels` (n,), and twice its standard error more."""
-    share = (labels.bincount().max() / len(labels)).item()
+    share = float(np.bincount(labels).max() / len(labels))
     return 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels)))

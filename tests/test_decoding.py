@@ -41,6 +41,10 @@ def test_a_size_and_channels_are_those_asked_for():
     assert decode(picture("L", size=(20, 10)), channels=3).shape == (10, 20, 3)
 
 
+def test_a_photo_of_a_hundred_megapixels_is_taken_without_a_warning():
+    assert decode(picture("1", size=(12_000, 9_000), value=1), (2, 3)).tolist() == [[255] * 3] * 2
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"", "none of JPEG, PNG, WEBP, BMP"), (picture(size=(50, 50))[:60], "."), (picture(format="BMP")[:60], ".")],

@@ -2,7 +2,9 @@
 
 import io
 import struct
+import warnings
 import zlib
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 _MOST_PIXELS = 1 << 27  # of one image before it is decoded: a phone's 108 megapixels, and no bomb
+_OPENING = Lock()  # what is done with warnings is one for all threads
 Pixels = NDArray[np.uint8]  # (height, width) where grey, else (height, width, 3)
 
 
@@ -43,7 +46,7 @@ def decode(content: bytes, size: tuple[int, int] | None = None, channels: int | 
     Raises UnreadableImage, also, before it is decoded, where it has more than 2**27 pixels.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as file:
+        with _opened(content) as file:
             if file.width * file.height > _MOST_PIXELS:
                 raise ValueError(f"it has {file.width * file.height:,} pixels, at most {_MOST_PIXELS:,} are taken")
             return fit(ImageOps.exif_transpose(file), size, channels)
@@ -51,6 +54,12 @@ def decode(content: bytes, size: tuple[int, int] | None = None, channels: int | 
         raise UnreadableImage(f"none of {', '.join(_FORMATS)}") from error
     except _UNREADABLE as error:
         raise UnreadableImage(str(error) or type(error).__name__) from error
+
+
+def _opened(content: bytes) -> Image.Image:
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # from 89 megapixels on, which are taken here
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
 
 
 def fit(image: Image.Image, size: tuple[int, int] | None = None, channels: int | None = None) -> Pixels:

@@ -71,7 +71,8 @@ class AugmentedImages:
     def __init__(
         self, images: NDArray[np.uint8], augmentation: Augmentation, statistics: Statistics, device: torch.device
     ) -> None:
-        channels, sides = images.shape[1], (int(images.shape[2]), int(images.shape[3]))
+        channels = images.shape[1]
+        sides: tuple[int, int] = images.shape[2:]
         self._flip, self._scale_jitter = augmentation.flip, augmentation.scale_jitter
         self._height, self._width = augmentation.size or sides
         self._border = augmentation.border(*sides)

@@ -54,9 +54,7 @@ def test_the_first_process_writes_and_one_in_each_folder_that_is_not_its_own(tmp
 
 def test_a_folder_that_can_t_be_written_is_told_once(tmp_path):
     (tmp_path / "file").touch()
-    first, second = map(str, together(2, folders, str(tmp_path / "file/folder"), str(tmp_path / "file/folder")))
-    assert (
-        f"InputError: {tmp_path}/file/folder: can't be written (Not a directory); move away what is in its place"
-        in first
-    )
+    folder = str(tmp_path / "file/folder")
+    first, second = map(str, together(2, folders, folder, folder))
+    assert f"InputError: {folder}: can't be written (Not a directory); move away what is in its place" in first
     assert "SystemExit: 1" in second

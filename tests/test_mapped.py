@@ -1,8 +1,10 @@
 import threading
 import time
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from test_training import AUGMENTATION, LAYERS, recipe, run, trainer_for
@@ -89,6 +91,22 @@ def test_rows_of_a_map_are_learnt_from_as_if_copied(colored, large, no_room):
     rows = np.random.default_rng(1).permutation(60)[:40]
     copied = ImageSet(colored.images[rows], colored.labels[rows], colored.classes)
     assert equal(run(large.take(rows), recipe())[0], run(copied, recipe())[0])
+
+
+def test_the_thread_that_gathers_has_no_helpers(rng):
+    """PyTorch's wait busily, on the cores that the network trains on."""
+    threads = torch.get_num_threads()
+    images = ImageSet(rng.integers(0, 255, (256, 3, 64, 64), np.uint8), np.zeros(256, np.int64), ("one",))
+    fed = MappedImages(images, AUGMENTATION, compute_statistics(images.images), CPU)
+    torch.set_num_threads(2)
+    try:
+        torch.zeros(1_000_000).add_(1)  # has those of this thread started
+        before = psutil.Process().num_threads()
+        with closing(fed.in_turn(torch.arange(256).view(2, 128))) as left:
+            next(left)
+            assert psutil.Process().num_threads() <= before + 1
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_any_rows_can_be_asked_for(colored, large):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
 from deepen.writing import write_text
 
@@ -16,13 +17,12 @@ _KEY = "sha256"
 
 
 class ChecksumMismatch(InputError):
-    """A file does not hold what was written to it; `path` says which."""
+    """A file does not hold what was written to it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path}: checksum mismatch: it was damaged or changed after it was written; remove it and run dvc repro"
+            f"{path}: checksum mismatch: it was damaged or changed after it was written; {how_to_repair(path)}"
         )
-        self.path = path
 
 
 def checksum(text: str, parts: Iterable[Any] = ()) -> str:
@@ -62,4 +62,4 @@ def _json_checksum(content: Mapping[str, Any]) -> str:
 
 def _invalid(path: Path, error: Exception) -> InputError:
     reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
-    return InputError(f"{path}: is not what this project writes there ({reason}); run dvc repro")
+    return InputError(f"{path}: is not what this project writes there ({reason}); {how_to_repair(path)}")

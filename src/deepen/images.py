@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from deepen.checksums import ChecksumMismatch, checksum
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
 from deepen.writing import replacing
 
@@ -196,7 +197,7 @@ def describe_images(path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:
 
 
 def _not_an_image_set(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is no image set of this project ({error}); make it again: dvc repro prepare")
+    return InputError(f"{path}: is not an image set of this project ({error}); {how_to_repair(path)}")
 
 
 def small_classes(images: ImageSet, least: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.checksums import read_checked_json, write_checked_json
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
 
 
@@ -54,5 +55,5 @@ def load_predictions(path: Path) -> Predictions:
     """Read what `Predictions.save` wrote; raises InputError where the file is not that."""
     found = read_checked_json(path, Predictions)
     if not len(found.actual) == len(found.predicted) == len(found.probability):
-        raise InputError(f"{path}: its lists differ in length; run dvc repro")
+        raise InputError(f"{path}: its lists differ in length; {how_to_repair(path)}")
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.checksums import read_checked_json, write_checked_json
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
 
 _RUN = 256
@@ -39,7 +40,7 @@ def load_statistics(path: Path) -> Statistics:
     found = read_checked_json(path, Statistics)
     channels = len(found.mean)
     if not channels or {len(found.eigenvalues), len(found.eigenvectors), *map(len, found.eigenvectors)} != {channels}:
-        raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; run dvc repro")
+        raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; {how_to_repair(path)}")
     return found
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deepen.checksums import ChecksumMismatch, checksum
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError, plain, some
 from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
@@ -95,7 +96,7 @@ def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
         card = ModelCard.model_validate_json(content)
         expected = tensor_shapes(card.plan())
     except (ValidationError, InputError) as error:
-        reason = f"{path}: its metadata is not that of a Deepen network ({_reasons(error)}); make the file again"
+        reason = f"{path}: its metadata is not that of a Deepen network ({_reasons(error)}); {how_to_repair(path)}"
         raise InputError(reason) from error
     if (
         expected_checksum is None
@@ -103,7 +104,7 @@ def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     ):
         raise ChecksumMismatch(path)
     if faults := some(_tensor_faults(state, expected)):
-        raise InputError([f"{path}: {fault}; make the file again" for fault in faults])
+        raise InputError([f"{path}: {fault}; {how_to_repair(path)}" for fault in faults])
     return card, state
 
 
@@ -127,7 +128,7 @@ def _parted(text: str | None) -> tuple[str, str | None]:
     try:
         content = json.loads(text or "")
         found = content.pop(_CHECKSUM, None)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return text or "", None
     return json.dumps(content), found
 
@@ -168,4 +169,4 @@ def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is no readable safetensors file ({error}); make it again with dvc repro") from error
+        raise InputError(f"{path}: is no readable safetensors file ({error}); {how_to_repair(path)}") from error

@@ -14,7 +14,7 @@ def require_agreement(claims: Iterable[Claim]) -> None:
     """Raise InputError with every claim whose two values differ: `what` of a file, and of another or of a setting."""
     faults = [
         f"{path}: {what} {_brief(value)}, but {_brief(expected)} in {origin}: the two do not belong together; "
-        f"remove {path} and run dvc repro"
+        f"remove {_named(path, origin)} and run dvc repro"
         for what, (path, value), (origin, expected) in claims
         if value != expected
     ]
@@ -28,6 +28,12 @@ def statistics_claims(path: Path, statistics: Statistics, of: Path, images: Imag
         ("number of channels", (path, len(statistics.mean)), (of, images.shape[0])),
         ("number of images", (path, statistics.images[0]), (of, len(images))),
     ]
+
+
+def _named(path: Path, origin: Path | str) -> str:
+    """The file, and the other one where that is not settings."""
+    both = isinstance(origin, Path) and origin != path and origin.suffix != ".yaml"
+    return f"{path} and {origin}" if both else str(path)
 
 
 def _brief(value: object) -> str:

@@ -1,5 +1,6 @@
 """study/params.yaml -> checked settings; the comments there say what each value means."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,6 +13,8 @@ from deepen.layers import Norm
 from deepen.recipes import Training
 from deepen.section import Section
 from deepen.settings import SCRATCH, Growth, Settings
+
+PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
 
 
 class Arm(Section):

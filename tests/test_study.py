@@ -157,4 +157,4 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
     assert (table["n"] == 2).all()
     assert "II-identity" in project.read("study/growing.md")
     assert project.ran("dvc repro") == []
-    assert "up to date" in project("dvc status")
+    assert project.is_up_to_date()

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from deepen.datasets import load_dataset
-from deepen.datasets.split import hold_out
+from deepen.datasets.parts import PARTS
+from deepen.datasets.repeats import repeats
 from deepen.errors import some
 from deepen.images import FEW, ImageSet, small_classes
 from deepen.settings import load_settings
@@ -13,23 +14,27 @@ from pipeline import BASE, run
 
 def prepare() -> None:
     settings, data = load_settings(), Path("data")
-    train, test = load_dataset(settings.dataset, BASE, data)
-    train, validation = hold_out(train, settings.val_fraction, "validation")
-    for name, images in (("train", train), ("validation", validation), ("test", test)):
+    parts = load_dataset(settings.dataset, BASE, data).with_held_out("validation", settings.val_fraction)
+    for name in PARTS:
+        images = parts.images[name]
         images.save(data / f"{name}.safetensors")
-        print(f"{name}: {len(images)} images of shape {images.shape}, {len(images.classes)} classes")
-    _warn_of_small_classes(train, "training")
-    _warn_of_small_classes(test, "test")
+        what = f"{len(images)} images of shape {images.shape}, {len(images.classes)} classes"
+        print(f"{name}: {what}, {parts.origins[name]}")
+    for note in parts.notes:
+        print(note)
+    for warning in (*repeats(parts), *_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
-def _warn_of_small_classes(images: ImageSet, part: str) -> None:
+def _small(images: ImageSet, part: str) -> list[str]:
+    """A sentence on the classes that have few images."""
     found = [f"{name!r} {count}" for name, count in small_classes(images, FEW).items()]
-    if found:
-        print(
-            f"warning: classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(found))}; "
-            "add images, and look at balanced_top1",
-            file=sys.stderr,
-        )
+    if not found:
+        return []
+    return [
+        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(found))}; "
+        "add images, and look at balanced_top1"
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The images of the studies, validation left among the training images: the studies choose nothing by it."""
+"""The images of the studies: none are held out for validation, by which they choose nothing, and val/ is not used."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,11 @@ def prepare() -> None:
     settings = load_settings()
     project = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
     data = Path("study/data")
-    train, test = load_dataset(settings.datasets[load_studies(settings).data], project, data)
-    train.save(data / "train.safetensors")
-    test.save(data / "test.safetensors")
-    print(f"{len(train)} training and {len(test)} test images of shape {train.shape}")
+    parts = load_dataset(settings.datasets[load_studies(settings).data], project, data)
+    for name in ("train", "test"):
+        images = parts.images[name]
+        images.save(data / f"{name}.safetensors")
+        print(f"{name}: {len(images)} images of shape {images.shape}, {parts.origins[name]}")
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ def composed(name: str) -> str:
 
 def zip_names(root: Path, members: Iterable[zipfile.ZipInfo]) -> list[str]:
     """The members' names; raises InputError where any is in another encoding than UTF-8, since nothing says which."""
-    names, faults = [], []
+    names, faults = list[str](), list[bytes]()
     for member in members:
         try:
             names.append(_zip_name(member).partition("\0")[0])
         except UnicodeDecodeError as error:
-            faults.append(error.object.decode("ascii", "backslashreplace"))
+            faults.append(error.object)
     if faults:
         raise _not_utf8(root, faults[0], len(faults))
     return names
@@ -54,15 +54,14 @@ def tar_name(root: Path, name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = name.encode("utf-8", "surrogateescape").decode("ascii", "backslashreplace")
-        raise _not_utf8(root, shown, 1) from None
+        raise _not_utf8(root, name.encode("utf-8", "surrogateescape"), 1) from None
     return name
 
 
-def _not_utf8(root: Path, shown: str, count: int) -> InputError:
+def _not_utf8(root: Path, name: bytes, count: int) -> InputError:
     others = f" and {count - 1:,} more are" if count > 1 else " is"
     return InputError(
-        f"{root}: the name {shown!a}{others} not UTF-8, and nothing says what else; pack the archive again with UTF-8 "
-        "names (as zip on Linux, macOS, or 7-Zip with -mcu do), or unpack it where its names are shown right and set "
-        "root to the folder"
+        f"{root}: the name {repr(name)[1:]}{others} not UTF-8, and nothing says what else; pack the archive again with "
+        "UTF-8 names (as zip on Linux, macOS, or 7-Zip with -mcu do), or unpack it where its names are shown right and "
+        "set root to the folder"
     )

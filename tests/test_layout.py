@@ -89,7 +89,7 @@ class TestParts:
         assert np.bincount(parts.images["train"].labels).tolist() == [4, 4]
         write_tree(tmp_path / "x", {"tiny/val/images/val_0.JPEG": IMAGE, "tiny/val/val_annotations.txt": b""})
         assert fault(tmp_path / "x") == (
-            "val/: its images lie in val/images/, in no class; sort them into val/<class>/, or move val/ away to have "
+            "val/: its images lie in val/images/, in no class; sort all into val/<class>/, or move val/ away to have "
             "images of train/ held out in its place"
         )
 
@@ -149,23 +149,23 @@ class TestWrongLayouts:
     def test_images_in_a_heap_beside_a_table(self, tmp_path):
         files = {f"{i}.png": IMAGE for i in range(12)} | {"labels.csv": b"0.png,cat"}
         assert fault(write_tree(tmp_path / "x", files)) == (
-            "12 images, such as 0.png, lie in no class folder (labels.csv may say which class each has); sort them into "
+            "12 images, such as 0.png, lie in no class folder (labels.csv may say which class each has); sort all into "
             "train/<class>/"
         )
 
     def test_images_in_train_itself(self, tmp_path):
         files = {f"train/{i}.png": IMAGE for i in range(12)}
         assert fault(write_tree(tmp_path / "x", files)) == (
-            "train/: 12 images, such as train/0.png, lie in no class folder; sort them into train/<class>/ or remove them"
+            "train/: 12 images, such as train/0.png, lie in no class folder; sort all into train/<class>/ or remove them"
         )
         assert fault(write_tree(tmp_path / "y", photos() | {"train/x.png": IMAGE})) == (
-            "train/: an image, train/x.png, lies in no class folder; sort them into train/<class>/ or remove them"
+            "train/: an image, train/x.png, lies in no class folder; sort all into train/<class>/ or remove them"
         )
 
     def test_test_images_without_classes(self, tmp_path):
         files = photos(test=0) | {f"test/{i}.png": IMAGE for i in range(12)}
         assert fault(write_tree(tmp_path, files)) == (
-            "test/: 12 images, such as test/0.png, lie in no class folder; sort them into test/<class>/, or move test/ "
+            "test/: 12 images, such as test/0.png, lie in no class folder; sort all into test/<class>/, or move test/ "
             "away to have images of train/ held out in its place"
         )
 

@@ -52,7 +52,7 @@ def _part_faults(layout: Layout) -> list[str]:
         full = {each for each, images in classes.items() if images}
         if full == {"images"} and "images" not in layout.parts.get("train", {}):
             faults.append(
-                f"{name}/: its images lie in {name}/images/, in no class; sort them into {name}/<class>/"
+                f"{name}/: its images lie in {name}/images/, in no class; sort all into {name}/<class>/"
                 + ("" if name == "train" else f", or {_away(name)}")
             )
         elif name != "train" and not full and not layout.under(name):
@@ -63,7 +63,7 @@ def _part_faults(layout: Layout) -> list[str]:
 def _loose_faults(layout: Layout, walk: Walk) -> list[str]:
     """A fault for each part that has images in no class folder, and one for all images in no part."""
     faults = [
-        f"{part}/: {counted(found)} in no class folder{table(walk, part)}; sort them into {part}/<class>/"
+        f"{part}/: {counted(found)} in no class folder{table(walk, part)}; sort all into {part}/<class>/"
         + (" or remove them" if part == "train" else f", or {_away(part)}")
         for part in FOLDERS
         if (found := layout.under(part))

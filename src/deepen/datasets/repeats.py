@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.datasets.parts import Part, Parts
+from deepen.datasets.parts import PARTS, Part, Parts
 from deepen.datasets.split import hash_images
 
 _EXAMPLES = 3
@@ -11,43 +11,44 @@ _PAIRS: tuple[tuple[Part, Part], ...] = (("test", "train"), ("test", "validation
 
 
 def repeats(parts: Parts) -> list[str]:
-    """A sentence for each two parts that have images in common, and for images that have two classes.
+    """A sentence for each two parts that have images in common, and one for images that have two classes.
 
-    Images are compared as they were prepared, by hashes of 16 bytes each.
+    Images are compared as they were prepared, by hashes of 16 bytes each, which are all that memory holds of them.
     """
-    hashes = {part: hash_images(images) for part, images in parts.images.items()}
-    told = [
-        sentence
-        for one, other in _PAIRS
-        if one in hashes and other in hashes
-        for sentence in _in_both(parts, one, other, hashes[one], hashes[other])
-    ]
-    return told + _under_two_classes(parts, hashes)
+    hashes = {part: hash_images(parts.images[part]) for part in PARTS if part in parts.images}
+    told = [_in_both(parts, one, other, hashes) for one, other in _PAIRS if one in hashes and other in hashes]
+    return [*filter(None, told), *_under_two_classes(parts, hashes)]
 
 
-def _in_both(parts: Parts, one: Part, other: Part, ours: NDArray[np.bytes_], theirs: NDArray[np.bytes_]) -> list[str]:
-    """What to tell of the images of one part that another has too, given the hashes of both."""
+def _in_both(parts: Parts, one: Part, other: Part, hashes: dict[Part, NDArray[np.bytes_]]) -> str:
+    ours, theirs = hashes[one], hashes[other]
     shared = np.flatnonzero(np.isin(ours, theirs))
     if not len(shared):
-        return []
+        return ""
     pairs = [(row, np.flatnonzero(theirs == ours[row])[0]) for row in shared[:_EXAMPLES]]
     examples = ", ".join(f"{_name(parts, one, a)} = {_name(parts, other, b)}" for a, b in pairs)
     count = f"{len(shared):,} {one} image{'s are' if len(shared) > 1 else ' is'}"
-    return [f"{count} also in {other}, pixel by pixel, so that accuracy looks better than it is: {examples}"]
+    return f"{count} also in {other}, pixel by pixel, so that accuracy looks better than it is: {examples}"
 
 
 def _under_two_classes(parts: Parts, hashes: dict[Part, NDArray[np.bytes_]]) -> list[str]:
     every = np.concatenate(list(hashes.values()))
     labels = np.concatenate([parts.images[part].labels for part in hashes])
-    where = [(part, row) for part in hashes for row in range(len(hashes[part]))]
-    order = np.lexsort((labels, every))
-    same = every[order][1:] == every[order][:-1]
-    clash = np.flatnonzero(same & (labels[order][1:] != labels[order][:-1]))
-    if not len(clash):
+    order = np.lexsort((labels, every))  # equal images side by side, in the order of their classes
+    same = every[order[1:]] == every[order[:-1]]
+    at = np.flatnonzero(same & (labels[order[1:]] != labels[order[:-1]]))
+    count = len(np.unique(every[order[at]]))
+    if not count:
         return []
-    count = len(np.unique(every[order][clash]))
-    pairs = [[_name(parts, *where[order[at + step]]) for step in (0, 1)] for at in clash[:_EXAMPLES]]
-    examples = ", ".join(" = ".join(pair) for pair in pairs)
+
+    def name(row: int) -> str:
+        for part, found in hashes.items():
+            if row < len(found):
+                return _name(parts, part, row)
+            row -= len(found)
+        raise IndexError(row)
+
+    examples = ", ".join(f"{name(order[i])} = {name(order[i + 1])}" for i in at[:_EXAMPLES].tolist())
     return [f"{count:,} image{'s lie' if count > 1 else ' lies'} under two classes, pixel by pixel: {examples}"]
 
 

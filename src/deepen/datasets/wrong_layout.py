@@ -31,7 +31,7 @@ def without_train(layout: Layout, walk: Walk) -> str:
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
         where = plain("/".join(base)) + "/: " if base else ""
-        return f"{where}{counted(loose)} in no class folder{table(walk)}; sort them into train/<class>/"
+        return f"{where}{counted(loose)} in no class folder{table(walk)}; sort all into train/<class>/"
     names = ", ".join(map(plain, classes[:3])) + (", ..." if len(classes) > 3 else "")
     return (
         f"has {len(classes)} folders of images ({names}) but no train/ around them; "

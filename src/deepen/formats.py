@@ -67,6 +67,8 @@ def format_of_head(head: bytes) -> str | None:
 
 def must_be_supported(name: str, head: bytes) -> None:
     """Raise ValueError for an image in a format that is not read, by its first bytes or else its name."""
-    for found in (format_of_head(head), format_of_name(name)):
-        if found in _UNREAD:
-            raise ValueError(f"{found} is not supported; convert it to JPEG or PNG")
+    found = format_of_head(head)
+    if found in (None, "TIFF"):  # raw camera data may open as TIFF does
+        found = format_of_name(name)
+    if found in _UNREAD:
+        raise ValueError(f"{found} is not supported; convert it to JPEG or PNG")

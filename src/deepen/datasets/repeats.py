@@ -37,6 +37,7 @@ def _under_two_classes(parts: Parts, hashes: dict[Part, NDArray[np.bytes_]]) -> 
     order = np.lexsort((labels, every))  # equal images side by side, in the order of their classes
     same = every[order[1:]] == every[order[:-1]]
     at = np.flatnonzero(same & (labels[order[1:]] != labels[order[:-1]]))
+    at = at[np.argsort(order[at])]
     count = len(np.unique(every[order[at]]))
     if not count:
         return []

@@ -75,7 +75,7 @@ class Walk:
                 self._note_hidden(parts, entry)
             elif entry.read is None:
                 yield Found(entry.path, parts, None)
-            elif _is_image(parts[-1], partial(entry.read, HEAD_BYTES)):
+            elif parts and _is_image(parts[-1], partial(entry.read, HEAD_BYTES)):
                 yield Found(entry.path, parts, partial(_content, entry.read, parts[-1]))
             else:
                 self.others.add(entry.path)

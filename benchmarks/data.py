@@ -70,4 +70,5 @@ def images_argument(description: str | None) -> Path:
 def real_images(path: Path) -> tuple[ImageSet, ImageSet]:
     """Training and test images of a folder or archive, all of one size."""
     dataset = load_settings().datasets["folder"].model_copy(update={"root": str(path)})
-    return load_dataset(dataset, Path())
+    images = load_dataset(dataset, Path()).images
+    return images["train"], images["test"]

@@ -1,36 +1,45 @@
 """Images from their source to three files: train, validation, test."""
 
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 from deepen.datasets import load_dataset
-from deepen.datasets.split import hold_out
+from deepen.datasets.parts import PARTS
+from deepen.datasets.repeats import repeats
 from deepen.errors import some
 from deepen.images import FEW, ImageSet, small_classes
 from deepen.settings import load_settings
-from pipeline import BASE, require_unchanged, run
+from pipeline import BASE, files, require_unchanged, run
+from pipeline.source import require_same_source
 
 
 def prepare() -> None:
-    settings, data = load_settings(), Path("data")
-    train, test = load_dataset(settings.dataset, BASE, data)
-    train, validation = hold_out(train, settings.val_fraction, "validation")
+    settings = load_settings()
+    parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent)
+    parts = parts.with_held_out("validation", settings.val_fraction)
+    repeated = repeats(parts)
     require_unchanged()
-    for name, images in (("train", train), ("validation", validation), ("test", test)):
-        images.save(data / f"{name}.safetensors")
-        print(f"{name}: {len(images)} images of shape {images.shape}, {len(images.classes)} classes")
-    _warn_of_small_classes(train, "training")
-    _warn_of_small_classes(test, "test")
+    require_same_source(settings.dataset, BASE, files.SOURCE)
+    for name in PARTS:
+        images = replace(parts.images[name], origin=parts.origins[name], notes=tuple(repeated))
+        images.save(files.TRAIN.with_name(f"{name}.safetensors"))
+        what = f"{len(images)} images of shape {images.shape}, {len(images.classes)} classes"
+        print(f"{name}: {what}, {images.origin}")
+    for note in parts.notes:
+        print(note)
+    for warning in (*repeated, *_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
-def _warn_of_small_classes(images: ImageSet, part: str) -> None:
+def _small(images: ImageSet, part: str) -> list[str]:
+    """A sentence on the classes that have few images."""
     found = [f"{name!r} {count}" for name, count in small_classes(images, FEW).items()]
-    if found:
-        print(
-            f"warning: classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(found))}; "
-            "add images, and look at balanced_top1",
-            file=sys.stderr,
-        )
+    if not found:
+        return []
+    return [
+        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(found))}; "
+        "add images, and look at balanced_top1"
+    ]
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""The images of the studies, validation left among the training images: the studies choose nothing by it."""
-
-from pathlib import Path
+"""The images of the studies: none are held out for validation, by which they choose nothing, and val/ is not used."""
 
 from deepen.datasets import load_dataset
 from deepen.settings import load_settings
 from pipeline import require_unchanged, run
-from study.settings import PROJECT, load_studies
+from pipeline.source import require_same_source
+from study.settings import PROJECT, SOURCE, load_studies
 
 
 def prepare() -> None:
     settings = load_settings()
-    data = Path("study/data")
-    train, test = load_dataset(settings.datasets[load_studies(settings).data], PROJECT, data)
+    dataset = settings.datasets[load_studies(settings).data]
+    parts = load_dataset(dataset, PROJECT, SOURCE.parent)
     require_unchanged()
-    train.save(data / "train.safetensors")
-    test.save(data / "test.safetensors")
-    print(f"{len(train)} training and {len(test)} test images of shape {train.shape}")
+    require_same_source(dataset, PROJECT, SOURCE)
+    for name in ("train", "test"):
+        images = parts.images[name]
+        images.save(SOURCE.with_name(f"{name}.safetensors"))
+        print(f"{name}: {len(images)} images of shape {images.shape}, {parts.origins[name]}")
 
 
 if __name__ == "__main__":

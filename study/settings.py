@@ -15,6 +15,7 @@ from deepen.section import Section
 from deepen.settings import SCRATCH, Growth, Settings
 
 PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
+SOURCE = Path("study/data/source.json")
 
 
 class Arm(Section):

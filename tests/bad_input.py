@@ -5,6 +5,7 @@
 
 import contextlib
 import copy
+import gzip
 import io
 import json
 import os
@@ -215,10 +216,9 @@ def image_cases() -> dict[str, Case]:
     }  # fmt: skip
     cases |= {name: image(content) for name, content in contents.items()}
     elsewhere = {
-        "an image of a kind that is not read": "train/cat/x.heic",
         "an image outside the classes": "train/x.png",
-        "an image in a part nobody knows": "val/cat/x.png",
-        "an image a folder too deep": "train/cat/more/x.png",
+        "an image beside the parts": "other/cat/x.png",
+        "a class whose name starts with a dot": "train/.net/x.png",
         "a test class that training does not have": "test/emu/x.png",
         "a class named with a line's end": "train/a\nb/x.png",
         "a class named to turn the text around": "train/\u202egod/x.png",
@@ -230,6 +230,7 @@ def image_cases() -> dict[str, Case]:
         "a file name in no encoding": os.fsdecode(b"train/cat/\xff\xfe.png"),
         "a file name with a line's end": "train/cat/a\nb.png",
         "a file name that starts with a dash": "train/cat/--help.png",
+        "a file name six folders below its class": "train/cat/1/2/3/4/5/6/x.png",
         "a file name of emoji and spaces": "train/cat/ \U0001f408 \U0001f408.png",
         "a class named to be mathematics, a table and a formula": "train/$x_{$ | =1+1,'\"/x.png",
         "a class named with a dash, in Persian": "train/-\u06af\u0631\u0628\u0647/x.png",
@@ -242,7 +243,40 @@ def image_cases() -> dict[str, Case]:
         "a link to itself": placed(lambda path: path.symlink_to(path.name)),
         "a file of 1 TB with a hole": placed(lambda path: (path.touch(), os.truncate(path, 10**12))),
         "an empty class": placed(lambda path: path.mkdir(), "train/emu"),
-    }
+        "a folder test without images": placed(lambda path: path.mkdir(), "test"),
+        "two folders for validation": placed(lambda path: [(path / name / "cat").mkdir(parents=True) for name in ("val", "valid")], ""),
+        "a link to a folder above": placed(lambda path: path.symlink_to(path.parent), "train/cat/up"),
+        "a class that is a link to another": placed(lambda path: path.symlink_to("dog"), "train/emu"),
+        "HEIC": image(b"\0\0\0\x18ftypheic" + bytes(100), "train/cat/x.heic"),
+        "HEIC named .jpg": image(b"\0\0\0\x18ftypheic" + bytes(100), "train/cat/x.jpg"),
+        "raw camera data": image(picture(format="TIFF"), "train/cat/x.NEF"),
+        "half an image without a suffix": image(whole["PNG"][:40], "train/cat/x"),
+        **{name: laid_out(*paths) for name, paths in LAYOUTS.items()},
+    }  # fmt: skip
+
+
+LAYOUTS = {
+    "Train and Test for train and test": ["Train/{}/{}.png", "Test/{}/{}.png"],
+    "class folders without train": ["{}/{}.png"],
+    "class folders without train, two folders down": ["my photos/all of them/{}/{}.png"],
+    "images in train itself": ["train/{}-{}.png"],
+    "images beside a table of their classes": ["{}-{}.png", "labels.csv"],
+    "images/ and labels/ as YOLO has them": ["images/train/{}-{}.png", "labels/train/{}-{}.txt"],
+    "tiny-imagenet with its val/": ["train/{}/images/{}.png", "val/images/{}-{}.png", "val/val_annotations.txt"],
+    "test images in no class": ["train/{}/{}.png", "test/{}-{}.png"],
+}
+
+
+def laid_out(*paths: str) -> Case:
+    """Images of two classes at these paths."""
+
+    def read(folder: Path):
+        for path in {path.format(label, i) for path in paths for label in ("cat", "dog") for i in range(3)}:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(picture() if path.endswith(".png") else b"x")
+        load_folder(folder, None)
+
+    return read
 
 
 # Archives.
@@ -303,6 +337,13 @@ def zipped(files: dict[str | zipfile.ZipInfo, bytes], edit: Callable[[bytes], by
     return archive(make)
 
 
+def named_in(encoding: str, name: str) -> Case:
+    """A zip whose names are in an encoding and which doesn't say so."""
+    raw = name.encode(encoding)
+    held = "@" * len(raw)
+    return zipped(tree() | {f"train/{held}/1.png": picture()}, lambda content: content.replace(held.encode(), raw))
+
+
 def cut(kind: str, share: float) -> Case:
     def make(path: Path):
         tar(path, tree(), kind)
@@ -316,6 +357,18 @@ def zip_entry(name: str, mode: int) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name)
     entry.external_attr = mode << 16
     return entry
+
+
+def latin_1() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT, encoding="latin-1") as content:
+        content.addfile(tarfile.TarInfo("train/\u00c4pfel/1.png"))
+    return file.getvalue()
+
+
+def many_empty(count: int) -> bytes:
+    """A .tar.gz of the same empty file again and again."""
+    return gzip.compress(tarfile.TarInfo("train/cat/x.txt").tobuf() * count + bytes(1024), 1)
 
 
 def archive_cases() -> dict[str, Case]:
@@ -353,6 +406,12 @@ def archive_cases() -> dict[str, Case]:
         "zip with a symbolic link": zipped(tree() | {zip_entry("train/cat/x.png", stat.S_IFLNK | 0o777): b"/etc/passwd"}),
         "zip with a device": zipped(tree() | {zip_entry("train/cat/x.png", stat.S_IFCHR | 0o666): b""}),
         "zip with a file of 300 MB in 300 kB": zipped(tree() | {"train/cat/x.png": bomb}, compression=zipfile.ZIP_DEFLATED),
+        "zip with names of Japanese Windows": named_in("cp932", "猫"),
+        "zip with names of German Windows": named_in("cp850", "Äpfel"),
+        "zip with names of Russian Windows": named_in("cp866", "кошка"),
+        "tar with names in Latin-1": archive(lambda path: path.write_bytes(latin_1())),
+        "zip with a class twice, its accents composed and decomposed": zipped(tree() | {"train/\u00e9/1.png": x, "train/e\u0301/2.png": x}),
+        "tar.gz with 200,000 empty files in 2 MB": archive(lambda path: path.write_bytes(many_empty(200_000))),
         "zip cut off": zipped(tree(), lambda content: content[: len(content) // 2]),
         "zip whose directory is cut": zipped(tree(), lambda content: content[:-40] + content[-22:]),
         "zip with a wrong checksum": zipped(tree(), lambda content: content.replace(b"IEND", b"IENE")),

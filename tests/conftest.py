@@ -13,6 +13,7 @@ from hypothesis import settings
 from PIL import Image
 from small_nets import shrink
 
+from deepen.datasets.folder import load_folder
 from deepen.images import ImageSet
 
 settings.register_profile("everywhere", deadline=None, derandomize=True)
@@ -103,6 +104,12 @@ def archive(path, files, kind):
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
     return path
+
+
+def train_and_test(root, size=None, room=None):
+    """The training and, where there are any, the test images of a root."""
+    images = load_folder(root, size, room).images
+    return images["train"], images.get("test")
 
 
 def assert_equal(one, other):

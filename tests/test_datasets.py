@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photos, write_tree
+from conftest import photos, train_and_test, write_tree
 
 from deepen.datasets import load_dataset
-from deepen.datasets.folder import load_folder
 from deepen.datasets.split import hold_out
 from deepen.errors import InputError
 from deepen.images import ImageSet
@@ -47,7 +46,9 @@ class TestHoldOut:
 
 
 def test_the_digits_are_all_there_and_a_fifth_is_held_out():
-    train, test = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto"), Path())
+    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto"), Path())
+    train, test = parts.images["train"], parts.images["test"]
+    assert parts.origins == {"train": "from digits", "test": "held out of digits (20 %)"}
     assert len(train) + len(test) == 1797
     assert len(test) == pytest.approx(1797 / 5, abs=5)
     assert train.images.shape[1:] == (1, 8, 8)
@@ -57,11 +58,10 @@ def test_the_digits_are_all_there_and_a_fifth_is_held_out():
 
 def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
     write_tree(tmp_path / "mine", photos(train=10, test=0))
-    train, test = load_dataset(
-        Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto"), tmp_path
-    )
-    assert np.bincount(train.labels).tolist() == [8, 8]
-    assert np.bincount(test.labels).tolist() == [2, 2]
+    parts = load_dataset(Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto"), tmp_path)
+    assert np.bincount(parts.images["train"].labels).tolist() == [8, 8]
+    assert np.bincount(parts.images["test"].labels).tolist() == [2, 2]
+    assert parts.origins == {"train": "from train/", "test": "held out of train/ (20 %)"}
 
 
 def test_only_its_own_source_is_imported():
@@ -74,7 +74,7 @@ def test_only_its_own_source_is_imported():
 
 @pytest.mark.skipif(not CIFAR10_JPEG.exists(), reason="cifar10-jpeg.tar.xz is not here; set CIFAR10_JPEG to its path")
 def test_all_of_cifar10_jpeg_and_its_exact_statistics():
-    train, test = load_folder(CIFAR10_JPEG, None)
+    train, test = train_and_test(CIFAR10_JPEG)
     assert train.images.shape == (50_000, 3, 32, 32)
     assert np.bincount(test.labels).tolist() == [1000] * 10
     found = compute_statistics(train.images)

@@ -58,7 +58,11 @@ class TestDownloaded:
         return kind, pickle.loads(content[batches[0]])["data"]
 
     def load(self, name, base):
-        return load_dataset(Downloaded(source=name, root="downloads", flip=True, crop=0.1, view="auto"), base)
+        parts = load_dataset(Downloaded(source=name, root="downloads", flip=True, crop=0.1, view="auto"), base)
+        assert parts.origins == {
+            part: f"from {name}'s {part}{'ing' * (part == 'train')} images" for part in parts.images
+        }
+        return parts.images["train"], parts.images["test"]
 
     @pytest.mark.parametrize(("name", "train_images"), [("cifar10", 100), ("cifar100", 20)])
     def test_cifar_is_fetched_checked_and_read_once(self, tmp_path, rng, monkeypatch, host, name, train_images):

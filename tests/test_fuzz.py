@@ -203,7 +203,7 @@ def test_names_in_an_archive_leave_nothing_behind(names, kind):
         folder = Path(name)
         path = archive(folder / "x", tree() | {each: picture() for each in names if each.strip("/")}, kind)
         try:
-            train, _ = load_folder(path, 8)
+            train = load_folder(path, 8).images["train"]
             assert all(each.isprintable() for each in train.classes)
         except InputError as error:
             assert all(fault.isprintable() for fault in error.faults)

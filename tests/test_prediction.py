@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -163,6 +164,64 @@ class TestPredict:
         assert self.images(capsys, weights[3], ".") == ["a.png", "more/b.JPG", "'more/deep/c\\n.png'"]
         assert self.images(capsys, weights[3], "m*/*.JPG", "a.png") == ["more/b.JPG", "a.png"]
 
+    def test_folders_are_read_by_the_rule_of_training(self, weights, album, capsys):
+        skipped = {".ipynb_checkpoints/a.jpg": picture(), "@eaDir/a.png/thumb.jpg": picture(), "._a.png": b"\0\5\26\7",
+                   ".hidden.png": picture(), "film.mp4": b"x"}  # fmt: skip
+        read = {"x.jfif": picture(format="JPEG"), "named": picture(), "more/1/2/3/4/5/6/7.png": picture()}
+        write_tree(album / "folder", skipped | read)
+        write_tree(album / "elsewhere", {"o.png": picture()})
+        (album / "folder/linked").symlink_to(album / "elsewhere")
+        run("predict", weights[3], "folder", "--csv", "--device", "cpu")
+        out, err = capsys.readouterr()
+        assert [row["image"] for row in csv.DictReader(io.StringIO(out)) if row["rank"] == "1"] == [
+            "folder/linked/o.png", "folder/more/1/2/3/4/5/6/7.png", "folder/named", "folder/x.jfif"
+        ]  # fmt: skip
+        assert err.splitlines() == [
+            "folder: skipped 1 file that is not an image: film.mp4",
+            "folder: skipped 1 hidden image, whose own or folder's name starts with a dot: .hidden.png",
+        ]
+
+    @pytest.mark.parametrize("words", [["folder"], ["folder/x.heic", "folder/x.dng"], ["folder/*"]])
+    def test_formats_that_are_not_read_are_told_and_the_rest_answered(self, weights, album, capsys, words):
+        heic = b"\0\0\0\x18ftypheic" + bytes(60)
+        write_tree(album / "folder", {"x.heic": heic, "x.dng": picture(format="TIFF")})
+        with pytest.raises(SystemExit) as exit:
+            run("predict", weights[3], *words, "a.png", "--csv", "--device", "cpu")
+        assert sorted(str(exit.value).splitlines()) == [
+            "error: folder/x.dng: can't be read as an image (raw camera data is not supported; convert it to JPEG or PNG); replace or leave it out",
+            "error: folder/x.heic: can't be read as an image (HEIC is not supported; convert it to JPEG or PNG); replace or leave it out",
+        ]  # fmt: skip
+        assert "a.png,1," in capsys.readouterr().out
+
+    def test_a_folder_that_can_t_be_listed_is_an_error(self, weights, album, monkeypatch):
+        scandir, access = os.scandir, os.access
+
+        def refusing(path):
+            if str(path).endswith("deep"):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+        monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("deep") and access(path, mode))
+        for word, fault in (
+            (".", ".: more/deep: can't be listed (Permission denied); make it readable or move it away"),
+            ("more/*/*.png", "more/deep: can't be listed (Permission denied); make it readable"),
+            ("**/*.png", "more/deep: can't be listed (Permission denied); make it readable"),
+        ):
+            with pytest.raises(SystemExit) as exit:
+                run("predict", weights[3], word)
+            assert str(exit.value) == f"error: {fault}"
+
+    def test_a_link_that_leads_back_is_an_error(self, weights, album):
+        (album / "more/deep/up").symlink_to(album / "more")
+        with pytest.raises(
+            SystemExit, match=r"more: deep/up: is a link to the same folder as the root; remove the link"
+        ):
+            run("predict", weights[3], "more")
+
+    def test_a_folder_that_a_pattern_matches_is_read_as_a_folder(self, weights, album, capsys):
+        assert self.images(capsys, weights[3], "m*") == ["more/b.JPG", "'more/deep/c\\n.png'"]
+
     @pytest.mark.parametrize("content", [b"a.png\nmore/b.JPG\n", b"more/b.JPG\0more/deep/c\n.png\0"])
     def test_a_list_on_standard_input(self, weights, album, capsys, monkeypatch, content):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -228,7 +287,7 @@ class TestPredict:
         assert str(exit.value).splitlines() == [
             "error: x.png: is no file or folder, nor a pattern that matches any; see its spelling",
             "error: *.gif: is no file or folder, nor a pattern that matches any; see its spelling",
-            "error: empty: holds no image; put JPEG, PNG, WebP or BMP files there",
+            "error: empty: holds no image; put JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files there",
         ]
 
     def test_top_must_be_at_least_one(self, weights, album):
@@ -273,7 +332,61 @@ class TestEvaluate:
         write_tree(tmp_path / "test", {f"train/{name}": content for name, content in photos().items()})
         archive(tmp_path / "x.zip", judged, "zip")
         found = [self.found(capsys, weights[3], tmp_path / name) for name in ("plain", "test", "x.zip")]
+        assert [each.pop("part") for each in found] == [None, "test", None]
         assert found[0] == found[1] == found[2]
+
+    def test_one_part_is_taken_and_named(self, weights, judged, tmp_path, capsys):
+        for part, first in (("train", 0), ("valid", 5), ("test", 20)):
+            write_tree(tmp_path / part, dict(list(judged.items())[first:]))
+        for words, part, images in (
+            ((), "test", 20),
+            (("--part", "valid"), "valid", 35),
+            (("--part", "train"), "train", 40),
+        ):
+            found = self.found(capsys, weights[3], tmp_path, *words)
+            assert (found["part"], found["images"]) == (part, images)
+            run("evaluate", weights[3], tmp_path, *words, "--device", "cpu")
+            assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
+
+    @pytest.mark.parametrize(("parts", "words", "fault"), [
+        (["train", "val"], [], "has images in train/ and val/ and none in test/; name the part: --part train"),
+        (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
+        ([""], ["--part", "test"], "has no image in test/; leave --part out"),
+        (["", "test"], [], "has images in test/ and others, such as cat/0.png; name the part: --part test"),
+    ])  # fmt: skip
+    def test_a_part_that_is_not_clear_is_an_error(self, weights, judged, tmp_path, parts, words, fault):
+        for part in parts:
+            write_tree(tmp_path / part, judged)
+        with pytest.raises(SystemExit) as exit:
+            run("evaluate", weights[3], tmp_path, *words)
+        assert str(exit.value) == f"error: {tmp_path}: {fault}"
+
+    @pytest.mark.parametrize("around", ["", "a/b/", "test/", "a/test/"])
+    def test_images_lie_at_any_depth(self, weights, judged, tmp_path, capsys, around):
+        deep = {f"{around}{name.replace('/', '/2023/06/')}": content for name, content in judged.items()}
+        assert self.found(capsys, weights[3], write_tree(tmp_path, deep))["images"] == 40
+
+    def test_folders_of_two_classes_are_an_error_unless_a_part_says_which_counts(
+        self, weights, judged, tmp_path, capsys
+    ):
+        write_tree(tmp_path / "cat", judged)
+        with pytest.raises(SystemExit) as exit:
+            run("evaluate", weights[3], tmp_path)
+        assert str(exit.value) == (
+            f"error: {tmp_path}: cat/dog/0.png and 9 more there: lies in folders of two classes; put the folders that "
+            "count into test/"
+        )
+        (tmp_path / "test").mkdir()
+        (tmp_path / "cat").rename(tmp_path / "test/cat")
+        assert [row["class"] for row in self.found(capsys, weights[3], tmp_path)["classes"]] == ["cat"]
+
+    def test_what_is_skipped_is_told(self, weights, judged, tmp_path, capsys):
+        write_tree(tmp_path, judged | {"labels.csv": b"x", "cat/.1.png": b"x"})
+        run("evaluate", weights[3], tmp_path, "--device", "cpu")
+        assert capsys.readouterr().err.splitlines() == [
+            "skipped 1 file that is not an image: labels.csv",
+            "skipped 1 hidden image, whose own or folder's name starts with a dot: cat/.1.png",
+        ]
 
     def test_tables_for_people(self, weights, judged, tmp_path, capsys):
         write_tree(tmp_path, judged)
@@ -293,7 +406,7 @@ class TestEvaluate:
             "emu/1.png: its folder is named as none of the network's classes (cat, dog, a, <b>); rename or remove it"
             in told
         )
-        assert "cat/x.gif: is no .jpg, .jpeg, .png, .webp or .bmp; convert or remove it" in told
+        assert "cat/x.gif: can't be read as an image" in told
         assert "2.png: its folder is named as none" in told
 
     def test_no_image(self, weights, tmp_path):

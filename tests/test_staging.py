@@ -8,12 +8,13 @@ import time
 
 import numpy as np
 import pytest
-from conftest import archive, assert_equal, photos, picture, write_tree
+from conftest import archive, assert_equal, photos, picture, train_and_test, write_tree
 
 from deepen.datasets import staging as module
-from deepen.datasets.files import read_files
-from deepen.datasets.folder import load_folder, load_judged
+from deepen.datasets.folder import load_folder
+from deepen.datasets.judged import load_judged
 from deepen.datasets.staging import Staging
+from deepen.datasets.walk import Walk
 from deepen.decoders import Decoders, File, Form
 from deepen.errors import InputError
 
@@ -57,14 +58,14 @@ def mixed():
 @pytest.mark.parametrize("size", [None, 6])
 def test_it_makes_no_difference_who_decodes(tmp_path, processes, monkeypatch, size):
     path = archive(tmp_path / "x.tar", mixed(), "")
-    theirs = load_folder(path, size)
-    judged = load_judged(path, ("dog", "cat"), (1, 5, 4))
+    theirs = train_and_test(path, size)
+    judged = load_judged(path, ("dog", "cat"), (1, 5, 4)).images
     assert len(processes) == 2 * min(os.cpu_count(), 8)
     monkeypatch.setattr(module, "_ALONE", 1000)
     processes.clear()
-    for one, other in zip(theirs, load_folder(path, size), strict=True):
+    for one, other in zip(theirs, train_and_test(path, size), strict=True):
         assert_equal(one, other)
-    assert_equal(judged, load_judged(path, ("dog", "cat"), (1, 5, 4)))
+    assert_equal(judged, load_judged(path, ("dog", "cat"), (1, 5, 4)).images)
     assert not processes
     assert judged.shape == (1, 5, 4)
 
@@ -78,14 +79,14 @@ def test_faults_are_told_in_the_order_of_the_files_whoever_finds_them(tmp_path, 
     theirs = faults_of(tmp_path)
     monkeypatch.setattr(module, "_ALONE", 1000)
     assert theirs == faults_of(tmp_path)
-    assert [fault.split(": ")[1].split("/")[-1] for fault in theirs] == [
-        "loose.png", "001.png", "002b.gif", "003.png", "011.png", "012.png", "020.png", "004.jpg",
+    assert [fault.split(": ")[1].rstrip("/").split("/")[-1] for fault in theirs] == [
+        "001.png", "002b.gif", "003.png", "011.png", "012.png", "020.png", "004.jpg", "train",
     ]  # fmt: skip
 
 
 def test_few_images_start_no_process(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "Decoders", None)
-    assert len(load_folder(write_tree(tmp_path, photos(train=100, test=20)), None)[0]) == 200
+    assert len(train_and_test(write_tree(tmp_path, photos(train=100, test=20)))[0]) == 200
 
 
 def test_many_do(tmp_path, monkeypatch):
@@ -117,7 +118,7 @@ def test_what_a_process_is_handed_and_hands_back_is_bounded(tmp_path, monkeypatc
 
 def test_no_process_and_no_file_is_left(tmp_path, processes):
     (tmp_path / "room").mkdir()
-    train, test = load_folder(archive(tmp_path / "x.tar", mixed(), ""), None, tmp_path / "room")
+    train, test = train_and_test(archive(tmp_path / "x.tar", mixed(), ""), None, tmp_path / "room")
     assert processes
     assert not any(map(alive, processes))
     assert os.listdir(tmp_path / "room") == []
@@ -209,7 +210,7 @@ def test_a_process_imports_what_decoding_takes():
 def test_pixels_are_those_of_the_files(tmp_path, processes):
     write_tree(tmp_path, photos(train=20, test=0))
     with Staging(Form(None)) as staging:
-        assert [staging.add(str(path), read) for path, read in read_files(tmp_path) if read] == list(range(40))
+        assert [staging.add(str(path), read) for path, _, read in Walk(tmp_path) if read] == list(range(40))
         staging.finish()
         images = staging.images()
     assert images[:, 1, 0, 0].tolist() == [10 * i for i in range(20)] * 2

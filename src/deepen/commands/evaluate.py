@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,16 @@ def add(commands: Any) -> None:
         help="judge a network on other images",
         description="Print top-1 to top-5 accuracy with 95 % intervals (Wilson), balanced top-1, and how many of each "
         "class are recognized, of images with <class>/* or test/<class>/* in a folder, .tar, .tar.gz, .tar.xz or .zip. "
-        "Folders are named as the network's classes; not every class needs one.",
+        "Folders are named as the network's classes; not every class needs one. Where they lie in train/, valid/ and "
+        "test/, it takes test/, or the one that --part names.",
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
     parser.add_argument("data", type=Path, metavar="DATA", help="a folder or an archive")
+    parser.add_argument(
+        "--part",
+        choices=("train", "val", "valid", "validation", "test"),
+        help="the folder of DATA whose images count, where it has such (default: test)",
+    )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--single-view", action="store_true", help="without mirror images")
     add_views(parser)
@@ -34,12 +41,14 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.datasets.folder import load_judged
+    from deepen.datasets.judged import load_judged
     from deepen.prediction import Classifier
 
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
-    images = load_judged(options.data, network.classes, network.card.prepared)
-    found = _described(network.evaluate(images), images)
+    judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
+    for note in judged.notes:
+        print(note, file=sys.stderr)
+    found = {"part": judged.part} | _described(network.evaluate(judged.images), judged.images)
     print(json.dumps(found, indent=1) if options.json else _as_tables(found))
 
 
@@ -68,9 +77,10 @@ def _as_tables(found: dict[str, Any]) -> str:
     classes = [
         (plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in found["classes"]
     ]
+    of = f" of {found['part']}/" if found["part"] else ""
     return "\n\n".join(
         (
-            f"{found['images']:,} images, accuracy in percent; balanced top-1 {found['balanced_top1']:.2f}, "
+            f"{found['images']:,} images{of}, accuracy in percent; balanced top-1 {found['balanced_top1']:.2f}, "
             f"loss {found['loss']:.4f} nats",
             tabulate(accuracy, ["", "accuracy", "95 % interval"], floatfmt=".2f"),
             tabulate(classes, ["class", "images", "recognized (%)"], floatfmt=".2f"),

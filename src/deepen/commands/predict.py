@@ -86,26 +86,49 @@ def _run(options: argparse.Namespace) -> None:
 
 def _files(words: Iterable[str]) -> Iterator[Path]:
     """The files that the command line names, in its order; raises InputError with every word that names none."""
-    from deepen.decoding import SUFFIXES
-
     faults: list[str] = []
     for word in words:
-        path = Path(word)
         if word == "-":
             yield from map(Path, _listed(sys.stdin.buffer.read()))
-        elif path.is_dir():
-            below = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-            if not below:
-                faults.append(f"{plain(word)}: holds no image; put JPEG, PNG, WebP or BMP files there")
-            yield from below
-        elif path.exists():
-            yield path
-        elif matches := sorted(glob.glob(word, recursive=True)):
-            yield from map(Path, matches)
-        else:
-            faults.append(f"{plain(word)}: is no file or folder, nor a pattern that matches any; see its spelling")
+            continue
+        try:
+            os.stat(word)
+            matches = [word]
+        except (FileNotFoundError, NotADirectoryError):
+            matches = _matches(word, faults)
+        except OSError as error:
+            faults.append(f"{plain(word)}: can't be read ({error.strerror}); make it readable or leave it out")
+            continue
+        for path in map(Path, matches):
+            yield from _below(path, faults) if path.is_dir() else [path]
     if faults:
         raise InputError(some(faults))
+
+
+def _matches(pattern: str, faults: list[str]) -> list[str]:
+    """What a pattern matches; adds a fault where that is nothing, or a folder on the way can't be listed."""
+    matches = sorted(glob.glob(pattern, recursive=True))
+    folders = [name for parent in Path(pattern).parents for name in glob.glob(str(parent), recursive=True)]
+    closed = [name for name in folders if os.path.isdir(name) and not os.access(name, os.R_OK | os.X_OK)]
+    faults += [f"{plain(name)}: can't be listed (Permission denied); make it readable" for name in closed]
+    if not matches and not closed:
+        faults.append(f"{plain(pattern)}: is no file or folder, nor a pattern that matches any; see its spelling")
+    return matches
+
+
+def _below(folder: Path, faults: list[str]) -> list[Path]:
+    """All images below a folder, in the order of their names; tells what is skipped."""
+    from deepen.datasets.walk import Walk
+    from deepen.formats import NAMES
+
+    walk = Walk(folder)
+    found = sorted(folder / image.path for image in walk if image.read is not None)
+    faults += [f"{plain(folder)}: {fault}" for fault in walk.faults]
+    for note in walk.notes:
+        print(f"{plain(folder)}: {note}", file=sys.stderr)
+    if not found and not walk.faults:
+        faults.append(f"{plain(folder)}: holds no image; put {NAMES} files there")
+    return found
 
 
 def _listed(content: bytes) -> list[str]:

@@ -2,34 +2,38 @@
 
 from pathlib import Path
 
-from deepen.datasets.split import hold_out
-from deepen.images import ImageSet
+from deepen.datasets.parts import Parts
 from deepen.settings import Digits, Downloaded, Folder
 
 TEST_FRACTION = 0.2  # held out where a source has no test images of its own
 
 
-def load_dataset(
-    dataset: Digits | Downloaded | Folder, base: Path, room: Path | None = None
-) -> tuple[ImageSet, ImageSet]:
-    """The training and the test images of a data set; relative roots start at `base`. Raises InputError.
+def load_dataset(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None = None) -> Parts:
+    """The parts of a data set: train, test and, where a folder has it, validation. Raises InputError.
 
-    What is not in memory lies in a file without a name in the folder `room`, by default that of the system.
+    Relative roots start at `base`. What is not in memory lies in a file without a name in the folder `room`, by default
+    that of the system.
     """
+    return _load(dataset, base, room).with_held_out("test", TEST_FRACTION, keep=2)
+
+
+def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None) -> Parts:
     # Each source is imported only when asked for: scikit-learn and torchvision take seconds to import.
     match dataset:
         case Digits():
             from deepen.datasets.digits import load_digits
 
-            train, test = load_digits(), None
+            return Parts({"train": load_digits()}, {"train": "from digits"})
         case Downloaded():
             from deepen.datasets.downloaded import load_downloaded
 
             train, test = load_downloaded(dataset.source, base / Path(dataset.root).expanduser())
+            name = dataset.source
+            return Parts(
+                {"train": train, "test": test},
+                {"train": f"from {name}'s training images", "test": f"from {name}'s test images"},
+            )
         case Folder():
             from deepen.datasets.folder import load_folder
 
-            train, test = load_folder(base / Path(dataset.root).expanduser(), dataset.size, room)
-    if test is None:
-        train, test = hold_out(train, TEST_FRACTION, "test", keep=2)
-    return train, test
+            return load_folder(base / Path(dataset.root).expanduser(), dataset.size, room)

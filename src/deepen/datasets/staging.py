@@ -64,7 +64,9 @@ class Staging:
             content = read()
         except InputError:
             raise
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            content = error.strerror or str(error)
+        except ValueError as error:
             content = str(error)
         self._files.append(File(name, content))
         self._added, self._bytes = self._added + 1, self._bytes + len(content)

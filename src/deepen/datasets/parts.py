@@ -1,0 +1,38 @@
+"""A data set as it is loaded: its images by part, where each part came from, and what is worth telling of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from deepen.datasets.split import hold_out
+from deepen.images import ImageSet
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images of a data set.
+
+    `images` has a set for each part; `origins` says for each where it came from, as "from test/" or "held out of train/
+    (20 %)". `names`, where images are files, has the path of each by its row in what is stored. `notes` are sentences
+    on what was left out.
+    """
+
+    images: dict[Part, ImageSet]
+    origins: dict[Part, str]
+    names: Sequence[str] | None = None
+    notes: tuple[str, ...] = ()
+
+    def with_held_out(self, part: Part, fraction: float, keep: int = 1) -> "Parts":
+        """The same, where there is no such part with `fraction` (0-1) of the training images held out for it.
+
+        Raises InputError for a class that can't leave `keep` images besides.
+        """
+        if part in self.images:
+            return self
+        train, held = hold_out(self.images["train"], fraction, part, keep)
+        origin = f"held out of {self.origins['train'].removeprefix('from ')} ({100 * fraction:g} %)"
+        images = self.images | {"train": train, part: held}
+        return replace(self, images=images, origins=self.origins | {part: origin})

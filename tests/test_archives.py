@@ -1,0 +1,65 @@
+"""What an archive may have: bounds in relation to its size."""
+
+import gzip
+import io
+import tarfile
+import time
+
+import pytest
+from conftest import photos, train_and_test
+
+from deepen.datasets import archives
+from deepen.datasets.folder import load_folder
+from deepen.errors import InputError
+
+
+def tar(path, files, kind, others=0, name="train/cat/{}.txt"):
+    with tarfile.open(path, f"w:{kind}") as file:
+        for each, content in files.items():
+            member = tarfile.TarInfo(each)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+        for number in range(others):
+            file.addfile(tarfile.TarInfo(name.format(number)))
+    return path
+
+
+@pytest.mark.parametrize("name", ["train/cat/{}.txt", "train/cat/{}.png", "{}/", "train/cat/.git/{}"])
+def test_no_more_members_than_its_size_can_have(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(archives, "MOST_SMALL_FILES", 100)
+    path = tar(tmp_path / "x.tar.gz", photos(), "gz", 1000, name)
+    most = max(100, path.stat().st_size // archives.BYTES_A_FILE)
+    with pytest.raises(InputError) as error:
+        load_folder(path, None)
+    assert error.value.faults == (
+        f"{path}: has more than {most} files and folders, too many for its size; unpack it yourself if you trust it, and "
+        "set root to the folder",
+    )
+
+
+def test_at_the_bound_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_SMALL_FILES", 100)
+    assert len(train_and_test(tar(tmp_path / "x.tar.gz", photos(), "gz", 100 - len(photos())))[0]) == 8
+    assert len(train_and_test(tar(tmp_path / "x.tar", photos(), "", 1000))[0]) == 8  # 512 bytes each
+
+
+def test_all_that_any_archive_may_have_is_read_in_seconds(tmp_path):
+    count = archives.MOST_SMALL_FILES - len(photos())
+    whole = tar(tmp_path / "x", photos(), "").read_bytes().rstrip(b"\0")
+    whole += bytes(-len(whole) % tarfile.BLOCKSIZE)
+    others = tarfile.TarInfo("train/cat/x.txt").tobuf() * count
+    (tmp_path / "x").write_bytes(gzip.compress(whole + others + bytes(1024), 1))
+    start = time.process_time()
+    parts = load_folder(tmp_path / "x", None)
+    assert len(parts.images["train"]) == 8
+    assert parts.notes[0].startswith(f"skipped {count:,} files that are not images: train/cat/x.txt, ")
+    assert time.process_time() - start < 30
+
+
+def test_a_large_file_that_is_not_an_image_is_skipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_FILE_BYTES", 1000)
+    film = {"train/cat/film.mp4": bytes(5000)}
+    for path in (tar(tmp_path / "x", photos() | film, ""), tar(tmp_path / "y", film | photos(), "gz")):
+        assert load_folder(path, None).notes == ("skipped 1 file that is not an image: train/cat/film.mp4",)
+    with pytest.raises(InputError, match=r"large\.png has 5,000 bytes unpacked, at most 1,000 are taken; unpack it"):
+        load_folder(tar(tmp_path / "z", photos() | {"train/cat/large.png": bytes(5000)}, ""), None)

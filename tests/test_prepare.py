@@ -1,0 +1,64 @@
+"""What the first stage tells of a data set: its parts, where they came from, what was skipped, what is repeated."""
+
+import pytest
+import yaml
+from conftest import photos, picture, write_tree
+from dvc_project import ROOT
+
+from deepen.images import load_images
+from pipeline.prepare import prepare
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Prepares a folder of these files, and gives the lines on standard output and error."""
+
+    def run(files):
+        settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+        settings["data"] = "folder"
+        settings["datasets"]["folder"]["root"] = str(write_tree(tmp_path / "photos", files))
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
+        monkeypatch.chdir(tmp_path)
+        prepare()
+        out, err = capsys.readouterr()
+        return out.splitlines(), err.splitlines()
+
+    return run
+
+
+def test_parts_that_are_held_out(told, tmp_path):
+    out, _ = told(photos(train=30, test=0))
+    assert out == [
+        "train: 44 images of shape (3, 8, 8), 2 classes, from train/",
+        "validation: 4 images of shape (3, 8, 8), 2 classes, held out of train/ (10 %)",
+        "test: 12 images of shape (3, 8, 8), 2 classes, held out of train/ (20 %)",
+    ]
+    assert [len(load_images(tmp_path / f"data/{name}.safetensors")) for name in ("train", "validation", "test")] == [
+        44,
+        4,
+        12,
+    ]
+
+
+def test_parts_that_have_folders(told, tmp_path):
+    valid = {f"valid/{label}/{i}.png": picture(value=(200, i, i)) for label in ("cat", "dog") for i in range(5)}
+    out, err = told(photos(train=20, test=20) | valid | {"train/labels.csv": b"x", "valid/cat/.x.png": picture()})
+    assert out == [
+        "train: 40 images of shape (3, 8, 8), 2 classes, from train/",
+        "validation: 10 images of shape (3, 8, 8), 2 classes, from valid/",
+        "test: 40 images of shape (3, 8, 8), 2 classes, from test/",
+        "skipped 1 file that is not an image: train/labels.csv",
+        "skipped 1 hidden image, whose own or folder's name starts with a dot: valid/cat/.x.png",
+    ]
+    assert err == [
+        "warning: 40 test images are also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "test/cat/000.png = train/cat/000.png, test/cat/001.png = train/cat/001.png, test/cat/002.png = train/cat/002.png",
+        "warning: 5 images lie under two classes, pixel by pixel: valid/cat/0.png = valid/dog/0.png, "
+        "valid/cat/1.png = valid/dog/1.png, valid/cat/2.png = valid/dog/2.png",
+    ]
+    assert (load_images(tmp_path / "data/validation.safetensors").images[:, 0] == 200).all()
+
+
+def test_small_classes_are_warned_of(told):
+    _, err = told(photos(train=30, test=3))
+    assert "warning: classes with fewer than 20 test images, too few to rely on: 'cat' 3, 'dog' 3; add images, and look at balanced_top1" in err  # fmt: skip

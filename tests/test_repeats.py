@@ -1,0 +1,93 @@
+"""Images that a data set has more than once are told."""
+
+import numpy as np
+import pytest
+from conftest import picture, write_tree
+
+from deepen.datasets import load_dataset
+from deepen.datasets.parts import Parts
+from deepen.datasets.repeats import repeats
+from deepen.images import ImageSet
+from deepen.settings import Digits, Folder
+
+
+def told(root):
+    dataset = Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto")
+    return repeats(load_dataset(dataset, root.parent).with_held_out("validation", 0.1))
+
+
+@pytest.fixture
+def files():
+    """Sixteen images of two classes in each part, all different."""
+    return {
+        f"{part}/{label}/{i}.png": picture(value=(100 * p, 100 * n, i))
+        for p, part in enumerate(("train", "val", "test"))
+        for n, label in enumerate(("cat", "dog"))
+        for i in range(8)
+    }
+
+
+def test_nothing_is_told_where_all_differ(tmp_path, files):
+    assert told(write_tree(tmp_path, files)) == []
+
+
+def test_a_test_image_among_the_training_or_validation_images(tmp_path, files):
+    files["test/cat/3.png"] = files["train/cat/5.png"]
+    files["test/dog/4.png"] = files["val/dog/1.png"]
+    assert told(write_tree(tmp_path, files)) == [
+        "1 test image is also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "test/cat/3.png = train/cat/5.png",
+        "1 test image is also in validation, pixel by pixel, so that accuracy looks better than it is: "
+        "test/dog/4.png = val/dog/1.png",
+    ]
+
+
+def test_many_are_counted_and_three_are_named(tmp_path, files):
+    files |= {f"val/cat/{i}.png": files[f"train/cat/{i}.png"] for i in range(6)}
+    (found,) = told(write_tree(tmp_path, files))
+    assert found == (
+        "6 validation images are also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "val/cat/0.png = train/cat/0.png, val/cat/1.png = train/cat/1.png, val/cat/2.png = train/cat/2.png"
+    )
+
+
+def test_an_image_under_two_classes(tmp_path, files):
+    files["train/dog/7.png"] = files["train/cat/1.png"]
+    files["train/dog/6.png"] = files["train/cat/1.png"]
+    assert told(write_tree(tmp_path, files)) == [
+        "1 image lies under two classes, pixel by pixel: train/cat/1.png = train/dog/6.png"
+    ]
+
+
+def test_it_is_the_prepared_pixels_that_count(tmp_path, files):
+    files["test/cat/3.png"] = picture(value=(0, 0, 5), format="BMP")  # train/cat/5.png in another file
+    assert len(told(write_tree(tmp_path, files))) == 1
+
+
+def test_images_that_are_no_files_are_numbered(rng):
+    def images(labels):
+        return ImageSet(np.full((len(labels), 1, 2, 2), 7, np.uint8), np.array(labels), ("a", "b"))
+
+    parts = Parts({"train": images([0, 0]), "test": images([1])}, {"train": "from x", "test": "from y"})
+    assert repeats(parts) == [
+        "1 test image is also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "test image 0 (b) = train image 0 (a)",
+        "1 image lies under two classes, pixel by pixel: train image 1 (a) = test image 0 (b)",
+    ]
+
+
+def test_hashes_that_end_in_zeros_are_not_cut_short(monkeypatch, rng):
+    """numpy takes zeros off the end of bytes."""
+    from deepen.datasets import split
+
+    digests = iter([b"x" + bytes(15), b"x" + bytes(15), bytes(16), b"\0x" + bytes(14)])
+    monkeypatch.setattr(
+        split.hashlib, "blake2b", lambda *_, **__: type("H", (), {"digest": lambda self: next(digests)})()
+    )
+    found = split.hash_images(ImageSet(np.zeros((4, 1, 2, 2), np.uint8), np.zeros(4, np.int64), ("a",)))
+    assert (found[0] == found[1], len(np.unique(found))) == (True, 3)
+
+
+def test_the_digits_are_all_different():
+    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto"), "/")
+    assert repeats(parts.with_held_out("validation", 0.1)) == []

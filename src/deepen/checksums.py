@@ -35,6 +35,8 @@ def checksum(text: str, parts: Iterable[Any] = ()) -> str:
 
 def write_checked_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
     """Write a JSON object with the checksum of all else in it, as a list, which DVC leaves out of its table."""
+    if _KEY in content:
+        raise ValueError(f"{_KEY} is the key of the checksum")
     write_text(path, json.dumps({**content, _KEY: [_json_checksum(content)]}, indent=indent) + "\n")
 
 

@@ -26,7 +26,7 @@ from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import VGG
 from deepen.weights import load_network, save_weights
-from pipeline import BASE
+from pipeline import BASE, COMMAND
 from pipeline.together import run_together
 
 TRAIN, VALIDATION = Path("data/train.safetensors"), Path("data/validation.safetensors")
@@ -48,14 +48,14 @@ def train_model(name: str) -> None:
     key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
-    before = Interruption(name, speaks=False) if group.rank else _alone(name, checkpoints)
+    before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
     with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
         images = load_images(TRAIN)
         trainer = _trainer(name, settings, network, images, device, group)
         to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes))
         with (
-            Interruption(name, speaks=group.rank == 0) as interruption,
+            Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
             _watched(name, settings, trainer, to_follow, group) as progress,
         ):
             kept = checkpoints if group.writes else None

@@ -30,7 +30,7 @@ def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch, cuda, mps, expected):
 def test_a_device_that_is_not_there(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=rf"device: {name} is not there, this machine has cpu; write device: auto"):
+    with pytest.raises(InputError, match=rf"device: {name} is not available; this machine has cpu: take one of these, or auto"):
         choose_device(name, 1)
 
 
@@ -54,7 +54,7 @@ def test_each_process_has_a_gpu_of_its_own(two_gpus):
 def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_rank):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     told = (
-        rf"not there for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
+        rf"not available for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
     )
     with pytest.raises(InputError, match=told):
         choose_device(name, 1, local_rank=local_rank)
@@ -63,7 +63,7 @@ def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_
 def test_a_second_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="device: cuda:1 is not there"):
+    with pytest.raises(InputError, match="device: cuda:1 is not available; this machine has cpu, cuda, cuda:0: take"):
         choose_device("cuda:1", 1)
 
 

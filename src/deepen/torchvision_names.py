@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from deepen.errors import InputError, some
+from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan
 
 _CONVOLUTIONS = {  # arXiv 1409.1556, table 1: columns A, B, D, E
@@ -43,6 +44,13 @@ class Exported(BaseModel):
     classes: tuple[str, ...]
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=3, max_length=3)
     std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=3, max_length=3)
+
+    @field_validator("classes")
+    @classmethod
+    def _must_be_told_apart(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if faults := class_name_faults(classes):
+            raise ValueError("; ".join(some(faults, 3)))
+        return classes
 
 
 def norm_of(name: str) -> Norm:

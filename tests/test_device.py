@@ -30,7 +30,9 @@ def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch, cuda, mps, expected):
 def test_a_device_that_is_not_there(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=rf"device: {name} is not available; this machine has cpu: take one of these, or auto"):
+    with pytest.raises(
+        InputError, match=rf"device: {name} is not available; this machine has cpu: take one of these, or auto"
+    ):
         choose_device(name, 1)
 
 
@@ -53,9 +55,7 @@ def test_each_process_has_a_gpu_of_its_own(two_gpus):
 @pytest.mark.parametrize(("name", "local_rank"), [("auto", 2), ("cuda", 2), ("cuda:1", 0), ("mps", 0)])
 def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_rank):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    told = (
-        rf"not available for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
-    )
+    told = rf"not available for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
     with pytest.raises(InputError, match=told):
         choose_device(name, 1, local_rank=local_rank)
 

@@ -27,9 +27,8 @@ def find_device(name: str) -> torch.device:
     if name not in available:
         known = re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name)
         fault = "is not available" if known else "is unknown"
-        raise InputError(
-            f"device: {plain(name)[:60] or 'an empty name'} {fault}; this machine has {', '.join(available)}: take one of these, or auto"
-        )
+        shown, listed = plain(name)[:60] or "an empty name", ", ".join(available)
+        raise InputError(f"device: {shown} {fault}; this machine has {listed}: take one of these, or auto")
     return torch.device(name)
 
 
@@ -65,8 +64,8 @@ def _own_device(device: torch.device, local_rank: int) -> torch.device:
     there = torch.cuda.device_count()
     if device.type != "cuda" or device.index is not None or local_rank >= there:
         raise InputError(
-            f"device: {device} is not available for process {local_rank + 1} of this machine: each needs a GPU of its own, "
-            f"and there are {there}; start so many processes (DEEPEN_LAUNCH), and write device: auto"
+            f"device: {device} is not available for process {local_rank + 1} of this machine: each needs a GPU of its "
+            f"own, and there are {there}; start so many processes (DEEPEN_LAUNCH), and write device: auto"
         )
     torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)

@@ -116,14 +116,3 @@ def to_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor]) -> dict
     names = module_names(layers)
     counts = {f"{names[layer.role]}.{COUNT}": torch.tensor(0) for layer in layers if layer.kind == "norm"}
     return {theirs: state[ours] for ours, theirs in tensor_names(layers).items()} | counts
-
-
-def from_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor], std: Sequence[float]) -> dict[str, Tensor]:
-    """The state dict under our names, float32, for images that are not divided by `std`: the first convolution is.
-
-    `std` is one number a channel, 0-1 scale. Zeros around (x - mean) / std are zeros around x - mean, so nothing else
-    changes.
-    """
-    found = {ours: state[theirs].detach().to(torch.float32) for ours, theirs in tensor_names(layers).items()}
-    first = f"{layers[0].role}.weight"
-    return found | {first: found[first] / torch.tensor(std).reshape(1, -1, 1, 1)}

@@ -114,6 +114,19 @@ def test_it_computes_what_the_network_did(folder, capsys, norm, wrap):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_biases_of_zeros_are_added_as_the_error_says(folder):
+    state = trained(bias=False).state_dict()
+    torch.save(state, "x.pth")
+    for line in refused("x.pth", *WORDS).splitlines():
+        exec(line.partition("changes nothing: ")[2], {"state": state, "torch": torch})
+    torch.save(state, "x.pth")
+    main(["import", "x.pth", *WORDS])
+    _, ours = load_network(next(Path("imports").iterdir()))
+    with torch.inference_mode():
+        expected = trained(bias=False)(as_they_normalize(photos()))
+        torch.testing.assert_close(ours(normalize(photos(), torch.tensor(MEAN))), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_each_match_is_printed(folder, capsys):
     main(["import", "x.pth", *WORDS])
     assert capsys.readouterr().out.splitlines()[:10] == [
@@ -201,7 +214,7 @@ def test_layers_that_are_others_are_told_with_the_shapes(folder):
 @pytest.mark.parametrize(
     ("options", "change", "error"),
     [
-        ({"bias": False}, dict, "network.0.network.0 has no bias, each layer here has one; after its weight add one that changes nothing: state['network.0.network.0.bias'] = torch.zeros(6)"),
+        ({"bias": False}, dict, "network.0.network.0 has no bias, and each layer here has one; add one that changes nothing: state['network.0.network.0.bias'] = torch.zeros(6)"),
         ({}, lambda state: {"a.weight": torch.zeros(6), "a.bias": torch.zeros(6)} | state, "a is a norm without running statistics (6); of norms only batch norms are taken"),
         ({}, lambda state: {"a.weight": torch.zeros(6, 3, 3), "a.bias": torch.zeros(6)} | state, "a has a weight of 6x3x3; only convolutions, linear"),
         ({}, lambda state: {"a.weight": torch.zeros(6, 3, 1, 3), "a.bias": torch.zeros(6)} | state, "a has a kernel of 1x3; only square ones are taken"),

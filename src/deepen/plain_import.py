@@ -103,10 +103,12 @@ def suggested(state: Mapping[str, Tensor]) -> str | None:
 
 
 def _in_order(state: StateDict) -> dict[str, Tensor]:
-    """The tensors in the network's order, without the counts of norms."""
+    """The tensors layer by layer in the network's order, each layer's in ours, without the counts of norms."""
     tensors = {key: tensor for key, tensor in state.tensors.items() if key.rpartition(".")[2] != COUNT}
     if state.ordered:
-        return tensors
+        places = {layer: place for place, layer in enumerate(dict.fromkeys(key.rpartition(".")[0] for key in tensors))}
+        keys = sorted(tensors, key=lambda key: (places[key.rpartition(".")[0]], _natural(key)[1]))
+        return {key: tensors[key] for key in keys}
     keys = sorted(tensors, key=lambda key: (_is_linear(key, tensors), _natural(key)))
     for one, other in pairwise(keys):
         if _is_linear(one, tensors) == _is_linear(other, tensors) and not _by_number(one, other):
@@ -160,9 +162,7 @@ def _layer_fault(module: str, weight: Tensor, theirs: Mapping[str, Tensor]) -> s
         return f"{name} has a weight of {shape}; {_TAKEN}"
     if f"{dot}bias" not in theirs:
         zeros = f"state[{f'{dot}bias'!a}] = torch.zeros({weight.shape[0]})"
-        return (
-            f"{name} has no bias, and each layer here has one; add one that changes nothing, after its weight: {zeros}"
-        )
+        return f"{name} has no bias, and each layer here has one; add one that changes nothing: {zeros}"
     return None
 
 

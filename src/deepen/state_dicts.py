@@ -1,5 +1,6 @@
 """State dicts as training scripts leave them: wrapped, prefixed, of any precision -> tensors by name."""
 
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ def read_state(path: Path, key: str | None = None) -> StateDict:
         ) from error
     except ValidationError as error:
         raise InputError(f"{plain(path)}: its metadata is not what deepen export writes; export it again") from error
+    except pickle.UnpicklingError as error:  # whose advice is to run what the file holds
+        raise InputError(f"{plain(path)}: holds what torch.load(weights_only=True) refuses; {SAVE}") from error
     except Exception as error:  # the readers fail on a stranger's file in any way
         reason = plain(" ".join(str(error).split()))[:200] or type(error).__name__
         raise InputError(f"{plain(path)}: is damaged ({reason}); {SAVE}") from error
@@ -126,9 +129,7 @@ def _must_be_held(tensors: Mapping[str, Tensor], size: int) -> None:
     """Raise InputError where tensors have more numbers than the file: as views that repeat them."""
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values() if not tensor.is_meta)
     if claimed > size:
-        raise InputError(
-            f"its tensors have {claimed:,} bytes, more than the file's {size:,}, by repeating some; {SAVE}"
-        )
+        raise InputError(f"its tensors have {claimed:,} bytes, more than the file's {size:,}: they repeat some; {SAVE}")
 
 
 def without_prefix(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -1,7 +1,5 @@
 """The whole ladder against the images, before anything trains; and `scratch`, the empty network it starts from."""
 
-from pathlib import Path
-
 from safetensors.numpy import save_file
 from tabulate import tabulate
 
@@ -13,16 +11,17 @@ from deepen.records import save_records
 from deepen.settings import SCRATCH, load_settings
 from deepen.starts import start_shapes
 from deepen.writing import replacing
-from pipeline import BASE, run
+from pipeline import BASE, files, require_unchanged, run
 
 
 def check() -> None:
     settings = load_settings()
-    image, classes = describe_images(Path("data/train.safetensors"))
+    image, classes = describe_images(files.TRAIN)
     plans = plan_ladder(settings, settings.seen(image), len(classes), start_shapes(settings.models, BASE))
-    with replacing(Path(f"weights/{SCRATCH}.safetensors")) as temporary:
+    require_unchanged()
+    with replacing(files.weights(SCRATCH)) as temporary:
         save_file({}, temporary)
-    save_records(Path(f"records/{SCRATCH}.json"), [])
+    save_records(files.records(SCRATCH), [])
     rows = [
         (name, model.after, weight_layers(model.layers), parameters(plans[name]))
         for name, model in settings.models.items()

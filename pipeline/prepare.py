@@ -8,13 +8,14 @@ from deepen.datasets.split import hold_out
 from deepen.errors import some
 from deepen.images import FEW, ImageSet, small_classes
 from deepen.settings import load_settings
-from pipeline import BASE, run
+from pipeline import BASE, require_unchanged, run
 
 
 def prepare() -> None:
     settings, data = load_settings(), Path("data")
     train, test = load_dataset(settings.dataset, BASE, data)
     train, validation = hold_out(train, settings.val_fraction, "validation")
+    require_unchanged()
     for name, images in (("train", train), ("validation", validation), ("test", test)):
         images.save(data / f"{name}.safetensors")
         print(f"{name}: {len(images)} images of shape {images.shape}, {len(images.classes)} classes")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepen.datasets import load_dataset
 from deepen.settings import load_settings
-from pipeline import run
+from pipeline import require_unchanged, run
 from study.settings import load_studies
 
 
@@ -14,6 +14,7 @@ def prepare() -> None:
     project = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
     data = Path("study/data")
     train, test = load_dataset(settings.datasets[load_studies(settings).data], project, data)
+    require_unchanged()
     train.save(data / "train.safetensors")
     test.save(data / "test.safetensors")
     print(f"{len(train)} training and {len(test)} test images of shape {train.shape}")

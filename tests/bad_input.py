@@ -3,6 +3,7 @@
 `python tests/bad_input.py` writes docs/bad-input.md: every case with its answer.
 """
 
+import contextlib
 import copy
 import io
 import json
@@ -22,6 +23,7 @@ from pathlib import Path
 import torch
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 from safetensors.torch import save, save_file
 
 from deepen.datasets.folder import load_folder
@@ -29,7 +31,7 @@ from deepen.errors import InputError
 from deepen.growth import he_start
 from deepen.ladder import plan_ladder
 from deepen.settings import load_settings
-from deepen.weights import ModelCard, load_network
+from deepen.weights import ModelCard, load_network, save_weights, tensors_checksum
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers
@@ -376,7 +378,12 @@ def weights_bytes(content: bytes) -> Case:
 
 def weights(state=STATE, card: dict | str | None = None) -> Case:
     """A file in the right format whose card has these changes, or is this text."""
-    text = card if isinstance(card, str) else json.dumps({**json.loads(CARD.model_dump_json()), **(card or {})})
+    if not isinstance(card, str):
+        content = {**json.loads(CARD.model_dump_json(exclude_none=True)), **(card or {})}
+        with contextlib.suppress(ValidationError):
+            text = ModelCard.model_validate_json(json.dumps(content)).model_dump_json(exclude_none=True)
+            content["sha256"] = tensors_checksum(text, state)
+    text = card if isinstance(card, str) else json.dumps(content)
 
     def read(folder: Path):
         save_file(state, folder / "x", metadata={"deepen": text})
@@ -397,10 +404,12 @@ def with_value(key: str, value: float) -> dict:
 
 
 def weights_cases() -> dict[str, Case]:
-    whole = save(STATE, {"deepen": CARD.model_dump_json()})
+    with tempfile.TemporaryDirectory() as name:
+        save_weights(Path(name) / "x", STATE, CARD)
+        whole = (Path(name) / "x").read_bytes()
     tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     cards = {
-        "version: 2": {"version": 2}, "a key nobody knows": {"lr": 1}, "layers: conv3-": {"layers": "conv3-"},
+        "version: 1": {"version": 1}, "version: 3": {"version": 3}, "a key nobody knows": {"lr": 1}, "layers: conv3-": {"layers": "conv3-"},
         "layers of 700,000 layers": {"layers": "conv3-1*1000 " * 700}, "width: 0": {"width": 0},
         "width: 1e9": {"width": 1e9}, "width: text": {"width": "0.5"}, "image: two numbers": {"image": [3, 8]},
         "image: a side of 10**9": {"image": [3, 10**9, 8]}, "image too small for its pools": {"image": [3, 1, 1]},
@@ -436,6 +445,8 @@ def weights_cases() -> dict[str, Case]:
         "a tensor of another shape": weights(STATE | {"fc1.bias": torch.zeros(9)}),
         "a tensor of whole numbers": weights(STATE | {"fc1.bias": torch.zeros(8, dtype=torch.int64)}),
         "a tensor in half precision": weights(STATE | {"fc1.bias": torch.zeros(8, dtype=torch.float16)}),
+        "a weight that changed": weights_bytes(whole[:-1] + bytes([whole[-1] ^ 1])),
+        "metadata without a checksum": weights(card=CARD.model_dump_json(exclude_none=True)),
         "a NaN": weights(with_value("head.weight", float("nan"))),
         "an infinity": weights(with_value("conv1_1.weight", float("inf"))),
     }

@@ -140,7 +140,7 @@ def test_a_read_only_disk(small_disk):
 def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
     if content is not None:
         (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=rf"{name}:? is (not what|no image set).*; .*dvc repro"):
+    with pytest.raises(InputError, match=rf"{name}:? is not (what|an image set).*; .*dvc repro"):
         read(tmp_path / name)
 
 

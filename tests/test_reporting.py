@@ -20,8 +20,9 @@ def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics)
     return Record(
         model=model, after="scratch", layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
         tensors=[TensorFate("fresh", None, "head.bias", (10,), "zero")],
-        training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, epochs=epochs),
+        training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, start="1", weights="2", epochs=epochs),
         data="mine", source=source, test_images=360, correct=list(correct), confusion=[(0, 0, 324), (0, 1, 36)], metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
+        weights="2", grown_from=None,
     )  # fmt: skip
 
 

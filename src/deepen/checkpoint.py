@@ -22,6 +22,7 @@ from torch import Tensor
 from deepen.errors import InputError
 from deepen.history import Epoch
 from deepen.locking import holder, locked
+from deepen.weights import tensors_checksum
 from deepen.writing import replacing
 
 FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
@@ -113,7 +114,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint with a checksum over all of it; raises InputError where that can't be done."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     position = checkpoint.position.model_dump_json()
-    metadata = {_KEY: json.dumps({"position": position, "sha256": _checksum(position, tensors)})}
+    metadata = {_KEY: json.dumps({"position": position, "sha256": tensors_checksum(position, tensors)})}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
@@ -127,7 +128,7 @@ def load_checkpoint(path: Path, training: str) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
-    if _checksum(text, tensors) != checksum:
+    if tensors_checksum(text, tensors) != checksum:
         raise InputError(f"{path}: is damaged (its checksum does not hold)")
     if position.training != training:
         raise InputError(f"{path}: is of another training, {position.training}")
@@ -158,14 +159,6 @@ def _position(path: Path, text: str) -> Position:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: is damaged ({' '.join(str(error).split())})") from error
-
-
-def _checksum(position: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(position.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def training_key(settings: Mapping[str, Any], files: Sequence[Path]) -> str:

@@ -5,6 +5,8 @@ import os
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -144,6 +146,43 @@ class TestTheCommand:
         assert "Nothing in the file is run." in told
 
 
+def test_many_may_import_a_file_at_once(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    state = {
+        "a.weight": torch.rand(2, 3, 3, 3),
+        "a.bias": torch.rand(2),
+        "b.weight": torch.rand(2, 8),
+        "b.bias": torch.rand(2),
+    }
+    torch.save(state, tmp_path / "x.pth")
+    words = [
+        "import",
+        "x.pth",
+        "--layers",
+        "conv3-2 maxpool",
+        "--image",
+        "3x4x4",
+        "--mean",
+        "0",
+        "0",
+        "0",
+        "--std",
+        "1",
+        "1",
+        "1",
+    ]
+    command = [sys.executable, "-c", "from deepen.commands import main; main()", *words]
+    crowd = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    ends = [(*each.communicate(), each.returncode) for each in crowd]
+    (start,) = (tmp_path / "imports").iterdir()
+    assert start.name.split(".")[0] == f"x-{content_hash(start)}"
+    assert [(errors, code) for _, errors, code in ends] == [("", 0)] * 6
+    assert all(f"imports/{start.name}: " in told for told, _, _ in ends)
+
+
 class Runs:
     """Pickled code: a file of a stranger's could hold any."""
 
@@ -256,6 +295,7 @@ class TestRefused:
         [
             (["--classes", "three"], "error: x.pth: it has 4 classes, but 3 names are given; name each once"),
             (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a character that ends a line"),
+            (["--classes", "twice"], "error: x.pth: class name 'a' is that of 2 classes; rename all but one"),
             (["--classes", "empty"], "error: x.pth: it has 4 classes, but 0 names are given; name each once"),
             (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),
             (
@@ -269,6 +309,7 @@ class TestRefused:
         torch.save(their_state("vgg11"), "x.pth")
         Path("three").write_text("a\nb\nc\n")
         Path("empty").touch()
+        Path("twice").write_text("a\nb\nc\na\n")
         Path("turned").write_text("a\nb\u202e\nc\nd\n", encoding="utf-8")
         assert error in refused("x.pth", *words)
 

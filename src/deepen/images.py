@@ -209,10 +209,10 @@ def small_classes(images: ImageSet, least: int) -> dict[str, int]:
 
 def class_name_faults(names: Sequence[str]) -> list[str]:
     """Names of classes that can't be told apart or break a line, one sentence each: names are for people to read."""
-    faults = [f"class name {name!a} {fault}; rename it" for name in names if (fault := _class_name_fault(name))]
+    faults = [f"class name {name[:60]!a} {fault}; rename it" for name in names if (fault := _class_name_fault(name))]
     repeated = {name: count for name, count in Counter(names).items() if count > 1}
     return faults + [
-        f"class name {name!a} is that of {count} classes; rename all but one" for name, count in repeated.items()
+        f"class name {name[:60]!a} is that of {count} classes; rename all but one" for name, count in repeated.items()
     ]
 
 

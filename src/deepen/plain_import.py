@@ -61,7 +61,7 @@ def as_plain_network(
         mean=tuple(mean),
         flip=False,  # whether a mirrored image keeps its class, the file does not say
     )
-    return card, under_our_names(laid_out, theirs, matches, std), matches
+    return card, under_our_names(card.plan(), theirs, matches, std), matches
 
 
 def named(classes: Sequence[str] | None, count: int) -> Sequence[str]:

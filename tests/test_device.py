@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from deepen.device import autocast, choose_device, choose_dtype, place
+from deepen.device import autocast, choose_device, choose_dtype, find_device, place
 from deepen.errors import InputError
 
 
@@ -34,6 +34,29 @@ def test_a_device_that_is_not_there(monkeypatch, name):
         InputError, match=rf"device: {name} is not available; this machine has cpu: take one of these, or auto"
     ):
         choose_device(name, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(name, name) for name in ("gpu", "meta", "xla", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "CPU", "auto ")]
+    + [("", "an empty name"), ("a\nb", r"'a\nb'")],
+)
+def test_a_device_by_an_unknown_name(monkeypatch, name, shown):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError) as error:
+        find_device(name)
+    assert str(error.value) == f"device: {shown} is unknown; this machine has cpu: take one of these, or auto"
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "cuda:01", "cuda:9999", "cuda:99999999999999999999"])
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_beyond_the_last(name):
+    with pytest.raises(InputError) as error:
+        find_device(name)
+    there = "cpu, cuda, cuda:0, cuda:1"
+    assert str(error.value) == f"device: {name} is not available; this machine has {there}: take one of these, or auto"
+    assert find_device("cuda:1") == find_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
 
 
 @pytest.fixture

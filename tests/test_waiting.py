@@ -47,16 +47,15 @@ def trainer(tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("others", [1, 2, 3])
-def test_any_number_that_wait_take_the_result(tmp_path, trainer, others):
+def test_any_number_that_wait_take_the_result(tmp_path, trainer):
     first = trainer()
     assert first.stdout.readline() == "trains\n"
-    waiting = [trainer() for _ in range(others)]
+    waiting = [trainer() for _ in range(3)]
     for each in waiting:
         assert "waiting for its result" in each.stdout.readline()
     assert first.communicate() == ("", "")
-    assert [each.communicate() for each in waiting] == [("takes the result\n", "")] * others
-    assert [each.returncode for each in (first, *waiting)] == [0] * (1 + others)
+    assert [each.communicate() for each in waiting] == [("takes the result\n", "")] * 3
+    assert [each.returncode for each in (first, *waiting)] == [0] * 4
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 

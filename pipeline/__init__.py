@@ -16,6 +16,8 @@ from deepen.errors import InputError, Interrupted, some
 
 # Where the user's relative paths start: DVC runs experiments in copies, and names the original here.
 BASE = Path(os.environ.get("DVC_ROOT", "."))
+# What the user has to run again: DVC sets this variable for the stages of an experiment.
+COMMAND = "the same dvc exp run" if "DVC_EXP_BASELINE_REV" in os.environ else "dvc repro"
 
 
 def run(stage: Callable[..., None]) -> None:
@@ -54,4 +56,4 @@ def require_unchanged() -> None:
 
 
 def _stop(number: int, frame: object) -> None:
-    raise Interrupted("stopped; dvc repro goes on with this stage", 128 + number)
+    raise Interrupted(f"stopped; {COMMAND} goes on with this stage", 128 + number)

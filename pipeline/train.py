@@ -26,7 +26,7 @@ from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import VGG
 from deepen.weights import ModelCard, load_network, save_weights, weights_checksum
-from pipeline import BASE, files, require_unchanged
+from pipeline import BASE, COMMAND, files, require_unchanged
 from pipeline.agreement import require_agreement, statistics_claims
 from pipeline.together import run_together
 
@@ -47,7 +47,7 @@ def train_model(name: str) -> None:
     key = training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
-    before = Interruption(name, speaks=False) if group.rank else _alone(name, checkpoints)
+    before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
     with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
         images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
@@ -57,7 +57,7 @@ def train_model(name: str) -> None:
         require_unchanged()  # so that the checkpoints are of what their key says
         to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes))
         with (
-            Interruption(name, speaks=group.rank == 0) as interruption,
+            Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
             _watched(name, settings, trainer, to_follow, group) as progress,
         ):
             kept = checkpoints if group.writes else None

@@ -224,6 +224,7 @@ def image_cases() -> dict[str, Case]:
         "a class named to turn the text around": "train/\u202egod/x.png",
         "a class named in no encoding": os.fsdecode(b"train/\xff\xfe/x.png"),
         "a class named with an escape sequence": "train/\x1b[31mred/x.png",
+        "a class named with a blank at its end": "train/emu /x.png",
     }
     cases |= {name: image(picture(), path) for name, path in elsewhere.items()}
     harmless = {
@@ -473,6 +474,8 @@ def weights_cases() -> dict[str, Case]:
         "width: 1e9": {"width": 1e9}, "width: text": {"width": "0.5"}, "image: two numbers": {"image": [3, 8]},
         "image: a side of 10**9": {"image": [3, 10**9, 8]}, "image too small for its pools": {"image": [3, 1, 1]},
         "one class": {"classes": ["cat"]}, "a class with a line's end": {"classes": ["cat", "d\nog"]},
+        "two classes of one name": {"classes": ["cat", "cat"]}, "a class without a name": {"classes": ["cat", ""]},
+        "a class that ends in a blank": {"classes": ["cat", "dog "]}, "an image of 45 megapixels": {"image": [3, 6690, 6690]},
         "mean of two channels": {"mean": [0.5, 0.5]}, "mean: 128": {"mean": [128, 0.5, 0.5]},
         "model: ../../x": {"model": "../../x"}, "flip: 1": {"flip": 1}, "layers of another network": {"layers": "conv3-8 fc-16"},
         "more classes than outputs": {"classes": ["a", "b", "c"]},

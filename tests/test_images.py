@@ -6,7 +6,7 @@ from safetensors.numpy import save_file
 
 from deepen import images as module
 from deepen.errors import InputError
-from deepen.images import ImageSet, describe_images, load_images
+from deepen.images import ImageSet, class_name_faults, describe_images, load_images
 
 
 def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored, tmp_path):
@@ -68,3 +68,19 @@ def test_what_a_file_may_have_suffered(colored, tmp_path):
         (tmp_path / "x").write_bytes(content)
         with pytest.raises(InputError, match="is not an image set of this project"):
             load_images(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("names", "faults"),
+    [
+        (["cat", "größter", "a b", "\u6bdb", "-1"], []),
+        (["cat", "dog", "cat", "cat"], ["class name 'cat' is that of 3 classes; rename all but one"]),
+        (["", "a"], ["class name '' is empty; rename it"]),
+        ([" ", "a"], ["class name ' ' begins or ends with a blank; rename it"]),
+        (["a ", " b", "\xa0c", "d"], [f"class name {name!a} begins or ends with a blank; rename it" for name in ("a ", " b", "\xa0c")]),
+        (["a\n", "x" * 100 + "\0"], [f"class name {name!a} has a character that ends a line, turns text around, or can't be written; rename it" for name in ("a\n", "x" * 60)]),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_names_of_classes_can_be_told_apart_and_written(names, faults):
+    assert class_name_faults(names) == faults

@@ -73,6 +73,20 @@ def test_metadata_that_is_not_a_network_s(tmp_path, metadata):
         load_weights(tmp_path / "x")
 
 
+def test_a_small_file_can_t_ask_for_gigabytes(tmp_path):
+    """At the bound of what an image may take it is taken, and above not, whatever its layers are."""
+    card = CARD.model_copy(update={"layers": "conv1-1" + " maxpool" * 13, "width": 1.0, "image": (1, 1 << 13, 1 << 14), "mean": (0.5,)})  # fmt: skip
+    save_weights(tmp_path / "x", he_start(card.plan(), seed=0, model="I"), card)
+    assert (tmp_path / "x").stat().st_size < 1000
+    assert load_network(tmp_path / "x")[0].image == (1, 1 << 13, 1 << 14)
+    for change in ({"image": (1, (1 << 13) + 1, 1 << 14)}, {"layers": card.layers.replace("1-1", "1-2")},
+                   {"stored": (1 << 14, 1 << 14)}):  # fmt: skip
+        larger = card.model_copy(update=change)
+        save_weights(tmp_path / "y", load_weights(tmp_path / "x")[1], larger)
+        with pytest.raises(InputError, match=r"y: its metadata .* of one image in .*, at most 134,217,728 are taken;"):
+            load_weights(tmp_path / "y")
+
+
 def test_tensors_that_don_t_fit_the_metadata(tmp_path):
     state = {key: tensor for key, tensor in STATE.items() if key != "fc1.bias"} | {"extra": torch.zeros(1)}
     save_weights(tmp_path / "x", state, CARD)

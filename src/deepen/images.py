@@ -4,6 +4,7 @@ import json
 import math
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,12 +208,22 @@ def small_classes(images: ImageSet, least: int) -> dict[str, int]:
 
 
 def class_name_faults(names: Sequence[str]) -> list[str]:
-    """Names of classes that would break a table or a line, one sentence each: names are for people to read."""
-    return [
-        f"class name {name!a} has a character that ends a line, turns text around, or can't be written; rename it"
-        for name in names
-        if any(unicodedata.category(c) in _UNFIT or unicodedata.bidirectional(c) in _TURNING for c in name)
+    """Names of classes that can't be told apart or break a line, one sentence each: names are for people to read."""
+    faults = [f"class name {name[:60]!a} {fault}; rename it" for name in names if (fault := _class_name_fault(name))]
+    repeated = {name: count for name, count in Counter(names).items() if count > 1}
+    return faults + [
+        f"class name {name[:60]!a} is that of {count} classes; rename all but one" for name, count in repeated.items()
     ]
+
+
+def _class_name_fault(name: str) -> str | None:
+    if any(unicodedata.category(c) in _UNFIT or unicodedata.bidirectional(c) in _TURNING for c in name):
+        return "has a character that ends a line, turns text around, or can't be written"
+    if name != name.strip():
+        return "begins or ends with a blank"
+    if not name:
+        return "is empty"
+    return None
 
 
 _UNFIT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators

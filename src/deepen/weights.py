@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -23,6 +24,7 @@ from deepen.writing import replacing
 _CHECKSUM = "sha256"
 _KEY = "deepen"  # one key only: safetensors writes several in no fixed order, and equal weights must give equal files
 VERSION = 2  # 1 had no checksum
+MOST_VALUES = 1 << 27  # of an image or what a layer makes of it; 512 MiB as float32
 _MOST_HEADER = 1 << 24  # bytes; the largest that is honest has tens of thousands of class names
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
@@ -68,8 +70,17 @@ class ModelCard(BaseModel):
         return (self.image[0], *self.stored) if self.stored else self.image
 
     def plan(self) -> tuple[Layer, ...]:
-        """The layers of the network, laid out."""
-        return plan(self.layers, width=self.width, image=self.image, classes=len(self.classes), norm=self.norm)
+        """The layers of the network, laid out; raises InputError where they can't be, or an image takes too much."""
+        laid_out = plan(self.layers, width=self.width, image=self.image, classes=len(self.classes), norm=self.norm)
+        values = {"the images": prod(self.prepared)} | {layer.role: prod(layer.outputs) for layer in laid_out}
+        where = max(values, key=lambda name: values[name])
+        if values[where] > MOST_VALUES:
+            image = "x".join(map(str, self.prepared))
+            raise InputError(
+                f"image: {image} makes {values[where]:,} numbers of one image in {where}, at most {MOST_VALUES:,} are "
+                "taken; take smaller images or fewer channels"
+            )
+        return laid_out
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> str:

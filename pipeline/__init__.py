@@ -13,31 +13,31 @@ from pipeline.inputs import Inputs, of_this_process  # first: it sees the code a
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from deepen.errors import InputError, Interrupted, some
+from deepen.outermost import guarded
+from pipeline.project import BASE as BASE
+from pipeline.project import COMMAND as COMMAND
+from pipeline.project import require_full_clone
 
-# Where the user's relative paths start: DVC runs experiments in copies, and names the original here.
-BASE = Path(os.environ.get("DVC_ROOT", "."))
-# What the user has to run again: DVC sets this variable for the stages of an experiment.
-COMMAND = "the same dvc exp run" if "DVC_EXP_BASELINE_REV" in os.environ else "dvc repro"
+_FIRST = os.environ.get("RANK", "0") == "0"  # of several processes; it says what all would say
 
 
 def run(stage: Callable[..., None]) -> None:
-    """Call a stage with the command line's words; an InputError becomes its message and exit code 1.
-
-    Ctrl-C and SIGTERM end it with a line that says how to go on; of several processes the first says it.
-    """
+    """Call a stage with the command line's words; each way in which it can end is one line and an exit code."""
     inputs()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    _on_signals(_stop)
+    guarded(lambda: _run(stage), again=f"run {COMMAND} again", debug="DEEPEN_DEBUG" in os.environ)
+
+
+def _run(stage: Callable[..., None]) -> None:
+    require_full_clone()
     try:
         stage(*sys.argv[1:])
-        if os.environ.get("RANK", "0") == "0":
-            require_unchanged()  # while the outputs were written
-    except InputError as error:
-        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
     except Interrupted as interrupted:
-        if os.environ.get("RANK", "0") == "0":
-            print(interrupted, file=sys.stderr)
+        if _FIRST:
+            raise
         sys.exit(interrupted.code)
+    if _FIRST:
+        require_unchanged()  # while the outputs were written
 
 
 @functools.cache
@@ -55,5 +55,21 @@ def require_unchanged() -> None:
         raise InputError(f"changed while it ran: {', '.join(some(found))}; run it again")
 
 
+def _on_signals(handler: Callable[[int, object], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
 def _stop(number: int, frame: object) -> None:
     raise Interrupted(f"stopped; {COMMAND} goes on with this stage", 128 + number)
+
+
+def _stop_at_once(number: int, frame: object) -> None:
+    """End while the stage is still being imported, where an exception would come up as a library's."""
+    if _FIRST:
+        os.write(2, f"stopped; {COMMAND} goes on with this stage\n".encode())
+    os._exit(128 + number)
+
+
+if any(word.startswith(("pipeline.", "study.")) for word in sys.orig_argv):  # a stage, and no test or notebook
+    _on_signals(_stop_at_once)

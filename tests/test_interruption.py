@@ -81,6 +81,18 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.5])
+def test_so_does_a_stage_that_is_still_being_imported(built, seconds):
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline.train", "I"], cwd=built.path, env=built.env,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert process.stderr.read() == "stopped; dvc repro goes on with this stage\n"
+
+
 def told(work, *signals):
     with subprocess.Popen(
         [sys.executable, "-c", BUSY.format(work=work)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,10 +1,15 @@
 """Which project a stage works for, and by which command: DVC runs experiments in copies and says so in variables."""
 
 import os
+import subprocess
 from pathlib import Path
 
 from deepen.errors import InputError
-from pipeline.ready import SHALLOW, is_shallow
+
+SHALLOW = (
+    "this clone is shallow, and the results of experiments in a copy of it (--temp, --queue) would be lost; "
+    "run git fetch --unshallow"
+)
 
 
 def project_folder(root: str | None, here: Path) -> Path:
@@ -29,3 +34,14 @@ def require_full_clone() -> None:
     in_copy = "DVC_EXP_BASELINE_REV" in os.environ and BASE.resolve() != Path.cwd()
     if in_copy and is_shallow(BASE):
         raise InputError(SHALLOW)
+
+
+def is_shallow(project: Path) -> bool:
+    """Whether a project's clone lacks earlier commits."""
+    return git("-C", str(project), "rev-parse", "--is-shallow-repository") == "true"
+
+
+def git(*words: str) -> str | None:
+    """What git prints, without the end of its last line; None where it fails."""
+    done = subprocess.run(["git", *words], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import random
 import re
 import struct
 import time
@@ -174,3 +175,21 @@ def test_one_of_several_state_dicts_is_named(tmp_path):
     assert read_state(tmp_path / "x", "nested.model").tensors.keys() == {"x.weight"}
     with pytest.raises(InputError, match=r"x: --key y: has no state dict; it has m, ema, nested\.model"):
         read_state(tmp_path / "x", "y")
+
+
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "old"])
+def test_whatever_is_changed_in_a_file_it_is_taken_or_refused(tmp_path, options):
+    content = saved({"epoch": 3, "model": STATE, "names": {(1, "x"): [True, None, 0.5]}}, **options)
+    draws = random.Random(0)
+    taken = 0
+    for _ in range(500):
+        changed = bytearray(content)
+        for _ in range(draws.choice([1, 1, 1, 2, 8])):
+            changed[draws.randrange(len(changed))] = draws.randrange(256)
+        (tmp_path / "x.pth").write_bytes(changed[: draws.choice([len(changed)] * 4 + [draws.randrange(len(changed))])])
+        try:
+            read_state(tmp_path / "x.pth")
+            taken += 1
+        except InputError as error:
+            assert all(fault.isprintable() for fault in error.faults)
+    assert 0 < taken < 500

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 class InputError(ValueError):
     """Something that came from outside is wrong: settings, images, a weights file, a device.
 
-    `faults` holds every fault found, one sentence each; the message is all of them, a line each.
+    `faults` holds every fault found, one sentence each; the message is all of them, a line each. What of a fault can't
+    be printed is escaped, and of one that is too long for a line the middle is left out.
     """
 
     def __init__(self, faults: str | Sequence[str]) -> None:
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.faults = tuple(map(_line, (faults,) if isinstance(faults, str) else faults))
         super().__init__("\n".join(self.faults))
 
 
@@ -23,6 +24,11 @@ class Interrupted(KeyboardInterrupt):
         self.code = code  # for the process to exit with
 
 
+def listed_faults(error: InputError, most: int = 20) -> str:
+    """What a command or a stage prints of an error: a line a fault, and how many more there are than `most`."""
+    return "\n".join(f"error: {line}" for line in some(error.faults, most))
+
+
 @contextmanager
 def about(thing: object) -> Iterator[None]:
     """Every fault told inside opens with what it is about."""
@@ -30,6 +36,16 @@ def about(thing: object) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError([f"{thing}: {fault}" for fault in error.faults]) from error
+
+
+def printable(text: str) -> str:
+    """A text on one line: line ends, escape sequences and all else that can't be printed become escapes."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _line(fault: str, most: int = 1000) -> str:
+    line = printable(fault[: 2 * most] if len(fault) <= 2 * most else f"{fault[:most]} ... {fault[-most:]}")
+    return line if len(line) <= most else f"{line[: most - 205]} ... {line[-200:]}"
 
 
 def plain(name: object) -> str:

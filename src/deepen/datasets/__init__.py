@@ -25,11 +25,11 @@ def load_dataset(
         case Downloaded():
             from deepen.datasets.downloaded import load_downloaded
 
-            train, test = load_downloaded(dataset.source, base / Path(dataset.root).expanduser())
+            train, test = load_downloaded(dataset.source, dataset.path(base))
         case Folder():
             from deepen.datasets.folder import load_folder
 
-            train, test = load_folder(base / Path(dataset.root).expanduser(), dataset.size, room)
+            train, test = load_folder(dataset.path(base), dataset.size, room)
     if test is None:
         train, test = hold_out(train, TEST_FRACTION, "test", keep=2)
     return train, test

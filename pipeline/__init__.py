@@ -9,10 +9,22 @@ from pathlib import Path
 # A queued experiment runs in a copy of the project: its own library must win over the one installed from the original.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from deepen.errors import InputError, Interrupted
+from deepen.errors import InputError, Interrupted, listed_faults
 
-# Where the user's relative paths start: DVC runs experiments in copies, and names the original here.
-BASE = Path(os.environ.get("DVC_ROOT", "."))
+
+def project_folder(root: str | None, here: Path) -> Path:
+    """The project's folder, where the user's relative paths start, of a stage that runs `here`.
+
+    DVC runs experiments in copies of its repository and names the original in `root`. The project lies in the original
+    where it lies in the copy: at its top, or in a folder below, where others share the repository.
+    """
+    if root is None:
+        return Path()
+    top = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+    return root / here.relative_to(top)
+
+
+BASE = project_folder(os.environ.get("DVC_ROOT"), Path.cwd())
 
 
 def run(stage: Callable[..., None]) -> None:
@@ -25,7 +37,7 @@ def run(stage: Callable[..., None]) -> None:
     try:
         stage(*sys.argv[1:])
     except InputError as error:
-        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
+        sys.exit(listed_faults(error))
     except Interrupted as interrupted:
         if os.environ.get("RANK", "0") == "0":
             print(interrupted, file=sys.stderr)

@@ -10,13 +10,15 @@ export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 setup: $(INSTALLED)  ## install all packages in .venv, as each target does that needs them
 
 repro: $(INSTALLED)  ## run the whole ladder and print its table
+	@deepen settings
 	dvc repro
 	@cat reports/table.md
 
-# SET: settings, with blanks between them; one that has a blank in it needs `dvc exp run` itself. NAME and STAGE: if wanted.
+# SET: settings, with blanks between them, such as SET="lr=0.01 datasets.folder.root=/my photos". NAME and STAGE: if wanted.
 # LADDER: a file of ladders/, in place of params.yaml: LADDER=paper.
-EXPERIMENT = $(if $(LADDER),deepen ladder $(LADDER),dvc exp run)
-OPTIONS = $(if $(NAME),--name $(NAME)) $(addprefix --set-param ,$(SET)) $(STAGE)
+export SET
+EXPERIMENT = deepen $(if $(LADDER),ladder $(LADDER),exp)
+OPTIONS = $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET") $(STAGE)
 exp: $(INSTALLED)  ## try settings and leave your files as they are: make exp SET="lr=0.01 width=0.25" NAME=narrow
 	$(EXPERIMENT) --temp $(OPTIONS)
 

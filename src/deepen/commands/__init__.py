@@ -6,11 +6,23 @@ import sys
 from collections.abc import Sequence
 
 from deepen import __version__
-from deepen.commands import checkpoints, compare, evaluate, export, import_weights, ladder, models, new, predict
-from deepen.errors import InputError
+from deepen.commands import (
+    checkpoints,
+    compare,
+    evaluate,
+    exp,
+    export,
+    import_weights,
+    ladder,
+    models,
+    new,
+    predict,
+    settings,
+)
+from deepen.errors import InputError, listed_faults
 
 # Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (predict, evaluate, export, import_weights, models, compare, new, ladder, checkpoints)
+_COMMANDS = (predict, evaluate, export, import_weights, settings, models, compare, new, exp, ladder, checkpoints)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -25,6 +37,6 @@ def main(words: Sequence[str] | None = None) -> None:
         options.run(options)
         sys.stdout.flush()
     except InputError as error:
-        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
+        sys.exit(listed_faults(error))
     except BrokenPipeError:  # as in `deepen predict ... | head`: what is left goes nowhere, also at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,13 @@ from deepen.device import autocast, choose_device, choose_dtype, find_device, pl
 from deepen.errors import InputError
 
 
+def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    choose_device("cpu", 4)
+    with pytest.raises(InputError, match="threads: 5 is more than four for each of the 1 CPUs of this machine"):
+        choose_device("cpu", 5)
+
+
 @pytest.fixture(autouse=True)
 def restored():
     threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-import yaml
+import yaml_text
 from dvc_project import ROOT
 from safetensors.torch import save_file
 from small_nets import random_state, their_state
@@ -32,7 +32,7 @@ from deepen.torchvision_names import LAYERS, lay_out, to_torchvision
 from deepen.vgg import network
 from deepen.weights import ModelCard, load_network, load_weights, save_weights
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ class TestTheCommand:
         torch.save(their_state("vgg13_bn", classes=3), "x.pth")
         main(["import", "x.pth"])
         entry = capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0]
-        models = yaml.safe_load(entry)
+        models = yaml_text.load(entry)
         params = {**PARAMS, "models": models, "depth": "vgg13_bn"}
         settings = check_settings(params)
         starts = start_shapes(settings.models, Path())
@@ -93,16 +93,16 @@ class TestTheCommand:
     def test_it_adds_what_it_prints(self, folder, capsys):
         torch.save(their_state("vgg11_bn"), "x.pth")
         main(["import", "x.pth", "--add", "first"])
-        printed = yaml.safe_load(capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0])
-        assert yaml.safe_load(Path("params.yaml").read_text()) == PARAMS | {
+        printed = yaml_text.load(capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0])
+        assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS | {
             "models": PARAMS["models"] | {"first": printed["vgg11_bn"]}
         }
 
     def test_a_name_that_is_taken_is_told(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
-        with pytest.raises(SystemExit, match=r"models\.III: is there already; take another name"):
+        with pytest.raises(SystemExit, match=r"models\.III: exists already; take another name"):
             main(["import", "x.pth", "--add", "III"])
-        assert yaml.safe_load(Path("params.yaml").read_text()) == PARAMS
+        assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS
 
     def test_classes_are_named_by_a_file(self, folder):
         torch.save(their_state("vgg11"), "x.pth")

@@ -56,7 +56,7 @@ def test_at_most_twenty_faults_are_listed_and_how_many_more():
     assert fault_lines(InputError(most)) == [f"error: {i}" for i in most]
     assert fault_lines(InputError([*most, "x", "y"])) == [
         *(f"error: {i}" for i in most),
-        "error: ... and 2 more faults",
+        "error: ... and 2 more like these",
     ]
 
 

@@ -145,7 +145,7 @@ TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
 @pytest.mark.parametrize(
     ("flags", "error"),
     [
-        (["+lrr=0.1"], "error: params.yaml: lrr: is no known key; did you mean lr?"),
+        (["+lrr=0.1"], "error: params.yaml: lrr: unknown key; did you mean lr?"),
         (
             ["models.II.after=III", "models.III.after=I"],
             "error: params.yaml: models.II.after: II has 8 weight layers and 'III' 12",

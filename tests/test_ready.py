@@ -94,6 +94,5 @@ class TestInvalidLock:
             ("depths", "experiment"),
         ):
             recipe = made.split(f"\n{target}: ")[1].split("\n\n")[0]
-            assert recipe.index(f"python -m pipeline.ready {purpose}") < recipe.index(
-                "dvc" if target != "exp" else "$(EXP"
-            )
+            first = next(line for line in recipe.splitlines() if line.startswith("\t"))
+            assert first == f"\t@python -m pipeline.ready {purpose}"

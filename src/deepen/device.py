@@ -40,12 +40,23 @@ def _available_devices() -> list[str]:
     return found + (["mps"] if torch.backends.mps.is_available() else [])
 
 
+def check_threads(threads: int) -> None:
+    """Raise InputError for more than four threads a CPU of this machine: they would only wait for each other."""
+    there = os.cpu_count() or 1
+    if threads > 4 * there:
+        raise InputError(
+            f"params.yaml: threads: {threads} is more than four for each of the {there} CPUs of this machine; "
+            f"write for example threads: {there}, which may change the last digits of results"
+        )
+
+
 def choose_device(name: str, threads: int, local_rank: int | None = None) -> torch.device:
     """The device of `find_device`, and this process made ready for repeatable results on it.
 
     `threads` is how many the CPU's kernels use: it shapes the order in which they add, and so the last bits. Of several
     processes on a machine, told apart by `local_rank` from 0, each has a GPU of its own.
     """
+    check_threads(threads)
     device = find_device(name)
     if local_rank is not None:
         device = _own_device(device, local_rank)

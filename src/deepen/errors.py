@@ -9,11 +9,12 @@ MOST_FAULTS = 20  # that are printed of one error
 class InputError(ValueError):
     """Something that came from outside is wrong: settings, images, a weights file, a device.
 
-    `faults` holds every fault found, one sentence each; the message is all of them, a line each.
+    `faults` holds every fault found, one sentence each; the message is all of them, a line each. What of a fault can't
+    be printed is escaped, and of one that is too long for a line the middle is left out.
     """
 
     def __init__(self, faults: str | Sequence[str]) -> None:
-        self.faults = (faults,) if isinstance(faults, str) else tuple(faults)
+        self.faults = tuple(map(_line, (faults,) if isinstance(faults, str) else faults))
         super().__init__("\n".join(self.faults))
 
 
@@ -35,15 +36,18 @@ def about(thing: object) -> Iterator[None]:
 
 
 def fault_lines(error: InputError) -> list[str]:
-    """What to print of an error: a printable line for each of its first 20 faults, and how many more there are."""
-    lines = [f"error: {printable(fault)}" for fault in error.faults[:MOST_FAULTS]]
-    rest = len(error.faults) - MOST_FAULTS
-    return [*lines, *([f"error: ... and {rest} more faults"] if rest > 0 else [])]
+    """What to print of an error: a line for each of its first 20 faults, and how many more there are."""
+    return [f"error: {line}" for line in some(error.faults, MOST_FAULTS)]
 
 
 def printable(text: str) -> str:
-    """A text on one line: line ends, control and bidirectional characters and halves of characters are escaped."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    """A text on one line: line ends, escape sequences and all else that can't be printed become escapes."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _line(fault: str, most: int = 1000) -> str:
+    line = printable(fault[: 2 * most] if len(fault) <= 2 * most else f"{fault[:most]} ... {fault[-most:]}")
+    return line if len(line) <= most else f"{line[: most - 205]} ... {line[-200:]}"
 
 
 def plain(name: object) -> str:

@@ -4,10 +4,22 @@ import argparse
 from collections.abc import Sequence
 
 from deepen import __version__
-from deepen.commands import checkpoints, compare, evaluate, export, import_weights, ladder, models, new, predict
+from deepen.commands import (
+    checkpoints,
+    compare,
+    evaluate,
+    exp,
+    export,
+    import_weights,
+    ladder,
+    models,
+    new,
+    predict,
+    settings,
+)
 
 # Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (predict, evaluate, export, import_weights, models, compare, new, ladder, checkpoints)
+_COMMANDS = (predict, evaluate, export, import_weights, settings, models, compare, new, exp, ladder, checkpoints)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -17,6 +29,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in _COMMANDS:
         command.add(commands)
-    for each in (parser, *commands.choices.values()):
+    for each in (parser, *(each for each in commands.choices.values() if "-" in each.prefix_chars)):
         each.add_argument("--debug", action="store_true", help="after an error, print its traceback too")
     return parser.parse_args(words)

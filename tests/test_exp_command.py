@@ -10,7 +10,7 @@ from dvc_project import Project, tiny_project
 
 from deepen.commands import main
 from deepen.settings import check_text
-from pipeline import project_folder
+from pipeline.project import project_folder
 
 ODD = 'my photos [1], é\'s "best" (2)'
 

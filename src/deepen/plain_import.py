@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from itertools import pairwise
 from math import isqrt, prod
 
 import torch
@@ -14,11 +13,10 @@ from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
 from deepen.settings_faults import MODEL_NAME
 from deepen.state_dicts import StateDict, value_fault
-from deepen.torchvision_names import COUNT
+from deepen.tensor_order import PARTS, in_order
 from deepen.weights import ModelCard
 
 MOST_CLASSES = 65_536
-_PARTS = ("weight", "bias", "running_mean", "running_var")  # of a layer, in our order
 _TAKEN = "only convolutions, linear layers and batch norms are taken"
 _REMEDY = "write --layers as the network is built, in the order in which images pass it"
 
@@ -39,7 +37,7 @@ def as_plain_network(
     no layer has, and of a layer that the file has not, in that place and shape; and where the first linear layer does
     not fit the image (channels, height, width).
     """
-    theirs = _in_order(state)
+    theirs = in_order(state)
     if faults := _kind_faults(theirs):
         raise InputError(some(faults))
     shapes = {key: tuple(tensor.shape) for key, tensor in theirs.items()}
@@ -102,48 +100,13 @@ def suggested(state: Mapping[str, Tensor]) -> str | None:
     return " ".join(words) if words and words[0].startswith("conv") else None
 
 
-def _in_order(state: StateDict) -> dict[str, Tensor]:
-    """The tensors layer by layer in the network's order, each layer's in ours, without the counts of norms."""
-    tensors = {key: tensor for key, tensor in state.tensors.items() if key.rpartition(".")[2] != COUNT}
-    if state.ordered:
-        places = {layer: place for place, layer in enumerate(dict.fromkeys(key.rpartition(".")[0] for key in tensors))}
-        keys = sorted(tensors, key=lambda key: (places[key.rpartition(".")[0]], _natural(key)[1]))
-        return {key: tensors[key] for key in keys}
-    keys = sorted(tensors, key=lambda key: (_is_linear(key, tensors), _natural(key)))
-    for one, other in pairwise(keys):
-        if _is_linear(one, tensors) == _is_linear(other, tensors) and not _by_number(one, other):
-            raise InputError(
-                f"a .safetensors file keeps no order, and the names {plain(one)} and {plain(other)} don't tell it; "
-                "write the state dict with torch.save, whose order is the network's"
-            )
-    return {key: tensors[key] for key in keys}
-
-
-def _is_linear(key: str, tensors: Mapping[str, Tensor]) -> bool:
-    weight = tensors.get(f"{key.rpartition('.')[0]}.weight")
-    return weight is not None and weight.ndim == 2
-
-
-def _natural(key: str) -> tuple[list[tuple[int, str]], int]:
-    module, _, part = key.rpartition(".")
-    words = [(int(word), "") if word.isdecimal() else (-1, word) for word in re.findall(r"[0-9]+|[^0-9]+", module)]
-    return words, _PARTS.index(part) if part in _PARTS else len(_PARTS)
-
-
-def _by_number(one: str, other: str) -> bool:
-    """Whether two names are of one layer, or differ first in a number."""
-    words, others = _natural(one)[0], _natural(other)[0]
-    differing = next(((a, b) for a, b in zip(words, others, strict=False) if a != b), None)
-    return words == others if differing is None else min(number for number, _ in differing) >= 0
-
-
 def _kind_faults(theirs: Mapping[str, Tensor]) -> list[str]:
     """What keeps tensors from being a plain network's, whatever its layers are."""
     weights = {key.rpartition(".")[0]: tensor for key, tensor in theirs.items() if key.rpartition(".")[2] == "weight"}
     faults = [
         f"{plain(key)} is no weight, bias or running statistic; {_TAKEN}"
         for key in theirs
-        if key.rpartition(".")[2] not in _PARTS or key.rpartition(".")[0] not in weights
+        if key.rpartition(".")[2] not in PARTS or key.rpartition(".")[0] not in weights
     ]
     faults += [fault for module, weight in weights.items() if (fault := _layer_fault(module, weight, theirs))]
     if not faults and not [weight for weight in weights.values() if weight.ndim == 2]:

@@ -40,7 +40,7 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
                 taken.append((label, found.parts, number))
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
-        faults += choice.faults() + _hidden_faults(walk, classes)
+        faults += [] if walk.faults else choice.faults() + _hidden_faults(walk, classes)
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
         images = staging.images()

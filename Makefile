@@ -10,24 +10,30 @@ export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 setup: $(INSTALLED)  ## install all packages in .venv, as each target does that needs them
 
 repro: $(INSTALLED)  ## run the whole ladder and print its table
+	@python -m pipeline.ready repro
+	@deepen settings
 	dvc repro
 	@cat reports/table.md
 
-# SET: settings, with blanks between them; one that has a blank in it needs `dvc exp run` itself. NAME and STAGE: if wanted.
+# SET: settings, with blanks between them, such as SET="lr=0.01 datasets.folder.root=/my photos". NAME and STAGE: if wanted.
 # LADDER: a file of ladders/, in place of params.yaml: LADDER=paper.
-EXPERIMENT = $(if $(LADDER),deepen ladder $(LADDER),dvc exp run)
-OPTIONS = $(if $(NAME),--name $(NAME)) $(addprefix --set-param ,$(SET)) $(STAGE)
+export SET
+EXPERIMENT = deepen $(if $(LADDER),ladder $(LADDER),exp)
+OPTIONS = $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET") $(STAGE)
 exp: $(INSTALLED)  ## try settings and leave your files as they are: make exp SET="lr=0.01 width=0.25" NAME=narrow
+	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --temp $(OPTIONS)
 
 # Workers of DVC's queue may stop while experiments wait (treeverse/dvc issues 10398, 10428): they are started until none does.
 grid: $(INSTALLED)  ## try all combinations, one after the other: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
+	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --queue $(OPTIONS)
 	@while dvc queue status | grep --extended-regexp --quiet ' (Queued|Running)'; do dvc queue start --quiet; sleep 10; done
 	dvc queue status
 
 DEPTHS ?= I III
 depths: $(INSTALLED)  ## hold a model against a deeper one, without training: make depths DEPTHS="II III"
+	@python -m pipeline.ready experiment
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
 		dvc exp run --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \

@@ -1,36 +1,75 @@
 """One thin script a stage: read the settings, call the library, write the files that dvc.yaml declares."""
 
+import functools
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.inputs import Inputs, of_this_process  # first: it sees the code as it is before that is imported
+
 # A queued experiment runs in a copy of the project: its own library must win over the one installed from the original.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from deepen.errors import InputError, Interrupted
+from deepen.errors import InputError, Interrupted, some
+from deepen.outermost import guarded
+from pipeline.project import BASE as BASE
+from pipeline.project import COMMAND as COMMAND
+from pipeline.project import require_full_clone
 
-# Where the user's relative paths start: DVC runs experiments in copies, and names the original here.
-BASE = Path(os.environ.get("DVC_ROOT", "."))
+_FIRST = os.environ.get("RANK", "0") == "0"  # of several processes; it says what all would say
 
 
 def run(stage: Callable[..., None]) -> None:
-    """Call a stage with the command line's words; an InputError becomes its message and exit code 1.
+    """Call a stage with the command line's words; each way in which it can end is one line and an exit code."""
+    inputs()
+    _on_signals(_stop)
+    guarded(lambda: _run(stage), again=f"run {COMMAND} again", debug="DEEPEN_DEBUG" in os.environ)
 
-    Ctrl-C and SIGTERM end it with a line that says how to go on; of several processes the first says it.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+
+def _run(stage: Callable[..., None]) -> None:
+    require_full_clone()
     try:
         stage(*sys.argv[1:])
-    except InputError as error:
-        sys.exit("\n".join(f"error: {fault}" for fault in error.faults))
     except Interrupted as interrupted:
-        if os.environ.get("RANK", "0") == "0":
-            print(interrupted, file=sys.stderr)
+        if _FIRST:
+            raise
         sys.exit(interrupted.code)
+    if _FIRST:
+        require_unchanged()  # while the outputs were written
+
+
+@functools.cache
+def inputs() -> Inputs:
+    """What this process' stage depends on, as it was at first sight."""
+    return of_this_process()
+
+
+def require_unchanged() -> None:
+    """Raise InputError where what the stage depends on has changed since it began; each stage asks before it writes.
+
+    DVC would record the change as what the outputs were made from.
+    """
+    if found := inputs().changed():
+        raise InputError(f"changed while it ran: {', '.join(some(found))}; run it again")
+
+
+def _on_signals(handler: Callable[[int, object], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _stop(number: int, frame: object) -> None:
-    raise Interrupted("stopped; dvc repro goes on with this stage", 128 + number)
+    raise Interrupted(f"stopped; {COMMAND} goes on with this stage", 128 + number)
+
+
+def _stop_at_once(number: int, frame: object) -> None:
+    """End while the stage is still being imported, where an exception would come up as a library's."""
+    if _FIRST:
+        os.write(2, f"stopped; {COMMAND} goes on with this stage\n".encode())
+    os._exit(128 + number)
+
+
+if any(word.startswith(("pipeline.", "study.")) for word in sys.orig_argv):  # a stage, and no test or notebook
+    _on_signals(_stop_at_once)

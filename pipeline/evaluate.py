@@ -1,22 +1,24 @@
 """One model on the test images: its metrics, its predictions, and the record of it and of all it grew from."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.device import choose_device, choose_dtype, place
 from deepen.group import Group
-from deepen.history import load_history
-from deepen.images import load_images
+from deepen.history import History, load_history
+from deepen.images import ImageSet, load_images
 from deepen.layers import parameters
 from deepen.predictions import Predictions
 from deepen.records import Record, load_records, save_records
-from deepen.settings import load_settings
-from deepen.transfer_report import load_fates
+from deepen.settings import Settings, load_settings
+from deepen.transfer_report import Transferred, load_transfer
 from deepen.views import Views
-from deepen.weights import load_network
+from deepen.weights import ModelCard, load_network, weights_checksum
 from deepen.writing import write_json
+from pipeline import files, require_unchanged
+from pipeline.agreement import require_agreement
 from pipeline.together import run_together
 
 MISTAKES = 24  # images, of those that were most confidently taken for another class
@@ -24,19 +26,23 @@ MISTAKES = 24  # images, of those that were most confidently taken for another c
 
 def evaluate_model(name: str) -> None:
     settings = load_settings()
-    model = settings.models[name]
     group = Group()
     device = choose_device(settings.device, settings.threads, group.local_rank)
-    card, network = load_network(Path(f"weights/{name}.safetensors"))
-    test = load_images(Path("data/test.safetensors"))
-    flips = card.flip and settings.evaluation.flip_averaging
+    card, network = load_network(files.weights(name))
+    test, history, transferred = (
+        load_images(files.TEST),
+        load_history(files.history(name)),
+        load_transfer(files.transfer(name)),
+    )
+    before = load_records(files.records(settings.models[name].after))
+    _require_agreement(name, card, test, history, transferred, before)
     views = Views(settings.evaluation.views, card.image[1:])
-    with group.joined(Path("predictions")):
+    with group.joined(files.predictions(name).parent):
         found = evaluate(
             place(network, device),
             test,
             torch.tensor(card.mean, device=device),
-            flip_averaging=flips,
+            flip_averaging=card.flip and settings.evaluation.flip_averaging,
             batch_size=settings.evaluation.batch_size,
             dtype=choose_dtype(settings.precision, device),
             group=group,
@@ -44,32 +50,79 @@ def evaluate_model(name: str) -> None:
         )
     if not group.writes:
         return
-    predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
-    metrics = _metrics(found, flips or views.kind != "centre", predictions.balanced())
-    record = Record(
+    identity = weights_checksum(files.weights(name))
+    predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), identity)
+    record = _record(name, settings, card, test, found, predictions, history, transferred)
+    require_unchanged()
+    save_records(files.records(name), [*before, record])
+    write_json(files.metrics(name), record.metrics)
+    predictions.save(files.predictions(name))
+    test.take(predictions.worst(MISTAKES)).save(files.mistakes(name))
+    told = ", ".join(f"{key} {value}" for key, value in record.metrics.items())
+    print(f"{name} on {found.images} test images: {told}")
+
+
+def _require_agreement(
+    name: str,
+    card: ModelCard,
+    test: ImageSet,
+    history: History,
+    transferred: Transferred,
+    before: Sequence[Record],
+) -> None:
+    weights, trained = files.weights(name), files.history(name)
+    grown_from = before[-1].weights if before else None
+    require_agreement(
+        [
+            ("model", (weights, card.model), (files.PARAMS, name)),
+            ("classes", (weights, card.classes), (files.TEST, test.classes)),
+            ("image shape", (weights, card.prepared), (files.TEST, test.shape)),
+            ("checksum of the weights", (trained, history.weights), (weights, weights_checksum(weights))),
+            (
+                "checksum of the start",
+                (files.transfer(name), transferred.weights[0]),
+                (trained, history.start),
+            ),
+            ("checksum of what it grew from", (weights, card.grown_from), ("records/", grown_from)),
+        ]
+    )
+
+
+def _record(
+    name: str,
+    settings: Settings,
+    card: ModelCard,
+    test: ImageSet,
+    found: Evaluation,
+    predictions: Predictions,
+    history: History,
+    transferred: Transferred,
+) -> Record:
+    views = settings.evaluation.views
+    averaged = (card.flip and settings.evaluation.flip_averaging) or views != "centre"
+    return Record(
         model=name,
-        after=model.after,
+        after=settings.models[name].after,
         layers=card.layers,
         norm=card.norm,
         width=card.width,
         image=card.image,
         classes=len(card.classes),
         parameters=parameters(card.plan()),
-        tensors=load_fates(Path(f"metrics/transfer/{name}.json")),
-        training=load_history(Path(f"curves/{name}.json")),
+        tensors=transferred.tensors,
+        training=history,
         data=settings.data,
         source=settings.dataset.source,
         test_images=found.images,
         correct=list(found.correct),
         confusion=predictions.confusion(),
-        metrics=metrics,
-        views=views.kind,
+        metrics=_metrics(found, averaged, predictions.balanced()),
+        weights=predictions.weights,
+        grown_from=card.grown_from,
+        test_origin=test.origin,
+        notes=list(test.notes),
+        views=views,
     )
-    save_records(Path(f"records/{name}.json"), [*load_records(Path(f"records/{model.after}.json")), record])
-    write_json(Path(f"metrics/{name}.json"), metrics)
-    predictions.save(Path(f"predictions/{name}.json"))
-    test.take(predictions.worst(MISTAKES)).save(Path(f"predictions/{name}-mistakes.safetensors"))
-    print(f"{name} on {found.images} test images: " + ", ".join(f"{key} {value}" for key, value in metrics.items()))
 
 
 def _metrics(found: Evaluation, averaged: bool, balanced: float) -> dict[str, float]:

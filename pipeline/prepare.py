@@ -1,7 +1,7 @@
 """Images from their source to three files: train, validation, test."""
 
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import PARTS
@@ -9,20 +9,25 @@ from deepen.datasets.repeats import repeats
 from deepen.errors import some
 from deepen.images import FEW, ImageSet, small_classes
 from deepen.settings import load_settings
-from pipeline import BASE, run
+from pipeline import BASE, files, require_unchanged, run
+from pipeline.source import require_same_source
 
 
 def prepare() -> None:
-    settings, data = load_settings(), Path("data")
-    parts = load_dataset(settings.dataset, BASE, data).with_held_out("validation", settings.val_fraction)
+    settings = load_settings()
+    parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent)
+    parts = parts.with_held_out("validation", settings.val_fraction)
+    repeated = repeats(parts)
+    require_unchanged()
+    require_same_source(settings.dataset, BASE, files.SOURCE)
     for name in PARTS:
-        images = parts.images[name]
-        images.save(data / f"{name}.safetensors")
+        images = replace(parts.images[name], origin=parts.origins[name], notes=tuple(repeated))
+        images.save(files.TRAIN.with_name(f"{name}.safetensors"))
         what = f"{len(images)} images of shape {images.shape}, {len(images.classes)} classes"
-        print(f"{name}: {what}, {parts.origins[name]}")
+        print(f"{name}: {what}, {images.origin}")
     for note in parts.notes:
         print(note)
-    for warning in (*repeats(parts), *_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")):
+    for warning in (*repeated, *_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")):
         print(f"warning: {warning}", file=sys.stderr)
 
 

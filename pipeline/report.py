@@ -1,66 +1,106 @@
 """The ladder up to `depth`: tables, plots, and the metrics of the model that `depth` names."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from deepen import figures, page, tables
 from deepen.augmentation import Augmentation
-from deepen.images import load_images
-from deepen.predictions import load_predictions
-from deepen.records import load_records
-from deepen.settings import load_settings
+from deepen.errors import InputError
+from deepen.images import ImageSet, load_images
+from deepen.predictions import Predictions, load_predictions
+from deepen.records import Record, load_records
+from deepen.settings import Settings, load_settings
 from deepen.statistics import load_statistics
-from deepen.weights import load_state, load_weights
+from deepen.weights import ModelCard, load_weights, weights_checksum
 from deepen.writing import write_json, write_text
-from pipeline import run
+from pipeline import files, require_unchanged, run
+from pipeline.agreement import require_agreement, statistics_claims
+
+REPORTS = Path("reports")
 
 
 def report() -> None:
     settings = load_settings()
     depth = settings.depth
-    records = load_records(Path(f"records/{depth}.json"))
-    write_json(Path("metrics/final.json"), records[-1].metrics)
-
-    reports = Path("reports")
-    table = tables.results_table(records)
-    write_text(reports / "table.csv", table.to_csv(index=False))
-    write_text(reports / "table.md", tables.as_markdown(table, records))
-
-    curves, topk = tables.curves_table(records), tables.topk_table(records)
-    write_text(reports / "curves.csv", curves.to_csv(index=False))
-    write_text(reports / "topk.csv", topk.to_csv(index=False))
-    figures.save_figure(figures.draw_curves(curves), reports / "curves.png")
-    figures.save_figure(figures.draw_depth(topk), reports / "depth.png")
-
-    card, state = load_weights(Path(f"weights/{depth}.safetensors"))
-    predictions = load_predictions(Path(f"predictions/{depth}.json"))
-    named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
-    write_text(reports / "confusion.csv", named.map(card.classes.__getitem__).to_csv(index=False))
-    title = f"Model {depth} on the test images"
-    confusion = figures.draw_confusion(predictions.actual, predictions.predicted, card.classes, title)
-    figures.save_figure(confusion, reports / "confusion.png")
+    records, predictions = load_records(files.records(depth)), load_predictions(files.predictions(depth))
+    (card, state), (_, before) = (load_weights(path) for path in (files.weights(depth), files.init(depth)))
+    mistakes = load_images(files.mistakes(depth))
+    _require_agreement(depth, records, predictions, mistakes, card)
     first = next(layer.role for layer in card.plan() if layer.kind == "conv")
-    after, before = (
-        weights[f"{first}.weight"] for weights in (state, load_state(Path(f"weights/init/{depth}.safetensors")))
-    )
-    figures.save_figure(figures.draw_filters(after, f"{first} of model {depth}", before), reports / "filters.png")
+    ended, began = state[f"{first}.weight"], before[f"{first}.weight"]
+    augmentation = _draw_augmentation(settings, card)
+    require_unchanged()
 
-    augmentation = Augmentation.of(settings.dataset, settings.training)
-    statistics = load_statistics(Path("metrics/statistics.json"))
-    shown = figures.draw_augmentation(
-        load_images(Path("data/train.safetensors")), augmentation, statistics, settings.seed
-    )
-    figures.save_figure(shown, reports / "augmentation.png")
-
+    write_json(files.metrics("final"), records[-1].metrics)
+    _write_tables(records)
+    _write_confusion(depth, predictions, card.classes)
+    figures.save_figure(figures.draw_filters(ended, f"{first} of model {depth}", began), REPORTS / "filters.png")
+    figures.save_figure(augmentation, REPORTS / "augmentation.png")
     pictures = page.Pictures(
-        augmentation=(reports / "augmentation.png").read_bytes(),
+        augmentation=(REPORTS / "augmentation.png").read_bytes(),
         role=first,
-        filters_before=figures.as_png(figures.draw_filters(before, f"{first} before model {depth} was trained", after)),
-        filters_after=(reports / "filters.png").read_bytes(),
+        filters_before=figures.as_png(figures.draw_filters(began, f"{first} before model {depth} was trained", ended)),
+        filters_after=(REPORTS / "filters.png").read_bytes(),
     )
-    mistakes = load_images(Path(f"predictions/{depth}-mistakes.safetensors"))
-    write_text(reports / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
+    write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
+
+
+def _require_agreement(
+    depth: str, records: Sequence[Record], predictions: Predictions, mistakes: ImageSet, card: ModelCard
+) -> None:
+    path, said, weights, init = files.records(depth), files.predictions(depth), files.weights(depth), files.init(depth)
+    if not records:
+        raise InputError(f"{path}: has no model; remove it and run dvc repro")
+    last = records[-1]
+    grown = [(record.grown_from, before.weights) for before, record in itertools.pairwise(records)]
+    require_agreement(
+        [
+            ("model", (path, last.model), (files.PARAMS, depth)),
+            ("checksum of the weights", (path, last.weights), (weights, weights_checksum(weights))),
+            ("checksum of the start", (path, last.training.start), (init, weights_checksum(init))),
+            *(("checksum of what a model grew from", (path, one), (path, other)) for one, other in grown),
+            ("checksum of the weights", (said, predictions.weights), (path, last.weights)),
+            ("number of images", (said, len(predictions.actual)), (path, last.test_images)),
+            ("classes", (files.mistakes(depth), mistakes.classes), (weights, card.classes)),
+        ]
+    )
+
+
+def _draw_augmentation(settings: Settings, card: ModelCard) -> Figure:
+    images, statistics = load_images(files.TRAIN), load_statistics(files.STATISTICS)
+    require_agreement(
+        [
+            ("classes", (files.weights(settings.depth), card.classes), (files.TRAIN, images.classes)),
+            ("mean", (files.weights(settings.depth), card.mean), (files.STATISTICS, statistics.mean)),
+            *statistics_claims(files.STATISTICS, statistics, files.TRAIN, images),
+        ]
+    )
+    augmentation = Augmentation.of(settings.dataset, settings.training)
+    return figures.draw_augmentation(images, augmentation, statistics, settings.seed)
+
+
+def _write_tables(records: Sequence[Record]) -> None:
+    table = tables.results_table(records)
+    write_text(REPORTS / "table.csv", table.to_csv(index=False))
+    write_text(REPORTS / "table.md", tables.as_markdown(table, records))
+    curves, topk = tables.curves_table(records), tables.topk_table(records)
+    write_text(REPORTS / "curves.csv", curves.to_csv(index=False))
+    write_text(REPORTS / "topk.csv", topk.to_csv(index=False))
+    figures.save_figure(figures.draw_curves(curves), REPORTS / "curves.png")
+    figures.save_figure(figures.draw_depth(topk), REPORTS / "depth.png")
+
+
+def _write_confusion(depth: str, predictions: Predictions, classes: Sequence[str]) -> None:
+    named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
+    write_text(REPORTS / "confusion.csv", named.map(classes.__getitem__).to_csv(index=False))
+    confusion = figures.draw_confusion(
+        predictions.actual, predictions.predicted, classes, f"Model {depth} on the test images"
+    )
+    figures.save_figure(confusion, REPORTS / "confusion.png")
 
 
 if __name__ == "__main__":

@@ -21,16 +21,15 @@ from deepen.live import LiveCurves
 from deepen.locking import locked
 from deepen.progress import TrainingProgress
 from deepen.settings import Settings, load_settings
-from deepen.statistics import load_statistics
+from deepen.statistics import Statistics, load_statistics
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import VGG
-from deepen.weights import load_network, save_weights
-from pipeline import BASE
+from deepen.weights import ModelCard, load_network, save_weights, weights_checksum
+from pipeline import BASE, COMMAND, files, require_unchanged
+from pipeline.agreement import require_agreement, statistics_claims
 from pipeline.together import run_together
 
-TRAIN, VALIDATION = Path("data/train.safetensors"), Path("data/validation.safetensors")
-STATISTICS = Path("metrics/statistics.json")
 VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()}
 
 
@@ -43,28 +42,34 @@ def train_model(name: str) -> None:
         what = threads if device.type == "cpu" else device.type if group.size > 1 else str(device)
         each = f" in each of {group.size} processes" if group.size > 1 else ""
         print(f"{name}: training on {what}{each}", flush=True)
-    start = Path(f"weights/init/{name}.safetensors")
+    start = files.init(name)
     shaping = _shaping(name, settings, device)
-    key = training_key(shaping, [TRAIN, VALIDATION, STATISTICS, start])
+    key = training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
-    before = Interruption(name, speaks=False) if group.rank else _alone(name, checkpoints)
+    before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
     with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
-        images = load_images(TRAIN)
-        trainer = _trainer(name, settings, network, images, device, group)
+        images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
+        statistics = load_statistics(files.STATISTICS)
+        _require_agreement(name, start, card, images, validation, statistics)
+        trainer = _trainer(name, settings, network, images, statistics, device, group)
+        require_unchanged()  # so that the checkpoints are of what their key says
         to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes))
         with (
-            Interruption(name, speaks=group.rank == 0) as interruption,
+            Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
             _watched(name, settings, trainer, to_follow, group) as progress,
         ):
             kept = checkpoints if group.writes else None
-            epochs = train(trainer, load_images(VALIDATION), progress, kept, interruption, group)
+            epochs = train(trainer, validation, progress, kept, interruption, group)
         if not group.writes:
             return
-        save_weights(Path(f"weights/{name}.safetensors"), network.state_dict(), card)
+        require_unchanged()  # what was learned stays in the checkpoint
+        weights = save_weights(files.weights(name), network.state_dict(), card)
         learned = trainer.steps * trainer.batch_size
-        History(shaping, VERSIONS, len(images), learned, epochs).save(Path(f"curves/{name}.json"))
+        history = History(shaping, VERSIONS, len(images), learned, weights_checksum(start), weights, epochs)
+        history.save(files.history(name))
+        require_unchanged()
         checkpoints.remove()
 
 
@@ -136,13 +141,35 @@ def _alone(name: str, checkpoints: Checkpoints) -> Iterator[None]:
             yield
 
 
+def _require_agreement(
+    name: str, start: Path, card: ModelCard, images: ImageSet, validation: ImageSet, statistics: Statistics
+) -> None:
+    require_agreement(
+        [
+            ("model", (start, card.model), (files.PARAMS, name)),
+            ("classes", (start, card.classes), (files.TRAIN, images.classes)),
+            ("image shape", (start, card.prepared), (files.TRAIN, images.shape)),
+            ("mean", (start, card.mean), (files.STATISTICS, statistics.mean)),
+            ("classes", (files.VALIDATION, validation.classes), (files.TRAIN, images.classes)),
+            ("image shape", (files.VALIDATION, validation.shape), (files.TRAIN, images.shape)),
+            *statistics_claims(files.STATISTICS, statistics, files.TRAIN, images),
+        ]
+    )
+
+
 def _trainer(
-    name: str, settings: Settings, network: VGG, images: ImageSet, device: torch.device, group: Group
+    name: str,
+    settings: Settings,
+    network: VGG,
+    images: ImageSet,
+    statistics: Statistics,
+    device: torch.device,
+    group: Group,
 ) -> Trainer:
     return Trainer(
         network,
         images,
-        load_statistics(STATISTICS),
+        statistics,
         Augmentation.of(settings.dataset, settings.training),
         settings.training,
         model=name,

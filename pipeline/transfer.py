@@ -1,28 +1,29 @@
 """Where a model starts: the weights of the one it grows from, and fresh layers."""
 
-from pathlib import Path
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from deepen.growth import he_start, start
-from deepen.images import describe_images
+from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder
-from deepen.settings import load_settings
+from deepen.settings import SCRATCH, Model, Settings, load_settings
 from deepen.starts import start_shapes
 from deepen.statistics import load_statistics
-from deepen.transfer_report import as_metrics, as_table
-from deepen.weights import ModelCard, load_state, load_weights, save_weights
-from deepen.writing import write_json
-from pipeline import BASE, run
+from deepen.transfer_report import as_table, save_transfer
+from deepen.weights import ModelCard, load_weights, save_weights, weights_checksum
+from pipeline import BASE, files, require_unchanged, run
+from pipeline.agreement import require_agreement, statistics_claims
 
 
 def transfer_to(name: str) -> None:
     settings = load_settings()
-    image, classes = describe_images(Path("data/train.safetensors"))
+    images, statistics = load_images(files.TRAIN), load_statistics(files.STATISTICS)
+    image, classes = images.shape, images.classes
+    require_agreement(statistics_claims(files.STATISTICS, statistics, files.TRAIN, images))
     seen, model = settings.seen(image), settings.models[name]
     plans = plan_ladder(settings, seen, len(classes), start_shapes({name: model}, BASE))
-    if model.start:
-        _, source = load_weights(BASE / model.start)
-    else:
-        source = load_state(Path(f"weights/{model.after}.safetensors"))
+    source, grown_from = _source(model, images, settings)
     state, report = start(settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name))
     card = ModelCard(
         model=name,
@@ -32,13 +33,33 @@ def transfer_to(name: str) -> None:
         image=seen,
         stored=image[1:] if image != seen else None,
         classes=classes,
-        mean=load_statistics(Path("metrics/statistics.json")).mean,
+        mean=statistics.mean,
         flip=settings.dataset.flip,
+        grown_from=grown_from,
     )
-    save_weights(Path(f"weights/init/{name}.safetensors"), state, card)
-    origin = {"start": [model.start]} if model.start else {}
-    write_json(Path(f"metrics/transfer/{name}.json"), origin | as_metrics(report))
+    require_unchanged()
+    weights = save_weights(files.init(name), state, card)
+    save_transfer(files.transfer(name), report, weights, model.start)
     print(f"{name} starts from {model.start or model.after}\n{as_table(report)}")
+
+
+def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[Mapping[str, Tensor], str | None]:
+    """The tensors that a model starts from, and the checksum of the weights that it grows from."""
+    if model.start:
+        return load_weights(BASE / model.start)[1], None
+    if model.after == SCRATCH:
+        return {}, None
+    path = files.weights(model.after)
+    card, source = load_weights(path)
+    require_agreement(
+        [
+            ("model", (path, card.model), (files.PARAMS, model.after)),
+            ("classes", (path, card.classes), (files.TRAIN, images.classes)),
+            ("image shape", (path, card.prepared), (files.TRAIN, images.shape)),
+            ("what the network takes", (path, card.image), (files.PARAMS, settings.seen(images.shape))),
+        ]
+    )
+    return source, weights_checksum(path)
 
 
 if __name__ == "__main__":

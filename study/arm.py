@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.augmentation import Augmentation
+from deepen.checksums import write_checked_json
 from deepen.datasets.split import hold_out
 from deepen.device import choose_device, choose_dtype
 from deepen.growth import he_start, start
@@ -21,8 +22,8 @@ from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
 from deepen.trainer import Trainer
 from deepen.vgg import VGG, network
-from deepen.writing import write_json
-from pipeline import run
+from pipeline import require_unchanged, run
+from pipeline.agreement import require_agreement
 from study.settings import Arm, Study, ancestors, load_studies
 
 
@@ -39,11 +40,19 @@ def train_arm(study_name: str, name: str, seed: str) -> None:
     settings = load_settings()
     studies = load_studies(settings)
     study, dataset = studies[study_name], settings.datasets[studies.data]
-    images, test = (load_images(Path(f"study/data/{part}.safetensors")) for part in ("train", "test"))
+    files = [Path(f"study/data/{part}.safetensors") for part in ("train", "test")]
+    images, test = map(load_images, files)
+    require_agreement(
+        [
+            ("classes", (files[1], test.classes), (files[0], images.classes)),
+            ("image shape", (files[1], test.shape), (files[0], images.shape)),
+        ]
+    )
     if study.images < len(images):
         images, _ = hold_out(images, 1 - study.images / len(images), "the study")
     found = measure(study.arms[name], int(seed), settings, study, dataset, images, test)
-    write_json(Path(f"study/runs/{study_name}/{name}-{seed}.json"), {"arm": name, "seed": int(seed), **found})
+    require_unchanged()
+    write_checked_json(Path(f"study/runs/{study_name}/{name}-{seed}.json"), {"arm": name, "seed": int(seed), **found})
     print(f"{name}, seed {seed}: top-1 {found['top1']:.2f} %")
 
 

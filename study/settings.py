@@ -1,10 +1,10 @@
 """study/params.yaml -> checked settings; the comments there say what each value means."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from deepen.errors import InputError
@@ -12,6 +12,10 @@ from deepen.layers import Norm
 from deepen.recipes import Training
 from deepen.section import Section
 from deepen.settings import SCRATCH, Growth, Settings
+from deepen.yaml_reading import read_yaml
+
+PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
+SOURCE = Path("study/data/source.json")
 
 
 class Arm(Section):
@@ -69,11 +73,9 @@ class Studies(Section):
 def load_studies(settings: Settings, path: Path = Path("study/params.yaml")) -> Studies:
     """Read the studies' settings and check them against the project's; raises InputError with every fault."""
     try:
-        studies = Studies.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        studies = Studies.model_validate(read_yaml(path))
     except ValidationError as error:
         raise InputError([f"{path}: {fault}" for fault in _sentences(error)]) from error
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: can't be read ({' '.join(str(error).split())}); mend it there") from error
     faults = [f"{name}.{fault}" for name in ("growing", "recipe") for fault in _faults(studies[name], settings)]
     if studies.data not in settings.datasets:
         faults.append(f"data: {studies.data!r} is none of the datasets: {', '.join(settings.datasets)}")

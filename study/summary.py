@@ -1,6 +1,5 @@
 """What the arms reached: a table with 95 % t-intervals, paired by seed against one of them, and curves over compute."""
 
-import json
 import math
 from itertools import cycle, product
 from pathlib import Path
@@ -12,17 +11,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import t
 
+from deepen.checksums import read_checked_json
 from deepen.figures import save_figure
 from deepen.settings import load_settings
 from deepen.writing import write_json, write_text
-from pipeline import run
+from pipeline import require_unchanged, run
+from pipeline.agreement import require_agreement
 from study.settings import Study, load_studies
 
 
 def summarize(name: str) -> None:
     study = load_studies(load_settings())[name]
-    files = [Path(f"study/runs/{name}/{arm}-{seed}.json") for arm in study.arms for seed in study.seeds]
-    runs = [json.loads(file.read_text()) for file in files]
+    files = {(arm, seed): Path(f"study/runs/{name}/{arm}-{seed}.json") for arm in study.arms for seed in study.seeds}
+    runs = [read_checked_json(file, dict[str, Any]) for file in files.values()]
+    require_agreement(
+        ("arm and seed", (file, (run["arm"], run["seed"])), ("its name", key))
+        for run, (key, file) in zip(runs, files.items(), strict=True)
+    )
+    require_unchanged()
     table = compare(pd.DataFrame(runs), study)
     write_text(Path(f"study/{name}.csv"), table.to_csv(index=False))
     write_text(Path(f"study/{name}.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")

@@ -3,6 +3,7 @@
 `python tests/bad_input.py` writes docs/bad-input.md: every case with its answer.
 """
 
+import contextlib
 import copy
 import gzip
 import io
@@ -21,8 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import yaml
+import yaml_text
 from PIL import Image
+from pydantic import ValidationError
 from safetensors.torch import save, save_file
 
 from deepen.datasets.folder import load_folder
@@ -30,7 +32,7 @@ from deepen.errors import InputError
 from deepen.growth import he_start
 from deepen.ladder import plan_ladder
 from deepen.settings import load_settings
-from deepen.weights import ModelCard, load_network
+from deepen.weights import ModelCard, load_network, save_weights, tensors_checksum
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers
@@ -38,7 +40,7 @@ Case = Callable[[Path], object]  # makes the input in a folder, reads it, and ra
 
 # Settings: each key with a value of another type and one out of range, and what a list of such can't have.
 
-GOOD = yaml.safe_load((ROOT / "params.yaml").read_text())
+GOOD = yaml_text.load((ROOT / "params.yaml").read_text())
 
 
 def leaves(node: dict, path: tuple[str, ...] = ()):
@@ -70,11 +72,39 @@ def params_cases() -> dict[str, Case]:
         wrong = [3, ""] if isinstance(value, str) and value != "auto" else ["text", -1]
         for bad in wrong:
             if not (isinstance(value, bool) and bad == ""):
-                cases[f"{'.'.join(path)}: {json.dumps(bad)}"] = settings(yaml.safe_dump(changed(path, bad)))
+                cases[f"{'.'.join(path)}: {json.dumps(bad)}"] = settings(yaml_text.dump(changed(path, bad)))
     I = GOOD["models"]["I"]  # noqa: E741
     structure = {
-        "lr: 1e-3, which YAML takes for text": (("lr",), "1e-3"),
         "lr: .inf": (("lr",), float("inf")),
+        "lr: 1.0e+39, more than float32 holds": (("lr",), 1e39),
+        "lr: 1e-50, nothing in float32": (("lr",), 1e-50),
+        "lr of a recipe: 1e39": (("recipes", "onecycle", "training", "lr"), 1e39),
+        "grown_lr: 1e39": (("recipes", "onecycle", "training", "grown_lr"), 1e39),
+        "color_shift: 1e38": (("recipes", "onecycle", "training", "color_shift"), 1e38),
+        "weight_decay: 1e38": (("recipes", "onecycle", "training", "optimizer", "weight_decay"), 1e38),
+        "momentum: 0.9999": (("recipes", "onecycle", "training", "optimizer", "momentum"), 0.9999),
+        "label_smoothing: 0.99": (("recipes", "onecycle", "training", "label_smoothing"), 0.99),
+        "dropout: 0.99": (("recipes", "onecycle", "training", "dropout"), 0.99),
+        "batch_size: 10**12": (("recipes", "onecycle", "training", "batch_size"), 10**12),
+        "patience: 10**12": (("recipes", "published", "training", "schedule", "patience"), 10**12),
+        "epochs: 10**12": (("models", "I", "epochs"), 10**12),
+        "checkpoint_seconds: 1e39": (("checkpoint_seconds",), 1e39),
+        "seed: 2**63": (("seed",), 2**63),
+        "device: cuda:01": (("device",), "cuda:01"),
+        "root of 5,000 characters": (("datasets", "folder", "root"), "x/" * 2500),
+        "root with a name of 300 bytes": (("datasets", "folder", "root"), "é" * 150),
+        "root with a NUL": (("datasets", "folder", "root"), "a\0b"),
+        "root with a line's end": (("datasets", "folder", "root"), "a\nb"),
+        "root with half a character": (("datasets", "folder", "root"), "a\udc80"),
+        "start with a NUL": (("models", "I", "start"), "a\0-0a1b2c3d.safetensors"),
+        "start of 5,000 characters": (("models", "I", "start"), "x/" * 2500 + "-0a1b2c3d.safetensors"),
+        "data with an escape sequence": (("data",), "\x1b[31mred"),
+        "depth of 100,000 characters": (("depth",), "x" * 100_000),
+        "after with a line's end": (("models", "II", "after"), "a\nb"),
+        "a key with an escape sequence": (("\x1b[31mred",), 1),
+        "a key of 100,000 characters": (("x" * 100_000,), 1),
+        "a role of 100,000 characters": (("models", "II", "fresh"), ["x" * 100_000]),
+        "1,001 models": (("models",), {f"m{i}": I for i in range(1001)}),
         "width: .nan": (("width",), float("nan")),
         "width: 65": (("width",), 65),
         "a key misspelt: dept": (("dept",), "I"),
@@ -101,7 +131,7 @@ def params_cases() -> dict[str, Case]:
         "a view larger than size": (("datasets", "folder"), GOOD["datasets"]["folder"] | {"size": 32, "view": 33}),
         "norm: batch in II alone": (("models", "II", "norm"), "batch"),
     }  # fmt: skip
-    cases |= {name: settings(yaml.safe_dump(changed(path, value))) for name, (path, value) in structure.items()}
+    cases |= {name: settings(yaml_text.dump(changed(path, value))) for name, (path, value) in structure.items()}
     text = (ROOT / "params.yaml").read_text()
     texts = {
         "an empty file": "",
@@ -115,6 +145,24 @@ def params_cases() -> dict[str, Case]:
         + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
         "nested 2,000 deep": "a: " + "[" * 2000 + "]" * 2000,
         "a NUL": "data: \0",
+        "epochs: 010, which is 8 to some": text.replace("epochs: 12", "epochs: 010"),
+        "seed: 010": text.replace("seed: 0 ", "seed: 010 "),
+        "epochs: 0b11": text.replace("epochs: 12", "epochs: 0b11"),
+        "epochs: 1_000": text.replace("epochs: 12", "epochs: 1_000"),
+        "epochs: 1:30, which is 90 to some": text.replace("epochs: 12", "epochs: 1:30"),
+        "flip: yes, which is true to some": text.replace("flip: true", "flip: yes"),
+        "seed: nothing": text.replace("seed: 0 ", "seed:   "),
+        "lr: 1e400": text.replace("lr: auto ", "lr: 1e400 "),
+        "seed of 5,000 digits": text.replace("seed: 0 ", f"seed: {'9' * 5000} "),
+        "data: 2001-01-01": text.replace("data: digits ", "data: 2001-01-01 "),
+        "a key twice": text + "data: digits\n",
+        "a model twice": text + "  I:\n    after: scratch\n    layers: conv3-8\n    epochs: 1\n",
+        "a model named by a number": text.replace("  III:", "  3:"),
+        "a tag": text.replace("seed: 0 ", "seed: !!float 0 "),
+        "a tag of a program's own": text.replace("models: ", "models: !mine "),
+        "YAML 1.1": "%YAML 1.1\n---\n" + text,
+        "an alias of a megabyte under a known key": f"data: &a {'x' * 1000}\nmodels: [{'*a,' * 1000}]\n",
+        "300,000 characters": text + "#" * 300_000,
     }
     return cases | {name: settings(content) for name, content in texts.items()}
 
@@ -222,6 +270,7 @@ def image_cases() -> dict[str, Case]:
         "a class named to turn the text around": "train/\u202egod/x.png",
         "a class named in no encoding": os.fsdecode(b"train/\xff\xfe/x.png"),
         "a class named with an escape sequence": "train/\x1b[31mred/x.png",
+        "a class named with a blank at its end": "train/emu /x.png",
     }
     cases |= {name: image(picture(), path) for name, path in elsewhere.items()}
     harmless = {
@@ -435,7 +484,12 @@ def weights_bytes(content: bytes) -> Case:
 
 def weights(state=STATE, card: dict | str | None = None) -> Case:
     """A file in the right format whose card has these changes, or is this text."""
-    text = card if isinstance(card, str) else json.dumps({**json.loads(CARD.model_dump_json()), **(card or {})})
+    if not isinstance(card, str):
+        content = {**json.loads(CARD.model_dump_json(exclude_none=True)), **(card or {})}
+        with contextlib.suppress(ValidationError):
+            text = ModelCard.model_validate_json(json.dumps(content)).model_dump_json(exclude_none=True)
+            content["sha256"] = tensors_checksum(text, state)
+    text = card if isinstance(card, str) else json.dumps(content)
 
     def read(folder: Path):
         save_file(state, folder / "x", metadata={"deepen": text})
@@ -456,14 +510,18 @@ def with_value(key: str, value: float) -> dict:
 
 
 def weights_cases() -> dict[str, Case]:
-    whole = save(STATE, {"deepen": CARD.model_dump_json()})
+    with tempfile.TemporaryDirectory() as name:
+        save_weights(Path(name) / "x", STATE, CARD)
+        whole = (Path(name) / "x").read_bytes()
     tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     cards = {
-        "version: 2": {"version": 2}, "a key nobody knows": {"lr": 1}, "layers: conv3-": {"layers": "conv3-"},
+        "version: 1": {"version": 1}, "version: 3": {"version": 3}, "a key nobody knows": {"lr": 1}, "layers: conv3-": {"layers": "conv3-"},
         "layers of 700,000 layers": {"layers": "conv3-1*1000 " * 700}, "width: 0": {"width": 0},
         "width: 1e9": {"width": 1e9}, "width: text": {"width": "0.5"}, "image: two numbers": {"image": [3, 8]},
         "image: a side of 10**9": {"image": [3, 10**9, 8]}, "image too small for its pools": {"image": [3, 1, 1]},
         "one class": {"classes": ["cat"]}, "a class with a line's end": {"classes": ["cat", "d\nog"]},
+        "two classes of one name": {"classes": ["cat", "cat"]}, "a class without a name": {"classes": ["cat", ""]},
+        "a class that ends in a blank": {"classes": ["cat", "dog "]}, "an image of 45 megapixels": {"image": [3, 6690, 6690]},
         "mean of two channels": {"mean": [0.5, 0.5]}, "mean: 128": {"mean": [128, 0.5, 0.5]},
         "model: ../../x": {"model": "../../x"}, "flip: 1": {"flip": 1}, "layers of another network": {"layers": "conv3-8 fc-16"},
         "more classes than outputs": {"classes": ["a", "b", "c"]},
@@ -495,6 +553,8 @@ def weights_cases() -> dict[str, Case]:
         "a tensor of another shape": weights(STATE | {"fc1.bias": torch.zeros(9)}),
         "a tensor of whole numbers": weights(STATE | {"fc1.bias": torch.zeros(8, dtype=torch.int64)}),
         "a tensor in half precision": weights(STATE | {"fc1.bias": torch.zeros(8, dtype=torch.float16)}),
+        "a weight that changed": weights_bytes(whole[:-1] + bytes([whole[-1] ^ 1])),
+        "metadata without a checksum": weights(card=CARD.model_dump_json(exclude_none=True)),
         "a NaN": weights(with_value("head.weight", float("nan"))),
         "an infinity": weights(with_value("conv1_1.weight", float("inf"))),
     }

@@ -83,8 +83,13 @@ class Project:
         return found[0]
 
     def ran(self, command: str, *words: str) -> list[str]:
-        """The stages that a command really executed, in order."""
-        return re.findall(r"^Running stage '(.*)':", self(command, *words), re.MULTILINE)
+        """The stages that a command really executed, in order, but for `scan`, which is run each time."""
+        stages = re.findall(r"^Running stage '(.*)':", self(command, *words), re.MULTILINE)
+        return [stage for stage in stages if stage != "scan"]
+
+    def is_up_to_date(self) -> bool:
+        """Whether DVC would run nothing but `scan`."""
+        return self("dvc status") == "scan:\n\talways changed\n"
 
     def experiment(self, name: str) -> str:
         """The git reference of an experiment."""

@@ -53,11 +53,12 @@ def _record(name, layers, before, said, classes, image, source, width, data):
         classes=classes,
         parameters=parameters(layers),
         tensors=fates,
-        training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, epochs=epochs),
+        training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, start=name, weights=name, epochs=epochs),
         data=data,
         source=source,
         test_images=images,
         correct=correct,
         confusion=said.confusion(),
         metrics={f"top{k}": 100 * n / images for k, n in enumerate(correct, 1)} | {"balanced_top1": said.balanced(), "loss": 0.5},
+        weights=name, grown_from=None,
     )  # fmt: skip

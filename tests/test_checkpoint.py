@@ -278,7 +278,8 @@ def test_a_file_that_is_no_checkpoint(tmp_path, metadata):
         load_checkpoint(tmp_path / "a", "x")
 
 
-WRITES = [(writing.os, "fsync"), (writing.os, "replace"), (writing.shutil, "rmtree"), (module, "save_file")]
+WRITES = [(writing.tempfile, "mkdtemp"), (writing.os, "fsync"), (writing.os, "replace"), (writing.shutil, "rmtree"),
+          (module, "save_file")]  # fmt: skip
 
 
 @pytest.mark.parametrize("half_done", [False, True])
@@ -296,10 +297,11 @@ def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, p
             def wrapped(*arguments, **options):
                 if left[0] == 0 and not half_done:
                     os.kill(os.getpid(), signal.SIGKILL)
-                call(*arguments, **options)
+                result = call(*arguments, **options)
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
                 left[0] -= 1
+                return result
 
             return wrapped
 
@@ -340,11 +342,11 @@ def test_who_wants_the_result_too_finds_the_last_checkpoint(colored, tmp_path):
     undisturbed = go(colored)
     ours = Checkpoints(tmp_path / "x", 0)
     ours.claim()
-    other = Progress(start=lambda steps, epochs: Checkpoints(tmp_path / "x", 0).want())
+    theirs = Checkpoints(tmp_path / "x", 0)
+    other = Progress(start=lambda steps, epochs: theirs.want())
     train(trainer_for(colored, recipe(dropout=0.3)), colored, other, ours)
     ours.remove()
     steps = []
-    theirs = Checkpoints(tmp_path / "x", 0)
     theirs.claim()
     trainer = trainer_for(colored, recipe(dropout=0.3))
     history = train(trainer, colored, Progress(step=lambda: steps.append(None)), theirs)

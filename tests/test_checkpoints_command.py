@@ -1,6 +1,7 @@
 import contextlib
 import os
 import re
+import shutil
 
 import pytest
 from test_checkpoint import at, damaged
@@ -58,6 +59,39 @@ def test_one_in_use_is_left(project, capsys):
         main(["checkpoints", "--clear", "--project", str(project)])
     assert f"I-aaa: in use by process {os.getpid()} on" in capsys.readouterr().out
     assert left(project) == ["I-aaa"]
+
+
+def test_no_link_is_followed_out_of_the_folder(project, capsys, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").touch()
+    (project / "checkpoints" / "linked").symlink_to(tmp_path / "photos")
+    (project / "checkpoints" / "I-aaa" / "inside").symlink_to(tmp_path / "photos")
+    main(["checkpoints", "--clear", "--project", str(project)])
+    assert capsys.readouterr().out == "I-aaa: cleared\nIII-bbb: cleared\nlinked: cleared\n"
+    assert list((project / "checkpoints").iterdir()) == []
+    assert (tmp_path / "photos" / "a.png").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--clear"]])
+def test_a_folder_that_is_a_link_is_refused(project, tmp_path, words):
+    (project / "checkpoints").rename(tmp_path / "elsewhere")
+    (project / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SystemExit) as error:
+        main(["checkpoints", *words, "--project", str(project)])
+    link = f"{project}/checkpoints: is a link to {tmp_path}/elsewhere"
+    assert str(error.value) == f"error: {link}; remove the link, or clear that folder"
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["I-aaa", "III-bbb"]
+
+
+def test_what_can_t_be_removed_is_told(project, monkeypatch):
+    def fails(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", fails)
+    with pytest.raises(SystemExit) as error:
+        main(["checkpoints", "--clear", "I-aaa", "--project", str(project)])
+    fault = "can't be removed (Permission denied); make it and its folder writable and run it again"
+    assert str(error.value) == f"error: {project}/checkpoints/I-aaa: {fault}"
 
 
 def test_one_that_is_not_there(project):

@@ -4,8 +4,15 @@ import sys
 import pytest
 import torch
 
-from deepen.device import autocast, choose_device, choose_dtype, place
+from deepen.device import autocast, choose_device, choose_dtype, find_device, place
 from deepen.errors import InputError
+
+
+def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    choose_device("cpu", 4)
+    with pytest.raises(InputError, match="threads: 5 is more than four for each of the 1 CPUs of this machine"):
+        choose_device("cpu", 5)
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +37,33 @@ def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch, cuda, mps, expected):
 def test_a_device_that_is_not_there(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=rf"device: {name} is not there, this machine has cpu; write device: auto"):
+    with pytest.raises(
+        InputError, match=rf"device: {name} is not available; this machine has cpu: take one of these, or auto"
+    ):
         choose_device(name, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(name, name) for name in ("gpu", "meta", "xla", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "CPU", "auto ")]
+    + [("", "an empty name"), ("a\nb", r"'a\nb'")],
+)
+def test_a_device_by_an_unknown_name(monkeypatch, name, shown):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError) as error:
+        find_device(name)
+    assert str(error.value) == f"device: {shown} is unknown; this machine has cpu: take one of these, or auto"
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "cuda:01", "cuda:9999", "cuda:99999999999999999999"])
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_beyond_the_last(name):
+    with pytest.raises(InputError) as error:
+        find_device(name)
+    there = "cpu, cuda, cuda:0, cuda:1"
+    assert str(error.value) == f"device: {name} is not available; this machine has {there}: take one of these, or auto"
+    assert find_device("cuda:1") == find_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
 
 
 @pytest.fixture
@@ -53,9 +85,7 @@ def test_each_process_has_a_gpu_of_its_own(two_gpus):
 @pytest.mark.parametrize(("name", "local_rank"), [("auto", 2), ("cuda", 2), ("cuda:1", 0), ("mps", 0)])
 def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_rank):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    told = (
-        rf"not there for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
-    )
+    told = rf"not available for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
     with pytest.raises(InputError, match=told):
         choose_device(name, 1, local_rank=local_rank)
 
@@ -63,7 +93,7 @@ def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_
 def test_a_second_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="device: cuda:1 is not there"):
+    with pytest.raises(InputError, match="device: cuda:1 is not available; this machine has cpu, cuda, cuda:0: take"):
         choose_device("cuda:1", 1)
 
 

@@ -87,7 +87,7 @@ def test_experiments(project, tmp_path):
 
     walk.run(project, "Choosing one")
     assert "lr: 0.01" in project.read("params.yaml")
-    assert "up to date" in project("dvc status")
+    assert project.is_up_to_date()
 
     assert "low" in walk.run(project, "Sharing it").splitlines()[-1]
     project("git restore .")
@@ -101,7 +101,7 @@ def test_experiments(project, tmp_path):
 
     walk.run(project, "Back home")
     assert project("git status --short") == ""
-    assert "up to date" in project("dvc status")
+    assert project.is_up_to_date()
     assert (tmp_path / "project/weights/III.safetensors").is_file()
     params = project.read("params.yaml")
     assert "lr: 0.01" in params
@@ -109,7 +109,7 @@ def test_experiments(project, tmp_path):
 
     walk.run(project, "What DVC does badly, and what helps")
     assert project("git status --short") == ""
-    assert "up to date" in project("dvc status")
+    assert project.is_up_to_date()
     assert not walk.left
 
 

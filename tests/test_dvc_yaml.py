@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml_text
 
 ROOT = Path(__file__).parents[1]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-STUDY = yaml.safe_load((ROOT / "study/dvc.yaml").read_text())["stages"]
+STAGES = yaml_text.load((ROOT / "dvc.yaml").read_text())["stages"]
+STUDY = yaml_text.load((ROOT / "study/dvc.yaml").read_text())["stages"]
 
 
 def stage(name):

@@ -1,6 +1,7 @@
 """`deepen export`: what other programs get computes what the network does, or there is no file."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 import torchvision
 from dvc_project import ROOT
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from small_nets import random_state
 
@@ -18,7 +20,7 @@ from deepen.augmentation import normalize
 from deepen.commands import main
 from deepen.errors import InputError
 from deepen.layers import plan, tensor_shapes
-from deepen.torchvision_names import LAYERS, find_net, lay_out, to_torchvision
+from deepen.torchvision_names import LAYERS, Exported, find_net, lay_out, to_torchvision
 from deepen.vgg import network
 from deepen.weights import ModelCard, load_network, save_weights
 
@@ -228,6 +230,30 @@ def test_a_file_that_is_there_stays_unless_forced(small_nets, capsys, kind):
     assert Path("mine").read_text() == "mine"
     main(["export", weights, "--to", kind, "--output", "mine", "--force"])
     assert Path("mine").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchvision"])
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [
+        ("/dev/null", "is a device, and only files are replaced; name a file"),
+        ("/dev/stdout", "is a device, and only files are replaced; name a file"),
+        ("folder", "is a folder, and only files are replaced; name a file"),
+        ("pipe", "is a pipe, and only files are replaced; name a file"),
+    ],
+)
+def test_only_files_are_replaced_also_by_force(small_nets, kind, output, fault):
+    weights = written(CARD.model_copy(update={"layers": LAYERS["vgg11"], "width": 1.0, "image": (3, 32, 32)}))
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    before = os.lstat(output)
+    assert refused(weights, "--to", kind, "--output", output, "--force") == f"error: {output}: {fault}"
+    assert os.path.samestat(before, os.lstat(output))
+
+
+def test_what_a_strangers_file_says_of_classes_is_checked():
+    with pytest.raises(ValidationError, match="class name 'a' is that of 2 classes"):
+        Exported(net="vgg11", classes=("a", "a"), mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
 
 
 def test_weights_that_are_none():

@@ -28,7 +28,7 @@ from deepen.training import Progress, guessing_top1, train
 from deepen.weights import save_weights
 from deepen.writing import cannot_write, write_text
 
-FULL = r"can't be written \(No space left on device\); free some space there and run dvc repro again"
+FULL = r"can't be written \(No space left on device\); free some space there and run it again"
 
 
 class TestFullDisk:
@@ -83,7 +83,7 @@ class TestFullDisk:
         assert done.returncode == 1
         assert done.stderr == (
             "error: data/train.safetensors: can't be written (No space left on device); "
-            "free some space there and run dvc repro again\n"
+            "free some space there and run it again\n"
         )
         assert os.listdir(small_disk) == ["ballast"]
 
@@ -117,7 +117,7 @@ def fill(disk):
 )
 def test_a_file_that_can_t_be_written_says_why_and_what_to_do(tmp_path, number, remedy):
     error = cannot_write(tmp_path / "x", OSError(number, "words that don't count"))
-    assert str(error) == f"{tmp_path / 'x'}: can't be written ({os.strerror(number)}); {remedy} and run dvc repro again"
+    assert str(error) == f"{tmp_path / 'x'}: can't be written ({os.strerror(number)}); {remedy} and run it again"
 
 
 def test_a_read_only_disk(small_disk):
@@ -140,7 +140,7 @@ def test_a_read_only_disk(small_disk):
 def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
     if content is not None:
         (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=rf"{name}:? is (not what|no image set).*; .*dvc repro"):
+    with pytest.raises(InputError, match=rf"{name}:? is not (what|an image set).*; .*dvc repro"):
         read(tmp_path / name)
 
 

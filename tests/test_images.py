@@ -1,13 +1,12 @@
-import json
-
 import numpy as np
 import pytest
 from conftest import assert_equal
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from deepen import images as module
 from deepen.errors import InputError
-from deepen.images import ImageSet, describe_images, load_images
+from deepen.images import ImageSet, class_name_faults, describe_images, load_images
 
 
 def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored, tmp_path):
@@ -27,7 +26,7 @@ def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored
 def test_a_file_that_is_no_image_set(tmp_path, read, content):
     if content is not None:
         (tmp_path / "x").write_bytes(content)
-    with pytest.raises(InputError, match=r"x is no image set of this project .*; make it again: dvc repro prepare"):
+    with pytest.raises(InputError, match=r"x: is not an image set of this project .*; remove it and make it again"):
         read(tmp_path / "x")
 
 
@@ -37,12 +36,14 @@ def test_the_bytes_are_those_of_the_library_however_many_are_written_at_once(
     colored, tmp_path, monkeypatch, count, names
 ):
     monkeypatch.setattr(module, "_PART_BYTES", 7 * 3 * 8 * 8)
-    tensors = {"images": colored.images[:count], "labels": colored.labels[:count]}
-    save_file(tensors, tmp_path / "theirs", metadata={"classes": json.dumps(names)})
-    found = ImageSet(tensors["images"], tensors["labels"], names)
+    found = ImageSet(colored.images[:count], colored.labels[:count], names, origin="test/", notes=("one", "two"))
     found.save(tmp_path / "ours")
+    with safe_open(tmp_path / "ours", framework="numpy") as file:
+        save_file({name: file.get_tensor(name) for name in file.keys()}, tmp_path / "theirs", file.metadata())  # noqa: SIM118
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
-    assert_equal(load_images(tmp_path / "theirs"), found)
+    again = load_images(tmp_path / "theirs")
+    assert_equal(again, found)
+    assert (again.origin, again.notes) == ("test/", ("one", "two"))
 
 
 def test_images_of_a_file_are_mapped_and_those_that_are_chosen_not_copied(colored, tmp_path):
@@ -65,5 +66,21 @@ def test_what_a_file_may_have_suffered(colored, tmp_path):
     damages = [whole[:-1], whole + b"x", whole[:5], whole[:200], b"\xff" * 8 + whole[8:], whole.replace(b"U8", b"I8")]
     for content in damages:
         (tmp_path / "x").write_bytes(content)
-        with pytest.raises(InputError, match="is no image set of this project"):
+        with pytest.raises(InputError, match="is not an image set of this project"):
             load_images(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("names", "faults"),
+    [
+        (["cat", "größter", "a b", "\u6bdb", "-1"], []),
+        (["cat", "dog", "cat", "cat"], ["class name 'cat' is that of 3 classes; rename all but one"]),
+        (["", "a"], ["class name '' is empty; rename it"]),
+        ([" ", "a"], ["class name ' ' begins or ends with a blank; rename it"]),
+        (["a ", " b", "\xa0c", "d"], [f"class name {name!a} begins or ends with a blank; rename it" for name in ("a ", " b", "\xa0c")]),
+        (["a\n", "x" * 100 + "\0"], [f"class name {name!a} has a character that ends a line, turns text around, or can't be written; rename it" for name in ("a\n", "x" * 60)]),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_names_of_classes_can_be_told_apart_and_written(names, faults):
+    assert class_name_faults(names) == faults

@@ -5,13 +5,16 @@ import os
 import pickle
 import re
 import shutil
+import subprocess
+import sys
+from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
-import yaml
+import yaml_text
 from dvc_project import ROOT
 from safetensors.torch import save_file
 from small_nets import random_state, their_state
@@ -29,7 +32,7 @@ from deepen.torchvision_names import LAYERS, lay_out, to_torchvision
 from deepen.vgg import network
 from deepen.weights import ModelCard, load_network, load_weights, save_weights
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ class TestTheCommand:
         torch.save(their_state("vgg13_bn", classes=3), "x.pth")
         main(["import", "x.pth"])
         entry = capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0]
-        models = yaml.safe_load(entry)
+        models = yaml_text.load(entry)
         params = {**PARAMS, "models": models, "depth": "vgg13_bn"}
         settings = check_settings(params)
         starts = start_shapes(settings.models, Path())
@@ -90,16 +93,16 @@ class TestTheCommand:
     def test_it_adds_what_it_prints(self, folder, capsys):
         torch.save(their_state("vgg11_bn"), "x.pth")
         main(["import", "x.pth", "--add", "first"])
-        printed = yaml.safe_load(capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0])
-        assert yaml.safe_load(Path("params.yaml").read_text()) == PARAMS | {
+        printed = yaml_text.load(capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0])
+        assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS | {
             "models": PARAMS["models"] | {"first": printed["vgg11_bn"]}
         }
 
     def test_a_name_that_is_taken_is_told(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
-        with pytest.raises(SystemExit, match=r"models\.III: is there already; take another name"):
+        with pytest.raises(SystemExit, match=r"models\.III: exists already; take another name"):
             main(["import", "x.pth", "--add", "III"])
-        assert yaml.safe_load(Path("params.yaml").read_text()) == PARAMS
+        assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS
 
     def test_classes_are_named_by_a_file(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
@@ -143,6 +146,43 @@ class TestTheCommand:
         assert "Nothing in the file is run." in told
 
 
+def test_many_may_import_a_file_at_once(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    state = {
+        "a.weight": torch.rand(2, 3, 3, 3),
+        "a.bias": torch.rand(2),
+        "b.weight": torch.rand(2, 8),
+        "b.bias": torch.rand(2),
+    }
+    torch.save(state, tmp_path / "x.pth")
+    words = [
+        "import",
+        "x.pth",
+        "--layers",
+        "conv3-2 maxpool",
+        "--image",
+        "3x4x4",
+        "--mean",
+        "0",
+        "0",
+        "0",
+        "--std",
+        "1",
+        "1",
+        "1",
+    ]
+    command = [sys.executable, "-c", "from deepen.commands import main; main()", *words]
+    crowd = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    ends = [(*each.communicate(), each.returncode) for each in crowd]
+    (start,) = (tmp_path / "imports").iterdir()
+    assert start.name.split(".")[0] == f"x-{content_hash(start)}"
+    assert [(errors, code) for _, errors, code in ends] == [("", 0)] * 6
+    assert all(f"imports/{start.name}: " in told for told, _, _ in ends)
+
+
 class Runs:
     """Pickled code: a file of a stranger's could hold any."""
 
@@ -159,31 +199,50 @@ def spoilt(key, change):
 
 
 NEAREST = "error: x.pth: as torchvision's vgg16_bn, which is nearest: "
+OTHERWISE = "; describe a network of another shape by --layers"
 FIRST = "features.0.weight"
-CODE = "error: x.pth: is damaged, or holds pickled code beside tensors, and none of it was run; save the network's"
+DAMAGED = "error: x.pth: is damaged, cut off or not written by torch.save ("
+RUN = "and none of it was run; where you trust it, run torch.save(torch.load('x.pth', weights_only=False)"
+CODE = f"error: x.pth: holds pickled code beside tensors (posix.mkdir), {RUN}['state_dict'], 'state.pth') where that"
 
 
 class TestRefused:
     @pytest.mark.parametrize(
         ("content", "error"),
         [
-            (
-                b"",
-                "error: x.pth: is damaged (EOFError); save the network's state_dict() alone: torch.save(",
-            ),
-            (b"x" * 1000, CODE),
+            (b"", f"{DAMAGED}pickle exhausted before seeing STOP); get it again, or save the state dict alone: torch."),
+            (b"x" * 1000, DAMAGED),
+            (b"\n <!DOCTYPE html><title>404</title>", "x.pth: is a web page, not what torch.save wrote; download the"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "x.pth: is a pointer of Git LFS, not the file itself; f"),
             (pickle.dumps({"a": Runs()}), CODE),
+            (pickle.dumps({"a": Runs()}, protocol=0), CODE),
             ({"a": Runs()}, CODE),
+            (
+                {"model": {"a.weight": torch.zeros(1)}, "args": Namespace(lr=0.1)},
+                f"(argparse.Namespace), {RUN}['model'], 'state.pth')",
+            ),
+            (
+                torch.nn.Sequential(torch.nn.Linear(2, 3)),
+                "holds a whole network as pickled code (torch.nn.modules.container.Sequential, torch.nn.modules.linear.Linear"
+                f"), {RUN}.state_dict(), 'state.pth') where that code is installed, and import state.pth",
+            ),
             ([torch.zeros(1)], "error: x.pth: holds a list, not tensors by name; save"),
             (
-                {"epoch": 3, "state_dict": {}},
-                "error: x.pth: epoch, state_dict are no tensors; save the network's state_dict() alone: torch.save(",
+                {"epoch": 3, "state_dict": {}, 7: {}},
+                "error: x.pth: holds epoch, state_dict, int, and no state dict, which has tensors alone; save the state",
             ),
             ({}, "error: x.pth: its names are not of a VGG of torchvision's, as features.0.weight is: none; save"),
-            ({"conv1.weight": torch.zeros(1)}, "as features.0.weight is: conv1.weight; save"),
+            (
+                {"conv1.weight": torch.zeros(1)},
+                "as features.0.weight is: conv1.weight; it has no linear layer, so no head: import the whole network",
+            ),
+            (
+                {"a.weight": torch.zeros(8, 3, 5, 5), "b.weight": torch.zeros(9, 8), "c.weight": torch.zeros(2, 9)},
+                "a.weight, b.weight, c.weight; describe a network of another shape by --layers, this one by 'conv5-8 fc-9' with its maxpools put in",
+            ),
         ],
-        ids=range(8),
-    )
+        ids=range(14),
+    )  # fmt: skip
     def test_what_is_no_state_dict(self, folder, content, error):
         Path("x.pth").write_bytes(content) if isinstance(content, bytes) else torch.save(content, "x.pth")
         told = refused("x.pth")
@@ -227,7 +286,7 @@ class TestRefused:
     def test_all_faults_are_told_at_once(self, folder):
         torch.save(without(FIRST, **{"features.1.weights": torch.zeros(1), "two\nlines": torch.zeros(1)}), "x.pth")
         assert refused("x.pth").splitlines() == [
-            f"{NEAREST}{fault}"
+            f"{NEAREST}{fault}{OTHERWISE}"
             for fault in (f"{FIRST} is missing", "features.1.weights is of no layer", r"'two\nlines' is of no layer")
         ]
 
@@ -236,6 +295,7 @@ class TestRefused:
         [
             (["--classes", "three"], "error: x.pth: it has 4 classes, but 3 names are given; name each once"),
             (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a character that ends a line"),
+            (["--classes", "twice"], "error: x.pth: class name 'a' is that of 2 classes; rename all but one"),
             (["--classes", "empty"], "error: x.pth: it has 4 classes, but 0 names are given; name each once"),
             (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),
             (
@@ -249,6 +309,7 @@ class TestRefused:
         torch.save(their_state("vgg11"), "x.pth")
         Path("three").write_text("a\nb\nc\n")
         Path("empty").touch()
+        Path("twice").write_text("a\nb\nc\na\n")
         Path("turned").write_text("a\nb\u202e\nc\nd\n", encoding="utf-8")
         assert error in refused("x.pth", *words)
 

@@ -29,7 +29,7 @@ def test_a_signal_is_noted_and_told_when_asked_for(number):
 BUSY = """
 import sys, time, torch
 from deepen.interruption import Interruption
-with Interruption("III"):
+with Interruption("III", "the same dvc exp run"):
     print("ready", flush=True)
     while True:
         {work}
@@ -40,7 +40,7 @@ with Interruption("III"):
 def test_a_step_that_takes_too_long_is_not_waited_for(work):
     code, output, seconds = told(work, signal.SIGTERM)
     assert code == 143
-    assert output == "III: stopped in the midst of a step; dvc repro goes on from its last checkpoint\n"
+    assert output == "III: stopped in the midst of a step; the same dvc exp run goes on from its last checkpoint\n"
     assert seconds < 5
 
 
@@ -51,8 +51,15 @@ def test_nor_is_anything_after_a_second_signal():
     assert seconds < 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "variable", "command"),
+    [
+        (signal.SIGINT, {}, "dvc repro"),
+        (signal.SIGTERM, {}, "dvc repro"),
+        (signal.SIGTERM, {"DVC_EXP_BASELINE_REV": "0a1b2c3d"}, "the same dvc exp run"),
+    ],
+)
+def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_path, number, variable, command):
     code = (
         "import time; from pathlib import Path; from deepen.writing import replacing; from pipeline import run\n"
         "def stage():\n"
@@ -62,7 +69,7 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
         "        time.sleep(60)\n"
         "run(stage)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variable}
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -70,8 +77,20 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
         process.stdout.readline()
         process.send_signal(number)
         assert process.wait() == 128 + number
-        assert process.stderr.read() == "stopped; dvc repro goes on with this stage\n"
+        assert process.stderr.read() == f"stopped; {command} goes on with this stage\n"
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.5])
+def test_so_does_a_stage_that_is_still_being_imported(built, seconds):
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline.train", "I"], cwd=built.path, env=built.env,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert process.stderr.read() == "stopped; dvc repro goes on with this stage\n"
 
 
 def told(work, *signals):

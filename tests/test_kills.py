@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-import yaml
+import yaml_text
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -153,7 +153,7 @@ def test_nor_does_one_with_other_settings_overtake_it_here(project):
 
 def outputs(project, revision):
     """What training I wrote, by a revision's lock file."""
-    return yaml.safe_load(project(f"git show {revision}:dvc.lock"))["stages"]["train@I"]["outs"]
+    return yaml_text.load(project(f"git show {revision}:dvc.lock"))["stages"]["train@I"]["outs"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

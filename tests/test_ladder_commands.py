@@ -1,7 +1,10 @@
 """`deepen models`, `deepen compare` and `deepen new`, on the ladder of params.yaml."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from dvc_project import ROOT
@@ -46,6 +49,16 @@ class TestModels:
     def test_the_receptive_field(self, layers, side):
         assert receptive_field(plan(layers, width=1, image=(3, 32, 32), classes=10)) == side
 
+    def test_models_too_large_for_this_machine_are_a_warning(self, folder, capsys):
+        (folder / "params.yaml").write_text(PARAMS.replace("width: 1.0 ", "width: 64.0 "))
+        main(["models", "--project", str(folder), "--image", "3x32x32"])
+        told = capsys.readouterr()
+        assert "width 64" in told.out
+        assert "warning: params.yaml: width: 64 gives III 95,430,049,802 parameters" in told.err
+        (folder / "params.yaml").write_text(PARAMS.replace("width: 1.0 ", "width: 64.0 ").replace("device: auto ", "device: cuda:99 "))  # fmt: skip
+        main(["models", "--project", str(folder), "--image", "3x32x32"])
+        assert capsys.readouterr().err == ""  # the ladder is for another machine
+
     def test_images_that_are_prepared_are_known(self, built, capsys):
         main(["models", "--project", str(built.path)])
         assert "for images of 1x8x8 in 10 classes, width 0.03125" in capsys.readouterr().out
@@ -53,7 +66,7 @@ class TestModels:
     @pytest.mark.parametrize(
         ("words", "error"),
         [
-            ([], "data/train.safetensors: is not there yet; run dvc repro prepare, or say --image 3x32x32"),
+            ([], "data/train.safetensors: missing; run dvc repro prepare, or say --image 3x32x32"),
             (["--image", "32x32"], "--image 32x32: must be channels, height and width; write for example 3x32x32"),
             (["--image", "3x0x32"], "--image 3x0x32: must be channels"),
             (["--image", "3x32x32", "--classes", 1], "--classes 1: must be at least 2; write for example --classes 10"),
@@ -136,7 +149,7 @@ class TestNew:
     def test_deepened(self, before, after):
         assert deepened(before) == after
 
-    @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n", "  # 12 epochs\n"])
+    @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n", "  # 12 epochs\n", "\n...\n"])
     @pytest.mark.parametrize("indent", [2, 4])
     def test_whatever_follows_and_however_it_is_indented(self, end, indent):
         text = PARAMS.rstrip("\n").replace("  ", " " * indent) + end
@@ -154,18 +167,95 @@ class TestNew:
     @pytest.mark.parametrize(
         ("words", "error"),
         [
-            (["III", "--after", "II"], "params.yaml: models.III: is there already; take another name"),
+            (["III", "--after", "II"], "params.yaml: models.III: exists already; take another name"),
             (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
             (["IV", "--after", "scratch"], "--after scratch: needs --layers and --epochs; write for example --layers"),
             (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
             (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),
             (["IV", "--after", "III", "--layers", "conv3-8"], "models.IV.after: IV has 2 weight layers and 'III' 12"),
             (["a/b", "--after", "III"], "names files, so 1 to 32 letters"),
+            (["IV", "--after", "III", "--layers", ""], 'models.IV.layers: "" has no layer; write for example'),
+            (["IV", "--after", "III", "--layers", "\udcff"], r"models.IV.layers: \udcff has half of a character"),
+            (["3", "--after", "III", "--epochs", 10**6], "models.3.epochs: must be less than or equal to 100000"),
         ],
     )
     def test_what_is_wrong_is_told_and_nothing_written(self, folder, words, error):
         assert error in told("new", *words, "--project", folder)
         assert (folder / "params.yaml").read_text() == PARAMS
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("start", ["", "\ufeff"])
+    @pytest.mark.parametrize("last", [True, False])
+    def test_line_ends_and_marks_stay(self, folder, start, end, last):
+        text = start + (PARAMS if last else PARAMS.rstrip("\n")).replace("\n", end)
+        (folder / "params.yaml").write_bytes(text.encode())
+        main(["new", "IV", "--after", "III", "--project", str(folder)])
+        new = (folder / "params.yaml").read_bytes().decode()
+        added = ["  IV:", "    after: III", f"    layers: {load_settings(folder / 'params.yaml').models['IV'].layers}", "    epochs: 12"]  # fmt: skip
+        assert new == text.removesuffix(end) + end + end.join(added) + (end if last else "")
+
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            ">-\n      conv3-8\n      maxpool",
+            ">\n      conv3-8\n\n      maxpool\n\n",
+            "|\n      conv3-8 maxpool\n",
+            "|+\n      conv3-8 maxpool\n\n",
+            "'conv3-8\n      maxpool'",
+            "conv3-8\n      maxpool",
+            "conv3-8 maxpool # a comment",
+        ],
+    )
+    @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n"])
+    def test_after_layers_of_any_form(self, layers, end):
+        text = PARAMS[: PARAMS.index("models:")].replace("depth: III", "depth: I")
+        text += f"models:\n  I:\n    after: scratch\n    epochs: 1\n    layers: {layers}{end}"
+        new = with_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
+        before, after = check_text(text).models, check_text(new).models
+        assert after == before | {"II": after["II"]}
+        assert (after["II"].layers, after["II"].epochs) == ("conv3-8*2", 2)
+
+    @pytest.mark.parametrize(
+        "models",
+        [
+            "  I: {after: scratch, layers: conv3-8, epochs: 1}",
+            "  I: &I\n    after: scratch\n    layers: conv3-8\n    epochs: 1\n  J: *I",
+            "  I: &I\n    after: scratch\n    layers: conv3-8\n    epochs: 1\n  J:\n    <<: *I\n    epochs: 2",
+        ],
+    )
+    def test_after_models_of_any_form(self, models):
+        text = PARAMS[: PARAMS.index("models:")].replace("depth: III", "depth: I") + f"models:\n{models}\n"
+        new = with_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
+        assert list(check_text(new).models) == [*check_text(text).models, "II"]
+        assert new.startswith(text)
+
+    def test_models_that_stand_for_others_too(self):
+        text = PARAMS.replace("models: ", "models: &all ").replace("datasets: ", "datasets: ")
+        text = text.replace("    after: I\n", "    after: I\n    mapping: {}\n")
+        assert with_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
+
+    def test_mode_and_link_stay(self, folder):
+        (folder / "params.yaml").rename(folder / "mine.yaml")
+        (folder / "params.yaml").symlink_to("mine.yaml")
+        (folder / "mine.yaml").chmod(0o640)
+        main(["new", "IV", "--after", "III", "--project", str(folder)])
+        assert (folder / "params.yaml").readlink().name == "mine.yaml"
+        assert (folder / "mine.yaml").stat().st_mode & 0o777 == 0o640
+        assert "  IV:" in (folder / "mine.yaml").read_text()
+        assert sorted(file.name for file in folder.iterdir()) == ["mine.yaml", "params.yaml"]
+
+    def test_of_two_at_once_none_is_lost(self, folder):
+        names = [f"m{i}" for i in range(6)]
+        words = [sys.executable, "-c", "from deepen.commands import main; main()", "new", "--after", "III"]
+        running = [
+            subprocess.Popen([*words, "--project", str(folder), name], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for name in names
+        ]
+        told = [process.communicate()[1].decode() for process in running]
+        assert [process.returncode for process in running] == [0] * 6
+        assert set(names) < set(load_settings(folder / "params.yaml").models)
+        for line in "".join(told).splitlines():
+            assert re.fullmatch(r".*/params.yaml: process \d+ on .*, changes it; waiting for its end", line)
 
     def test_models_in_braces(self):
         start = PARAMS.index("models:")

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-import yaml
+import yaml_text
 from conftest import photos, write_tree
 from dvc_project import ROOT
 from test_ladder_commands import told
@@ -58,7 +58,7 @@ def test_by_identity_nothing_is_lost_on_the_way():
 
 @pytest.mark.parametrize("path", LADDERS, ids=lambda path: path.stem)
 def test_a_ladder_has_every_setting_that_params_yaml_has(path):
-    ours, theirs = (yaml.safe_load(file.read_text()) for file in (ROOT / "params.yaml", path))
+    ours, theirs = (yaml_text.load(file.read_text()) for file in (ROOT / "params.yaml", path))
     assert ours.keys() == theirs.keys()
 
 
@@ -125,18 +125,18 @@ class TestTheCommand:
     def test_every_setting_is_said_and_options_follow(self):
         main(["ladder", "mine", "--temp", "-S", "lr=0.1"])
         [(file, words)] = self.calls
-        assert (file, words[:3], words[-3:]) == ("dvc", ["dvc", "exp", "run"], ["--temp", "-S", "lr=0.1"])
-        settings = yaml.safe_load(self.ladder.read_text())
+        assert (file, words[:3], words[-3:]) == ("dvc", ["dvc", "exp", "run"], ["--temp", "--set-param", "lr=0.1"])
+        settings = yaml_text.load(self.ladder.read_text())
         said = [word for flag, word in zip(words[3:-3:2], words[4:-3:2], strict=True) if flag == "--set-param"]
         assert [word.partition("=")[0].strip("+") for word in said if word[0] == "+"] == list(settings)
         assert {word[1:] for word in said if word[0] == "~"} == {"datasets", "recipes", "models"}
 
     def test_what_is_wrong_is_told_and_nothing_runs(self, monkeypatch):
         assert told("ladder", "other") == (
-            "ladders/other.yaml: is not there; name one of the ladders (mine), in the project's folder"
+            "ladders/other.yaml: missing; name one of the ladders (mine), in the project's folder"
         )
         monkeypatch.setenv("PATH", "")
-        assert told("ladder", "mine") == "dvc: is no command here; source .venv/bin/activate first"
+        assert told("ladder", "mine") == "dvc: not available; source .venv/bin/activate first"
         self.ladder.write_text("data: 3")
         assert "mine.yaml: data: must be a string, got 3" in told("ladder", "mine")
         assert self.calls == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+import yaml_text
 from dvc_project import ROOT
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -74,10 +74,10 @@ def limited(command, folder, limit):
 @pytest.fixture
 def project(tmp_path):
     """A folder with settings and code; what is prepared there does not stay."""
-    settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+    settings = yaml_text.load((ROOT / "params.yaml").read_text())
     settings["data"] = "folder"
     settings["datasets"]["folder"]["root"] = "images.tar"
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "params.yaml").write_text(yaml_text.dump(settings))
     for name in ("pipeline", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
     yield tmp_path

@@ -73,6 +73,6 @@ def test_many_at_once_are_one_after_the_other(tmp_path):
 
 def test_where_there_can_be_no_lock(tmp_path):
     (tmp_path / "file").touch()
-    error = r"x\.lock: can't be written \(.*\); .* and run dvc repro again"
+    error = r"x\.lock: can't be written \(.*\); .* and run it again"
     with pytest.raises(InputError, match=error), locked(tmp_path / "file" / "x.lock", print):
         pass

@@ -130,8 +130,8 @@ def test_an_error_in_the_thread_comes_up_where_it_is_waited_for(large, no_room, 
             raise OSError("the disk is gone")
         return self.stored[rows]
 
-    monkeypatch.setattr(ImageSet, "batch", batch)
     trainer = trainer_for(large, recipe())
+    monkeypatch.setattr(ImageSet, "batch", batch)
     with pytest.raises(OSError, match="the disk is gone"):
         trainer.epoch(1, lambda: None)
     assert trainer.step == 4  # what was gathered before is learnt from

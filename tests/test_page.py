@@ -3,6 +3,7 @@
 import itertools
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -23,9 +24,10 @@ def names(classes):
     return tuple(f"class {i}" for i in range(classes))
 
 
-def rendered(models=3, classes=10, image=(3, 8, 8), named=None, most=24, **options):
+def rendered(models=3, classes=10, image=(3, 8, 8), named=None, most=24, origin="", notes=(), **options):
     """The page of a made-up ladder."""
     records, said = ladder(models, classes, image, **options)
+    records[-1] = replace(records[-1], test_origin=origin, notes=list(notes))
     rows, named = said.worst(most), named or names(classes)
     pixels = np.random.default_rng(0).integers(0, 256, (len(rows), *image), dtype=np.uint8)
     mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named)
@@ -121,6 +123,12 @@ class TestHtml:
     def test_classes_with_few_test_images_are_named(self):
         assert "class 0 (" in rendered(classes=30)  # 200 images
         assert "too few to rely on" not in rendered(classes=2)
+
+    def test_where_the_test_images_came_from_and_what_is_wrong_with_them_is_told(self):
+        read = Read(rendered(origin="from test/", notes=["2 images are in train and test: <b>.png"]))
+        assert any("200 images of mine (from test/), width" in text for text in read.texts)
+        assert "Warning: 2 images are in train and test: <b>.png" in read.texts
+        assert not any("Warning" in text for text in Read(rendered()).texts)
 
     def test_many_classes_have_a_table_alone(self):
         text = rendered(1, classes=101)

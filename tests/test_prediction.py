@@ -132,7 +132,7 @@ class TestClassifier:
             deepen.load(weights[2])
 
     def test_a_device_that_is_not_there(self, weights):
-        with pytest.raises(InputError, match="device: cuda:99 is not there, this machine has"):
+        with pytest.raises(InputError, match="device: cuda:99 is not available; this machine has"):
             deepen.load(weights[3], "cuda:99")
 
 

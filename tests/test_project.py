@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml_text
+from conftest import write_tree
 from documents import anchors, links
 from dvc_project import ROOT
 
@@ -26,7 +27,7 @@ def called(text):
 
 
 def test_continuous_integration_calls_targets_of_the_makefile_and_nothing_else():
-    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    jobs = yaml_text.load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert all(command.startswith("make ") for command in commands)
     assert {"test", "browser", "docs"} == {target for command in commands for target in called(command)} <= TARGETS
@@ -34,13 +35,13 @@ def test_continuous_integration_calls_targets_of_the_makefile_and_nothing_else()
 
 
 def test_continuous_integration_has_the_pythons_and_systems_that_the_project_names():
-    matrix = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
+    matrix = yaml_text.load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]
     assert matrix["python"][0] == PYPROJECT["project"]["requires-python"].removeprefix(">=")
     assert {system.split("-")[0] for system in matrix["os"]} == {"ubuntu", "macos"}
 
 
 def test_hooks_are_the_tools_of_the_lock():
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    hooks = yaml_text.load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     for hook in hooks:
         folder, tool = hook["entry"].split()[0].rsplit("/", 1)
@@ -60,11 +61,11 @@ def test_make_help_lists_every_target():
 @pytest.mark.parametrize(
     ("words", "commands"),
     [
-        (["exp", "SET=lr=0.01 seed=1"], ["dvc exp run --temp --set-param lr=0.01 --set-param seed=1"]),
-        (["exp", "SET=depth=I", "NAME=one", "STAGE=report"], ["dvc exp run --temp --name one --set-param depth=I report"]),
-        (["exp", "LADDER=paper", "SET=seed=1"], ["deepen ladder paper --temp --set-param seed=1"]),
-        (["grid", "LADDER=paper", "SET=seed=1,2"], ["deepen ladder paper --queue --set-param seed=1,2"]),
-        (["grid", "SET=lr=0.01,0.02"], ["dvc exp run --queue --set-param lr=0.01,0.02"]),
+        (["exp", "SET=lr=0.01 seed=1"], ['deepen exp --temp --changes "$SET"']),
+        (["exp", "SET=depth=I", "NAME=one", "STAGE=report"], ['deepen exp --temp --name one --changes "$SET" report']),
+        (["exp", "LADDER=paper", "SET=seed=1"], ['deepen ladder paper --temp --changes "$SET"']),
+        (["grid", "LADDER=paper", "SET=seed=1,2"], ['deepen ladder paper --queue --changes "$SET"']),
+        (["grid", "SET=lr=0.01,0.02"], ['deepen exp --queue --changes "$SET"']),
         (["depths", "DEPTHS=II III"], ["dvc metrics diff depth-II depth-III --targets metrics/final.json"]),
         (["docs"], ["mkdocs build --strict"]),
     ],
@@ -103,12 +104,12 @@ def test_pages_of_the_site_link_to_pages_of_the_site():
 
 
 def test_every_page_is_in_the_site_s_menu():
-    menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    menu = yaml_text.load((ROOT / "mkdocs.yml").read_text())["nav"]
     assert {name for entry in menu for name in entry.values()} == {page.name for page in (ROOT / "docs").glob("*.md")}
 
 
 def test_the_citation_has_what_the_format_asks_for():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    citation = yaml_text.load((ROOT / "CITATION.cff").read_text())
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= citation.keys()
     assert citation["authors"] == PYPROJECT["project"]["authors"]
@@ -144,3 +145,16 @@ def test_the_image_installs_from_the_lock_and_ignores_no_file_that_it_copies():
     for sources in re.findall(r"^COPY (.*) \S+$", docker, re.MULTILINE):
         assert set(sources.split()) <= kept
         assert all((ROOT / source).exists() for source in sources.split())
+
+
+def test_a_checkout_on_windows_has_the_same_bytes(tmp_path):
+    """Its git ends lines in CRLF unless told otherwise, and each file would look changed to DVC."""
+    files = {name: (ROOT / name).read_bytes() for name in (".gitattributes", "params.yaml", "Makefile", "docs/report.png")}  # fmt: skip
+    write_tree(tmp_path, files)
+    windows = ["git", "-c", "core.autocrlf=true", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*windows, *words], cwd=tmp_path, check=True)
+    for name in files:
+        (tmp_path / name).unlink()
+    subprocess.run([*windows, "checkout", "-q", "."], cwd=tmp_path, check=True)
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files

@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,9 @@ def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics)
     return Record(
         model=model, after="scratch", layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
         tensors=[TensorFate("fresh", None, "head.bias", (10,), "zero")],
-        training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, epochs=epochs),
+        training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, start="1", weights="2", epochs=epochs),
         data="mine", source=source, test_images=360, correct=list(correct), confusion=[(0, 0, 324), (0, 1, 36)], metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
+        weights="2", grown_from=None,
     )  # fmt: skip
 
 
@@ -50,6 +52,14 @@ class TestTables:
         assert "Test accuracy in percent on 360 images of `mine`, width 1; loss in nats." in text
         assert all(cell in text for cell in ("90.00", "89.00", "82.45", "0.512", "1,234"))
         assert "93.00" not in text  # the single view beyond top-1 is left to the CSV
+
+    def test_markdown_tells_where_the_test_images_came_from_and_what_is_wrong_with_them(self):
+        found = replace(
+            record("I"), test_origin="held out of train/ (20 %)", notes=["3 images are in train and in test"]
+        )
+        text = tables.as_markdown(tables.results_table([found]), [found])
+        assert "on 360 images of `mine` (held out of train/ (20 %)), width 1" in text
+        assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
 
     def test_curves_and_top_k_are_long_tables(self):
         records = [record("I"), record("II")]

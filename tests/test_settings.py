@@ -1,9 +1,10 @@
 import contextlib
 import copy
+import time
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from deepen.ladder import plan_ladder
 from deepen.settings import check_settings, load_settings
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
-GOOD = yaml.safe_load(PARAMS.read_text())
+GOOD = yaml_text.load(PARAMS.read_text())
 GONE = object()
 
 
@@ -47,11 +48,11 @@ def test_the_project_s_own_params_are_good():
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"lr": "1e-3"}, "lr: must be a number, got the string '1e-3'; write 1.0e-3"),
+        ({"lr": "1e-3"}, "lr: must be a number, got the string '1e-3'; write 1e-3"),
         ({"lr": "0.1"}, "lr: must be a number, got the string '0.1'; write 0.1"),
         ({"lr": "x"}, "lr: must be a number, got the string 'x'; write for example lr: 0.01"),
         ({"lr": None}, "lr: must be a number or auto, got nothing; write for example lr: 0.01"),
-        ({"lr": 0}, "lr: must be greater than 0, got 0; write for example lr: 0.01"),
+        ({"lr": 0}, "lr: must be greater than or equal to 0.00000001, got 0; write for example lr: 0.01"),
         ({"seed": True}, "seed: must be a whole number, got the truth value True; write for example seed: 0"),
         ({"seed": GONE}, "seed: is missing; write for example seed: 0"),
         ({"models": GONE}, "models: is missing; see the comments there"),
@@ -61,9 +62,9 @@ def test_the_project_s_own_params_are_good():
         ({"device": "gpu"}, "device: must be one of auto, cpu, mps, cuda and cuda:<number>, got the string 'gpu'"),
         ({"growth": "Identity"}, "growth: must be 'identity', 'copy' or 'random', got the string 'Identity'"),
         ({"data": 3}, "data: must be a string, got 3; write for example data: digits"),
-        ({"learning_rate": 1}, "learning_rate: is no known key; remove it"),
-        ({"dept": "I"}, "dept: is no known key; did you mean depth?"),
-        ({"models__I__lr": 1}, "models.I.lr: is no known key; remove it"),
+        ({"learning_rate": 1}, "learning_rate: unknown key; remove it"),
+        ({"dept": "I"}, "dept: unknown key; did you mean depth?"),
+        ({"models__I__lr": 1}, "models.I.lr: unknown key; remove it"),
         ({"datasets__digits": 3}, "datasets.digits: must be a dictionary, got 3; see datasets there"),
         ({"datasets__digits__source": "mnist"}, "datasets.digits.source: must be one of 'digits', 'cifar10'"),
         ({"datasets__digits__source": GONE}, "datasets.digits.source: is missing; write for example source: folder"),
@@ -75,7 +76,7 @@ def test_the_project_s_own_params_are_good():
         ({"recipes__published__training__scale_jitter": 0.5}, "recipes.published.training.scale_jitter: must be greater than or equal to 1, got 0.5"),
         ({"recipes__published__evaluation__views": "all"}, "evaluation.views: must be 'centre', 'crops' or 'dense', got the string 'all'"),
         ({"recipes__onecycle__training__schedule": {"name": "cosine"}}, "training.schedule.name: must be one of 'onecycle'"),
-        ({"recipes__onecycle__training__optimizer": {"name": "adam"}}, "training.optimizer.name: must be one of 'muon', 'sgd', got 'adam'"),
+        ({"recipes__onecycle__training__optimizer": {"name": "adam"}}, "training.optimizer.name: must be one of 'muon', 'sgd', got the string 'adam'"),
         (
             {"recipes__onecycle__training__optimizer": {"name": "sgd", "momentum": 0, "nesterov": True, "weight_decay": 0}},
             "recipes.onecycle.training.optimizer.nesterov: needs momentum above 0; write for example nesterov: false",
@@ -87,7 +88,7 @@ def test_the_project_s_own_params_are_good():
         ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder"),
         ({"recipe": "best"}, "recipe: 'best' is none of the recipes: onecycle, published"),
         ({"depth": "V"}, "depth: 'V' is none of the models: I, II, III"),
-        ({"models__II__after": "O"}, "models.II.after: 'O' is no model; it must be scratch or one of I, II, III"),
+        ({"models__II__after": "O"}, "models.II.after: 'O' is an unknown model; it must be scratch or one of I, II, III"),
         ({"models__I__after": "III"}, "models.I.after: grows from itself, I after III after II after I; let one of them"),
         ({"models__I__after": "I"}, "models.I.after: grows from itself, I after I; let one of them grow from scratch"),
         ({"models__II__after": "III", "models__III__after": "I"}, "models.II.after: II has 8 weight layers and 'III' 12"),
@@ -120,17 +121,21 @@ def test_files_that_can_t_be_read(tmp_path):
     ):
         load_settings(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("a: [1")
-    with pytest.raises(InputError, match=r"is no YAML: .*; mend it there"):
+    with pytest.raises(InputError, match=r"params\.yaml: invalid YAML: line 1: .*; correct it there"):
         load_settings(tmp_path / "params.yaml")
 
 
-def test_numbers_as_dvc_writes_them_are_numbers(tmp_path):
-    text = PARAMS.read_text().replace("lr: auto ", "lr: 1e-05 ")
-    (tmp_path / "params.yaml").write_text(text)
+@pytest.mark.parametrize("written", ["1e-05", "1e-5", "0.00001", "1.0e-05"])
+def test_numbers_as_dvc_and_people_write_them_are_numbers(tmp_path, written):
+    (tmp_path / "params.yaml").write_text(PARAMS.read_text().replace("lr: auto ", f"lr: {written} "))
     assert load_settings(tmp_path / "params.yaml").peak_lr("I") == 1e-5
-    (tmp_path / "params.yaml").write_text(text.replace("1e-05", "1e-3"))
-    with pytest.raises(InputError, match=r"got the string '1e-3'; write 1\.0e-3"):
-        load_settings(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_and_a_byte_order_mark_change_no_setting(tmp_path, end):
+    content = "\ufeff" + PARAMS.read_text().replace("\n", end)
+    (tmp_path / "params.yaml").write_bytes(content.encode())
+    assert load_settings(tmp_path / "params.yaml") == load_settings(PARAMS)
 
 
 def test_a_typed_learning_rate_wins_over_the_recipe_s_and_grown_models_get_their_share():
@@ -222,3 +227,110 @@ class TestTheLadderAgainstTheImages:
             "models.II: after I: conv2_2 has 256 inputs and 300 outputs, growth: identity needs" in line
             for line in found
         )
+
+
+BATCH_NORM = {f"models__{name}__norm": "batch" for name in ("I", "II", "III")}
+
+
+class TestBatchNormOfSingleValues:
+    def told(self, image, batch, **changes):
+        settings = check_settings(changed(recipes__onecycle__training__batch_size=batch, **changes))
+        with pytest.raises(InputError) as error:
+            plan_ladder(settings, image, 10)
+        return list(error.value.faults)
+
+    def test_it_is_told_before_training(self):
+        layers = {f"models__{name}__layers": f"conv3-8*{depth}" for name, depth in (("I", 1), ("II", 2), ("III", 3))}
+        assert self.told((1, 1, 1), 1, **BATCH_NORM, **layers)[0] == (
+            "params.yaml: recipes.onecycle.training.batch_size: 1 leaves norm1_1 of I one value a channel, and "
+            "batch normalization needs two or more; write at least batch_size: 2, or models.I.norm: none"
+        )
+
+    @pytest.mark.parametrize(("image", "batch"), [((1, 8, 8), 1), ((1, 16, 16), 2)])
+    def test_two_values_are_enough(self, image, batch):
+        settings = check_settings(changed(recipes__onecycle__training__batch_size=batch, **BATCH_NORM))
+        assert plan_ladder(settings, image, 10)
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("path", "most"),
+        [
+            ("lr", 100), ("checkpoint_seconds", 31_536_000), ("width", 64), ("threads", 1024), ("models__I__epochs", 100_000),
+            ("recipes__onecycle__training__lr", 100), ("recipes__onecycle__training__grown_lr", 100),
+            ("recipes__onecycle__training__label_smoothing", 0.9), ("recipes__onecycle__training__dropout", 0.95),
+            ("recipes__onecycle__training__color_shift", 10), ("recipes__onecycle__training__batch_size", 1_000_000),
+            ("recipes__onecycle__training__optimizer__momentum", 0.999), ("recipes__onecycle__training__optimizer__weight_decay", 10),
+            ("recipes__published__training__schedule__patience", 100_000), ("recipes__onecycle__evaluation__batch_size", 1_000_000),
+            ("recipes__onecycle__training__scale_jitter", 16), ("datasets__digits__crop", 0.5), ("datasets__folder__size", 4096),
+        ],
+    )  # fmt: skip
+    def test_each_number_has_one(self, path, most):
+        assert check_settings(changed(**{path: most}))
+        above = most + 1 if isinstance(most, int) else most * 1.01
+        assert f"{path.replace('__', '.')}: must be less than or equal to {most}, got" in faults(**{path: above})[0]
+
+    @pytest.mark.parametrize("path", ["lr", "recipes__onecycle__training__lr"])
+    def test_a_rate_that_float32_takes_for_nothing(self, path):
+        assert check_settings(changed(**{path: 1e-8}))
+        assert "must be greater than or equal to 0.00000001, got 1e-50" in faults(**{path: 1e-50})[0]
+
+    def test_models(self):
+        model = {"after": "scratch", "layers": "conv3-8", "epochs": 1}
+        thousand = {f"m{i}": model for i in range(1000)}
+        assert len(check_settings(changed(models=thousand, depth="m0")).models) == 1000
+        told = faults(models=thousand | {"more": model}, depth="m0")
+        assert told[0].startswith("params.yaml: models: must have at most 1000 items, got {'m0': ")
+
+    def test_a_long_ladder_is_checked_in_seconds(self):
+        models = {
+            f"m{i}": {"after": f"m{i - 1}" if i else "scratch", "layers": f"conv3-8*{i + 1}", "epochs": 1}
+            for i in range(900)
+        }
+        start = time.monotonic()
+        check_settings(changed(models=models, depth="m899"))
+        models["m0"]["after"] = "m899"
+        told = faults(models=models, depth="m899")
+        assert time.monotonic() - start < 10
+        assert len(told) == 900
+        assert told[1].startswith("params.yaml: models.m1.after: grows from itself, m1 after m0 after m899 after m898")
+        assert " after m892 and so on; let one" in told[1]
+
+    def test_a_path(self):
+        assert check_settings(changed(datasets__folder__root="/".join(["x" * 255] * 15)))
+        assert "must have at most 4000 characters" in faults(datasets__folder__root="x/" * 2001)[0]
+        assert "must have at most 255 bytes between two slashes" in faults(datasets__folder__root="x" * 256)[0]
+
+
+class TestWhatCanTBePrinted:
+    @pytest.mark.parametrize("path", ["data", "depth", "recipe", "device", "growth", "precision", "progress", "datasets__digits__source", "datasets__folder__root", "models__II__after", "models__II__layers", "models__II__norm", "models__II__start", "recipes__onecycle__evaluation__views"])  # fmt: skip
+    @pytest.mark.parametrize("value", ["\0", "a\nb", "\x1b[31m", "\ud800", "x" * 100_000, "\u202eabc"])
+    def test_no_text_is_printed_as_it_is(self, path, value):
+        if path == "datasets__folder__root" and value == "\u202eabc":
+            return  # a folder may be called that
+        for line in faults(**{path: value}):
+            assert line.isprintable()
+            assert len(line) <= 1000
+
+    @pytest.mark.parametrize("path", ["{}", "datasets__{}", "recipes__{}", "models__{}", "models__I__{}"])
+    @pytest.mark.parametrize("name", ["\0", "a\nb", "\x1b[31m", "x" * 100_000])
+    def test_no_name_is(self, path, name):
+        for line in faults(**{path.format(name): 1}):
+            assert line.isprintable()
+            assert len(line) <= 1000
+
+
+@pytest.mark.parametrize(("root", "found"), [("images", "/project/images"), ("/photos", "/photos"), ("~/photos", "/home/me/photos")])  # fmt: skip
+def test_where_a_root_is(monkeypatch, root, found):
+    monkeypatch.setenv("HOME", "/home/me")
+    dataset = check_settings(changed(datasets__folder__root=root)).datasets["folder"]
+    assert dataset.path(Path("/project")) == Path(found)
+
+
+def test_the_home_of_an_unknown_user():
+    dataset = check_settings(changed(datasets__folder__root="~nobody-here/x")).datasets["folder"]
+    with pytest.raises(InputError) as error:
+        dataset.path(Path())
+    assert str(error.value) == (
+        "params.yaml: root: the string '~nobody-here/x' starts with the home of an unknown user; write the whole path"
+    )

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+import yaml_text
 from dvc_project import ROOT
 from scipy import stats
 
@@ -15,7 +15,7 @@ from study.summary import compare, draw, mean_interval
 
 SETTINGS = load_settings(ROOT / "params.yaml")
 TINY = SETTINGS.model_copy(update={"threads": 1})
-PARAMS = yaml.safe_load((ROOT / "study/params.yaml").read_text())
+PARAMS = yaml_text.load((ROOT / "study/params.yaml").read_text())
 
 
 def study(**changes):
@@ -46,19 +46,19 @@ def test_the_studies_own_params_are_good():
 )  # fmt: skip
 def test_each_fault_names_path_rule_and_remedy(tmp_path, changes, fault):
     content = {**PARAMS, "growing": {**PARAMS["growing"], **changes}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "params.yaml").write_text(yaml_text.dump(content))
     with pytest.raises(InputError, match=rf"params\.yaml: {fault}"):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
 def test_data_that_is_not_known(tmp_path):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "data": "mnist"}))
+    (tmp_path / "params.yaml").write_text(yaml_text.dump({**PARAMS, "data": "mnist"}))
     with pytest.raises(InputError, match=r"params\.yaml: data: 'mnist' is none of the datasets: digits, cifar10"):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
 def test_settings_that_can_t_be_read(tmp_path):
-    with pytest.raises(InputError, match=r"can't be read \(.*No such file.*\); mend it there"):
+    with pytest.raises(InputError, match=r"can't be read \(No such file or directory\); run from the folder"):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
@@ -144,7 +144,7 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
     content["growing"] |= {"against": {"II": "II-scratch"}, "arms": {"II-scratch": {"target": "II"}}}
 
     def ran():
-        (project.path / "study/params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        (project.path / "study/params.yaml").write_text(yaml_text.dump(content))
         return project.ran("sh -c", "cd study && dvc repro summary@growing")
 
     prepare, *arms, summary = ran()
@@ -157,4 +157,4 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
     assert (table["n"] == 2).all()
     assert "II-identity" in project.read("study/growing.md")
     assert project.ran("dvc repro") == []
-    assert "up to date" in project("dvc status")
+    assert project.is_up_to_date()

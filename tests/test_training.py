@@ -1,8 +1,9 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
-import yaml
+import yaml_text
 from test_settings import PARAMS
 
 from deepen import trainer as trainer_module
@@ -10,6 +11,7 @@ from deepen import training as module
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
 from deepen.growth import he_start
+from deepen.images import ImageSet
 from deepen.layers import plan
 from deepen.recipes import Plateau, Training
 from deepen.statistics import compute_statistics
@@ -18,7 +20,7 @@ from deepen.training import Progress, train
 from deepen.vgg import network
 
 RECIPES = {
-    name: Training(**recipe["training"]) for name, recipe in yaml.safe_load(PARAMS.read_text())["recipes"].items()
+    name: Training(**recipe["training"]) for name, recipe in yaml_text.load(PARAMS.read_text())["recipes"].items()
 }
 AUGMENTATION = Augmentation(flip=True, crop=0.125, color_shift=0.1)
 LAYERS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3)
@@ -142,3 +144,21 @@ def test_progress_is_told_of_every_step_and_epoch(colored):
     _, history = run(colored, recipe(), progress=Progress(step=lambda: steps.append(len(epochs)), epoch=epochs.append))
     assert steps == [0] * 7 + [1] * 7 + [2] * 7
     assert epochs == history
+
+
+class TestTooFewImagesToTell:
+    def test_no_dead_start_is_claimed_of_two_images(self, colored, capsys):
+        validation = ImageSet(colored.images[[0, 59]], colored.labels[[0, 59]], colored.classes)
+        train(trainer_for(colored, recipe(), epochs=1), validation, Progress())
+        assert capsys.readouterr().err == (
+            "I: validation has 2 images: too few to tell learning from guessing; take more images, "
+            "or a larger val_fraction\n"
+        )
+
+    def test_one_epoch_is_no_epochs(self, colored, capsys):
+        train(trainer_for(colored, recipe(), epochs=1, peak_lr=1e-9), colored, Progress())
+        assert "I: after 1 epoch validation top-1 is" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("images", range(1, 30))
+    def test_guessing_is_at_most_certain(self, images):
+        assert 0 < module.guessing_top1(np.arange(images) % 2) <= 100

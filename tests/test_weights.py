@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from deepen.errors import InputError
 from deepen.growth import he_start
-from deepen.weights import ModelCard, load_network, load_state, load_weights, save_weights
+from deepen.weights import ModelCard, load_network, load_weights, save_weights
 
 CARD = ModelCard(
     model="I",
@@ -48,8 +48,8 @@ def test_what_a_network_sees_of_larger_images_is_in_its_file_and_only_then(tmp_p
 def test_a_file_that_is_no_safetensors(tmp_path):
     for content in (b"", b"x" * 100):
         (tmp_path / "x").write_bytes(content)
-        with pytest.raises(InputError, match=r"x: is no readable safetensors file .*; make it again"):
-            load_state(tmp_path / "x")
+        with pytest.raises(InputError, match=r"x: is no readable safetensors file .*; remove it and make it again"):
+            load_weights(tmp_path / "x")
     with pytest.raises(InputError, match="is no readable safetensors file"):
         load_weights(tmp_path / "missing")
 
@@ -59,7 +59,8 @@ def test_a_file_that_is_no_safetensors(tmp_path):
     [
         None,
         {"deepen": "{}"},
-        {"deepen": CARD.model_copy(update={"version": 2}).model_dump_json()},
+        {"deepen": CARD.model_copy(update={"version": 1}).model_dump_json()},
+        {"deepen": CARD.model_copy(update={"version": 3}).model_dump_json()},
         {"deepen": CARD.model_copy(update={"layers": "conv3-"}).model_dump_json()},
         {"deepen": CARD.model_copy(update={"width": 0.001}).model_dump_json()},
         {"deepen": CARD.model_copy(update={"stored": (8, 7)}).model_dump_json()},
@@ -72,12 +73,27 @@ def test_metadata_that_is_not_a_network_s(tmp_path, metadata):
         load_weights(tmp_path / "x")
 
 
+def test_a_small_file_can_t_ask_for_gigabytes(tmp_path):
+    """At the bound of what an image may take it is taken, and above not, whatever its layers are."""
+    card = CARD.model_copy(update={"layers": "conv1-1" + " maxpool" * 13, "width": 1.0, "image": (1, 1 << 13, 1 << 14), "mean": (0.5,)})  # fmt: skip
+    save_weights(tmp_path / "x", he_start(card.plan(), seed=0, model="I"), card)
+    assert (tmp_path / "x").stat().st_size < 1000
+    assert load_network(tmp_path / "x")[0].image == (1, 1 << 13, 1 << 14)
+    for change in ({"image": (1, (1 << 13) + 1, 1 << 14)}, {"layers": card.layers.replace("1-1", "1-2")},
+                   {"stored": (1 << 14, 1 << 14)}):  # fmt: skip
+        larger = card.model_copy(update=change)
+        save_weights(tmp_path / "y", load_weights(tmp_path / "x")[1], larger)
+        with pytest.raises(InputError, match=r"y: its metadata .* of one image in .*, at most 134,217,728 are taken;"):
+            load_weights(tmp_path / "y")
+
+
 def test_tensors_that_don_t_fit_the_metadata(tmp_path):
     state = {key: tensor for key, tensor in STATE.items() if key != "fc1.bias"} | {"extra": torch.zeros(1)}
     save_weights(tmp_path / "x", state, CARD)
     with pytest.raises(InputError) as error:
         load_weights(tmp_path / "x")
+    remedy = "remove it and make it again (dvc repro makes what stages write)"
     assert error.value.faults == (
-        f"{tmp_path}/x: tensor fc1.bias is missing; make the file again",
-        f"{tmp_path}/x: tensor extra is of no layer in its metadata; make the file again",
+        f"{tmp_path}/x: tensor fc1.bias is missing; {remedy}",
+        f"{tmp_path}/x: tensor extra is of no layer in its metadata; {remedy}",
     )

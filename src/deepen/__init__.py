@@ -1,10 +1,10 @@
 """Deepen trains a shallow VGG-style network, then grows it deeper, and measures what growing buys."""
 
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from deepen.prediction import Classifier
     from deepen.recipes import ViewKind
 
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def load(
-    weights: str | PathLike[str],
+    weights: "str | PathLike[str]",
     device: str = "auto",
     flip_averaging: bool | None = None,
     views: "ViewKind" = "centre",
@@ -24,6 +24,8 @@ def load(
     on a `view` of larger images looks at their centre, at a grid of `crops`, or everywhere (`dense`). Raises
     InputError, a ValueError, where the file is not that of a network or the device not there.
     """
+    from pathlib import Path
+
     from deepen.prediction import Classifier  # which imports PyTorch
 
     return Classifier(Path(weights), device, flip_averaging, views)

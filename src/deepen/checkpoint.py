@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,14 @@ from torch import Tensor
 
 from deepen.errors import InputError
 from deepen.history import Epoch
+from deepen.locking import holder, locked
+from deepen.weights import tensors_checksum
 from deepen.writing import replacing
 
 FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
 VERSION = 1
 _KEY = "deepen-checkpoint"
-_WANTED = "wanted"
+_WISHES = "wanted-*"  # files, each locked by a process that waits for the result
 
 
 class Position(BaseModel):
@@ -58,6 +63,7 @@ class Checkpoints:
         self.folder, self._seconds = folder, seconds
         self._saved = time.monotonic()
         self._newest: Path | None = None
+        self._wish = ExitStack()  # holds this process's lock while it waits for the result
 
     @property
     def due(self) -> bool:
@@ -69,8 +75,8 @@ class Checkpoints:
         position = checkpoint.position
         path = self.folder / f"{position.step:09}-{len(position.history):06}.safetensors"
         save_checkpoint(path, checkpoint)
-        keep = {path, self._newest or path}
-        for other in set(self.folder.iterdir()) - keep - {self.folder / _WANTED}:
+        keep = {path, self._newest or path, *self.folder.glob(_WISHES)}
+        for other in set(self.folder.iterdir()) - keep:
             shutil.rmtree(other) if other.is_dir() else other.unlink()
         self._newest, self._saved = path, time.monotonic()
 
@@ -90,17 +96,17 @@ class Checkpoints:
         return None
 
     def claim(self) -> None:
-        """Be the one at this training."""
-        (self.folder / _WANTED).unlink(missing_ok=True)
+        """Be the one at this training, and wait for it no longer."""
+        self._wish.close()
 
     def want(self) -> None:
-        """Have who is at this training leave the last checkpoint, from which another can have the result."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / _WANTED).touch()
+        """Have who is at this training leave the last checkpoint, from which this process can have the result."""
+        wish = _WISHES.replace("*", f"{socket.gethostname()}-{os.getpid()}")
+        self._wish.enter_context(locked(self.folder / wish, lambda holder: None))
 
     def remove(self) -> None:
-        """Remove them, unless someone else wants the last."""
-        if not (self.folder / _WANTED).exists():
+        """Remove them, unless other processes wait for the last."""
+        if all(holder(wish) is None for wish in self.folder.glob(_WISHES)):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -108,7 +114,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint with a checksum over all of it; raises InputError where that can't be done."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     position = checkpoint.position.model_dump_json()
-    metadata = {_KEY: json.dumps({"position": position, "sha256": _checksum(position, tensors)})}
+    metadata = {_KEY: json.dumps({"position": position, "sha256": tensors_checksum(position, tensors)})}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
@@ -122,7 +128,7 @@ def load_checkpoint(path: Path, training: str) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
-    if _checksum(text, tensors) != checksum:
+    if tensors_checksum(text, tensors) != checksum:
         raise InputError(f"{path}: is damaged (its checksum does not hold)")
     if position.training != training:
         raise InputError(f"{path}: is of another training, {position.training}")
@@ -153,14 +159,6 @@ def _position(path: Path, text: str) -> Position:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: is damaged ({' '.join(str(error).split())})") from error
-
-
-def _checksum(position: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(position.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def training_key(settings: Mapping[str, Any], files: Sequence[Path]) -> str:

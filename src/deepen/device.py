@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,21 +10,44 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from deepen.errors import InputError
+from deepen.errors import InputError, lacks_memory, plain
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 
 def find_device(name: str) -> torch.device:
-    """The device that `name` asks for (`auto` takes CUDA, then Apple MPS, then CPU); raises InputError if not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """The device that `name` asks for; `auto` takes CUDA, then Apple MPS, then the CPU.
+
+    Raises InputError, with what this machine has, where `name` is not one of auto, cpu, mps, cuda and cuda:<number>, or
+    the device is not available.
+    """
+    name, available = str(name), _available_devices()  # also a torch.device
     if name == "auto":
-        name = next(kind for kind, available in there.items() if available)
-    device = torch.device(name)
-    if not there[device.type] or (device.index or 0) >= max(1, torch.cuda.device_count()):
-        found = ", ".join([kind for kind, available in there.items() if available])
-        raise InputError(f"device: {name} is not there, this machine has {found}; write device: auto")
-    return device
+        name = next(kind for kind in ("cuda", "mps", "cpu") if kind in available)
+    if name not in available:
+        known = re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name)
+        fault = "is not available" if known else "is unknown"
+        shown, listed = plain(name)[:60] or "an empty name", ", ".join(available)
+        raise InputError(f"device: {shown} {fault}; this machine has {listed}: take one of these, or auto")
+    return torch.device(name)
+
+
+def _available_devices() -> list[str]:
+    """The names of this machine's devices, as PyTorch has them."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return found + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def check_threads(threads: int) -> None:
+    """Raise InputError for more than four threads a CPU of this machine: they would only wait for each other."""
+    there = os.cpu_count() or 1
+    if threads > 4 * there:
+        raise InputError(
+            f"params.yaml: threads: {threads} is more than four for each of the {there} CPUs of this machine; "
+            f"write for example threads: {there}, which may change the last digits of results"
+        )
 
 
 def choose_device(name: str, threads: int, local_rank: int | None = None) -> torch.device:
@@ -32,6 +56,7 @@ def choose_device(name: str, threads: int, local_rank: int | None = None) -> tor
     `threads` is how many the CPU's kernels use: it shapes the order in which they add, and so the last bits. Of several
     processes on a machine, told apart by `local_rank` from 0, each has a GPU of its own.
     """
+    check_threads(threads)
     device = find_device(name)
     if local_rank is not None:
         device = _own_device(device, local_rank)
@@ -50,8 +75,8 @@ def _own_device(device: torch.device, local_rank: int) -> torch.device:
     there = torch.cuda.device_count()
     if device.type != "cuda" or device.index is not None or local_rank >= there:
         raise InputError(
-            f"device: {device} is not there for process {local_rank + 1} of this machine: each needs a GPU of its own, "
-            f"and there are {there}; start so many processes (DEEPEN_LAUNCH), and write device: auto"
+            f"device: {device} is not available for process {local_rank + 1} of this machine: each needs a GPU of its "
+            f"own, and there are {there}; start so many processes (DEEPEN_LAUNCH), and write device: auto"
         )
     torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)
@@ -88,9 +113,9 @@ def memory_told(doing: str, device: torch.device) -> Iterator[None]:
     """Turn a lack of memory into an InputError that opens with what one was `doing`."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # torch has a class of its own for it on CUDA alone
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+    except (MemoryError, RuntimeError) as error:
+        if lacks_memory(error):
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
                 f"{doing} takes more memory than {device} has left ({text[:200]}); "
                 "lower batch_size, for example by half, or width, or end what else runs there"

@@ -174,7 +174,7 @@ class Group:
                 raise
             raise InputError(
                 f"{self._roll_call.silent()}: has ended, or did not answer within {PATIENCE.total_seconds():.0f} s; "
-                "see what it said, or why it hangs, and run dvc repro again: it goes on from the last checkpoint"
+                "see what it said, or why it hangs, and run it again: it goes on from the last checkpoint"
             ) from error
 
 

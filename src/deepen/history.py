@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepen.reading import read_json
-from deepen.writing import write_json
+from deepen.checksums import read_checked_json, write_checked_json
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,23 @@ class History:
     """How a model was trained.
 
     `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images`, and
-    `learned` counts each as often as it was learned from.
+    `learned` counts each as often as it was learned from. `start` and `weights` are the checksums of the weights that
+    it began and ended with.
     """
 
     settings: dict[str, Any]
     versions: dict[str, str]
     images: int
     learned: int
+    start: str
+    weights: str
     epochs: list[Epoch]
 
     def save(self, path: Path) -> None:
         """Write JSON."""
-        write_json(path, asdict(self))
+        write_checked_json(path, asdict(self))
 
 
 def load_history(path: Path) -> History:
     """Read what `History.save` wrote; raises InputError where the file is not that."""
-    return read_json(path, History)
+    return read_checked_json(path, History)

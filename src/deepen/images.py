@@ -3,14 +3,19 @@
 import json
 import math
 import unicodedata
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from deepen.checksums import ChecksumMismatch, checksum
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
 from deepen.writing import replacing
 
@@ -23,13 +28,17 @@ class ImageSet:
     """Labelled images, in memory or in a file that is mapped and read as it is looked at.
 
     `stored` is uint8 (n, channels, height, width), 0-255; the set has those of its images that `rows`, where given,
-    name, in their order. `labels` is int64 (images,), an index into `classes`.
+    name, in their order. `labels` is int64 (images,), an index into `classes`. `origin` says where the images came
+    from, `notes` what people should know of them. Images of a `file` are held to its checksums as they are read.
     """
 
     stored: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     rows: NDArray[np.intp] | None = None
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+    file: "CheckedFile | None" = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,11 +52,23 @@ class ImageSet:
     @property
     def images(self) -> NDArray[np.uint8]:
         """All of them, (images, channels, height, width): a copy in memory where the set has `rows`."""
-        return self.stored if self.rows is None else self.stored[self.rows]
+        if self.rows is not None:
+            return self.batch(slice(None))
+        if self.file is not None:
+            for _ in self.parts():  # which reads them, and so holds them to their checksums
+                pass
+        return self.stored
 
     def batch(self, rows: NDArray[np.intp] | slice) -> NDArray[np.uint8]:
-        """Images by their numbers in the set, (batch, channels, height, width)."""
-        return self.stored[rows if self.rows is None else self.rows[rows]]
+        """Images by their numbers in the set, (batch, channels, height, width).
+
+        Raises ChecksumMismatch where they are not those that were written to their file.
+        """
+        chosen = rows if self.rows is None else self.rows[rows]
+        images = self.stored[chosen]
+        if self.file is not None:
+            self.file.check(images, chosen)
+        return images
 
     def parts(self) -> Iterator[NDArray[np.uint8]]:
         """All images in their order, some megabytes at a time."""
@@ -67,41 +88,96 @@ class ImageSet:
 
     def take(self, rows: NDArray[np.intp]) -> "ImageSet":
         """The images of these rows, in this order; none is copied before it is asked for."""
-        return ImageSet(self.stored, self.labels[rows], self.classes, rows if self.rows is None else self.rows[rows])
+        return replace(self, labels=self.labels[rows], rows=rows if self.rows is None else self.rows[rows])
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, some images at a time; equal sets give equal bytes, those of the library itself."""
+        """Write a safetensors file, some images at a time; equal sets give equal bytes.
+
+        It has a CRC-32 of each image, and a SHA-256 of all else.
+        """
+        crcs = np.zeros(len(self), "<u4")
         with replacing(path) as temporary, temporary.open("wb") as file:
-            file.write(_header(self))
-            file.write(self.labels.astype("<i8").tobytes())
+            file.write(_head(self, crcs))
+            start = 0
             for part in self.parts():
+                crcs[start : start + len(part)] = _crcs(part)
+                start += len(part)
                 file.write(np.ascontiguousarray(part).data)
+            file.seek(0)
+            file.write(_head(self, crcs))
 
 
-def _header(images: ImageSet) -> bytes:
-    """What a safetensors file opens with: a length, JSON in the library's order, blanks up to a multiple of 8 bytes."""
-    after_labels = 8 * len(images)
-    after_images = after_labels + len(images) * math.prod(images.shape)
-    shape = [len(images), *images.shape]
+@dataclass(frozen=True)
+class CheckedFile:
+    """Where images lie, and the CRC-32 of each: uint32 (images,)."""
+
+    path: Path
+    crcs: NDArray[np.uint32]
+
+    def check(self, images: NDArray[np.uint8], rows: NDArray[np.intp] | slice) -> None:
+        """Raise ChecksumMismatch unless these are the images of these rows."""
+        if not np.array_equal(_crcs(images), self.crcs[rows]):
+            raise ChecksumMismatch(self.path)
+
+
+def _crcs(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    whole = np.ascontiguousarray(images)
+    return np.fromiter((zlib.crc32(image.data) for image in whole), np.uint32, len(whole))
+
+
+def _head(images: ImageSet, crcs: NDArray[np.uint32]) -> bytes:
+    """All of the file but the pixels, as long whatever the CRCs are.
+
+    A safetensors file opens with a length and JSON, with blanks up to a multiple of 8 bytes.
+    """
+    tables = images.labels.astype("<i8").tobytes() + crcs.tobytes()
+    after_labels, after_crcs, count = 8 * len(images), 12 * len(images), len(images)
+    shape = [count, *images.shape]
+    told = {"classes": images.classes, "origin": images.origin, "notes": images.notes}
+    told["sha256"] = checksum(_told(shape, told), [tables])
     entries = {
-        "__metadata__": {"classes": json.dumps(images.classes)},
-        "labels": {"dtype": "I64", "shape": shape[:1], "data_offsets": [0, after_labels]},
-        "images": {"dtype": "U8", "shape": shape, "data_offsets": [after_labels, after_images]},
+        "__metadata__": {_KEY: json.dumps(told)},
+        "labels": {"dtype": "I64", "shape": [count], "data_offsets": [0, after_labels]},
+        "crcs": {"dtype": "U32", "shape": [count], "data_offsets": [after_labels, after_crcs]},
+        "images": {"dtype": "U8", "shape": shape, "data_offsets": [after_crcs, after_crcs + math.prod(shape)]},
     }
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
+    return len(text).to_bytes(8, "little") + text + tables
+
+
+_KEY = "deepen-images"  # one key only: the library writes several in no fixed order
+
+
+def _told(shape: Sequence[int], told: dict[str, Any]) -> str:
+    """What the SHA-256 covers besides the tables."""
+    return json.dumps([list(shape), told["classes"], told["origin"], told["notes"]])
 
 
 def load_images(path: Path) -> ImageSet:
-    """Map what `ImageSet.save` wrote, to be read only; raises InputError where the file is not that."""
+    """Map what `ImageSet.save` wrote, to be read only, each image held to its checksum as it is read.
+
+    Raises InputError where the file is something else, ChecksumMismatch where it has changed.
+    """
     try:
         with safe_open(path, framework="numpy") as file:  # holds the header to its rules, and to the file's length
-            found = ImageSet(_mapped(path), file.get_tensor("labels"), tuple(json.loads(file.metadata()["classes"])))
+            labels, crcs, told = file.get_tensor("labels"), file.get_tensor("crcs"), json.loads(file.metadata()[_KEY])
+            shape = file.get_slice("images").get_shape()
+        text, expected = _told(shape, told), told["sha256"]
+        found = ImageSet(
+            _mapped(path),
+            labels,
+            tuple(told["classes"]),
+            origin=told["origin"],
+            notes=tuple(told["notes"]),
+            file=CheckedFile(path, crcs),
+        )
         found.must_be_sound()
-        return found
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise _not_an_image_set(path, error) from error
+    if checksum(text, [labels.astype("<i8").tobytes(), crcs.astype("<u4").tobytes()]) != expected:
+        raise ChecksumMismatch(path)
+    return found
 
 
 def _mapped(path: Path) -> NDArray[np.uint8]:
@@ -116,17 +192,13 @@ def _mapped(path: Path) -> NDArray[np.uint8]:
 
 
 def describe_images(path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    """The shape (channels, height, width) of one image and the class names, read from the file's header alone."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            _, channels, height, width = file.get_slice("images").get_shape()
-            return (channels, height, width), tuple(json.loads(file.metadata()["classes"]))
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise _not_an_image_set(path, error) from error
+    """The shape (channels, height, width) of one image and the class names; the pixels are not read."""
+    found = load_images(path)
+    return found.shape, found.classes
 
 
 def _not_an_image_set(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is no image set of this project ({error}); make it again: dvc repro prepare")
+    return InputError(f"{path}: is not an image set of this project ({error}); {how_to_repair(path)}")
 
 
 def small_classes(images: ImageSet, least: int) -> dict[str, int]:
@@ -136,12 +208,22 @@ def small_classes(images: ImageSet, least: int) -> dict[str, int]:
 
 
 def class_name_faults(names: Sequence[str]) -> list[str]:
-    """Names of classes that would break a table or a line, one sentence each: names are for people to read."""
-    return [
-        f"class name {name!a} has a character that ends a line, turns text around, or can't be written; rename it"
-        for name in names
-        if any(unicodedata.category(c) in _UNFIT or unicodedata.bidirectional(c) in _TURNING for c in name)
+    """Names of classes that can't be told apart or break a line, one sentence each: names are for people to read."""
+    faults = [f"class name {name[:60]!a} {fault}; rename it" for name in names if (fault := _class_name_fault(name))]
+    repeated = {name: count for name, count in Counter(names).items() if count > 1}
+    return faults + [
+        f"class name {name[:60]!a} is that of {count} classes; rename all but one" for name, count in repeated.items()
     ]
+
+
+def _class_name_fault(name: str) -> str | None:
+    if any(unicodedata.category(c) in _UNFIT or unicodedata.bidirectional(c) in _TURNING for c in name):
+        return "has a character that ends a line, turns text around, or can't be written"
+    if name != name.strip():
+        return "begins or ends with a blank"
+    if not name:
+        return "is empty"
+    return None
 
 
 _UNFIT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators

@@ -1,6 +1,7 @@
 """The models of a ladder laid out for given images, and checked against each other before anything trains."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import prod
 
 from deepen.errors import InputError
 from deepen.layers import Layer, Shape, identity_faults, plan, tensor_shapes, training_flops
@@ -18,7 +19,8 @@ def plan_ladder(
 ) -> Plans:
     """The layers of every model for images (channels, height, width); raises InputError with the faults of all models.
 
-    A fault is a network that the images are too small for, a transfer that is not total, or an identity that can't be.
+    A fault is a network that the images are too small for, a norm of single values, a transfer that is not total, or an
+    identity that can't be.
     `starts` gives, by model, the shapes by key in the file that it starts from; where it gives none, the model is not
     held against its file.
     """
@@ -30,6 +32,7 @@ def plan_ladder(
             plans[name] = plan(model.layers, width=settings.width, image=image, classes=classes, norm=model.norm)
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
+    faults += [f"params.yaml: {fault}" for name in plans for fault in _norm_faults(settings, name, plans[name])]
     for name, model in settings.models.items():
         source = starts.get(name) if model.start else _shapes(model.after, plans)
         if name in plans and source is not None:
@@ -39,6 +42,16 @@ def plan_ladder(
     if faults:
         raise InputError(faults)
     return plans
+
+
+def _norm_faults(settings: Settings, name: str, layers: tuple[Layer, ...]) -> Iterator[str]:
+    """Batch normalization of one value a channel would make it 0, whatever it is."""
+    alone = [layer.role for layer in layers if layer.kind == "norm" and prod(layer.outputs[1:]) == 1]
+    if alone and settings.training.batch_size == 1:
+        yield (
+            f"recipes.{settings.recipe}.training.batch_size: 1 leaves {alone[0]} of {name} one value a channel, and "
+            f"batch normalization needs two or more; write at least batch_size: 2, or models.{name}.norm: none"
+        )
 
 
 def _shapes(name: str, plans: Plans) -> Mapping[str, Shape] | None:
@@ -69,10 +82,10 @@ def work_to_follow(settings: Settings, name: str, image: tuple[int, int, int], c
     return sum(work(model) for model in settings.models if name in _ancestors(settings, model)) / work(name)
 
 
-def _ancestors(settings: Settings, model: str) -> list[str]:
-    found = []
+def _ancestors(settings: Settings, model: str) -> set[str]:
+    found = set()
     while (model := settings.models[model].after) != SCRATCH:
-        found.append(model)
+        found.add(model)
     return found
 
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,7 +82,8 @@ class Classifier:
         """An answer for each image, in their order; the next images are decoded while the network is at these."""
         left = iter(images)
         waiting: deque[list[Future[Pixels]]] = deque()
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor() as threads, ExitStack() as end:
+            end.callback(threads.shutdown, wait=False, cancel_futures=True)  # Ctrl-C waits for no image still to come
             while True:
                 while len(waiting) <= _AHEAD and (batch := list(islice(left, BATCH))):
                     waiting.append([threads.submit(self._pixels, image) for image in batch])

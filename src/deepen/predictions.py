@@ -1,6 +1,5 @@
 """What a model said of each test image: which class, how sure it was, and where it was wrong."""
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,24 +7,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.reading import read_json
-from deepen.writing import write_text
+from deepen.checksums import read_checked_json, write_checked_json
+from deepen.dvc_cache import how_to_repair
+from deepen.errors import InputError
 
 
 @dataclass(frozen=True)
 class Predictions:
     """A row an image, in the order of the test images: its class, the one it was taken for, and how probable that was.
 
-    Classes are indices; `probability` is a fraction.
+    Classes are indices; `probability` is a fraction; `weights` is the checksum of the weights that said so.
     """
 
     actual: list[int]
     predicted: list[int]
     probability: list[float]
+    weights: str = ""
 
     def save(self, path: Path) -> None:
         """Write JSON on one line."""
-        write_text(path, json.dumps(asdict(self)) + "\n")
+        write_checked_json(path, asdict(self), indent=None)
 
     def recall(self) -> dict[int, tuple[int, int]]:
         """Of each class that has images: how many were recognized, of how many."""
@@ -52,4 +53,7 @@ class Predictions:
 
 def load_predictions(path: Path) -> Predictions:
     """Read what `Predictions.save` wrote; raises InputError where the file is not that."""
-    return read_json(path, Predictions)
+    found = read_checked_json(path, Predictions)
+    if not len(found.actual) == len(found.predicted) == len(found.probability):
+        raise InputError(f"{path}: its lists differ in length; {how_to_repair(path)}")
+    return found

@@ -7,6 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from deepen.section import Section
 
+# of learning; beyond, the steps of float32 arithmetic are none, or not finite
+Rate = Annotated[float, Field(ge=1e-8, le=100)]
 ViewKind = Literal["centre", "crops", "dense"]  # of a test image, as views.py has them
 
 
@@ -22,16 +24,16 @@ class Plateau(Section):
 
     name: Literal["plateau"] = Field(examples=["onecycle"])
     factor: float = Field(gt=0, lt=1, examples=[0.1])
-    patience: int = Field(ge=0, examples=[10])
+    patience: int = Field(ge=0, le=100_000, examples=[10])
 
 
 class Sgd(Section):
     """Stochastic gradient descent; `weight_decay` is added to the gradient, times the parameter."""
 
     name: Literal["sgd"] = Field(examples=["muon"])
-    momentum: float = Field(ge=0, lt=1, examples=[0.9])
+    momentum: float = Field(ge=0, le=0.999, examples=[0.9])
     nesterov: bool = Field(examples=["true"])
-    weight_decay: float = Field(ge=0, examples=["5.0e-4"])
+    weight_decay: float = Field(ge=0, le=10, examples=["5.0e-4"])
 
     @field_validator("nesterov")
     @classmethod
@@ -45,29 +47,29 @@ class Muon(Section):
     """Orthogonal steps; `weight_decay` times the learning rate is the fraction that each takes off the weights."""
 
     name: Literal["muon"] = Field(examples=["muon"])
-    momentum: float = Field(ge=0, lt=1, examples=[0.9])
-    weight_decay: float = Field(ge=0, examples=[0.1])
+    momentum: float = Field(ge=0, le=0.999, examples=[0.9])
+    weight_decay: float = Field(ge=0, le=10, examples=[0.1])
 
 
 class Training(Section):
     """How a model is trained on the cross-entropy of its logits."""
 
-    lr: float = Field(gt=0, examples=[0.08])
-    grown_lr: float = Field(gt=0, examples=[0.6])
+    lr: Rate = Field(examples=[0.08])
+    grown_lr: float = Field(ge=1e-6, le=100, examples=[0.6])
     schedule: Annotated[OneCycle | Plateau, Field(discriminator="name")]
     optimizer: Annotated[Muon | Sgd, Field(discriminator="name")]
-    batch_size: int = Field(ge=1, examples=[128])
-    label_smoothing: float = Field(ge=0, lt=1, examples=[0.1])
-    dropout: float = Field(ge=0, lt=1, examples=[0.3])
+    batch_size: int = Field(ge=1, le=1_000_000, examples=[128])
+    label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
+    dropout: float = Field(ge=0, le=0.95, examples=[0.3])
     crop: bool = Field(examples=["true"])
     scale_jitter: float = Field(ge=1, le=16, examples=[2.0])  # arXiv 1409.1556, section 3.1; 1 is none
-    color_shift: float = Field(ge=0, examples=[0.1])
+    color_shift: float = Field(ge=0, le=10, examples=[0.1])
 
 
 class Evaluation(Section):
     """How a model is evaluated; none of it touches training."""
 
-    batch_size: int = Field(ge=1, examples=[500])
+    batch_size: int = Field(ge=1, le=1_000_000, examples=[500])
     flip_averaging: bool = Field(examples=["true"])
     views: ViewKind = Field(examples=["centre"])
 

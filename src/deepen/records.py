@@ -1,15 +1,14 @@
 """What is known of each model of a ladder once it is evaluated, handed on from model to model."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from deepen.checksums import read_checked_json, write_checked_json
 from deepen.history import History
 from deepen.layers import Layer, Norm, plan, training_flops
-from deepen.reading import read_json
 from deepen.recipes import ViewKind
 from deepen.transfer_report import TensorFate
-from deepen.writing import write_json
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,8 @@ class Record:
     tensors came from. `data` is the name of the data set, `source` where its images come from, `classes` how many there
     are. Of `test_images`, `correct[k - 1]` have their class among the k most probable; `confusion` is what
     Predictions.confusion gives, `metrics` what metrics/<model>.json holds, `views` what it looked at of each image.
+    `weights` is the checksum of its weights, `grown_from` that of those it grew from. `test_origin` says where the test
+    images came from, `notes` what people should know of the images.
     """
 
     model: str
@@ -38,6 +39,10 @@ class Record:
     correct: list[int]
     confusion: list[tuple[int, int, int]]
     metrics: dict[str, float]
+    weights: str
+    grown_from: str | None
+    test_origin: str = ""
+    notes: list[str] = field(default_factory=list)
     views: ViewKind = "centre"
 
     def plan(self) -> tuple[Layer, ...]:
@@ -52,9 +57,14 @@ class Record:
 
 def save_records(path: Path, records: Sequence[Record]) -> None:
     """Write the records of a model and of all it grew from, shallowest first, as JSON."""
-    write_json(path, [asdict(record) for record in records])
+    write_checked_json(path, {"records": [asdict(record) for record in records]})
 
 
 def load_records(path: Path) -> list[Record]:
     """Read what `save_records` wrote; raises InputError where the file is not that."""
-    return read_json(path, list[Record])
+    return read_checked_json(path, _Records).records
+
+
+@dataclass(frozen=True)
+class _Records:
+    records: list[Record]

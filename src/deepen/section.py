@@ -1,6 +1,10 @@
 """What all parts of params.yaml have in common."""
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+import os
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 
@@ -11,6 +15,17 @@ def _auto_is_none(value: object) -> object:
 
 
 auto = BeforeValidator(_auto_is_none)
+
+
+def _can_be_a_path(text: str) -> str:
+    if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
+        raise PydanticCustomError("path", "must have no control character")
+    if any(len(os.fsencode(part)) > 255 for part in text.split("/")):
+        raise PydanticCustomError("path", "must have at most 255 bytes between two slashes")
+    return text
+
+
+PathText = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_can_be_a_path)]
 
 
 class Section(BaseModel):

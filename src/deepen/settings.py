@@ -1,21 +1,21 @@
 """params.yaml -> checked, frozen settings; every fault at once, by its full path, with the rule and the remedy."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from deepen.errors import InputError, about
 from deepen.layers import Norm
-from deepen.recipes import Evaluation, OneCycle, Plateau, Recipe, Training
-from deepen.section import Section, auto
+from deepen.recipes import Evaluation, OneCycle, Plateau, Rate, Recipe, Training
+from deepen.section import PathText, Section, auto
 from deepen.settings_faults import SCRATCH as SCRATCH
 from deepen.settings_faults import fault_sentence, reference_faults, show
+from deepen.yaml_reading import parse_yaml, read_yaml
 
 Growth = Literal["identity", "copy", "random"]
 Image = tuple[int, int, int]  # the shape of one: (channels, height, width)
+_Role = Annotated[str, Field(max_length=64)]
 _Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
 
 
@@ -45,18 +45,33 @@ class Digits(Augmented):
     source: Literal["digits"] = Field(examples=["folder"])
 
 
-class Downloaded(Augmented):
+class _Rooted(Augmented):
+    """A data set that lies in files."""
+
+    root: PathText
+
+    def path(self, base: Path) -> Path:
+        """Where `root` is, which starts at `base` if it is relative; raises InputError for ~ of an unknown user."""
+        try:
+            return base / Path(self.root).expanduser()
+        except RuntimeError as error:
+            raise InputError(
+                f"params.yaml: root: {show(self.root)} starts with the home of an unknown user; write the whole path"
+            ) from error
+
+
+class Downloaded(_Rooted):
     """A data set that torchvision downloads into `root`."""
 
     source: Literal["cifar10", "cifar100", "fashion_mnist"] = Field(examples=["folder"])
-    root: str = Field(min_length=1, examples=["downloads"])
+    root: PathText = Field(examples=["downloads"])
 
 
-class Folder(Augmented):
+class Folder(_Rooted):
     """The user's own images, `size` pixels a side once prepared; None (`auto`) where all have one size already."""
 
     source: Literal["folder"] = Field(examples=["folder"])
-    root: str = Field(min_length=1, examples=["images"])
+    root: PathText = Field(examples=["images"])
     size: _Side = Field(examples=[32])
 
 
@@ -68,12 +83,12 @@ class Model(Section):
 
     after: str = Field(examples=["I"])
     layers: str = Field(max_length=10_000, examples=["conv3-128 maxpool fc-1024"])
-    epochs: int = Field(ge=1, examples=[12])
+    epochs: int = Field(ge=1, le=100_000, examples=[12])
     norm: Norm = Field(default="none", examples=["batch"])  # batch: batch normalization after every convolution
-    mapping: dict[str, str] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
-    fresh: list[str] = Field(default=[], examples=["[fc2]"])
-    dropped: list[str] = Field(default=[], examples=["[fc2]"])
-    start: str | None = Field(
+    mapping: dict[_Role, _Role] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
+    fresh: list[_Role] = Field(default=[], examples=["[fc2]"])
+    dropped: list[_Role] = Field(default=[], examples=["[fc2]"])
+    start: PathText | None = Field(
         default=None, examples=["imports/vgg16-0a1b2c3d.safetensors"]
     )  # as deepen import names it
 
@@ -83,20 +98,20 @@ class Settings(Section):
 
     data: str = Field(examples=["digits"])
     depth: str = Field(examples=["III"])
-    lr: Annotated[Annotated[float, Field(gt=0)] | None, auto] = Field(examples=[0.01])
+    lr: Annotated[Rate | None, auto] = Field(examples=[0.01])
     recipe: str = Field(examples=["onecycle"])
     growth: Growth = Field(examples=["identity"])
     width: float = Field(gt=0, le=64, examples=[0.25])
     seed: int = Field(ge=0, lt=2**63, examples=[0])
     precision: Literal["auto", "float32", "bfloat16"] = Field(examples=["auto"])
-    device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$", examples=["auto"])
+    device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)$", examples=["auto"])
     threads: int = Field(ge=1, le=1024, examples=[2])
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
-    checkpoint_seconds: float = Field(ge=0, examples=[60])
+    checkpoint_seconds: float = Field(ge=0, le=365 * 86_400, examples=[60])
     progress: Literal["quiet", "normal", "verbose"] = Field(examples=["normal"])
     datasets: dict[str, Dataset] = Field(min_length=1)
     recipes: dict[str, Recipe] = Field(min_length=1)
-    models: dict[str, Model] = Field(min_length=1)
+    models: dict[str, Model] = Field(min_length=1, max_length=1000)
 
     @property
     def dataset(self) -> Digits | Downloaded | Folder:
@@ -127,22 +142,12 @@ class Settings(Section):
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
     """Read and check params.yaml; raises InputError with every fault."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}); run from the folder that holds it") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no YAML: {error}; mend it there") from error
-    return check_text(text, name=path.name)
+    return check_settings(read_yaml(path, name=path.name), name=path.name)
 
 
 def check_text(text: str, name: str = "params.yaml") -> Settings:
     """Check the text of a params.yaml; raises InputError with every fault, each line opening with `name`."""
-    try:
-        content = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{name}: is no YAML: {' '.join(str(error).split())}; mend it there") from error
-    return check_settings(content, name=name)
+    return check_settings(parse_yaml(text, name), name=name)
 
 
 def check_settings(content: object, name: str = "params.yaml") -> Settings:
@@ -160,16 +165,9 @@ def check_settings(content: object, name: str = "params.yaml") -> Settings:
     return settings
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1, in which 1e-3 is a string, but 1e-05 a number: DVC writes it so after `-S lr=0.00001`."""
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]e[-+][0-9]{2,3}$"), list("-0123456789"))
-
-
 _SECTIONS = (Digits, Downloaded, Folder, OneCycle, Plateau, Training, Evaluation, Recipe, Model, Settings)
 _EXAMPLES: dict[str, Any] = {  # what to write, by key; None for keys that hold further keys
     name: field.examples[0] if field.examples else None
     for section in _SECTIONS
     for name, field in section.model_fields.items()
-}
+} | {f"datasets.{name}": field.examples[0] for name, field in Augmented.model_fields.items() if field.examples}

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from deepen.errors import some
 from deepen.notation import check_notation, weight_layers, width_fault
+from deepen.yaml_reading import is_plain_number
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
@@ -16,42 +18,50 @@ _RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names b
 
 
 def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: Mapping[str, Any]) -> str:
-    """One of pydantic's findings as: path: rule, value; remedy. `examples` has a good value for every known key."""
-    *parents, last = path = _real_path(content, detail["loc"])
-    where, context, value = ".".join(map(str, path)), detail.get("ctx", {}), detail["input"]
-    example = examples.get(str(last))
+    """One of pydantic's findings as: path: rule, value; remedy. `examples` has a good value for every known key.
+
+    Where a key means something else in another part, its example is under `datasets.crop`.
+    """
+    *parents, last = path = [str(part)[:60] for part in _real_path(content, detail["loc"])]
+    where, context, value = ".".join(path), detail.get("ctx", {}), detail["input"]
+    example = examples.get(f"{path[0]}.{last}", examples.get(last))
     remedy = (
         f"write for example {last}: {example}"
         if example is not None
-        else f"see {'.'.join(map(str, parents)) or 'the comments'} there"
+        else f"see {'.'.join(parents) or 'the comments'} there"
     )
     match detail["type"]:
         case "missing":
             return f"{where}: is missing; {remedy}"
         case "extra_forbidden":
-            close = [] if last in examples else get_close_matches(str(last), examples, n=1)
-            return f"{where}: is no known key; " + (f"did you mean {close[0]}?" if close else "remove it")
+            known = [key for key in examples if "." not in key]
+            close = [] if last in known else get_close_matches(last, known, n=1)
+            return f"{where}: unknown key; " + (f"did you mean {close[0]}?" if close else "remove it")
         case "literal_error":
             return f"{where}: must be {context['expected']}, got {show(value)}"
         case "union_tag_invalid":
-            return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got '{context['tag']}'"
+            return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got {show(context['tag'])}"
         case "union_tag_not_found":
             tag = _tag_key(context)
             return f"{where}.{tag}: is missing; write for example {tag}: {examples[tag]}"
-        case "float_type" | "int_type" if isinstance(value, str) and (number := _number(value)):
-            return f"{where}: must be a number, got the string '{value}'; write {number}"
+        case "float_type" | "int_type" if isinstance(value, str) and is_plain_number(value.strip()):
+            return f"{where}: must be a number, got the string '{value}'; write {value.strip()}"
         case "nesterov":
             return f"{where}: {detail['msg']}"
         case "string_pattern_mismatch":
             return f"{where}: must be one of auto, cpu, mps, cuda and cuda:<number>, got {show(value)}; {remedy}"
-    rule = (
-        detail["msg"]
-        .replace("Input should be", "must be")
-        .replace("a valid integer", "a whole number")
+    return f"{where}: {_rule(detail['msg'])}, got {show(value)}; {remedy}"
+
+
+def _rule(message: str) -> str:
+    """A message of pydantic's in our words."""
+    rule = re.sub("^(Input|String|List|Dictionary) should ", "must ", message)
+    rule = re.sub(" (or object to extract fields from|after validation, not [0-9a-z]+)$", "", rule)
+    return (
+        rule.replace("a valid integer", "a whole number")
+        .replace("a valid boolean", "true or false")
         .replace("a valid", "a")
     )
-    rule = rule.removesuffix(" or object to extract fields from")
-    return f"{where}: {rule}, got {show(value)}; {remedy}"
 
 
 def _real_path(content: Mapping[str, Any], location: tuple[int | str, ...]) -> list[int | str]:
@@ -64,16 +74,6 @@ def _real_path(content: Mapping[str, Any], location: tuple[int | str, ...]) -> l
             path.append(part)
             node = node.get(part) if isinstance(node, dict) else None
     return path
-
-
-def _number(text: str) -> str | None:
-    """How YAML wants a number written that it took for a string: with a dot before the exponent, without quotes."""
-    try:
-        float(text)
-    except ValueError:
-        return None
-    mantissa, e, exponent = text.strip().lower().partition("e")
-    return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else text.strip()
 
 
 def _tag_key(context: Mapping[str, Any]) -> str:
@@ -94,7 +94,7 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
     for key, among in (("data", "datasets"), ("recipe", "recipes"), ("depth", "models")):
         name, names = content.get(key), content.get(among)
         if isinstance(name, str) and isinstance(names, dict) and name not in names:
-            yield f"{key}: '{name}' is none of the {among}: {_listed(names)}"
+            yield f"{key}: '{name[:60]}' is none of the {among}: {_listed(names)}"
         for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
             if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
                 yield f"{among}.{name[:60]!a}: must be 1 to 64 letters, digits, - and _; write for example mine"
@@ -144,14 +144,17 @@ def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
         for name, model in models.items()
         if isinstance(model.get("layers"), str) and not check_notation(model["layers"])
     }
+    in_cycles = _cycles(models)
     for name, model in models.items():
         after = model.get("after")
         if not isinstance(after, str) or after == SCRATCH:
             continue
         if after not in models:
-            yield f"models.{name}.after: '{after}' is no model; it must be {SCRATCH} or one of {_listed(models)}"
-        elif (cycle := _cycle(models, name))[-1] == name:
-            circle = " after ".join(cycle)
+            known = _listed(models)
+            yield f"models.{name}.after: '{after[:60]}' is an unknown model; it must be {SCRATCH} or one of {known}"
+        elif cycle := in_cycles.get(name):
+            start = cycle.index(name)
+            circle = " after ".join([*cycle[start:], *cycle[:start], name][:10]) + (" and so on" * (len(cycle) > 9))
             yield f"models.{name}.after: grows from itself, {circle}; let one of them grow from {SCRATCH}"
         elif name in depth and after in depth and depth[after] >= depth[name]:
             yield (
@@ -174,15 +177,22 @@ def _start_faults(models: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _cycle(models: Mapping[str, Any], name: str) -> list[str]:
-    """The names met going from a model to what it grows from, until one has no model or comes again."""
-    path = [name]
-    while isinstance(after := models[path[-1]].get("after"), str) and after in models:
-        path.append(after)
-        if after in path[:-1]:
-            break
-    return path
+def _cycles(models: Mapping[str, Any]) -> dict[str, list[str]]:
+    """For each model that grows from itself: all models of its cycle, each followed by the one it grows from."""
+    found: dict[str, list[str]] = {}
+    done: set[str] = set()
+    for name in models:
+        path: dict[str, None] = {}  # in the order of insertion
+        while name in models and name not in done:
+            path[name] = None
+            done.add(name)
+            after = models[name].get("after")
+            name = after if isinstance(after, str) else SCRATCH
+        if name in path:
+            cycle = list(path)[list(path).index(name) :]
+            found |= dict.fromkeys(cycle, cycle)
+    return found
 
 
 def _listed(names: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, names)) or "none"
+    return ", ".join(some([str(name)[:60] for name in names])) or "none"

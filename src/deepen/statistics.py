@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deepen.checksums import read_checked_json, write_checked_json
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
-from deepen.reading import read_json
-from deepen.writing import write_json
 
 _RUN = 256
 _CHUNK_PIXELS = 512 * _RUN  # a step: small enough to stay in cache, large enough to be fast
@@ -32,12 +32,16 @@ class Statistics:
 
     def save(self, path: Path) -> None:
         """Write JSON whose values are lists, which DVC leaves out of its table of metrics."""
-        write_json(path, asdict(self))
+        write_checked_json(path, asdict(self))
 
 
 def load_statistics(path: Path) -> Statistics:
     """Read what `Statistics.save` wrote; raises InputError where the file is not that."""
-    return read_json(path, Statistics)
+    found = read_checked_json(path, Statistics)
+    channels = len(found.mean)
+    if not channels or {len(found.eigenvalues), len(found.eigenvectors), *map(len, found.eigenvectors)} != {channels}:
+        raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; {how_to_repair(path)}")
+    return found
 
 
 def compute_statistics(images: NDArray[np.uint8]) -> Statistics:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from deepen.errors import InputError, some
+from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan
 
 _CONVOLUTIONS = {  # arXiv 1409.1556, table 1: columns A, B, D, E
@@ -43,6 +44,13 @@ class Exported(BaseModel):
     classes: tuple[str, ...]
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=3, max_length=3)
     std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=3, max_length=3)
+
+    @field_validator("classes")
+    @classmethod
+    def _must_be_told_apart(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if faults := class_name_faults(classes):
+            raise ValueError("; ".join(some(faults, 3)))
+        return classes
 
 
 def norm_of(name: str) -> Norm:
@@ -108,14 +116,3 @@ def to_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor]) -> dict
     names = module_names(layers)
     counts = {f"{names[layer.role]}.{COUNT}": torch.tensor(0) for layer in layers if layer.kind == "norm"}
     return {theirs: state[ours] for ours, theirs in tensor_names(layers).items()} | counts
-
-
-def from_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor], std: Sequence[float]) -> dict[str, Tensor]:
-    """The state dict under our names, float32, for images that are not divided by `std`: the first convolution is.
-
-    `std` is one number a channel, 0-1 scale. Zeros around (x - mean) / std are zeros around x - mean, so nothing else
-    changes.
-    """
-    found = {ours: state[theirs].detach().to(torch.float32) for ours, theirs in tensor_names(layers).items()}
-    first = f"{layers[0].role}.weight"
-    return found | {first: found[first] / torch.tensor(std).reshape(1, -1, 1, 1)}

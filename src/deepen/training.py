@@ -112,14 +112,20 @@ class _Loop:
             return
         best, guessing = max(row.val_top1 for row in self._history), guessing_top1(self._validation.labels)
         if best <= guessing:
-            print(
-                f"{self._trainer.model}: after {len(self._history)} epochs validation top-1 is {best:.2f} %, and "
-                f"guessing reaches {guessing:.2f} %: a dead start. Either what the last layers learn does not reach "
-                "the first ones, as in deep networks that start random: let it grow from a shallower model, with "
-                "growth: identity. Or the steps are too large or too small: change lr.",
-                file=sys.stderr,
-                flush=True,
+            print(f"{self._trainer.model}: {self._dead_start(best, guessing)}", file=sys.stderr, flush=True)
+
+    def _dead_start(self, best: float, guessing: float) -> str:
+        if guessing >= 100:
+            return (
+                f"validation has {_counted(len(self._validation), 'image')}: too few to tell learning from guessing; "
+                "take more images, or a larger val_fraction"
             )
+        return (
+            f"after {_counted(len(self._history), 'epoch')} validation top-1 is {best:.2f} %, and "
+            f"guessing reaches {guessing:.2f} %: a dead start. Either what the last layers learn does not reach "
+            "the first ones, as in deep networks that start random: let it grow from a shallower model, with "
+            "growth: identity. Or the steps are too large or too small: change lr."
+        )
 
     def _validate(self) -> Evaluation:
         return evaluate(
@@ -134,7 +140,11 @@ class _Loop:
         )
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def guessing_top1(labels: NDArray[np.int64]) -> float:
     """The top-1 (percent) of who always says the most frequent of `labels` (n,), and twice its standard error more."""
     share = float(np.bincount(labels).max() / len(labels))
-    return 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels)))
+    return min(100.0, 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels))))

@@ -7,7 +7,7 @@ the source is copied or dropped, every tensor of the target is copied or fresh, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ def map_roles(
 
 def violations(source: Mapping[str, Shape], target: Mapping[str, Shape], mapping: RoleMapping) -> list[str]:
     """Everything that keeps a mapping from being total, one sentence each; `source` and `target` are shapes by key."""
-    source_roles, target_roles = _roles(source), _roles(target)
+    source_roles, target_roles = _by_role(source), _by_role(target)
     faults: list[str] = []
     for role, origin in mapping.copied.items():
         if role not in target_roles:
@@ -64,7 +64,7 @@ def violations(source: Mapping[str, Shape], target: Mapping[str, Shape], mapping
         elif origin not in source_roles:
             faults.append(f"mapping: {role}: {origin} names no layer of the source; it has {', '.join(source_roles)}")
         else:
-            faults += _unequal(role, origin, source, target)
+            faults += _unequal(role, origin, source_roles[origin], target_roles[role])
     faults += [f"fresh: {role} names no layer of the target" for role in mapping.fresh if role not in target_roles]
     faults += [f"dropped: {role} names no layer of the source" for role in mapping.dropped if role not in source_roles]
     faults += _counted_once("target", target_roles, [*mapping.copied, *mapping.fresh], "copied nor fresh", "fresh")
@@ -74,8 +74,7 @@ def violations(source: Mapping[str, Shape], target: Mapping[str, Shape], mapping
     return faults
 
 
-def _unequal(role: str, origin: str, source: Mapping[str, Shape], target: Mapping[str, Shape]) -> list[str]:
-    ours, theirs = _of_role(target, role), _of_role(source, origin)
+def _unequal(role: str, origin: str, theirs: Mapping[str, Shape], ours: Mapping[str, Shape]) -> list[str]:
     faults = [
         f"{role}.{name}: the {'source' if name in ours else 'target'} has none; map {role} to a layer of the same kind"
         for name in sorted(ours.keys() ^ theirs.keys())
@@ -88,7 +87,7 @@ def _unequal(role: str, origin: str, source: Mapping[str, Shape], target: Mappin
     ]
 
 
-def _counted_once(side: str, roles: Sequence[str], entries: Sequence[str], neither: str, remedy: str) -> list[str]:
+def _counted_once(side: str, roles: Iterable[str], entries: Sequence[str], neither: str, remedy: str) -> list[str]:
     counts = Counter(entries)
     faults = [
         f"{side} layer {role} is neither {neither}; map it or list it under {remedy}"
@@ -144,8 +143,13 @@ def _roles(shapes: Mapping[str, Shape]) -> list[str]:
     return list(dict.fromkeys(_role(key) for key in shapes))
 
 
-def _of_role(shapes: Mapping[str, Shape], role: str) -> dict[str, Shape]:
-    return {name: shape for key, shape in shapes.items() for owner, name in [_split(key)] if owner == role}
+def _by_role(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
+    """For each role the shapes of its tensors by name: `weight`, `bias`."""
+    found: dict[str, dict[str, Shape]] = {}
+    for key, shape in shapes.items():
+        role, name = _split(key)
+        found.setdefault(role, {})[name] = shape
+    return found
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, Shape]:

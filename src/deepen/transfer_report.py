@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from tabulate import tabulate
 
+from deepen.checksums import read_checked_json, write_checked_json
 from deepen.layers import Shape
-from deepen.reading import read_json
 
 Fate = Literal["copied", "fresh", "dropped"]
 
@@ -84,12 +84,25 @@ def as_metrics(report: TransferReport) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def load_fates(path: Path) -> list[TensorFate]:
-    """The fates in a file that holds `as_metrics`; raises InputError where it does not."""
-    return read_json(path, _Metrics).tensors
-
-
 @dataclass(frozen=True)
-class _Metrics:
+class Transferred:
+    """What a transfer's file says: the checksum of the weights that came of it, in a list, and the fate of each tensor.
+
+    A first model that starts from a file has its name in `start`.
+    """
+
+    weights: tuple[str]
     counts: list[dict[str, Any]]
     tensors: list[TensorFate]
+    start: tuple[str] | None = None
+
+
+def save_transfer(path: Path, report: TransferReport, weights: str, start: str | None) -> None:
+    """Write the report of a transfer as JSON."""
+    origin = {"start": [start]} if start else {}
+    write_checked_json(path, {**origin, "weights": [weights], **as_metrics(report)})
+
+
+def load_transfer(path: Path) -> Transferred:
+    """Read what `save_transfer` wrote; raises InputError where the file is not that."""
+    return read_checked_json(path, Transferred)

@@ -1,8 +1,10 @@
 """Weights files: safetensors whose metadata is all that is needed to use the network alone."""
 
+import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -10,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from deepen.checksums import ChecksumMismatch, checksum
+from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError, plain, some
 from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
@@ -17,8 +21,10 @@ from deepen.settings_faults import MODEL_NAME
 from deepen.vgg import VGG, network
 from deepen.writing import replacing
 
+_CHECKSUM = "sha256"
 _KEY = "deepen"  # one key only: safetensors writes several in no fixed order, and equal weights must give equal files
-VERSION = 1
+VERSION = 2  # 1 had no checksum
+MOST_VALUES = 1 << 27  # of an image or what a layer makes of it; 512 MiB as float32
 _MOST_HEADER = 1 << 24  # bytes; the largest that is honest has tens of thousands of class names
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
@@ -31,6 +37,7 @@ class ModelCard(BaseModel):
     height, width). Images are resized and centre-cropped to `stored` (height, width) before the network takes its view
     of them, if that is less. `classes` are the names in the order of the logits, `mean` is what to subtract from each
     channel on the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
+    `grown_from` is the checksum of the weights that the network grew from.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -45,6 +52,7 @@ class ModelCard(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2, max_length=1_000_000)
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     flip: bool
+    grown_from: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
     def _must_agree(self) -> Self:
@@ -62,38 +70,78 @@ class ModelCard(BaseModel):
         return (self.image[0], *self.stored) if self.stored else self.image
 
     def plan(self) -> tuple[Layer, ...]:
-        """The layers of the network, laid out."""
-        return plan(self.layers, width=self.width, image=self.image, classes=len(self.classes), norm=self.norm)
+        """The layers of the network, laid out; raises InputError where they can't be, or an image takes too much."""
+        laid_out = plan(self.layers, width=self.width, image=self.image, classes=len(self.classes), norm=self.norm)
+        values = {"the images": prod(self.prepared)} | {layer.role: prod(layer.outputs) for layer in laid_out}
+        where = max(values, key=lambda name: values[name])
+        if values[where] > MOST_VALUES:
+            image = "x".join(map(str, self.prepared))
+            raise InputError(
+                f"image: {image} makes {values[where]:,} numbers of one image in {where}, at most {MOST_VALUES:,} are "
+                "taken; take smaller images or fewer channels"
+            )
+        return laid_out
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> None:
-    """Write a state dict; equal tensors and cards give equal bytes."""
+def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> str:
+    """Write a state dict; equal tensors and cards give equal bytes. Returns the checksum of the two."""
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    text = card.model_dump_json(exclude_none=True)
+    found = tensors_checksum(text, tensors)
+    told = json.dumps({**json.loads(text), _CHECKSUM: found}, separators=(",", ":"))
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: card.model_dump_json(exclude_none=True)})
+        save_file(tensors, temporary, metadata={_KEY: told})
+    return found
 
 
 def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     """Read the card and the tensors of a network, on the CPU.
 
     Nothing in the file is run, and nothing is believed: raises InputError where it is no safetensors file, where its
-    metadata is not that of a network, and with every fault of its tensors where they are not those of that network.
+    metadata is not that of a network, and with every fault of its tensors where they are not those of that network;
+    and ChecksumMismatch where it is not what was written.
     """
-    card_text, state = _read(path)
+    text, state = _read(path)
     try:
-        card = ModelCard.model_validate_json(card_text or "")
+        content, expected_checksum = _parted(text)
+        card = ModelCard.model_validate_json(content)
         expected = tensor_shapes(card.plan())
     except (ValidationError, InputError) as error:
-        reason = f"{path}: its metadata is not that of a Deepen network ({_reasons(error)}); make the file again"
+        reason = f"{path}: its metadata is not that of a Deepen network ({_reasons(error)}); {how_to_repair(path)}"
         raise InputError(reason) from error
+    if (
+        expected_checksum is None
+        or tensors_checksum(card.model_dump_json(exclude_none=True), state) != expected_checksum
+    ):
+        raise ChecksumMismatch(path)
     if faults := some(_tensor_faults(state, expected)):
-        raise InputError([f"{path}: {fault}; make the file again" for fault in faults])
+        raise InputError([f"{path}: {fault}; {how_to_repair(path)}" for fault in faults])
     return card, state
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
-    """The tensors alone; also those of `scratch`, which has none."""
-    return _read(path)[1]
+def weights_checksum(path: Path) -> str:
+    """The checksum that a weights file has in its metadata, as `save_weights` returned it."""
+    with safe_open(path, framework="pt") as file:
+        return str(json.loads(file.metadata()[_KEY])[_CHECKSUM])
+
+
+def tensors_checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of a text and of tensors on the CPU by name, as 64 hexadecimal digits."""
+    parts: list[Any] = []
+    for name, tensor in sorted(tensors.items()):
+        parts += [repr((name, tensor.dtype, tuple(tensor.shape))).encode()]
+        parts += [tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data]
+    return checksum(text, parts)
+
+
+def _parted(text: str | None) -> tuple[str, str | None]:
+    """A file's metadata without its checksum, and that; what is wrong with either is for others to say."""
+    try:
+        content = json.loads(text or "")
+        found = content.pop(_CHECKSUM, None)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return text or "", None
+    return json.dumps(content), found
 
 
 def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
@@ -132,4 +180,4 @@ def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is no readable safetensors file ({error}); make it again with dvc repro") from error
+        raise InputError(f"{path}: is no readable safetensors file ({error}); {how_to_repair(path)}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from deepen.errors import InputError, some
+from deepen.errors import InputError, plain, some
 from deepen.locking import holder
 
 
@@ -33,22 +33,32 @@ def _run(options: argparse.Namespace) -> None:
     folders = _trainings(options.project / FOLDER, options.trainings)
     if options.clear:
         for folder in folders:
-            if (by := holder(folder.with_suffix(".lock"))) is not None:
-                print(f"{folder.name}: in use by {by}; left")
-            else:
-                shutil.rmtree(folder)
-                print(f"{folder.name}: cleared")
+            print(f"{plain(folder.name)}: {_clear(folder)}")
     elif folders:
         print(tabulate([_row(folder) for folder in folders], "keys"))
     else:
         print("no training was interrupted")
 
 
+def _clear(folder: Path) -> str:
+    """Remove a training's folder, unless it is in use; of a link the link alone, and so for each that is inside."""
+    if (by := holder(folder.with_suffix(".lock"))) is not None:
+        return f"in use by {by}; left"
+    try:
+        folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+    except OSError as error:
+        fault = f"can't be removed ({error.strerror}); make it and its folder writable and run it again"
+        raise InputError(f"{plain(folder)}: {fault}") from error
+    return "cleared"
+
+
 def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
+    if root.is_symlink():
+        raise InputError(f"{plain(root)}: is a link to {plain(root.resolve())}; remove the link, or clear that folder")
     found = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
     if unknown := [name for name in wanted if name not in found]:
-        listed = ", ".join(some(list(found))) or "none"
-        raise InputError([f"{name} is none of the trainings in {root}: {listed}" for name in unknown])
+        listed = ", ".join(map(plain, some(list(found)))) or "none"
+        raise InputError([f"{plain(name)} is none of the trainings in {root}: {listed}" for name in unknown])
     return [found[name] for name in wanted or found]
 
 
@@ -56,7 +66,7 @@ def _row(folder: Path) -> dict[str, str]:
     from deepen.checkpoint import describe_checkpoint
 
     files = sorted(folder.glob("*.safetensors"))
-    row = {"training": folder.name, "steps": "", "epochs": "", "kept": "", "size": "", "in use by": ""}
+    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": "", "in use by": ""}
     if files:
         newest = files[-1]
         row["kept"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest.stat().st_mtime))
@@ -66,6 +76,6 @@ def _row(folder: Path) -> dict[str, str]:
             row["steps"] = f"{position.step} of {position.steps}"
             row["epochs"] = f"{len(position.history)} of {position.epochs}"
         except InputError as error:
-            row["steps"] = str(error).removeprefix(f"{newest}: ")
+            row["steps"] = plain(error).removeprefix(f"{newest}: ")
     row["in use by"] = holder(folder.with_suffix(".lock")) or ""
     return row

@@ -1,14 +1,16 @@
-"""`deepen import`: trained weights of torchvision's as the start of a ladder."""
+"""`deepen import`: trained weights of other programs as the start of a ladder."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.errors import InputError, about
+from deepen.errors import InputError, about, plain
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from deepen.state_dicts import StateDict
     from deepen.weights import ModelCard
 
 FOLDER = "imports"
@@ -18,18 +20,31 @@ def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
     parser = commands.add_parser(
         "import",
-        help="make a torchvision VGG state dict the first model of a ladder",
+        help="make a trained PyTorch network the first model of a ladder",
         description="Read the state dict of one of torchvision's VGG networks (vgg11, vgg13, vgg16, vgg19, with or "
-        "without _bn, any number of classes), write it to imports/ in the project as a weights file, and print the "
-        "entry of params.yaml with which a model starts from it. Nothing in the file is run.",
-        epilog="for example: deepen import vgg16-397923af.pth",
+        "without _bn, any number of classes), or, with --layers, of any plain network of convolutions, maxpools and "
+        "linear layers. Write it to imports/ in the project as a weights file, and print the entry of params.yaml with "
+        "which a model starts from it. A state dict inside a checkpoint, and prefixes such as module. and _orig_mod., "
+        "are taken off and said. Nothing in the file is run.",
+        epilog="for example: deepen import vgg16-397923af.pth; deepen import mine.pth --image 3x32x32 --mean 0 0 0 "
+        "--std 1 1 1 --layers 'conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024'",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="what torch.save wrote, or a .safetensors")
+    parser.add_argument("--key", metavar="KEY", help="where the file holds several state dicts: which, as model_ema")
+    parser.add_argument(
+        "--layers",
+        metavar="LAYERS",
+        help="its layers in the notation of params.yaml, without the last linear layer, the head: its tensors are "
+        "matched in order and shape. It must have ReLU after each layer, convolutions that keep height and width "
+        "(padding), and maxpools of 2x2; then --image, --mean and --std are needed",
+    )
+    parser.add_argument("--image", metavar="CxHxW", help="with --layers: the shape of its images, as 3x32x32")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="the names of its classes, a line each, in order")
     parser.add_argument(
-        "--mean", type=float, nargs=3, metavar=("R", "G", "B"), help="it takes (x - mean) / std; default: ImageNet's"
-    )
-    parser.add_argument("--std", type=float, nargs=3, metavar=("R", "G", "B"), help="likewise")
+        "--mean", type=float, nargs="+", metavar="R", help="it takes (x - mean) / std, a number a channel, x in 0-1; "
+        "without --layers the default is ImageNet's"
+    )  # fmt: skip
+    parser.add_argument("--std", type=float, nargs="+", metavar="R", help="likewise")
     parser.add_argument("--add", metavar="NAME", help="write the entry into params.yaml too, as the model of this name")
     parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
     parser.set_defaults(run=_run)
@@ -37,29 +52,80 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from deepen.new_model import with_model
-    from deepen.starts import content_hash
-    from deepen.torchvision_import import as_network, normalization, read_state
-    from deepen.weights import save_weights
+    from deepen.state_dicts import precision_notes, read_state
     from deepen.writing import write_text
 
     params = options.project / "params.yaml"
     if not params.is_file():
         raise InputError(f"{options.project}: has no params.yaml; run in the project's folder, or name it by --project")
     names = _lines(options.classes) if options.classes else None
-    state, exported = read_state(options.file)
-    if names is None and exported:
-        names = exported.classes
-    with about(options.file):
-        mean, std = normalization(options.mean, options.std, exported)
-        card, tensors = as_network(state, mean, std, names)
-    unnamed = options.project / FOLDER / f"{card.model}.safetensors"
-    save_weights(unnamed, tensors, card)
-    start = f"{FOLDER}/{card.model}-{content_hash(unnamed)}.safetensors"
-    os.replace(unnamed, options.project / start)
+    if options.image and not options.layers:
+        raise InputError(f"--image {options.image}: goes with --layers; torchvision's networks take 3x224x224")
+    state = read_state(options.file, options.key)
+    with about(plain(options.file)):
+        card, tensors, told = (_plain if options.layers else _torchvision)(options, state, names)
+    for line in (*state.notes, *precision_notes(state.tensors), *told):
+        print(line)
+    start = _written(options.project, card, tensors)
     print(entry_told(card, start))
     if options.add:
+        params = params.resolve()  # where it is a link, that stays
         write_text(params, with_model(params.read_text(encoding="utf-8"), options.add, _entry(card, start)))
         print(f"{params}: models.{options.add} added")
+
+
+_Imported = tuple["ModelCard", "dict[str, Tensor]", Sequence[str]]  # with what is said of it
+
+
+def _torchvision(options: argparse.Namespace, state: "StateDict", names: Sequence[str] | None) -> _Imported:
+    from deepen.state_dicts import without_prefix
+    from deepen.torchvision_import import IMAGENET_MEAN, IMAGENET_STD, as_network, normalization
+
+    exported = state.exported
+    known = (exported.mean, exported.std) if exported else (IMAGENET_MEAN, IMAGENET_STD)
+    mean, std = normalization(options.mean, options.std, known)
+    tensors, notes = without_prefix(state.tensors)
+    card, found = as_network(tensors, mean, std, exported.classes if names is None and exported else names)
+    return card, found, notes
+
+
+def _plain(options: argparse.Namespace, state: "StateDict", names: Sequence[str] | None) -> _Imported:
+    from deepen.plain_import import as_plain_network, model_name
+    from deepen.torchvision_import import normalization
+
+    image = _image(options.image)
+    mean, std = normalization(options.mean, options.std, None, image[0])
+    model = model_name(options.file.stem)
+    card, found, matches = as_plain_network(state, options.layers, image, mean, std, names, model)
+    width = max(map(len, matches.values()))
+    shapes = {ours: "x".join(map(str, tensor.shape)) for ours, tensor in found.items()}
+    return card, found, [f"{plain(theirs):{width}} -> {ours} {shapes[ours]}" for ours, theirs in matches.items()]
+
+
+def _image(text: str | None) -> tuple[int, int, int]:
+    sides = (text or "").split("x")
+    if len(sides) != 3 or not all(side.isascii() and side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
+        shown = "is missing" if text is None else f"{plain(text)[:60]}: must be channels, height and width"
+        raise InputError(f"--image {shown}; write for example --image 3x32x32")
+    channels, height, width = map(int, sides)
+    return channels, height, width
+
+
+def _written(project: Path, card: "ModelCard", tensors: "dict[str, Tensor]") -> str:
+    """Write the weights file, named after what is in it, also where another process imports the same; its path."""
+    from deepen.starts import content_hash
+    from deepen.weights import save_weights
+    from deepen.writing import cannot_write, folder_beside, put
+
+    unnamed = project / FOLDER / f"{card.model}.safetensors"
+    try:
+        with folder_beside(unnamed) as folder:
+            save_weights(folder / unnamed.name, tensors, card)
+            start = f"{FOLDER}/{card.model}-{content_hash(folder / unnamed.name)}.safetensors"
+            put(folder / unnamed.name, project / start)
+    except OSError as error:
+        raise cannot_write(unnamed, error) from error
+    return start
 
 
 def _lines(path: Path) -> Sequence[str]:
@@ -79,7 +145,13 @@ def _entry(card: "ModelCard", start: str) -> dict[str, object]:
 
 def entry_told(card: "ModelCard", start: str) -> str:
     """What was imported, and what to write in params.yaml for a model to start from it."""
-    return f"""{start}: torchvision's {card.model}, {len(card.classes)} classes
+    from deepen.torchvision_names import LAYERS
+
+    what = f"torchvision's {card.model}" if LAYERS.get(card.model) == card.layers else card.layers
+    channels, *size = card.image
+    colours = {1: "grey images", 3: "colour images"}.get(channels, f"images of {channels} channels")
+    first = "list fc1 beside head" if "fc-" in card.layers else "the head is fresh too: list head"
+    return f"""{start}: {what}, {len(card.classes)} classes
 
 Under models in params.yaml, as the first of a ladder:
 
@@ -92,5 +164,5 @@ Under models in params.yaml, as the first of a ladder:
     fresh: [head]     # your classes are others; leave out both lines to go on with these {len(card.classes)}
     dropped: [head]
 
-It needs width: 1.0 and colour images; at 224x224 (datasets.folder.size: 224) all but the head is copied. For images of
-another size, list fc1 beside head in both lines. A model that grows from it says after: {card.model}."""
+It needs width: 1.0 and {colours}; at {"x".join(map(str, size))} (datasets.folder.size: {size[0]}) all but the head is
+copied. For images of another size, {first} in both lines. A model that grows from it says after: {card.model}."""

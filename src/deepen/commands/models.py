@@ -2,12 +2,18 @@
 
 import argparse
 import json
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from deepen.errors import InputError
+
+if TYPE_CHECKING:
+    from deepen.ladder import Plans
+    from deepen.settings import Settings
 
 TRAIN = Path("data/train.safetensors")
 
@@ -36,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.settings import load_settings
 
     settings = load_settings(options.project / "params.yaml")
-    image, classes = _shape(options)
+    image, classes, images = _images(options)
     image = settings.seen(image)
     plans = plan_ladder(settings, image, classes)
     rows = [
@@ -54,24 +60,37 @@ def _run(options: argparse.Namespace) -> None:
     ]
     if options.json:
         print(json.dumps(rows, indent=1))
-        return
-    print(tabulate(rows, "keys", intfmt=",", floatfmt=",.1f"))
-    print(f"\nfor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.width:g}")
+    else:
+        print(tabulate(rows, "keys", intfmt=",", floatfmt=",.1f"))
+        print(f"\nfor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.width:g}")
+    _warn_of_memory(settings, plans, images)
 
 
-def _shape(options: argparse.Namespace) -> tuple[tuple[int, int, int], int]:
-    from deepen.images import describe_images
+def _warn_of_memory(settings: "Settings", plans: "Plans", images: int) -> None:
+    """The ladder may be for a larger machine, so that models too large for this one are a warning here."""
+    from deepen.capacity import memory_faults
+    from deepen.device import find_device
+    from deepen.mapped import memory
+
+    with suppress(InputError):  # the device may be on that machine too
+        for fault in memory_faults(settings, plans, images, memory(find_device(settings.device))):
+            print(f"warning: {fault}", file=sys.stderr)
+
+
+def _images(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int]:
+    """The shape of an image, the number of classes, and that of training images: endless where there are none yet."""
+    from deepen.images import load_images
 
     if options.image is None:
         path = options.project / TRAIN
         if not path.is_file():
-            raise InputError(f"{path}: is not there yet; run dvc repro prepare, or say --image 3x32x32")
-        image, classes = describe_images(path)
-        return image, len(classes)
+            raise InputError(f"{path}: missing; run dvc repro prepare, or say --image 3x32x32")
+        images = load_images(path)
+        return images.shape, len(images.classes), len(images)
     sides = options.image.split("x")
     if len(sides) != 3 or not all(side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
         raise InputError(f"--image {options.image}: must be channels, height and width; write for example 3x32x32")
     if options.classes < 2:
         raise InputError(f"--classes {options.classes}: must be at least 2; write for example --classes 10")
     channels, height, width = map(int, sides)
-    return (channels, height, width), options.classes
+    return (channels, height, width), options.classes, sys.maxsize

@@ -2,6 +2,8 @@
 
 import argparse
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,26 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.new_model import with_model
-    from deepen.settings import SCRATCH, load_settings
-    from deepen.writing import write_text
+    from deepen.locking import locked
+    from deepen.settings import load_settings
 
     path = options.project / "params.yaml"
+    load_settings(path)  # before the lock's file is made beside it
+
+    def waiting(holder: str) -> None:
+        print(f"{path}: {holder}, changes it; waiting for its end", file=sys.stderr)
+
+    file = path.resolve()  # which two links may lead to
+    with locked(file.with_name(f".{file.name}.lock"), waiting):
+        entry = _entry(options, path)
+        _write(path, options.name, entry)
+    print(f"{path}: models.{options.name}: " + ", ".join(f"{key} {value}" for key, value in entry.items()))
+
+
+def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
+    """The new model's settings: those that the options name, and the others from the model that it grows from."""
+    from deepen.settings import SCRATCH, load_settings
+
     models = load_settings(path).models
     source = models.get(options.after)
     if source is None and options.after != SCRATCH:
@@ -40,12 +57,22 @@ def _run(options: argparse.Namespace) -> None:
     if source is None and None in (options.layers, options.epochs):
         raise InputError(f"--after {SCRATCH}: needs --layers and --epochs; write for example {EXAMPLE}")
     entry: dict[str, object] = {"after": options.after}
-    entry["layers"] = options.layers or deepened(source.layers if source else "")
+    entry["layers"] = options.layers if options.layers is not None else deepened(source.layers if source else "")
     entry["epochs"] = options.epochs if options.epochs is not None else source and source.epochs
     if source and source.norm != "none":
         entry["norm"] = source.norm
-    write_text(path, with_model(path.read_text(encoding="utf-8"), options.name, entry))
-    print(f"{path}: models.{options.name}: " + ", ".join(f"{key} {value}" for key, value in entry.items()))
+    return entry
+
+
+def _write(path: Path, name: str, entry: dict[str, object]) -> None:
+    """Write the model into params.yaml, or into what that links to, of which nothing else changes."""
+    from deepen.new_model import with_model
+    from deepen.writing import replacing
+
+    new = with_model(path.read_bytes().decode(), name, entry).encode()
+    with replacing(path.resolve()) as temporary:
+        temporary.write_bytes(new)
+        shutil.copymode(path, temporary)
 
 
 EXAMPLE = "--layers 'conv3-128 maxpool fc-1024' --epochs 3"

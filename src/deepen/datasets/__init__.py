@@ -27,7 +27,7 @@ def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None) 
         case Downloaded():
             from deepen.datasets.downloaded import load_downloaded
 
-            train, test = load_downloaded(dataset.source, base / Path(dataset.root).expanduser())
+            train, test = load_downloaded(dataset.source, dataset.path(base))
             name = dataset.source
             return Parts(
                 {"train": train, "test": test},
@@ -36,4 +36,4 @@ def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None) 
         case Folder():
             from deepen.datasets.folder import load_folder
 
-            return load_folder(base / Path(dataset.root).expanduser(), dataset.size, room)
+            return load_folder(dataset.path(base), dataset.size, room)

@@ -19,7 +19,7 @@ def fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, 
     """
     if not isinstance(dataset, Folder):
         return {"source": dataset.source}
-    root = base / Path(dataset.root).expanduser()
+    root = dataset.path(base)
     if not is_folder(root):
         return {"source": dataset.source, **_digest([(root.name, root.stat())])}
     faults: list[str] = []

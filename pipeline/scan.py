@@ -1,0 +1,15 @@
+"""What the source of the images holds: DVC runs this stage each time, and the others only where it has changed."""
+
+from deepen.settings import load_settings
+from pipeline import BASE, files, require_unchanged, run
+from pipeline.source import save_source
+
+
+def scan() -> None:
+    dataset = load_settings().dataset
+    require_unchanged()
+    save_source(dataset, BASE, files.SOURCE)
+
+
+if __name__ == "__main__":
+    run(scan)

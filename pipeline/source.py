@@ -1,0 +1,24 @@
+"""What the source of the images held when DVC looked at it, and whether it still does."""
+
+from pathlib import Path
+
+from deepen.checksums import read_checked_json, write_checked_json
+from deepen.datasets.fingerprint import fingerprint
+from deepen.errors import InputError, plain
+from deepen.settings import Digits, Downloaded, Folder
+
+Dataset = Digits | Downloaded | Folder
+
+
+def save_source(dataset: Dataset, base: Path, path: Path) -> None:
+    """Write down what a source holds, relative roots from `base`, and say it."""
+    found = fingerprint(dataset, base)
+    write_checked_json(path, {"fingerprint": found})
+    print(", ".join(f"{name} {value}" for name, value in found.items() if name != "sha256"))
+
+
+def require_same_source(dataset: Dataset, base: Path, path: Path) -> None:
+    """Raise InputError where a source no longer holds what `save_source` wrote down in `path`."""
+    if fingerprint(dataset, base) != read_checked_json(path, dict)["fingerprint"]:
+        where = plain(dataset.root) if isinstance(dataset, Folder) else dataset.source
+        raise InputError(f"changed while it ran: {where}; run it again")

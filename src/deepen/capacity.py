@@ -1,0 +1,51 @@
+"""Whether the networks of a ladder can be trained on a device, before memory is taken for any of them."""
+
+from collections.abc import Sequence
+from math import prod
+
+from deepen.errors import InputError
+from deepen.ladder import Plans
+from deepen.layers import Layer, parameters, plan
+from deepen.settings import Settings
+
+_BYTES_A_PARAMETER = 3 * 4  # itself, its gradient and its momentum, float32
+_BYTES_AN_ACTIVATION = 2  # at least: bfloat16
+
+
+def training_bytes(layers: Sequence[Layer], batch: int) -> int:
+    """The least memory (bytes) that a step on a `batch` of so many images takes: parameters and activations."""
+    activations = batch * sum(prod(layer.outputs) for layer in layers)
+    return _BYTES_A_PARAMETER * parameters(layers) + _BYTES_AN_ACTIVATION * activations
+
+
+def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) -> list[str]:
+    """Models that can't be trained in a `memory` of so many bytes on so many `images`: one sentence each."""
+    batch = min(images, settings.training.batch_size)
+    faults = []
+    for name, layers in plans.items():
+        needed = training_bytes(layers, batch)
+        if needed > memory:
+            faults.append(
+                f"params.yaml: width: {settings.width:g} gives {name} {parameters(layers):,} parameters, and training "
+                f"on {batch} images at once takes at least {_gigabytes(needed)}, more than the {_gigabytes(memory)} "
+                f"of this device; write {_remedy(settings, name, layers, batch, memory)}"
+            )
+    return faults
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.3g} GB" if size < 1e12 else f"{size / 1e9:,.0f} GB"
+
+
+def _remedy(settings: Settings, name: str, layers: Sequence[Layer], batch: int, memory: int) -> str:
+    """The first of half the width, a quarter and so on that fits; where none does, the batch is too large."""
+    model, (image, classes) = settings.models[name], (layers[0].inputs, layers[-1].outputs[0])
+    for halvings in range(1, 20):
+        width = settings.width / 2**halvings
+        try:
+            narrow = plan(model.layers, width=width, image=image, classes=classes, norm=model.norm)
+        except InputError:
+            break
+        if training_bytes(narrow, batch) <= memory:
+            return f"for example width: {width:g}"
+    return "a smaller batch_size"

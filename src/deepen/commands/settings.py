@@ -1,0 +1,24 @@
+"""`deepen settings`: what is wrong with a params.yaml."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = commands.add_parser(
+        "settings",
+        help="check params.yaml",
+        description="Say everything that is wrong with params.yaml, or with another file of its kind, such as one of "
+        "ladders/. make repro does it first: where a key is missing, DVC's own message is harder to read.",
+    )
+    parser.add_argument("file", nargs="?", type=Path, default=Path("params.yaml"), metavar="FILE")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.settings import load_settings
+
+    settings = load_settings(options.file)
+    print(f"{options.file}: no fault; data {settings.data}, models {', '.join(settings.models)}")

@@ -1,0 +1,41 @@
+"""What DVC's cache holds of a file, for the case that the file is damaged."""
+
+import hashlib
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+
+def how_to_repair(path: Path) -> str:
+    """What to do about a damaged file: the commands that have DVC make it anew, where it is an output of a stage.
+
+    Where the copy in DVC's cache is damaged too, it must go as well: DVC takes what is in its cache for sound.
+    """
+    project = next((folder for folder in path.absolute().parents if (folder / "dvc.lock").is_file()), None)
+    expected = _recorded(project / "dvc.lock", path.absolute().relative_to(project).as_posix()) if project else None
+    if project is None or expected is None:
+        return "remove it and make it again (dvc repro makes what stages write)"
+    copy = _cache(project) / "files/md5" / expected[:2] / expected[2:]
+    damaged = [path, *([copy] if copy.is_file() and _md5(copy) != expected else [])]
+    return f"to make it anew: rm -f {' '.join(shlex.quote(str(file)) for file in damaged)} && dvc repro"
+
+
+def _recorded(lock: Path, name: str) -> str | None:
+    """The MD5 that dvc.lock has for an output."""
+    entry = rf"^ *- path: {re.escape(name)}\n(?: +(?!- )\S.*\n)*? +md5: ([0-9a-f]{{32}})$"
+    found = re.search(entry, lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else None
+
+
+def _cache(project: Path) -> Path:
+    try:
+        told = subprocess.run(["dvc", "cache", "dir"], cwd=project, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return project / ".dvc/cache"
+    return Path(told.stdout.strip())
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

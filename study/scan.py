@@ -1,0 +1,16 @@
+"""What the source of the studies' images holds: DVC runs this stage each time, and the others where it has changed."""
+
+from deepen.settings import load_settings
+from pipeline import require_unchanged, run
+from pipeline.source import save_source
+from study.settings import PROJECT, SOURCE, load_studies
+
+
+def scan() -> None:
+    settings = load_settings()
+    require_unchanged()
+    save_source(settings.datasets[load_studies(settings).data], PROJECT, SOURCE)
+
+
+if __name__ == "__main__":
+    run(scan)

@@ -1,0 +1,60 @@
+"""Stage `check`: what this machine can't do is told before anything trains."""
+
+import os
+
+import numpy as np
+import pytest
+from dvc_project import ROOT
+
+from deepen.errors import InputError
+from deepen.images import ImageSet
+from pipeline import check as stage
+
+PARAMS = (ROOT / "params.yaml").read_text()
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """A folder with images, in which `check` runs with changed settings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEEPEN_LAUNCH", raising=False)
+    images = np.zeros((20, 1, 8, 8), np.uint8)
+    ImageSet(images, np.arange(20) % 10, tuple("0123456789")).save(tmp_path / "data/train.safetensors")
+
+    def run(*changes):
+        text = PARAMS
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "params.yaml").write_text(text)
+        stage.check()
+
+    return run
+
+
+def test_a_ladder_that_fits(prepared, capsys):
+    prepared()
+    assert "15,450,890" in capsys.readouterr().out
+
+
+def test_networks_larger_than_this_machine(prepared, monkeypatch):
+    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 20 images at once"):
+        prepared(("width: 1.0 ", "width: 64.0 "))
+    monkeypatch.setenv("DEEPEN_LAUNCH", "srun")  # where that starts, there is other memory
+    prepared(("width: 1.0 ", "width: 64.0 "))
+
+
+def test_more_threads_than_this_machine_has(prepared, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    prepared(("threads: 2 ", "threads: 12 "))
+    with pytest.raises(InputError) as error:
+        prepared(("threads: 2 ", "threads: 13 "))
+    assert str(error.value) == (
+        "params.yaml: threads: 13 is more than four for each of the 3 CPUs of this machine; "
+        "write for example threads: 3, which may change the last digits of results"
+    )
+
+
+def test_a_device_that_is_not_there(prepared):
+    with pytest.raises(InputError, match="device: cuda:99 is not there"):
+        prepared(("device: auto ", "device: cuda:99 "))

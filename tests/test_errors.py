@@ -1,0 +1,39 @@
+"""One printable line a fault, and no more lines than people read."""
+
+import pytest
+
+from deepen.commands import main
+from deepen.errors import InputError, fault_lines, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\nb", r"a\nb"), ("\x1b[31m", r"\x1b[31m"), ("\u202e", r"\u202e"), ("\ud800", r"\ud800"), ("é 🐈", "é 🐈"), ("\0", r"\x00")],
+)  # fmt: skip
+def test_what_can_t_be_printed_is_escaped(text, shown):
+    assert printable(text) == shown
+    assert InputError(f"x: {text}").faults == (f"x: {shown}",)
+
+
+def test_a_long_line_keeps_its_ends():
+    for text in ("a" * 1000, "a" * 1001, "a" + "x" * 10**6 + "the remedy", "\0" * 1000):
+        [line] = InputError(text).faults
+        assert len(line) <= 1000
+        assert line[-3:] == printable(text)[-3:]
+    assert InputError("a" * 1000).faults == ("a" * 1000,)
+    assert " ... " in InputError("a" * 1001).faults[0]
+
+
+@pytest.mark.parametrize(("faults", "lines"), [(1, 1), (20, 20), (21, 21), (500, 21)])
+def test_twenty_are_listed(faults, lines):
+    listed = fault_lines(InputError([f"fault {i}" for i in range(faults)]))
+    assert len(listed) == lines
+    assert listed[0] == "error: fault 0"
+    assert faults <= 20 or listed[20] == f"error: ... and {faults - 20} more like these"
+
+
+def test_so_does_a_command(tmp_path):
+    (tmp_path / "params.yaml").write_text("".join(f"key{i}: 1\n" for i in range(100)))
+    with pytest.raises(SystemExit) as exit:
+        main(["settings", str(tmp_path / "params.yaml")])
+    assert len(str(exit.value).splitlines()) == 21

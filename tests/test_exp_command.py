@@ -1,0 +1,115 @@
+"""`deepen exp`, and where relative paths start, in projects in which DVC runs."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import photos, write_tree
+from dvc_project import Project, tiny_project
+
+from deepen.commands import main
+from deepen.settings import check_text
+from pipeline import project_folder
+
+ODD = 'my photos [1], é\'s "best" (2)'
+
+
+def test_dvc_must_be_there(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match=r"error: dvc: not available; source \.venv/bin/activate first"):
+        main(["exp", "--temp"])
+
+
+def test_help(capsys):
+    main(["exp", "--help"])
+    assert "example: deepen exp --temp -S" in capsys.readouterr().out
+
+
+def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage(tmp_path):
+    project = tiny_project(tmp_path)
+    root = write_tree(tmp_path / ODD, photos())
+    changes = f"data=folder datasets.folder.root={root} seed=3 lr=1e-5"
+    said = project("make --silent INSTALLED= exp NAME=odd STAGE=prepare", f"SET={changes}")
+    assert "test: 4 images of shape (3, 8, 8), 2 classes" in said
+    written = project("git show", f"{project.experiment('odd')}:params.yaml")
+    assert "lr: 1e-05" in written
+    settings = check_text(written)
+    assert settings.datasets["folder"].root == str(root)
+    assert (settings.data, settings.seed, settings.lr) == ("folder", 3, 1e-5)
+    assert project("git status --short") == ""
+
+
+def test_a_project_whose_path_is_not_ascii(tmp_path):
+    (tmp_path / "prÜfung").mkdir()
+    project = tiny_project(tmp_path / "prÜfung")
+    said = project("deepen exp --temp -S seed=3 statistics", ok=False)
+    assert said.strip().endswith(
+        "DVC's cache must have a path in ASCII for --temp and --queue; "
+        "write for example dvc cache dir --local /srv/dvc-cache, or move the project"
+    )
+    project(f"dvc cache dir --local {tmp_path}/cache")
+    assert project.ran("deepen exp --temp -S seed=3 statistics") == ["prepare", "statistics"]
+
+
+def test_in_a_folder_of_a_larger_repository_a_relative_root_starts_at_the_project(tmp_path):
+    alone = tiny_project(tmp_path / "alone")
+    repository = Project(tmp_path / "all", tmp_path)
+    shutil.copytree(alone.path, repository.path / "deepen", ignore=shutil.ignore_patterns(".git"))
+    (repository.path / "deepen/.dvc").rename(repository.path / ".dvc")
+    for command in ("git init -q", "git add -A", "git commit -qm start"):
+        repository(command)
+    project = Project(repository.path / "deepen", tmp_path)
+    write_tree(project.path / "images", photos())
+    (project.path / "images/.gitignore").write_text("*\n")
+    assert "test: 4 images of shape (3, 8, 8), 2 classes" in project("dvc exp run --temp -S data=folder prepare")
+    assert "test: 4 images of shape (3, 8, 8), 2 classes" in project(
+        "dvc exp run -S data=folder -S val_fraction=0.3 prepare"
+    )
+
+
+def test_where_a_project_lies_in_a_repository(tmp_path):
+    copy = tmp_path / "copy"
+    (copy / ".dvc").mkdir(parents=True)
+    (copy / "a/b").mkdir(parents=True)
+    assert str(project_folder(None, copy)) == "."
+    assert str(project_folder("/original", copy)) == "/original"
+    assert str(project_folder("/original", copy / "a/b")) == "/original/a/b"
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    return tiny_project(tmp_path_factory.mktemp("missing"))
+
+
+class TestWithoutAKey:
+    """Where dvc.yaml needs a key, DVC ends before any stage; `make repro` tells it in this project's words first."""
+
+    @pytest.mark.parametrize(
+        ("line", "ours", "theirs"),
+        [
+            ("data: .*\n", "data: is missing; write for example data: digits", "Could not find 'data'"),
+            ("depth: .*\n", "depth: is missing; write for example depth: III", "Could not find 'depth'"),
+            ("    after: I\n", "models.II.after: is missing; write for example after: I", "Could not find 'item.after'"),
+            ("models:(.*\n)*", "models: is missing; see the comments there", "Could not find 'models'"),
+            ("datasets:(.*\n)*(?=recipes)", "datasets: is missing; see the comments there", "Parameters 'datasets' are"),
+            ("    layers: .*\n", "models.I.layers: is missing; write for example layers: conv3-128", None),
+        ],
+    )  # fmt: skip
+    def test_it_is_told(self, untouched, line, ours, theirs):
+        good = untouched.read("params.yaml")
+        (untouched.path / "params.yaml").write_text(re.sub(f"(?m)^{line}", "", good, count=1))
+        try:
+            said = untouched("make --silent INSTALLED= repro", ok=False)
+            assert f"error: params.yaml: {ours}" in said
+            assert "Running stage" not in said
+            if theirs:
+                assert theirs in untouched("dvc repro prepare", ok=False)
+        finally:
+            (untouched.path / "params.yaml").write_text(good)
+
+    def test_a_good_file_is_said_to_be_good(self, untouched):
+        said = subprocess.run(
+            ["deepen", "settings"], cwd=untouched.path, env=untouched.env, capture_output=True, text=True
+        )
+        assert said.stdout == "params.yaml: no fault; data digits, models I, II, III\n"

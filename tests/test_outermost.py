@@ -1,0 +1,230 @@
+"""Each way in which a command can end is one line and an exit code."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from dvc_project import ROOT
+from test_weights import CARD, STATE
+
+from deepen.errors import MOST_FAULTS, InputError, Interrupted, fault_lines, lacks_memory, printable
+from deepen.outermost import Ended, guarded
+from deepen.weights import save_weights
+
+COMMAND = [sys.executable, "-c", "from deepen.commands import main; main()"]
+COMMANDS = ["predict", "evaluate", "export", "import", "models", "compare", "new", "ladder", "checkpoints"]
+LATIN = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+ASCII = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+
+def raises(error):
+    def function():
+        raise error
+
+    return function
+
+
+def ended(error, capsys, **options):
+    """What is printed to standard error, and the exit code."""
+    with pytest.raises(Ended) as found:
+        guarded(raises(error), **options)
+    told = capsys.readouterr().err
+    assert told.endswith(f"{found.value}\n")
+    return told, found.value.code
+
+
+def test_what_goes_well_ends_with_nothing(capsys):
+    assert guarded(lambda: print("done")) is None
+    assert capsys.readouterr() == ("done\n", "")
+
+
+def test_a_fault_is_one_printable_line(capsys):
+    told, code = ended(InputError(["one", "a\nb\x1b[31m\u202e\ud800\u2028c", "größe \U0001f408"]), capsys)
+    assert code == 1
+    assert told.splitlines() == ["error: one", r"error: a\nb\x1b[31m\u202e\ud800\u2028c", "error: größe \U0001f408"]
+
+
+def test_at_most_twenty_faults_are_listed_and_how_many_more():
+    most = [str(i) for i in range(MOST_FAULTS)]
+    assert fault_lines(InputError(most)) == [f"error: {i}" for i in most]
+    assert fault_lines(InputError([*most, "x", "y"])) == [
+        *(f"error: {i}" for i in most),
+        "error: ... and 2 more like these",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a", "größe", "\U0001f408"])
+def test_what_is_printable_stays(text):
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "error: memory: there is too little (MemoryError); end what else runs here and run it again\n"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "error: memory: there is too little ([enforce fail] DefaultCPUAllocator: can't allocate memory: you tried); end what else runs here and run it again\n"),
+        (OSError(28, "No space left on device", "/x\ny"), "error: /x\\ny: No space left on device; free some space there and run it again\n"),
+        (OSError(28, "No space left on device"), "error: a file: No space left on device; free some space there and run it again\n"),
+        (PermissionError(13, "Permission denied", "x"), "error: x: Permission denied; change its permissions and run it again\n"),
+    ],
+)  # fmt: skip
+def test_a_lack_of_memory_disk_or_permission_is_one_line(capsys, error, told):
+    assert ended(error, capsys) == (told, 1)
+    assert ended(error, capsys, again="run dvc repro again")[0] == told.replace("run it again", "run dvc repro again")
+
+
+def test_no_memory_in_truth(capsys):
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 45, before[1]))
+    try:
+        with pytest.raises(Ended, match="memory: there is too little"):
+            guarded(lambda: bytearray(1 << 46))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_what_is_no_lack_of_memory():
+    assert not lacks_memory(RuntimeError("shapes"))
+    assert not lacks_memory(ValueError("out of memory"))
+
+
+class TestTheUnexpected:
+    def test_it_is_one_line_that_names_a_file_with_the_traceback(self, capsys, monkeypatch, tmp_path):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        told, code = ended(KeyError("a\nb"), capsys)
+        assert code == 1
+        opening = re.escape("error: unexpected error: KeyError: 'a\\nb'; please report this bug with the file ")
+        file = re.fullmatch(rf"{opening}({tmp_path}/deepen-error-\w+\.txt)\n", told)[1]
+        content = Path(file).read_text()
+        assert "Traceback (most recent call last):" in content
+        assert "in raises" not in content
+        assert f"Python {sys.version}" in content
+        assert content.endswith("KeyError: 'a\\nb'\n")
+
+    def test_or_has_the_traceback_on_standard_error(self, capsys, monkeypatch):
+        told, _ = ended(KeyError("a"), capsys, debug=True)
+        assert told.startswith("Traceback (most recent call last):")
+        assert told.endswith(
+            "error: unexpected error: KeyError: 'a'; please report this bug with the traceback above\n"
+        )
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+        told, _ = ended(KeyError("a"), capsys)
+        assert "Traceback (most recent call last):" in told
+        assert told.endswith("please report this bug with the traceback above\n")
+
+    def test_of_an_input_error_only_on_demand(self, capsys):
+        assert "Traceback" not in ended(InputError("x"), capsys)[0]
+        assert ended(InputError("x"), capsys, debug=True)[0].endswith("InputError: x\nerror: x\n")
+
+    @pytest.mark.parametrize("words", [["--debug", "models"], ["models", "--debug"]])
+    def test_the_option_stands_before_the_command_or_after(self, tmp_path, words):
+        done = run(*words, "--project", str(tmp_path))
+        assert done.returncode == 1
+        assert done.stderr.startswith("Traceback (most recent call last):")
+        assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/params.yaml: can't be read")
+
+
+def test_a_stage_that_was_asked_to_end_says_its_own(capsys):
+    assert ended(Interrupted("III: stopped", 143), capsys) == ("III: stopped\n", 143)
+    assert ended(KeyboardInterrupt(), capsys) == ("interrupted\n", 130)
+
+
+def test_an_error_that_a_library_makes_of_ctrl_c_is_ctrl_c(capsys):
+    def imports():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise ImportError("half of it") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(Ended) as error:
+            guarded(imports)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (capsys.readouterr().err, error.value.code) == ("interrupted\n", 130)
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [*COMMAND, *words], **{"capture_output": True, "text": True, "check": False, "cwd": ROOT, **options}
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_can_t_be_written_is_one_line_in_every_command(command, unbuffered):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "w") as full:
+        done = run(command, "--help", capture_output=False, stdout=full, stderr=subprocess.PIPE, env=environment)
+    fault = "can't be written (No space left on device); write to another place and run it again"
+    assert (done.stderr, done.returncode) == (f"error: standard output: {fault}\n", 1)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_so_is_one_that_is_closed(command):
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" >&-', "-", *COMMAND, command, "--help"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    fault = "is closed; give it a place, for example > result.txt, and run it again"
+    assert (done.stderr, done.returncode) == (f"error: standard output: {fault}\n", 1)
+
+
+@pytest.mark.parametrize("closed", [">&- 2>&-", "2>&-", "<&-", "> /dev/full 2> /dev/full"])
+def test_without_a_place_for_errors_the_exit_code_tells(tmp_path, closed):
+    words = ["bash", "-c", f'exec "$@" {closed}', "-", *COMMAND, "models", "--project", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "-", *COMMAND, "models", "--image", "3x32x32"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+SLOW = """
+print("started", flush=True)
+from deepen import commands
+run = commands._run
+commands._run = lambda words: (run(["models", "--image", "3x32x32"]), __import__("torch"), __import__("time").sleep(60))
+commands.main()
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+def test_ctrl_c_is_one_line_also_while_it_imports(seconds):
+    words = [sys.executable, "-c", SLOW]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    assert (told, process.returncode) == ("interrupted\n", 130)
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+@pytest.mark.parametrize("environment", [LATIN, ASCII])
+def test_names_that_the_terminal_lacks_are_escaped(tmp_path, form, environment):
+    card = CARD.model_copy(update={"classes": ("größer", "犬 \U0001f408")})
+    save_weights(tmp_path / "x.safetensors", STATE, card)
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "größe 犬.png")
+    done = run("predict", "x.safetensors", "größe 犬.png", *form, cwd=tmp_path, env=environment, text=False)
+    assert (done.stderr, done.returncode) == (b"", 0)
+    assert rb"\u72ac" in done.stdout

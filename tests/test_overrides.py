@@ -1,0 +1,73 @@
+"""Changes of settings in Hydra's grammar: what is quoted is taken as it was meant."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from test_settings import GOOD
+
+from deepen.overrides import quoted, quoted_options, replacement, split_changes
+
+ROOT = "datasets.folder.root"
+
+
+def taken(change):
+    """What `dvc exp run` makes of a change: Hydra parses it, and OmegaConf resolves it."""
+    value = OverridesParser.create().parse_override(change).value()
+    return OmegaConf.to_object(OmegaConf.create({"value": value}))["value"]
+
+
+@pytest.mark.parametrize("path", ["/my photos", "/é", "/a[1]", "[photos]", "{photos}", "/a, b", "/it's", '/a "b"', "/a (1)", "2024", "null", "/a\\b", "/a\\", "/a\\'", "a=b", "~/x", "$HOME/x", "/\u202fx"])  # fmt: skip
+def test_a_path_stays_what_it_is(path):
+    assert taken(quoted(f"{ROOT}={path}")) == path
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12))
+def test_so_does_any_other(path):
+    if path[0] == path[-1] and path[0] in "\"'":
+        return  # quoted already
+    if "\\$" in path or "${" in path:
+        return  # OmegaConf's own escapes
+    assert taken(quoted(f"{ROOT}={path}")) == path
+
+
+def test_what_is_quoted_already_or_needs_no_quotes_stays():
+    for change in (
+        f"{ROOT}='/my photos'",
+        f'{ROOT}="/a b"',
+        "lr=0.01",
+        "~models.II",
+        "models.III.fresh=[fc2]",
+        "depth=",
+    ):
+        assert quoted(change) == change
+    assert quoted("recipe=é") == "recipe='é'"
+
+
+def test_a_comma_is_part_of_a_path_or_between_values_of_a_grid():
+    assert quoted(f"{ROOT}=/a, b") == f"{ROOT}='/a, b'"
+    assert quoted(f"{ROOT}=/my a,/é", sweeps=True) == f"{ROOT}='/my a','/é'"
+    assert quoted("lr=0.01,0.02", sweeps=True) == "lr=0.01,0.02"
+
+
+def test_several_changes_in_one_text():
+    assert split_changes(" lr=0.01  datasets.folder.root=/my photos (1) ~models.II ++new=x y ") == [
+        "lr=0.01", "datasets.folder.root=/my photos (1)", "~models.II", "++new=x y",
+    ]  # fmt: skip
+    assert split_changes("") == []
+
+
+def test_options_of_all_spellings():
+    words = ["--temp", "--changes", "lr=1 seed=2", "-S", f"{ROOT}=/a b", "-Slr=3", f"--set-param={ROOT}=/é", "--changes=seed=4", "-n", "x"]  # fmt: skip
+    changes = ["lr=1", "seed=2", f"{ROOT}='/a b'", "lr=3", f"{ROOT}='/é'", "seed=4"]
+    flagged = [word for change in changes for word in ("--set-param", change)]
+    assert list(quoted_options(words)) == ["--temp", *flagged, "-n", "x"]
+
+
+def test_whole_settings():
+    made = {}
+    for change in replacement(GOOD):
+        if change.startswith("++"):
+            made[change[2:].partition("=")[0]] = taken(change)
+    assert made == GOOD

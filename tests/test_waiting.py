@@ -1,0 +1,70 @@
+"""Trainers of one training at once: one trains, and all others take its result."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from dvc_project import ROOT
+
+TRAINER = """
+import sys
+from pathlib import Path
+from test_checkpoint import at
+from deepen.checkpoint import Checkpoints
+from pipeline.train import _alone
+
+checkpoints = Checkpoints(Path("checkpoints/x"), 0)
+with _alone("I", checkpoints):
+    found = checkpoints.newest()
+    if found is None or found.position.step < 21:
+        print("trains", flush=True)
+        sys.stdin.read()
+        checkpoints.save(at(20))
+        checkpoints.save(at(21))
+    else:
+        print("takes the result", flush=True)
+    checkpoints.remove()
+"""
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    started = []
+
+    def start():
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT), str(ROOT / "tests")])}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(
+            subprocess.Popen([sys.executable, "-c", TRAINER], cwd=tmp_path, env=environment, text=True, **pipes)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_any_number_that_wait_take_the_result(tmp_path, trainer):
+    first = trainer()
+    assert first.stdout.readline() == "trains\n"
+    waiting = [trainer() for _ in range(3)]
+    for each in waiting:
+        assert "waiting for its result" in each.stdout.readline()
+    assert first.communicate() == ("", "")
+    assert [each.communicate() for each in waiting] == [("takes the result\n", "")] * 3
+    assert [each.returncode for each in (first, *waiting)] == [0] * 4
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_one_that_was_killed_while_it_waited_keeps_nothing(tmp_path, trainer):
+    first = trainer()
+    assert first.stdout.readline() == "trains\n"
+    other = trainer()
+    other.stdout.readline()
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    assert first.communicate() == ("", "")
+    assert list((tmp_path / "checkpoints").iterdir()) == []

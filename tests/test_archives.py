@@ -6,7 +6,7 @@ import tarfile
 import time
 
 import pytest
-from conftest import photos, train_and_test
+from conftest import archive, photos, train_and_test
 
 from deepen.datasets import archives
 from deepen.datasets.folder import load_folder
@@ -63,3 +63,45 @@ def test_a_large_file_that_is_not_an_image_is_skipped(tmp_path, monkeypatch):
         assert load_folder(path, None).notes == ("skipped 1 file that is not an image: train/cat/film.mp4",)
     with pytest.raises(InputError, match=r"large\.png has 5,000 bytes unpacked, at most 1,000 are taken; unpack it"):
         load_folder(tar(tmp_path / "z", photos() | {"train/cat/large.png": bytes(5000)}, ""), None)
+
+
+def headers(size, count):
+    """So many members whose names and comments compress to nothing."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as content:
+        for number in range(count):
+            member = tarfile.TarInfo(f"{number}.txt")
+            member.pax_headers = {"comment": "x" * size}
+            content.addfile(member)
+    return file.getvalue()
+
+
+def test_headers_count_as_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_SMALL_BYTES", 1 << 20)
+    (tmp_path / "x").write_bytes(headers(1 << 19, 4))
+    with pytest.raises(
+        InputError, match=r"has more than 1,048,576 bytes unpacked, 200 times its size; unpack it yourself"
+    ):
+        load_folder(tmp_path / "x", None)
+    (tmp_path / "x").write_bytes(headers(1 << 17, 4))
+    with pytest.raises(InputError, match="has no image"):
+        load_folder(tmp_path / "x", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a" * 1025, "1,025 characters and 1 levels"), ("a/" * 100 + "a", "201 characters and 101 levels")],
+)
+@pytest.mark.parametrize("kind", ["", "zip"])
+def test_names_no_longer_than_any_that_are_used(tmp_path, name, told, kind):
+    path = archive(tmp_path / "x", photos() | {name: b""}, kind)
+    with pytest.raises(InputError) as error:
+        load_folder(path, None)
+    assert error.value.faults == (
+        f"{path}: the name {name[:40]!a}... has {told}, at most 1,024 and 100 are taken; pack it again with shorter names",
+    )
+
+
+def test_long_names_at_the_bound_are_read(tmp_path):
+    files = photos() | {"train/cat/" + "a/" * 97 + "1.png": photos()["train/cat/000.png"]}
+    assert len(train_and_test(archive(tmp_path / "x", files, "zip"))[0]) == 9

@@ -154,14 +154,14 @@ class TestFolderFaults:
     @pytest.mark.parametrize("content", [b"", b"nonsense" * 200])
     def test_a_file_that_is_no_archive(self, tmp_path, content):
         (tmp_path / "x").write_bytes(content)
-        assert "is no whole .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
+        assert "is not a whole .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
 
     @pytest.mark.parametrize("kind", ["", "gz", "xz"])
     def test_a_truncated_archive(self, tmp_path, kind):
         path = archive(tmp_path / "x", photos(train=200, size=(9, 9)), kind)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 100])
         (fault,) = told(path)
-        assert "is no whole .tar, .tar.gz, .tar.xz or .zip archive" in fault
+        assert "is not a whole .tar, .tar.gz, .tar.xz or .zip archive" in fault
 
     @pytest.mark.parametrize("kind", ["", "zip"])
     @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class TestWrongLayouts:
         root = write_tree(tmp_path / "it's", {f"{around}{name}/{i}.png": IMAGE for name in classes for i in range(3)})
         told = fault(root)
         assert told.startswith(f"has {len(classes)} folders of images (")
-        assert ") but no train/ around them; type: cd -- " in told
+        assert ") but no train/ around them; if these are the classes, type: cd -- " in told
         subprocess.run(["bash", "-ec", told.partition("type: ")[2]], check=True)
         if "e\nmu" in classes:
             (next(root.rglob("e\nmu"))).rename(next(root.rglob("train")) / "emu")
@@ -132,8 +132,25 @@ class TestWrongLayouts:
     def test_class_folders_in_an_archive(self, tmp_path):
         files = {f"{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)}
         assert fault(archive(tmp_path / "x.zip", files, "zip")) == (
-            "has 2 folders of images (cat, dog) but no train/ around them; unpack it, move them into a folder train, and "
-            "set root to the folder that holds train"
+            "has 2 folders of images (cat, dog) but no train/ around them; if these are the classes, unpack it, move them into "
+            "a folder train, and set root to the folder that holds train"
+        )
+
+    def test_folders_that_only_sound_like_parts(self, tmp_path):
+        files = {
+            f"seg_{part}/seg_{part}/{name}/1.png": IMAGE for part in ("train", "test") for name in ("sea", "street")
+        }
+        assert fault(write_tree(tmp_path, files)) == (
+            "has no train/, but seg_test, seg_train; rename what is for training to train, with the class folders right "
+            "below it"
+        )
+
+    def test_no_image_but_other_files(self, tmp_path):
+        write_tree(tmp_path, {"train/cat/a.txt": b"", "train/dog/.x/1.png": IMAGE})
+        assert fault(tmp_path) == (
+            "has no image below train/<class>/ (skipped 1 file that is not an image: train/cat/a.txt, and skipped 1 hidden "
+            "image, whose own or folder's name starts with a dot: train/dog/.x/1.png); put JPEG, PNG, WebP, BMP, TIFF, GIF "
+            "or AVIF files there"
         )
 
     @pytest.mark.parametrize("names", [

@@ -124,7 +124,7 @@ class TestClassifier:
         ]
 
     def test_a_pipe_is_not_waited_for(self, weights):
-        with pytest.raises(InputError, match=r"/dev/zero: can't be read as an image \(it is no plain file\)"):
+        with pytest.raises(InputError, match=r"/dev/zero: can't be read as an image \(it is not a plain file\)"):
             deepen.load(weights[3], "cpu").predict("/dev/zero")
 
     def test_images_of_other_channels_are_no_pictures(self, weights):
@@ -360,6 +360,16 @@ class TestEvaluate:
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path, *words)
         assert str(exit.value) == f"error: {tmp_path}: {fault}"
+
+    def test_a_file_that_an_archive_has_twice_is_an_error(self, weights, judged, tmp_path):
+        path = archive(tmp_path / "x", judged | {"./cat/3.png": picture()}, "")
+        with pytest.raises(SystemExit, match=r"x: cat/3\.png: occurs twice; keep one"):
+            run("evaluate", weights[3], path)
+
+    @pytest.mark.parametrize("inside", ["test", "train/2023"])
+    def test_a_folder_in_a_class_may_be_named_as_a_part(self, weights, judged, tmp_path, capsys, inside):
+        files = {name.replace("/", f"/{inside}/"): content for name, content in judged.items()}
+        assert self.found(capsys, weights[3], write_tree(tmp_path, files))["images"] == 40
 
     @pytest.mark.parametrize("around", ["", "a/b/", "test/", "a/test/"])
     def test_images_lie_at_any_depth(self, weights, judged, tmp_path, capsys, around):

@@ -6,7 +6,10 @@ from conftest import photos, picture, write_tree
 from dvc_project import ROOT
 
 from deepen.images import load_images
+from deepen.settings import load_settings
+from pipeline.files import SOURCE
 from pipeline.prepare import prepare
+from pipeline.source import save_source
 
 
 @pytest.fixture
@@ -19,6 +22,8 @@ def told(tmp_path, monkeypatch, capsys):
         settings["datasets"]["folder"]["root"] = str(write_tree(tmp_path / "photos", files))
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
         monkeypatch.chdir(tmp_path)
+        save_source(load_settings().dataset, tmp_path, SOURCE)
+        capsys.readouterr()
         prepare()
         out, err = capsys.readouterr()
         return out.splitlines(), err.splitlines()

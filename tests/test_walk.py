@@ -160,7 +160,7 @@ class TestUnreadable:
         root, fault = closed
         with pytest.raises(InputError) as error:
             load_judged(root, ("cat", "dog", "emu"), (3, 8, 8))
-        assert f"{root}: {fault}" in error.value.faults
+        assert error.value.faults == (f"{root}: {fault}",)
 
     @pytest.mark.skipif(os.getuid() != 0, reason="another user than root is needed besides")
     def test_as_another_user(self, tmp_path):

@@ -27,6 +27,8 @@ MOST_SMALL_FILES = 100_000  # files and folders that any archive may have; more,
 BYTES_A_FILE = 64  # of the archive, compressed: fewer than any image takes
 MOST_TIMES = 200  # as large as its archive may all that is in it be, or MOST_SMALL_BYTES
 MOST_SMALL_BYTES = 1 << 30
+MOST_NAME = 1024  # characters of a member's name
+MOST_LEVELS = 100  # folders in it
 _MOST_HEADER_BYTES = 1 << 20  # of one member of a .tar
 _BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, OSError, zlib.error, EOFError, RuntimeError),
@@ -52,7 +54,7 @@ def _told_if_broken(root: Path) -> Iterator[None]:
         raise
     except _BROKEN as error:
         raise InputError(
-            f"{root}: is no whole .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); fetch it again"
+            f"{root}: is not a whole .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); fetch it again"
         ) from error
 
 
@@ -70,7 +72,11 @@ class _Bounds:
         self._files, self._bytes = self._files + 1, self._bytes + size
         if self._files > self._most_files:
             raise self._error(f"has more than {self._most_files:,} files and folders, too many for its size")
-        if self._bytes > self._most_bytes:
+        self.must_be_bytes(self._bytes)
+
+    def must_be_bytes(self, size: int) -> None:
+        """Raise InputError for more bytes than all that is in the archive may have."""
+        if size > self._most_bytes:
             raise self._error(f"has more than {self._most_bytes:,} bytes unpacked, {MOST_TIMES} times its size")
 
     def must_fit(self, name: str, size: int) -> None:
@@ -100,7 +106,7 @@ def _tar(root: Path) -> Iterator[Entry]:
     decompress = next((opener for magic, opener in _COMPRESSIONS.items() if start.startswith(magic)), open)
     bounds = _Bounds(root)
     with decompress(root, "rb") as content:
-        stream = _Stream(content)
+        stream = _Stream(content, bounds)
         archive: tarfile.TarFile = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115
             fileobj=stream, mode="r|", tarinfo=_StrictHeader, encoding="utf-8", errors="surrogateescape"
         )
@@ -132,8 +138,8 @@ class _StrictHeader(tarfile.TarInfo):
 class _Stream:
     """Bytes on their way to tarfile, which takes a cut-off archive for one that ends early."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._tail, self._left = file, b"", 0
+    def __init__(self, file: IO[bytes], bounds: _Bounds) -> None:
+        self._file, self._bounds, self._tail, self._left, self._total = file, bounds, b"", 0, 0
         self.may_read(0)
 
     def may_read(self, size: int) -> None:
@@ -143,6 +149,8 @@ class _Stream:
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         self._left -= len(data)
+        self._total += len(data)
+        self._bounds.must_be_bytes(self._total)  # headers and what lies between members count too
         if self._left < 0:
             raise tarfile.ReadError(f"a header has over {_MOST_HEADER_BYTES:,} bytes")
         self._tail = (self._tail + data)[-tarfile.BLOCKSIZE :]
@@ -188,6 +196,11 @@ def _no_file(root: Path, name: str) -> InputError:
 
 def _inside(root: Path, name: str) -> PurePosixPath:
     path = PurePosixPath(name)
+    if len(name) > MOST_NAME or len(path.parts) > MOST_LEVELS:
+        raise InputError(
+            f"{root}: the name {name[:40]!a}... has {len(name):,} characters and {len(path.parts):,} levels, at most "
+            f"{MOST_NAME:,} and {MOST_LEVELS} are taken; pack it again with shorter names"
+        )
     if path.is_absolute() or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name):
         raise InputError(f"{root}: {name!a} climbs out of the archive; pack it again with relative paths")
     return path

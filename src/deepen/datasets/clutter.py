@@ -22,6 +22,6 @@ def is_clutter(name: str) -> bool:
     return lower in _NAMES or lower.startswith(_TRASH)
 
 
-def is_resource_fork(name: str, head: bytes) -> bool:
-    """Whether a file holds what macOS knows of another one."""
-    return name.startswith("._") and head.startswith(_APPLEDOUBLE)
+def is_resource_fork(head: bytes) -> bool:
+    """Whether a file with these first bytes holds what macOS knows of another one."""
+    return head.startswith(_APPLEDOUBLE)

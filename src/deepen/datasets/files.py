@@ -109,7 +109,7 @@ def read_plain(path: Path) -> bytes:
 def _read(path: Path | str, size: int | None) -> bytes:
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a plain file")
     if size is None and found.st_size > MOST_FILE_BYTES:
         raise ValueError(f"it has {found.st_size:,} bytes, at most {MOST_FILE_BYTES:,} are taken")
     with open(path, "rb") as file:

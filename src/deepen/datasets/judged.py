@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from deepen.datasets.folder import chosen
 from deepen.datasets.layout import Loose, place_of
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Found, PathParts, Walk
+from deepen.datasets.wrong_layout import no_image
 from deepen.decoders import Form
 from deepen.errors import InputError, plain, some
-from deepen.formats import NAMES
 from deepen.images import ImageSet
 
 
@@ -40,11 +41,16 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
                 taken.append((label, found.parts, number))
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
-        faults += choice.faults() + _hidden_faults(walk, classes)
+        faults += [] if walk.faults else choice.faults(walk) + _hidden_faults(walk, classes)
+        taken.sort(key=itemgetter(0, 1))  # an archive has them in any order
+        faults += [
+            f"{plain('/'.join(one))}: occurs twice; keep one"
+            for (_, one, _), (_, other, _) in pairwise(taken)
+            if one == other
+        ]
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
         images = staging.images()
-    taken.sort(key=itemgetter(0, 1))  # an archive has them in any order
     judged = chosen(images, [(label, number) for label, _, number in taken], tuple(classes))
     return Judged(judged, choice.part, walk.notes)
 
@@ -72,8 +78,8 @@ class _Choice:
         """The label of an image, None where it doesn't count."""
         folders = found.parts[:-1]
         place = place_of(folders, len(folders))
-        if place and place.part in self.classes and not (place.below and place.below[0] in self.classes):
-            place = None  # a class that is named as a part
+        if place and not {*place.below[:1]} & {*self.classes} and {*place.top, place.part} & {*self.classes}:
+            place = None  # a class that is named as a part, or a folder in a class that is
         if place is None:
             self._outside.append(plain(found.path))
         else:
@@ -93,11 +99,11 @@ class _Choice:
         """The part that is taken, None where it is all."""
         return self.asked or ("test" if "test" in self.parts else None)
 
-    def faults(self) -> list[str]:
+    def faults(self, walk: Walk) -> list[str]:
         """What is wrong with where the images lie."""
         has = " and ".join(f"{name}/" for name in sorted(self.parts))
         if not self.parts and not self._outside:
-            return [f"has no image below <class>/ or test/<class>/; put {NAMES} files there"]
+            return [no_image("<class>/ or test/<class>/", walk)]
         if self.asked and self.asked not in self.parts:
             return [
                 f"has no image in {self.asked}/"

@@ -99,7 +99,7 @@ class Walk:
             )
 
     def _note_hidden(self, parts: PathParts, entry: Entry) -> None:
-        if entry.read is None or not _is_hidden_image(parts, partial(entry.read, HEAD_BYTES)):
+        if entry.read is None or not _is_hidden_image(parts[-1], partial(entry.read, HEAD_BYTES)):
             return
         self.hidden.add(entry.path)
         at = next(at for at, part in enumerate(parts) if part.startswith("."))
@@ -119,23 +119,26 @@ def _content(read: Callable[[int | None], bytes], name: str) -> bytes:
 
 
 def _is_image(name: str, head: Callable[[], bytes]) -> bool:
+    """Whether a file is to be read; also where nobody knows, so that it is an error."""
     if format_of_name(name):
         return True
+    start = _start(head)
+    return start is None or format_of_head(start) is not None
+
+
+def _is_hidden_image(name: str, head: Callable[[], bytes]) -> bool:
+    if not format_of_name(name):
+        return False
+    return not (name.startswith("._") and is_resource_fork(_start(head) or b""))
+
+
+def _start(head: Callable[[], bytes]) -> bytes | None:
+    """The first bytes of a file; nothing of a pipe or a device, and None where they can't be read."""
     try:
-        return format_of_head(head()) is not None
+        return head()
     except InputError:
         raise
-    except ValueError:  # a pipe or a device
-        return False
-    except OSError:  # nobody knows: it counts as an image that can't be read, which is an error
-        return True
-
-
-def _is_hidden_image(parts: PathParts, head: Callable[[], bytes]) -> bool:
-    if parts[-1].startswith("._"):
-        try:
-            if is_resource_fork(parts[-1], head()):
-                return False
-        except (OSError, ValueError):
-            return False
-    return format_of_name(parts[-1]) is not None
+    except ValueError:
+        return b""
+    except OSError:
+        return None

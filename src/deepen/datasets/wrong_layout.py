@@ -1,6 +1,7 @@
 """Layouts that people have instead of train/<class>/*, and what to type to get there."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from itertools import takewhile
@@ -16,6 +17,7 @@ _ALIASES = {
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "tests", "testset", "test_set"), "test"),
 }
+_PART_IN_NAME = re.compile(r"(?<![a-z])(train|training|test|testing|val|valid|validation)(?![a-z])", re.IGNORECASE)
 _TABLES = (".csv", ".tsv", ".xlsx", ".json", ".txt", ".xml")  # which may say the class of each image
 _MOST_WORDS = 10  # of folders that a command names
 
@@ -24,7 +26,7 @@ def without_train(layout: Layout, walk: Walk) -> str:
     """The one sentence on a root in which no train/ has images."""
     loose = layout.under(None)
     if not loose:
-        return f"has no image below train/<class>/; put {NAMES} files there"
+        return no_image("train/<class>/", walk)
     if rename := renaming(walk.root, loose, "train"):
         return f"has no train/, but folders named like it; rename: {rename}"
     base = _common(loose)
@@ -33,8 +35,13 @@ def without_train(layout: Layout, walk: Walk) -> str:
         where = plain("/".join(base)) + "/: " if base else ""
         return f"{where}{counted(loose)} in no class folder{table(walk)}; sort all into train/<class>/"
     names = ", ".join(map(plain, classes[:3])) + (", ..." if len(classes) > 3 else "")
+    if len({found[0].lower() for name in classes if (found := _PART_IN_NAME.search(name))}) > 1:
+        return (
+            f"has no train/, but {names}; rename what is for training to train, with the class folders right below it"
+        )
     return (
         f"has {len(classes)} folders of images ({names}) but no train/ around them; "
+        "if these are the classes, "
         f"{_moving(walk.root, base, classes, (*base, 'train') in layout.folders)}"
     )
 
@@ -56,7 +63,7 @@ def detection(layout: Layout) -> str:
 def renaming(root: Path, folders: Iterable[PathParts], needed: str = "") -> str:
     """The commands that rename folders which are meant as parts but named otherwise, as Train or training.
 
-    None where no folder is meant as the `needed` part.
+    Nothing where no folder is meant as the `needed` part.
     """
     found = {}
     for folder in folders:
@@ -89,6 +96,12 @@ def _quoted(path: object) -> str:
         return shlex.quote(text)
     escaped = "".join(chr(b) if 32 <= b < 127 and chr(b) not in "\\'" else f"\\x{b:02x}" for b in os.fsencode(text))
     return f"$'{escaped}'"
+
+
+def no_image(where: str, walk: Walk) -> str:
+    """What to tell of a root without an image, with what was skipped there."""
+    skipped = f" ({', and '.join(walk.notes)})" if walk.notes else ""
+    return f"has no image below {where}{skipped}; put {NAMES} files there"
 
 
 def counted(loose: dict[PathParts, Loose]) -> str:

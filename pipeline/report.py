@@ -10,6 +10,7 @@ from deepen.images import load_images
 from deepen.predictions import load_predictions
 from deepen.records import load_records
 from deepen.settings import load_settings
+from deepen.spreadsheets import as_csv
 from deepen.statistics import load_statistics
 from deepen.weights import load_state, load_weights
 from deepen.writing import write_json, write_text
@@ -24,19 +25,19 @@ def report() -> None:
 
     reports = Path("reports")
     table = tables.results_table(records)
-    write_text(reports / "table.csv", table.to_csv(index=False))
+    write_text(reports / "table.csv", as_csv(table))
     write_text(reports / "table.md", tables.as_markdown(table, records))
 
     curves, topk = tables.curves_table(records), tables.topk_table(records)
-    write_text(reports / "curves.csv", curves.to_csv(index=False))
-    write_text(reports / "topk.csv", topk.to_csv(index=False))
+    write_text(reports / "curves.csv", as_csv(curves))
+    write_text(reports / "topk.csv", as_csv(topk))
     figures.save_figure(figures.draw_curves(curves), reports / "curves.png")
     figures.save_figure(figures.draw_depth(topk), reports / "depth.png")
 
     card, state = load_weights(Path(f"weights/{depth}.safetensors"))
     predictions = load_predictions(Path(f"predictions/{depth}.json"))
     named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
-    write_text(reports / "confusion.csv", named.map(card.classes.__getitem__).to_csv(index=False))
+    write_text(reports / "confusion.csv", as_csv(named.map(card.classes.__getitem__)))
     title = f"Model {depth} on the test images"
     confusion = figures.draw_confusion(predictions.actual, predictions.predicted, card.classes, title)
     figures.save_figure(confusion, reports / "confusion.png")

@@ -14,6 +14,7 @@ from deepen.images import ImageSet, load_images
 from deepen.predictions import Predictions, load_predictions
 from deepen.records import Record, load_records
 from deepen.settings import Settings, load_settings
+from deepen.spreadsheets import as_csv
 from deepen.statistics import load_statistics
 from deepen.weights import ModelCard, load_weights, weights_checksum
 from deepen.writing import write_json, write_text
@@ -85,18 +86,18 @@ def _draw_augmentation(settings: Settings, card: ModelCard) -> Figure:
 
 def _write_tables(records: Sequence[Record]) -> None:
     table = tables.results_table(records)
-    write_text(REPORTS / "table.csv", table.to_csv(index=False))
+    write_text(REPORTS / "table.csv", as_csv(table))
     write_text(REPORTS / "table.md", tables.as_markdown(table, records))
     curves, topk = tables.curves_table(records), tables.topk_table(records)
-    write_text(REPORTS / "curves.csv", curves.to_csv(index=False))
-    write_text(REPORTS / "topk.csv", topk.to_csv(index=False))
+    write_text(REPORTS / "curves.csv", as_csv(curves))
+    write_text(REPORTS / "topk.csv", as_csv(topk))
     figures.save_figure(figures.draw_curves(curves), REPORTS / "curves.png")
     figures.save_figure(figures.draw_depth(topk), REPORTS / "depth.png")
 
 
 def _write_confusion(depth: str, predictions: Predictions, classes: Sequence[str]) -> None:
     named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
-    write_text(REPORTS / "confusion.csv", named.map(classes.__getitem__).to_csv(index=False))
+    write_text(REPORTS / "confusion.csv", as_csv(named.map(classes.__getitem__)))
     confusion = figures.draw_confusion(
         predictions.actual, predictions.predicted, classes, f"Model {depth} on the test images"
     )

@@ -14,6 +14,7 @@ from scipy.stats import t
 from deepen.checksums import read_checked_json
 from deepen.figures import save_figure
 from deepen.settings import load_settings
+from deepen.spreadsheets import as_csv
 from deepen.writing import write_json, write_text
 from pipeline import require_unchanged, run
 from pipeline.agreement import require_agreement
@@ -30,12 +31,12 @@ def summarize(name: str) -> None:
     )
     require_unchanged()
     table = compare(pd.DataFrame(runs), study)
-    write_text(Path(f"study/{name}.csv"), table.to_csv(index=False))
+    write_text(Path(f"study/{name}.csv"), as_csv(table))
     write_text(Path(f"study/{name}.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
     means = dict(zip(table["arm"], table["top-1"].round(4), strict=True))
     write_json(Path(f"study/{name}.json"), {arm: {"top1": mean} for arm, mean in means.items()})
     curves = pd.DataFrame([{"arm": found["arm"], **point} for found in runs for point in found["curve"]])
-    write_text(Path(f"study/{name}-curves.csv"), curves.to_csv(index=False))
+    write_text(Path(f"study/{name}-curves.csv"), as_csv(curves))
     save_figure(draw(curves, study), Path(f"study/{name}-curves.png"))
     print(Path(f"study/{name}.md").read_text())
 

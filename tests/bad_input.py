@@ -218,6 +218,20 @@ def png(width=8, height=8, depth=8, color=2, *, more=b"", data=None) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + more + (chunk(b"IDAT", data) if data else b"") + chunk(b"IEND", b"")
 
 
+def many_scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan is there again and again."""
+    content = picture(format="JPEG", progressive=True)
+    return content[:-2] + content[content.rindex(b"\xff\xda") : -2] * count + content[-2:]
+
+
+def tiff_with(content: bytes, tag: int, value: int, count: int = 1) -> bytes:
+    """A little-endian TIFF file with another value of a tag."""
+    at = struct.unpack_from("<I", content, 4)[0] + 2
+    while struct.unpack_from("<H", content, at)[0] != tag:
+        at += 12
+    return content[: at + 2] + struct.pack("<HII", 4, count, value) + content[at + 12 :]
+
+
 def image_cases() -> dict[str, Case]:
     noise = Image.frombytes("RGB", (8, 8), random.Random(0).randbytes(192))
     whole = {kind: saved(noise, kind) for kind in ("PNG", "JPEG", "WEBP", "BMP")}
@@ -235,8 +249,6 @@ def image_cases() -> dict[str, Case]:
         "text": b"not an image\n",
         "a web page": b"<!doctype html><title>404</title>",
         "noise": bytes(range(256)) * 8,
-        "a GIF named .png": picture("P", format="GIF"),
-        "a TIFF named .png": picture(format="TIFF"),
         "a PPM named .png": picture(format="PPM"),
         "an SVG named .png": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         "a PDF named .png": b"%PDF-1.7\n",
@@ -250,11 +262,17 @@ def image_cases() -> dict[str, Case]:
         "PNG of 3 bits a pixel": png(depth=3),
         "PNG of colour type 9": png(color=9),
         "PNG with a wrong checksum": png().replace(b"IDAT", b"IDAU"),
-        "PNG with 100 MB of text in 100 kB": png(more=bomb),
-        "PNG with a colour profile of 100 MB in 100 kB": png(more=profile),
         "JPEG of 65,500 x 65,500 pixels": jpeg[:at] + struct.pack(">HH", 65_500, 65_500) + jpeg[at + 4 :],
         "JPEG of no height": jpeg[:at] + bytes(2) + jpeg[at + 2 :],
         "JPEG of markers alone": b"\xff\xd8" + b"\xff\xd9",
+        "JPEG of 1,000 scans": many_scans(1000),
+        "TIFF of floating-point numbers": picture("F", value=0.5, format="TIFF"),
+        "TIFF of CIELAB colours": picture("LAB", format="TIFF"),
+        "TIFF of 16 bits from white to black": tiff_with(saved(Image.new("I;16", (8, 8)), "TIFF"), 262, 0),
+        "TIFF of 100,000,000 strips": tiff_with(picture(format="TIFF"), 279, 0, count=10**8),
+        "TIFF whose first directory lies beyond its end": b"II*\0\xff\xff\xff\xff" + bytes(100),
+        "GIF cut off": picture("P", format="GIF")[:30],
+        "AVIF of a header alone": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf",
         "BMP of 2,000,000,000 x 2,000,000,000 pixels": whole["BMP"][:18] + struct.pack("<ii", 2 * 10**9, 2 * 10**9) + whole["BMP"][26:],
         "BMP of 99 bits a pixel": whole["BMP"][:28] + struct.pack("<H", 99) + whole["BMP"][30:],
         "WebP whose length lies": whole["WEBP"][:4] + struct.pack("<I", 10) + whole["WEBP"][8:40],
@@ -273,6 +291,15 @@ def image_cases() -> dict[str, Case]:
         "a class named with a blank at its end": "train/emu /x.png",
     }
     cases |= {name: image(picture(), path) for name, path in elsewhere.items()}
+    sound = {
+        "named .png and something else, a GIF": picture("P", format="GIF"),
+        "named .png and something else, a TIFF": picture(format="TIFF"),
+        "sound beside its pixels: 100 MB of text in 100 kB of PNG": png(more=bomb),
+        "sound beside its pixels: a colour profile of 100 MB in 100 kB of PNG": png(more=profile),
+        "sound beside its pixels: text with a wrong checksum": png(more=chunk(b"tEXt", b"a\0b")[:-1] + b"x"),
+        "sound beside its pixels: EXIF that is noise": saved(noise, "JPEG", exif=b"Exif\0\0" + bytes(range(99))),
+    }
+    cases |= {name: image(content) for name, content in sound.items()}
     harmless = {
         "a file name in no encoding": os.fsdecode(b"train/cat/\xff\xfe.png"),
         "a file name with a line's end": "train/cat/a\nb.png",
@@ -572,7 +599,10 @@ KINDS = {
     "archives": archive_cases(),
     "weights": weights_cases(),
 }
-HARMLESS = ("a file name", "a class named to be mathematics", "a class named with a dash")  # and so taken
+HARMLESS = (  # and so taken
+    *("a file name", "a class named to be mathematics", "a class named with a dash"),
+    *("named .png and something else", "sound beside its pixels"),
+)
 
 
 def answer(case: Case) -> list[str]:

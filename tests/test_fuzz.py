@@ -147,7 +147,7 @@ def test_archives(times, tmp_path, kind, record_property):
     record_property(f"archives, {kind or 'tar'}", counted(tried, taken))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
 def test_images(times, tmp_path, kind, record_property):
     chance = random.Random(0)
     whole = picture(size=(16, 16), value=(1, 2, 3), format=kind)

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -117,11 +118,52 @@ class TestClassifier:
             )
         assert [fault.removeprefix(f"{tmp_path}/") for fault in error.value.faults] == [
             "none.png: can't be read as an image (No such file or directory); replace or leave it out",
-            "bad.png: can't be read as an image (none of JPEG, PNG, WEBP, BMP); replace or leave it out",
-            "an array of float64 is no image; give a path, a PIL image or a uint8 array",
-            "an array has shape (5, 4, 8, 3), pictures are (height, width) or (height, width, 3)",
-            "int is no image; give a path, a PIL image or a uint8 array",
+            "bad.png: can't be read as an image (none of JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); replace or leave it out",
+            "images[2]: an array of float64 and shape (8, 8, 3); give uint8, 0-255, of shape (height, width) or "
+            "(height, width, 1, 3 or 4)",
+            "images[3]: an array of uint8 and shape (5, 4, 8, 3); give uint8, 0-255, of shape (height, width) or "
+            "(height, width, 1, 3 or 4)",
+            "images[4]: int is no image; give a path, the bytes of a file, a binary file object, a PIL image or a uint8 array",
         ]
+
+    def test_one_image_and_several_are_the_same_to_predict_and_stream(self, weights, pixels, tmp_path):
+        network = deepen.load(weights[3], "cpu")
+        Image.fromarray(pixels[0]).save(tmp_path / "x.png")
+        rgba = np.concatenate([pixels, np.full((5, 8, 8, 1), 255, np.uint8)], 3)
+        for images in (
+            pixels,
+            pixels[0],
+            rgba,
+            rgba[0],
+            pixels[0, ..., 0],
+            pixels[..., :1],
+            tmp_path / "x.png",
+            str(tmp_path / "x.png"),
+            [],
+        ):
+            found = network.predict(images)
+            answers = [answer.probabilities for answer in network.stream(images)]
+            np.testing.assert_array_equal(found, np.array(answers, np.float32).reshape(-1, 3))
+        assert network.predict(rgba).shape == (5, 3)
+        for bad in (pixels / 255, pixels.transpose(0, 3, 1, 2), 5, None, torch.zeros(3, 8, 8)):
+            with pytest.raises(InputError, match=r"^images: "):
+                network.predict(bad)
+            with pytest.raises(InputError, match=r"^images: "):
+                next(network.stream(bad))
+
+    def test_an_image_that_may_be_read_wrongly_is_a_warning(self, weights, tmp_path):
+        (tmp_path / "x.png").write_bytes(picture("I;16", value=100))
+        with pytest.warns(UserWarning, match=r"x\.png: is nearly black, as none of its 16-bit values exceeds 100; if"):
+            assert deepen.load(weights[3], "cpu").predict(tmp_path / "x.png").shape == (1, 3)
+
+    def test_an_iteration_that_is_left_early_decodes_no_more(self, weights, pixels, monkeypatch):
+        read = []
+        monkeypatch.setattr(prediction, "BATCH", 2)
+        images = (read.append(i) or pixels[i % 5] for i in range(100))
+        answers = deepen.load(weights[3], "cpu").stream(images)
+        next(answers)
+        answers.close()
+        assert len(read) == 4
 
     def test_a_pipe_is_not_waited_for(self, weights):
         with pytest.raises(InputError, match=r"/dev/zero: can't be read as an image \(it is not a plain file\)"):
@@ -254,7 +296,8 @@ class TestPredict:
             run("predict", weights[3], "bad.png", "a.png", form, "--device", "cpu")
         assert (
             str(exit.value)
-            == "error: bad.png: can't be read as an image (none of JPEG, PNG, WEBP, BMP); replace or leave it out"
+            == "error: bad.png: can't be read as an image (none of JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); "
+            "replace or leave it out"
         )
         out = capsys.readouterr().out
         assert "a.png" in out
@@ -279,6 +322,76 @@ class TestPredict:
         command = f"yes a.png | head -{images} | {deepen} predict {weights[3]} --csv - | {reader}"
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
         assert (done.stdout, done.stderr) == (read, "")
+
+    @pytest.fixture
+    def japanese(self, weights, tmp_path):
+        """A network whose classes have Japanese names, and one that is a formula."""
+        card, state = load_weights(weights[3])
+        path = tmp_path / "japanese.safetensors"
+        save_weights(path, state, card.model_copy(update={"classes": ("\u732b", "\u72ac", "=1+1")}))
+        return path
+
+    def started(self, *words, **environment):
+        return subprocess.run(
+            [sys.executable, "-c", "from deepen.commands import main; main()", "predict", *map(str, words), "--device", "cpu"],
+            capture_output=True, env={**os.environ, **environment},
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "latin-1"}, {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}])  # fmt: skip
+    def test_class_names_of_any_script_are_told_on_any_output(self, japanese, album, environment):
+        done = self.started(japanese, "a.png", "--csv", **environment)
+        assert done.stderr == b""
+        assert {row["class"] for row in csv.DictReader(io.StringIO(done.stdout.decode()))} == {
+            "\u732b",
+            "\u72ac",
+            "'=1+1",
+        }
+        done = self.started(japanese, "a.png", "--json", **environment)
+        assert {row["class"] for row in json.loads(done.stdout)[0]["classes"]} == {"\u732b", "\u72ac", "=1+1"}
+        done = self.started(japanese, "a.png", **environment)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"\\u732b" in done.stdout
+
+    def test_warnings_that_are_errors_change_nothing(self, weights, album):
+        (album / "big.tif").write_bytes(picture("1", size=(12_000, 9_000), value=1, format="TIFF"))
+        done = self.started(weights[3], "big.tif", "--csv", PYTHONWARNINGS="error::UserWarning,error::RuntimeWarning")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(b"big.tif") == 3
+
+    def test_a_name_that_is_a_formula_is_a_text_to_spreadsheets(self, japanese, album, capsys):
+        (album / "=1+1.png").write_bytes(picture())
+        rows = self.rows(capsys, japanese, "=1+1.png")
+        assert {row["image"] for row in rows} == {"'=1+1.png"}
+        assert sorted(row["class"][0] for row in rows) == ["'", "\u72ac", "\u732b"]
+        assert sum(float(row["probability"]) for row in rows) == pytest.approx(1, abs=1e-5)
+
+    def test_images_that_may_be_read_wrongly_are_told_once_and_counted(self, weights, album, capsys):
+        for i in range(12):
+            (album / f"more/dark{i:02}.png").write_bytes(picture("I;16", value=100))
+        run("predict", weights[3], "more", "--json", "--device", "cpu")
+        out, told = capsys.readouterr()
+        assert [line.split(": ")[1] for line in told.splitlines()] == [f"more/dark{i:02}.png" for i in range(10)] + ["... and 2 more like these"]  # fmt: skip
+        found = {row["image"]: row for row in json.loads(out)}
+        assert "is nearly black" in found["more/dark03.png"]["warnings"][0]
+        assert "warnings" not in found["more/b.JPG"]
+
+    def test_ctrl_c_ends_it_at_once_in_the_midst_of_an_image(self, weights, album):
+        code = (
+            "import sys, time\nfrom deepen import prediction\nfrom deepen.commands import main\n"
+            "def slow(*rest):\n    print('decoding', file=sys.stderr, flush=True)\n    time.sleep(30)\n"
+            "prediction.read_picture = slow\nmain()\n"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "predict", weights[3], "a.png", "a.png", "--csv"], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        assert process.stderr.readline() == "decoding\n"
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=10)
+        assert process.returncode == 130
+        assert out == "image,rank,class,probability\n"
+        assert told.replace("decoding\n", "") == "interrupted after 0 of 2 images\n"
 
     def test_words_that_name_nothing_are_told_at_once(self, weights, album):
         (album / "empty").mkdir()

@@ -174,7 +174,7 @@ from pathlib import Path
 from deepen.decoders import Decoders, File, Form
 with Decoders(2) as decoders:
     image = File("x.png", Path(sys.argv[1]).read_bytes())
-    assert decoders.submit([image], Form(None)).result()[0].shape == (3, 8, 8)
+    assert decoders.submit([image], Form(None)).result()[0].pixels.shape == (3, 8, 8)
     print(*(process.pid for process in decoders._processes), flush=True)
     time.sleep(60)
 """
@@ -220,5 +220,25 @@ def test_pixels_are_those_of_the_files(tmp_path, processes):
 def test_a_file_that_could_not_be_read_says_why():
     with Decoders(1) as decoders:
         found = decoders.submit([File("a", picture()), File("b", "it is a pipe")], Form((4, 4), 1)).result()
-    assert found[0].shape == (1, 4, 4)
-    assert found[1] == "b: can't be read as an image (it is a pipe); replace or remove it"
+    assert found[0].pixels.shape == (1, 4, 4)
+    assert found[1].fault == "b: can't be read as an image (it is a pipe); replace or remove it"
+
+
+@pytest.mark.parametrize("alone", [0, 1000])
+def test_notes_on_images_are_told_at_the_end_once_for_ten_and_counted(tmp_path, processes, monkeypatch, capsys, alone):
+    monkeypatch.setattr(module, "_ALONE", alone)
+    dark = picture("I;16", value=0xFFF)
+    load_folder(write_tree(tmp_path, photos() | {f"train/cat/x{i:02}.png": dark for i in range(25)}), None)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in told[:-1]] == [f"train/cat/x{i:02}.png" for i in range(10)]
+    assert told[0].startswith(
+        "warning: train/cat/x00.png: is nearly black, as none of its 16-bit values exceeds 4,095; "
+    )
+    assert told[-1] == "warning: ... and 15 more like these"
+
+
+def test_a_large_image_is_decoded_by_a_process_too(tmp_path):
+    large = picture("1", size=(6000, 6000), value=1)  # for which processes take turns
+    with Decoders(2) as decoders:
+        waiting = [decoders.submit([File("x.png", large)], Form((4, 4), 1)) for _ in range(3)]
+        assert [future.result()[0].pixels.min() for future in waiting] == [255] * 3

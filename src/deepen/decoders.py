@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -12,10 +13,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.decoding import UnreadableImage, decode, planes
+from deepen.decoding import PIXELS, UnreadableImage, decode_noted
 from deepen.errors import InputError
+from deepen.fitting import planes
 
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from deepen.decoders import serve; serve()"
+_PROGRAM = (
+    "import sys; turn = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; from deepen.decoders import serve; serve(turn)"
+)
 _LOST = (EOFError, OSError, pickle.UnpicklingError)  # what is raised where the other process has ended
 
 
@@ -35,21 +39,33 @@ class Form:
     channels: int | None = None
 
 
-Decoded = NDArray[np.uint8] | str  # (1 or 3 channels, height, width), or what is wrong with the file
+@dataclass(frozen=True)
+class Image:
+    """What a file holds: pixels (1 or 3 channels, height, width), or None and the fault; and notes on it."""
+
+    pixels: NDArray[np.uint8] | None
+    fault: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def decode_file(file: File, form: Form) -> Decoded:
-    """The pixels of a file, or a sentence on why it has none."""
+def decode_file(file: File, form: Form) -> Image:
+    """The pixels of a file, or a sentence on why it has none, and a sentence for each note."""
     try:
         if isinstance(file.content, str):
             raise UnreadableImage(file.content)
-        return np.ascontiguousarray(planes(decode(file.content, form.size, form.channels)))
+        found = decode_noted(file.content, form.size, form.channels)
     except UnreadableImage as error:
-        return f"{file.name}: can't be read as an image ({error}); replace or remove it"
+        return Image(None, f"{file.name}: can't be read as an image ({error}); replace or remove it")
+    pixels = np.ascontiguousarray(planes(found.pixels))
+    return Image(pixels, notes=tuple(f"{file.name}: {note}" for note in found.notes))
 
 
-def serve() -> None:
-    """Answer each list of files on standard input with a list of what they hold on standard output."""
+def serve(turn: int) -> None:
+    """Answer each list of files on standard input with a list of what they hold on standard output.
+
+    `turn` is the descriptor of a file by which processes take turns with large images.
+    """
+    PIXELS.share(turn)
     try:
         while True:
             files, form = pickle.load(sys.stdin.buffer)
@@ -60,18 +76,20 @@ def serve() -> None:
 
 
 class Decoders:
-    """Processes that decode files, a list of them at a time.
+    """Processes that decode files, a list of them at a time; of large images one is decoded at a time.
 
     They have a session of their own, so that Ctrl-C reaches the asking process alone, and end with it even where that
     is killed, since their input then ends.
     """
 
     def __init__(self, count: int) -> None:
-        command = [sys.executable, "-c", _PROGRAM, *sys.path]
         pipe = subprocess.PIPE
-        self._processes = [
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) for _ in range(count)
-        ]
+        with tempfile.TemporaryFile() as turn:
+            command = [sys.executable, "-c", _PROGRAM, str(turn.fileno()), *sys.path]
+            self._processes = [
+                subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True, pass_fds=[turn.fileno()])
+                for _ in range(count)
+            ]
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         for process in self._processes:
             self._idle.put(process)
@@ -87,18 +105,18 @@ class Decoders:
         for process in self._processes:
             process.communicate()
 
-    def submit(self, files: list[File], form: Form) -> Future[list[Decoded]]:
+    def submit(self, files: list[File], form: Form) -> Future[list[Image]]:
         """Have files decoded; the result raises InputError where the process was ended."""
         return self._threads.submit(self._decoded, files, form)
 
-    def _decoded(self, files: list[File], form: Form) -> list[Decoded]:
+    def _decoded(self, files: list[File], form: Form) -> list[Image]:
         process = self._idle.get()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             pickle.dump((files, form), process.stdin, pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
-            found: list[Decoded] = pickle.load(process.stdout)
+            found: list[Image] = pickle.load(process.stdout)
         except _LOST as error:
             raise InputError(
                 f"a process that decodes images was ended (code {process.wait()}), at {files[0].name} or one of "

@@ -3,18 +3,32 @@
 import argparse
 import csv
 import glob
+import io
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from deepen.errors import InputError, plain, some
+from deepen.notes import tell
+from deepen.spreadsheets import inert
 
-Found = tuple[Path, list[tuple[str, float]] | None, str]  # file, (class, probability) by rank, or why it can't be read
+
+@dataclass(frozen=True)
+class _Found:
+    """A file's classes with their probabilities by rank, or None and why it can't be read; and notes on it."""
+
+    file: Path
+    best: list[tuple[str, float]] | None
+    fault: str
+    notes: tuple[str, ...]
 
 
 def add(commands: Any) -> None:
@@ -42,7 +56,7 @@ def add(commands: Any) -> None:
         "--json", dest="write", action="store_const", const=_write_json, help="a JSON array, one image a line"
     )
     form.add_argument(
-        "--csv", dest="write", action="store_const", const=_write_csv, help="CSV, a row an image and class"
+        "--csv", dest="write", action="store_const", const=_write_csv, help="CSV in UTF-8, a row an image and class"
     )
     parser.add_argument("--single-view", action="store_true", help="of the image alone, without its mirror image")
     add_views(parser)
@@ -68,20 +82,36 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--top {options.top}: must be at least 1; write for example --top 5")
     files = list(_files(options.images))
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
-    failed = []
+    faults: list[str] = []
+    notes: list[str] = []
+    answered = count()
 
-    def found() -> Iterator[Found]:
+    def found() -> Iterator[_Found]:
         for file, answer in zip(files, network.stream(files), strict=True):
-            if answer.probabilities is None:
-                failed.append(answer.fault)
-                yield file, None, answer.fault
-            else:
-                best = (-answer.probabilities).argsort(kind="stable")[: options.top]
-                yield file, [(network.classes[i], float(answer.probabilities[i])) for i in best], ""
+            best = None
+            if answer.probabilities is not None:
+                order = (-answer.probabilities).argsort(kind="stable")[: options.top]
+                best = [(network.classes[i], float(answer.probabilities[i])) for i in order]
+            faults.extend(filter(None, [answer.fault]))
+            notes.extend(answer.notes)
+            next(answered)
+            yield _Found(file, best, answer.fault, answer.notes)
 
-    options.write(found())
-    if failed:
-        raise InputError(some(failed))
+    try:
+        options.write(found())
+    except KeyboardInterrupt:
+        _stop(f"interrupted after {next(answered):,} of {len(files):,} images")
+    tell(notes)
+    if faults:
+        raise InputError(some(faults))
+
+
+def _stop(message: str) -> None:
+    """End the process at once, with images in the midst of being decoded."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    print(message, file=sys.stderr, flush=True)
+    os._exit(130)  # as a shell has it for a process that Ctrl-C ended
 
 
 def _files(words: Iterable[str]) -> Iterator[Path]:
@@ -136,28 +166,39 @@ def _listed(content: bytes) -> list[str]:
     return [os.fsdecode(name) for name in content.split(separator) if name.strip()]
 
 
-def _write_table(found: Iterable[Found]) -> None:
+def _write_table(found: Iterable[_Found]) -> None:
     rows = [
-        [plain(file), *(f"{name} {100 * probability:.1f} %" for name, probability in best)]
-        for file, best, _ in found
-        if best is not None
+        [plain(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
+        for one in found
+        if one.best is not None
     ]
     if rows:
+        _encode()
         print(tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True))
 
 
-def _write_json(found: Iterable[Found]) -> None:
+def _write_json(found: Iterable[_Found]) -> None:
     before = "[\n"
-    for file, best, fault in found:
-        classes = [{"class": name, "probability": round(probability, 6)} for name, probability in best or ()]
-        row = {"image": os.fspath(file), "classes": classes} | ({"error": fault} if fault else {})
+    for one in found:
+        classes = [{"class": name, "probability": round(probability, 6)} for name, probability in one.best or ()]
+        row: dict[str, Any] = {"image": os.fspath(one.file), "classes": classes}
+        row |= {"error": one.fault} if one.fault else {}
+        row |= {"warnings": one.notes} if one.notes else {}
         print(before + json.dumps(row), end="")
         before = ",\n"
     print("\n]" if before != "[\n" else "[]")
 
 
-def _write_csv(found: Iterable[Found]) -> None:
+def _write_csv(found: Iterable[_Found]) -> None:
+    _encode("utf-8")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["image", "rank", "class", "probability"])
-    for file, best, _ in found:
-        table.writerows([plain(file), rank, name, f"{p:.6f}"] for rank, (name, p) in enumerate(best or (), 1))
+    for one in found:
+        name = inert(plain(one.file))
+        table.writerows([name, rank, inert(label), f"{p:.6f}"] for rank, (label, p) in enumerate(one.best or (), 1))
+
+
+def _encode(encoding: str | None = None, errors: str = "backslashreplace") -> None:
+    """Have standard output write names in any script: in this encoding, or escaped where its own lacks them."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors=errors)

@@ -12,8 +12,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.decoders import Decoded, Decoders, File, Form, decode_file
+from deepen.decoders import Decoders, File, Form, Image, decode_file
 from deepen.errors import InputError
+from deepen.notes import tell
 from deepen.writing import cannot_write
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # what a process is handed at once, at most, but for one file
@@ -34,11 +35,12 @@ class Staging:
         self._form, self._room = form, room or Path(tempfile.gettempdir())
         self.faults: list[tuple[int, str]] = []
         self.sizes: set[tuple[int, int]] = set()
+        self._notes: list[str] = []
         self._channels = 1
         self._added = self._stored = self._sent = 0
         self._files: list[File] = []
         self._bytes, self._most_files = 0, _CHUNK_FILES
-        self._waiting: deque[Future[list[Decoded]]] = deque()
+        self._waiting: deque[Future[list[Image]]] = deque()
         self._processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
         self._decoders: Decoders | None = None
 
@@ -75,10 +77,11 @@ class Staging:
         return self._added - 1
 
     def finish(self) -> None:
-        """Have all that were added decoded; from here on `faults` and `sizes` are known."""
+        """Have all that were added decoded, and tell the notes; from here on `faults` and `sizes` are known."""
         self._send()
         while self._waiting:
             self._store(self._waiting.popleft().result())
+        tell(self._notes)
         with self._told_if_full():
             self._pixels.flush()
 
@@ -99,12 +102,13 @@ class Staging:
             self._store(self._waiting.popleft().result())
         return None
 
-    def _store(self, decoded: Iterable[Decoded]) -> None:
+    def _store(self, decoded: Iterable[Image]) -> None:
         for found in decoded:
-            if isinstance(found, str):
-                self.faults.append((self._stored, found))
+            self._notes += found.notes
+            if found.pixels is None:
+                self.faults.append((self._stored, found.fault))
             else:
-                self._keep(found)
+                self._keep(found.pixels)
             self._stored += 1
 
     def _keep(self, image: NDArray[np.uint8]) -> None:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from test_training import LAYERS, recipe, run, trainer_for
 from deepen.checkpoint import Checkpoints
 from deepen.errors import InputError
 from deepen.growth import he_start
+from deepen.history import Epoch
 from deepen.images import load_images
+from deepen.live import LiveCurves
 from deepen.records import load_records
 from deepen.statistics import load_statistics
 from deepen.training import Progress, guessing_top1, train
@@ -45,6 +48,17 @@ class TestFullDisk:
         with pytest.raises(InputError, match=rf"III\.safetensors: {FULL}"):
             save_weights(small_disk / "III.safetensors", {"a": torch.zeros(100_000)}, CARD)
         assert os.listdir(small_disk) == []
+
+    def test_curves(self, small_disk):
+        row = Epoch(1, 0.1, 2.0, 2.0, 50.0)
+        with LiveCurves(small_disk / "live") as curves:
+            curves.add(row)
+            (small_disk / "ballast").write_bytes(
+                bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize)
+            )
+            with pytest.raises(InputError, match=rf"live: {FULL}"):
+                add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
+            (small_disk / "ballast").unlink()
 
     def test_a_table(self, small_disk):
         write_text(small_disk / "table.md", "before")
@@ -86,6 +100,11 @@ class TestFullDisk:
             "free some space there and run it again\n"
         )
         assert os.listdir(small_disk) == ["ballast"]
+
+
+def add_epochs(curves, rows):
+    for row in rows:
+        curves.add(row)
 
 
 def fill(disk):

@@ -3,11 +3,14 @@
 import os
 import random
 import re
+import shutil
 import signal
 import time
 
 import pytest
 import yaml_text
+
+from pipeline.ready import clear_invalid_lock
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -87,6 +90,39 @@ def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, tortu
     )
     assert project.read("dvc.lock") == undisturbed.read("dvc.lock")
     assert not list((project.path / "checkpoints").iterdir())
+
+
+def test_killed_in_each_stage_it_ends_in_the_same_bytes(built, tmp_path, torture, record_property):
+    chance, project = random.Random(1), built.copy(tmp_path)
+    shutil.rmtree(project.path / ".dvc/cache")
+    for folder in ("data", "weights", "curves", "live", "records", "predictions", "reports"):
+        shutil.rmtree(project.path / folder)
+    stages = ["scan", *built.first] if torture else ["prepare", "transfer@II", "report"]
+    hits, cleared = dict.fromkeys(stages, 0), 0
+    for stage in stages:
+        for _ in range(5 if torture else 1):
+            process = project.start("dvc repro")
+            wait_for(lambda: f"Running stage '{stage}'" in project.output or process.poll() is not None)  # noqa: B023
+            time.sleep(chance.uniform(0, 1.5))
+            if process.poll() is None:
+                running = re.findall(r"^Running stage '(.*)':", project.output, re.M)[-1]
+                kill(process, SIGNALS[sum(hits.values()) % len(SIGNALS)])
+                hits[running] = hits.get(running, 0) + 1
+                wait_for(lambda: not project.trainers())
+            lock = project.path / ".dvc/tmp/rwlock"
+            before = lock.exists()
+            clear_invalid_lock(lock.parent)
+            cleared += before and not lock.exists()
+    assert sum(hits.values()) >= (60 if torture else 2)
+    project("dvc repro")
+    found, expected = project.files(), built.files()
+    assert found == expected
+    assert project.read("dvc.lock") == built.read("dvc.lock")
+    record_property(
+        "killed in each stage",
+        f"{sum(hits.values())} kills {hits}; {len(found)} files, {sum(map(len, found.values())):,} bytes, all as undisturbed; "
+        f"DVC's list of locks was left invalid {cleared} times",
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -37,3 +37,8 @@ def test_all_faults_in_the_notation_are_told_at_once():
 def test_repeats_are_written_out():
     assert list(parse("conv3-8*2 maxpool fc-9")) == [("conv", 3, 8), ("conv", 3, 8), ("maxpool", 2, 0), ("fc", 1, 9)]
     assert weight_layers("conv3-8*2 maxpool fc-9") == 4  # with the head
+
+
+def test_a_thousand_layers_are_the_most():
+    assert check_notation("conv3-1*500 maxpool conv3-1*499") == []
+    assert check_notation("conv3-1*500 maxpool conv3-1*500") != []

@@ -97,3 +97,17 @@ def test_tensors_that_don_t_fit_the_metadata(tmp_path):
         f"{tmp_path}/x: tensor fc1.bias is missing; {remedy}",
         f"{tmp_path}/x: tensor extra is of no layer in its metadata; {remedy}",
     )
+
+
+@pytest.mark.parametrize(("more", "taken"), [(0, True), (8, False)])
+def test_a_header_of_16_mib_is_the_longest(tmp_path, more, taken):
+    save_weights(tmp_path / "x", STATE, CARD)
+    whole = (tmp_path / "x").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    longer = whole[8 : 8 + length].ljust((1 << 24) + more)
+    (tmp_path / "x").write_bytes(len(longer).to_bytes(8, "little") + longer + whole[8 + length :])
+    if taken:
+        assert load_weights(tmp_path / "x")[0] == CARD
+    else:
+        with pytest.raises(InputError, match="a header of 16,777,224 bytes, at most 16,777,216 are taken"):
+            load_weights(tmp_path / "x")

@@ -79,12 +79,17 @@ def guarded(read: Callable[[], Decoded]) -> Decoded:
     return replace(found, notes=(*found.notes, *(f"is read, with a warning of Pillow: {plain(w)}" for w in warnings)))
 
 
+_VAGUE = ("not identified by this driver", "cannot load this image")  # what Pillow says of damaged files
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):  # Pillow's own bound, which is higher
         return f"it has more than {MOST_PIXELS:,} pixels"
     if isinstance(error, MemoryError):
         return "it takes more memory than there is"
     text = plain((isinstance(error, OSError) and error.strerror) or error)[:200]
+    if text in _VAGUE:
+        return "it is damaged"
     told = isinstance(error, OSError | ValueError | SyntaxError) and text
     return text if told else f"its format is damaged: {type(error).__name__} {text}".rstrip()
 

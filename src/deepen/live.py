@@ -9,6 +9,7 @@ from typing import Self
 from dvclive.live import Live
 
 from deepen.history import Epoch
+from deepen.writing import cannot_write
 
 
 class LiveCurves:
@@ -18,6 +19,7 @@ class LiveCurves:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         # dvc.yaml stays as it is, and no experiment is made of a stage that may be part of one.
         self._live = Live(dir=str(folder), dvcyaml=None, save_dvc_exp=False, monitor_system=False)
 
@@ -27,12 +29,15 @@ class LiveCurves:
             self.add(row)
 
     def add(self, row: Epoch) -> None:
-        """Write an epoch."""
+        """Write an epoch; raises InputError where the disk does not take it."""
         self._live.step = row.epoch
-        for name, value in asdict(row).items():
-            if name != "epoch":
-                self._live.log_metric(name, value)
-        self._live.make_summary()  # type: ignore[no-untyped-call]
+        try:
+            for name, value in asdict(row).items():
+                if name != "epoch":
+                    self._live.log_metric(name, value)
+            self._live.make_summary()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise cannot_write(self._folder, error) from error
 
     def __enter__(self) -> Self:
         return self

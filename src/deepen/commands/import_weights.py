@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepen.commands.models import parse_image
+from deepen.commands.new import add_model
 from deepen.errors import InputError, about, plain
 
 if TYPE_CHECKING:
@@ -51,9 +53,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.new_model import with_model
     from deepen.state_dicts import precision_notes, read_state
-    from deepen.writing import write_text
 
     params = options.project / "params.yaml"
     if not params.is_file():
@@ -69,8 +69,7 @@ def _run(options: argparse.Namespace) -> None:
     start = _written(options.project, card, tensors)
     print(entry_told(card, start))
     if options.add:
-        params = params.resolve()  # where it is a link, that stays
-        write_text(params, with_model(params.read_text(encoding="utf-8"), options.add, _entry(card, start)))
+        add_model(params, options.add, lambda: _entry(card, start))
         print(f"{params}: models.{options.add} added")
 
 
@@ -93,22 +92,15 @@ def _plain(options: argparse.Namespace, state: "StateDict", names: Sequence[str]
     from deepen.plain_import import as_plain_network, model_name
     from deepen.torchvision_import import normalization
 
-    image = _image(options.image)
+    if options.image is None:
+        raise InputError("--image is missing; write for example --image 3x32x32")
+    image = parse_image(options.image)
     mean, std = normalization(options.mean, options.std, None, image[0])
     model = model_name(options.file.stem)
     card, found, matches = as_plain_network(state, options.layers, image, mean, std, names, model)
     width = max(map(len, matches.values()))
     shapes = {ours: "x".join(map(str, tensor.shape)) for ours, tensor in found.items()}
     return card, found, [f"{plain(theirs):{width}} -> {ours} {shapes[ours]}" for ours, theirs in matches.items()]
-
-
-def _image(text: str | None) -> tuple[int, int, int]:
-    sides = (text or "").split("x")
-    if len(sides) != 3 or not all(side.isascii() and side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
-        shown = "is missing" if text is None else f"{plain(text)[:60]}: must be channels, height and width"
-        raise InputError(f"--image {shown}; write for example --image 3x32x32")
-    channels, height, width = map(int, sides)
-    return channels, height, width
 
 
 def _written(project: Path, card: "ModelCard", tensors: "dict[str, Tensor]") -> str:

@@ -87,10 +87,16 @@ def _images(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int
             raise InputError(f"{path}: missing; run dvc repro prepare, or say --image 3x32x32")
         images = load_images(path)
         return images.shape, len(images.classes), len(images)
-    sides = options.image.split("x")
-    if len(sides) != 3 or not all(side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
-        raise InputError(f"--image {options.image}: must be channels, height and width; write for example 3x32x32")
+    image = parse_image(options.image)
     if options.classes < 2:
         raise InputError(f"--classes {options.classes}: must be at least 2; write for example --classes 10")
+    return image, options.classes, sys.maxsize
+
+
+def parse_image(text: str) -> tuple[int, int, int]:
+    """The shape (channels, height, width) that --image says."""
+    sides = text.split("x")
+    if len(sides) != 3 or not all(side.isascii() and side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
+        raise InputError(f"--image {text[:60]}: must be channels, height and width; write for example --image 3x32x32")
     channels, height, width = map(int, sides)
-    return (channels, height, width), options.classes, sys.maxsize
+    return channels, height, width

@@ -4,6 +4,7 @@ import argparse
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,19 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    path = options.project / "params.yaml"
+    entry = add_model(path, options.name, lambda: _entry(options, path))
+    print(f"{path}: models.{options.name}: " + ", ".join(f"{key} {value}" for key, value in entry.items()))
+
+
+def add_model(path: Path, name: str, describe: Callable[[], dict[str, object]]) -> dict[str, object]:
+    """Add a model to a params.yaml, or to what that links to, while no other process does; returns its settings.
+
+    `describe` gives the settings, from the params.yaml as it is then.
+    """
     from deepen.locking import locked
     from deepen.settings import load_settings
 
-    path = options.project / "params.yaml"
     load_settings(path)  # before the lock's file is made beside it
 
     def waiting(holder: str) -> None:
@@ -41,9 +51,9 @@ def _run(options: argparse.Namespace) -> None:
 
     file = path.resolve()  # which two links may lead to
     with locked(file.with_name(f".{file.name}.lock"), waiting):
-        entry = _entry(options, path)
-        _write(path, options.name, entry)
-    print(f"{path}: models.{options.name}: " + ", ".join(f"{key} {value}" for key, value in entry.items()))
+        entry = describe()
+        _write(path, name, entry)
+    return entry
 
 
 def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:

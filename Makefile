@@ -58,7 +58,7 @@ test: $(INSTALLED)  ## lint, types, lock against code, behaviour
 torture: $(INSTALLED)  ## the long form of the tests of reliability: kills, faults, bad input, fuzz
 	python tests/bad_input.py
 	pytest --torture tests/test_kills.py tests/test_faults.py tests/test_fuzz.py tests/test_bad_input.py \
-		tests/test_checkpoint.py tests/test_locking.py tests/test_interruption.py tests/test_large.py
+		tests/test_checkpoint.py tests/test_checksums.py tests/test_locking.py tests/test_interruption.py tests/test_large.py
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 browser:  ## the browser that tests of the report page need, where there is none (Debian, Ubuntu)

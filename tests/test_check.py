@@ -56,5 +56,5 @@ def test_more_threads_than_this_machine_has(prepared, monkeypatch):
 
 
 def test_a_device_that_is_not_there(prepared):
-    with pytest.raises(InputError, match="device: cuda:99 is not there"):
+    with pytest.raises(InputError, match="device: cuda:99 is not available"):
         prepared(("device: auto ", "device: cuda:99 "))

@@ -34,6 +34,8 @@ READ_BY = {  # a file of each kind, and the stage that reads it
     "predictions/III-mistakes.safetensors": "report",
 }
 
+HEALED = ("data/train.safetensors", "weights/I.safetensors", "metrics/statistics.json")  # also in the short form
+
 
 def damage(path, at=0.9):
     """Change a digit, or where there is none a bit, and leave size and times as they are, as a failing disk does."""
@@ -64,7 +66,7 @@ def cached(project, name):
 
 
 @pytest.mark.parametrize("name", READ_BY)
-def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(built, project, name):
+def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(built, project, name, torture):
     path = project.path / name
     damage(path)
     assert path.read_bytes() != built.files()[name]
@@ -73,13 +75,16 @@ def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(bu
         rf"error: {name}: checksum mismatch: it was .*; to make it anew: (rm -f {name}) && dvc repro\n", told
     )
     assert found, told
-    project(found[1])
-    project("dvc repro")
-    assert project.files() == built.files()
+    if torture or name in HEALED:
+        project(found[1])
+        project("dvc repro")
+        assert project.files() == built.files()
 
 
-@pytest.mark.parametrize("name", ["data/test.safetensors", "weights/II.safetensors", "records/I.json"])
-def test_so_they_do_where_the_copy_in_dvc_s_cache_is_damaged_too(built, project, name):
+@pytest.mark.parametrize("name", ["weights/II.safetensors", "data/test.safetensors", "records/I.json"])
+def test_so_they_do_where_the_copy_in_dvc_s_cache_is_damaged_too(built, project, name, torture):
+    if not torture and name != "weights/II.safetensors":
+        pytest.skip("the long form does that")
     copy = cached(project, name)
     damage(copy)
     (project.path / name).unlink()

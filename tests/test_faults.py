@@ -93,13 +93,14 @@ class TestFullDisk:
             (tmp_path / name).symlink_to(ROOT / name)
         (tmp_path / "data").symlink_to(small_disk)
         (small_disk / "ballast").write_bytes(bytes(250_000))
+        subprocess.run([sys.executable, "-m", "pipeline.scan"], cwd=tmp_path, check=True)
         done = subprocess.run([sys.executable, "-m", "pipeline.prepare"], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 1
         assert done.stderr == (
             "error: data/train.safetensors: can't be written (No space left on device); "
             "free some space there and run it again\n"
         )
-        assert os.listdir(small_disk) == ["ballast"]
+        assert sorted(os.listdir(small_disk)) == ["ballast", "source.json"]
 
 
 def add_epochs(curves, rows):

@@ -67,7 +67,10 @@ class TestModels:
         ("words", "error"),
         [
             ([], "data/train.safetensors: missing; run dvc repro prepare, or say --image 3x32x32"),
-            (["--image", "32x32"], "--image 32x32: must be channels, height and width; write for example 3x32x32"),
+            (
+                ["--image", "32x32"],
+                "--image 32x32: must be channels, height and width; write for example --image 3x32x32",
+            ),
             (["--image", "3x0x32"], "--image 3x0x32: must be channels"),
             (["--image", "3x32x32", "--classes", 1], "--classes 1: must be at least 2; write for example --classes 10"),
             (["--image", "3x4x4"], "params.yaml: models.I.layers: layer 6"),
@@ -117,7 +120,7 @@ class TestCompare:
 
     def test_models_that_have_not_run(self, folder):
         error = told("compare", "I", "V", "--project", folder)
-        assert error == f"{folder}/metrics/V.json: is not there; name models that have run, or run dvc repro"
+        assert error == f"{folder}/metrics/V.json: missing; name models that have run, or run dvc repro"
 
 
 class TestNew:

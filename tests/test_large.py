@@ -91,7 +91,7 @@ def test_prepare_and_statistics_have_no_more_memory_than_a_limit_far_below_the_i
     count, limit = (40_000, 10**9) if torture else (2_000, 200 * 10**6)
     size = count * 3 * SIDE * SIDE
     write_archive(project / "images.tar", count)
-    for stage in ("prepare", "statistics"):
+    for stage in ("scan", "prepare", "statistics"):
         code, output, most, seconds = limited(["-m", f"pipeline.{stage}"], project, limit)
         assert code == 0, output
         assert most < limit

@@ -227,4 +227,5 @@ def test_names_that_the_terminal_lacks_are_escaped(tmp_path, form, environment):
     Image.new("RGB", (8, 8)).save(tmp_path / "größe 犬.png")
     done = run("predict", "x.safetensors", "größe 犬.png", *form, cwd=tmp_path, env=environment, text=False)
     assert (done.stderr, done.returncode) == (b"", 0)
-    assert rb"\u72ac" in done.stdout
+    name = "犬".encode() if form == ["--csv"] else rb"\u72ac"  # CSV is UTF-8 wherever it goes
+    assert name in done.stdout

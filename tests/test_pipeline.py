@@ -154,7 +154,7 @@ TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
             ["models.I.layers='maxpool maxpool maxpool maxpool conv3-64'"],
             "error: params.yaml: models.I.layers: layer 4 of",
         ),
-        (["device=cuda:99"], "error: device: cuda:99 is not there, this machine has"),
+        (["device=cuda:99"], "error: device: cuda:99 is not available; this machine has"),
         (
             ["data=folder", "datasets.folder.root=ONE_OF_A_CLASS"],
             "class 'emu' has 1 image, but 3 are needed to hold one out for test",
@@ -175,6 +175,7 @@ def test_one_clear_error_and_earlier_work_stays(project, tmp_path, flags, error)
     assert re.findall(r"^Running stage '(.*)':", output, re.MULTILINE)[-1] == stage
     lost = {name for name, content in before.items() if project.files().get(name) != content}
     failed = {
+        "scan": "data/source.json",
         "prepare": "data/",
         "check": ("weights/scratch", "records/scratch"),
         "train@I": ("weights/I.", "curves/I.", "live/I/"),

@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> None:
     folder = options.project / "metrics"
     files = [folder / f"{name}.json" for name in (options.first, options.second)]
     if missing := [file for file in files if not file.is_file()]:
-        raise InputError([f"{file}: is not there; name models that have run, or run dvc repro" for file in missing])
+        raise InputError([f"{file}: missing; name models that have run, or run dvc repro" for file in missing])
     old, new = (read_json(file, dict[str, float]) for file in files)
     rows: list[dict[str, Any]] = [
         {"metric": name, "old": old.get(name), "new": new.get(name)} for name in dict.fromkeys((*old, *new))

@@ -97,6 +97,16 @@ class TestCompare:
             ["loss", "-", "0.5", "-"],
         ]
 
+    def test_a_number_that_is_not_that_of_the_record_is_an_error(self, project):
+        main(["compare", "I", "II", "--project", str(project.path)])
+        path = project.path / "metrics/II.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"top1": content["top1"] + 0.1}))
+        with pytest.raises(
+            SystemExit, match=r"metrics/II\.json: differs from .*records/II\.json: one of them was damaged"
+        ):
+            main(["compare", "I", "II", "--project", str(project.path)])
+
     def test_its_words_are_those_of_dvc(self, project, capsys):
         for depth in ("I", "II"):
             shutil.copy(project.path / f"metrics/{depth}.json", project.path / "metrics/final.json")

@@ -28,13 +28,11 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.reading import read_json
-
     folder = options.project / "metrics"
     files = [folder / f"{name}.json" for name in (options.first, options.second)]
     if missing := [file for file in files if not file.is_file()]:
         raise InputError([f"{file}: missing; name models that have run, or run dvc repro" for file in missing])
-    old, new = (read_json(file, dict[str, float]) for file in files)
+    old, new = (_metrics(options.project, file) for file in files)
     rows: list[dict[str, Any]] = [
         {"metric": name, "old": old.get(name), "new": new.get(name)} for name in dict.fromkeys((*old, *new))
     ]
@@ -47,3 +45,17 @@ def _run(options: argparse.Namespace) -> None:
     cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
     heads = ["Metric", options.first, options.second, "Change"]
     print(tabulate(cells, heads, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))
+
+
+def _metrics(project: Path, file: Path) -> dict[str, float]:
+    """The metrics of a model, held to its record, which has a checksum, where there is one."""
+    from deepen.reading import read_json
+    from deepen.records import load_records
+
+    found, record = read_json(file, dict[str, float]), project / "records" / file.name
+    if record.is_file() and found != load_records(record)[-1].metrics:
+        raise InputError(
+            f"{file}: differs from {record}: one of them was damaged, or is of another run; "
+            "run dvc checkout, or dvc repro, and compare again"
+        )
+    return found

@@ -157,7 +157,9 @@ class TestEachKindOfFile:
             lambda: found.images,
             lambda: found.take(np.array([59])).images,
         ):
-            with pytest.raises(ChecksumMismatch, match=r"x: checksum mismatch: .*; remove it and make it again"):
+            with pytest.raises(
+                ChecksumMismatch, match=r"x: checksum mismatch: .*; name another file, or make it again"
+            ):
                 read()
 
     def test_weights_say_what_they_are(self, tmp_path):
@@ -175,5 +177,5 @@ def test_files_are_copied_out_of_dvc_s_cache_where_they_can_t_be_reflinks():
 
 def test_a_file_outside_a_project_can_only_be_made_again(tmp_path):
     shutil.copy(ROOT / "LICENSE", tmp_path / "dvc.lock")
-    assert "remove it and make it again" in str(ChecksumMismatch(tmp_path / "x"))
-    assert "remove it and make it again" in str(ChecksumMismatch(Path("/x")))
+    assert "name another file, or make it again" in str(ChecksumMismatch(tmp_path / "x"))
+    assert "name another file, or make it again" in str(ChecksumMismatch(Path("/x")))

@@ -83,3 +83,11 @@ def test_no_output_turns_the_run_cache_off():
 def test_training_never_sees_the_test_images():
     for name in STAGES:
         assert ("data/test.safetensors" in stage(name)["deps"]) == (name == "evaluate")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_name_that_dvc_fills_in_is_among_the_params(name):
+    """DVC fills it in when it starts, and the stage reads params.yaml later: an edit in between must show in the lock."""
+    params = stage(name).get("params", [])
+    filled = set(re.findall(r"\$\{(data|recipe|depth)\}", str(stage(name))))
+    assert filled <= set(params)

@@ -221,7 +221,8 @@ class TestDeadStart:
         told = capsys.readouterr().err
         assert told.count("dead start") == 1
         assert told.startswith(
-            "I: after 5 epochs validation top-1 is 33.33 %, and guessing reaches 45.50 %: a dead start."
+            "I: after 5 epochs validation top-1 is 33.33 %, and naming always the most frequent class may reach 45.50 % "
+            "of 60 images: a dead start, or too few images to tell."
         )
         assert "let it grow from a shallower model, with growth: identity" in told
         assert len(history) == 7

@@ -169,7 +169,10 @@ class TestFolderFaults:
     )
     def test_a_path_that_climbs_out_of_the_archive(self, tmp_path, kind, name):
         path = archive(tmp_path / "x", photos() | {name: picture()}, kind)
-        assert told(path) == [f"{path}: {name!a} climbs out of the archive; pack it again with relative paths"]
+        fault = "points outside the archive; pack it again with relative paths"
+        if "\\" in name:
+            fault = "has a backslash, as some programs for Windows write; pack it again with slashes"
+        assert told(path) == [f"{path}: {name!a} {fault}"]
 
     def test_a_link_in_an_archive(self, tmp_path):
         with tarfile.open(tmp_path / "x", "w") as file:

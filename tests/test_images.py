@@ -26,7 +26,9 @@ def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored
 def test_a_file_that_is_no_image_set(tmp_path, read, content):
     if content is not None:
         (tmp_path / "x").write_bytes(content)
-    with pytest.raises(InputError, match=r"x: is not an image set of this project .*; remove it and make it again"):
+    with pytest.raises(
+        InputError, match=r"x: is not an image set of this project .*; name another file, or make it again"
+    ):
         read(tmp_path / "x")
 
 

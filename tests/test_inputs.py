@@ -135,3 +135,21 @@ def test_so_it_is_in_the_study(tmp_path):
     told += "print(found.stage['outs'], 'growing.arms.III-late' in found.stage['params'][1]['params.yaml'])"
     done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "['runs/growing/III-late-1.json'] True\n", done.stderr
+
+
+def test_a_recipe_that_is_edited_before_a_stage_and_changed_back_is_trained_again(project, tmp_path):
+    """DVC has filled in ${recipe} by then: the lock says of which recipe the result is."""
+    (tmp_path / "sitecustomize.py").write_text(EDITS)
+    project.edit("params.yaml", ("seed: 0 ", "seed: 1 "))
+    project.env |= {
+        "PYTHONPATH": str(tmp_path),
+        "EDITS": "writing|params.yaml=>recipe: onecycle =>recipe: published ",
+        "STAGE": "pipeline.transfer",
+    }
+    project("dvc repro train@I")
+    for name in ("EDITS", "PYTHONPATH", "STAGE"):
+        del project.env[name]
+    assert '"name": "sgd"' in project.read("curves/I.json")
+    project.edit("params.yaml", ("recipe: published ", "recipe: onecycle "))
+    assert "train@I" in project.ran("dvc repro train@I")
+    assert '"name": "muon"' in project.read("curves/I.json")

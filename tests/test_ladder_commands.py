@@ -107,6 +107,11 @@ class TestCompare:
         ):
             main(["compare", "I", "II", "--project", str(project.path)])
 
+    @pytest.mark.parametrize("name", ["final", "statistics", "../metrics/I", ""])
+    def test_only_models_are_compared(self, folder, name):
+        with pytest.raises(SystemExit, match=r"not a model; name models of params\.yaml, for example I and III"):
+            main(["compare", "I", name, "--project", str(folder)])
+
     def test_its_words_are_those_of_dvc(self, project, capsys):
         for depth in ("I", "II"):
             shutil.copy(project.path / f"metrics/{depth}.json", project.path / "metrics/final.json")

@@ -462,7 +462,7 @@ class TestEvaluate:
             assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
-        (["train", "val"], [], "has images in train/ and val/ and none in test/; name the part: --part train"),
+        (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train"),
         (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
         ([""], ["--part", "test"], "has no image in test/; leave --part out"),
         (["", "test"], [], "has images in test/ and others, such as cat/0.png; name the part: --part test"),
@@ -535,3 +535,29 @@ class TestEvaluate:
     def test_no_image(self, weights, tmp_path):
         with pytest.raises(SystemExit, match="has no image below <class>/ or test/<class>/"):
             run("evaluate", weights[3], tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_an_empty_list_is_warned_of(weights, content):
+    done = subprocess.run(
+        [sys.executable, "-c", "from deepen.commands import main; main()", "predict", str(weights[3]), "-"],
+        input=content, capture_output=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr == b"warning: standard input names no file\n"
+
+
+def test_a_list_may_have_windows_line_ends(weights, tmp_path):
+    (tmp_path / "x.png").write_bytes(picture())
+    done = subprocess.run(
+        [sys.executable, "-c", "from deepen.commands import main; main()", "predict", str(weights[3]), "--json", "-"],
+        input=f"{tmp_path}/x.png\r\n".encode(), capture_output=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)[0]["image"] == f"{tmp_path}/x.png"
+
+
+def test_a_text_in_an_array_is_no_image_and_bytes_in_any_form_are(weights):
+    network = deepen.load(weights[3], "cpu")
+    with pytest.raises(InputError, match=r"^images: an array of <U5"):
+        network.predict(np.array("a.png"))
+    assert network.predict(bytearray(picture())).shape == network.predict(memoryview(picture())).shape == (1, 3)

@@ -48,7 +48,9 @@ def test_what_a_network_sees_of_larger_images_is_in_its_file_and_only_then(tmp_p
 def test_a_file_that_is_no_safetensors(tmp_path):
     for content in (b"", b"x" * 100):
         (tmp_path / "x").write_bytes(content)
-        with pytest.raises(InputError, match=r"x: is no readable safetensors file .*; remove it and make it again"):
+        with pytest.raises(
+            InputError, match=r"x: is no readable safetensors file .*; name another file, or make it again"
+        ):
             load_weights(tmp_path / "x")
     with pytest.raises(InputError, match="is no readable safetensors file"):
         load_weights(tmp_path / "missing")
@@ -92,7 +94,7 @@ def test_tensors_that_don_t_fit_the_metadata(tmp_path):
     save_weights(tmp_path / "x", state, CARD)
     with pytest.raises(InputError) as error:
         load_weights(tmp_path / "x")
-    remedy = "remove it and make it again (dvc repro makes what stages write)"
+    remedy = "name another file, or make it again (dvc repro makes what stages write)"
     assert error.value.faults == (
         f"{tmp_path}/x: tensor fc1.bias is missing; {remedy}",
         f"{tmp_path}/x: tensor extra is of no layer in its metadata; {remedy}",

@@ -15,7 +15,7 @@ def how_to_repair(path: Path) -> str:
     project = next((folder for folder in path.absolute().parents if (folder / "dvc.lock").is_file()), None)
     expected = _recorded(project / "dvc.lock", path.absolute().relative_to(project).as_posix()) if project else None
     if project is None or expected is None:
-        return "remove it and make it again (dvc repro makes what stages write)"
+        return "name another file, or make it again (dvc repro makes what stages write)"
     copy = _cache(project) / "files/md5" / expected[:2] / expected[2:]
     damaged = [path, *([copy] if copy.is_file() and _md5(copy) != expected else [])]
     return f"to make it anew: rm -f {' '.join(shlex.quote(str(file)) for file in damaged)} && dvc repro"

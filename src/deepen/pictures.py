@@ -32,7 +32,9 @@ def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
 
     Raises InputError where it is neither one image nor several.
     """
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "UO":
+    if isinstance(images, bytearray | memoryview):
+        return [bytes(images)]
+    if isinstance(images, np.ndarray) and (images.dtype.kind not in "UO" or images.ndim == 0):
         _check_array("images", images, several=True)
         return images if images.ndim == 4 else [images]
     if isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read"):

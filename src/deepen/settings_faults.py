@@ -14,7 +14,7 @@ from deepen.yaml_reading import is_plain_number
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of what is in it, so the setting says that
-_RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
+RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
 
 
 def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: Mapping[str, Any]) -> str:
@@ -120,8 +120,8 @@ def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:
     for name in models:
         if not re.fullmatch(MODEL_NAME, name):
             yield f"models.{name[:60]!a}: names files, so 1 to 32 letters, digits, - and _; write for example IV"
-        elif name.lower() in _RESERVED:
-            yield f"models.{name}: is reserved, as are {', '.join(_RESERVED)}; take another name"
+        elif name.lower() in RESERVED:
+            yield f"models.{name}: is reserved, as are {', '.join(RESERVED)}; take another name"
         elif name.lower() in seen:
             yield f"models.{name}: and models.{seen[name.lower()]} are one file name on some disks; rename one"
         seen.setdefault(name.lower(), name)

@@ -41,7 +41,7 @@ def read_state(path: Path, key: str | None = None) -> StateDict:
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(f"{plain(path)}: is a device or a pipe; name a file")
-    ordered = path.suffix != ".safetensors"
+    ordered = path.suffix.lower() != ".safetensors"
     try:
         found, text = (_pickled(path), None) if ordered else _safetensors(path)
         exported = Exported.model_validate_json(text) if text else None

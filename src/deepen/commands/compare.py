@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from deepen.errors import InputError
+from deepen.errors import InputError, plain
+from deepen.settings_faults import MODEL_NAME, RESERVED
 
 
 def add(commands: Any) -> None:
@@ -28,6 +30,9 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    for name in (options.first, options.second):
+        if not re.fullmatch(MODEL_NAME, name) or name.lower() in RESERVED:
+            raise InputError(f"{plain(name)}: not a model; name models of params.yaml, for example I and III")
     folder = options.project / "metrics"
     files = [folder / f"{name}.json" for name in (options.first, options.second)]
     if missing := [file for file in files if not file.is_file()]:

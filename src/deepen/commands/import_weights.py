@@ -100,7 +100,8 @@ def _plain(options: argparse.Namespace, state: "StateDict", names: Sequence[str]
     card, found, matches = as_plain_network(state, options.layers, image, mean, std, names, model)
     width = max(map(len, matches.values()))
     shapes = {ours: "x".join(map(str, tensor.shape)) for ours, tensor in found.items()}
-    return card, found, [f"{plain(theirs):{width}} -> {ours} {shapes[ours]}" for ours, theirs in matches.items()]
+    lines = [f"{plain(theirs):{width}} -> {ours} {shapes[ours]}" for ours, theirs in matches.items()]
+    return card, found, [*lines, "matched in the order of the file: see that the network uses its layers in this order"]
 
 
 def _written(project: Path, card: "ModelCard", tensors: "dict[str, Tensor]") -> str:

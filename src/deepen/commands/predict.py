@@ -163,7 +163,10 @@ def _below(folder: Path, faults: list[str]) -> list[Path]:
 
 def _listed(content: bytes) -> list[str]:
     separator = b"\0" if b"\0" in content else b"\n"
-    return [os.fsdecode(name) for name in content.split(separator) if name.strip()]
+    names = [os.fsdecode(name.removesuffix(b"\r")) for name in content.split(separator) if name.strip()]
+    if not names:
+        print("warning: standard input names no file", file=sys.stderr)
+    return names
 
 
 def _write_table(found: Iterable[_Found]) -> None:

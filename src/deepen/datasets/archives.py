@@ -54,7 +54,8 @@ def _told_if_broken(root: Path) -> Iterator[None]:
         raise
     except _BROKEN as error:
         raise InputError(
-            f"{root}: is not a whole .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); fetch it again"
+            f"{root}: is not a whole .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); "
+            "fetch it again, or pack it as one of these"
         ) from error
 
 
@@ -201,6 +202,10 @@ def _inside(root: Path, name: str) -> PurePosixPath:
             f"{root}: the name {name[:40]!a}... has {len(name):,} characters and {len(path.parts):,} levels, at most "
             f"{MOST_NAME:,} and {MOST_LEVELS} are taken; pack it again with shorter names"
         )
-    if path.is_absolute() or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name):
-        raise InputError(f"{root}: {name!a} climbs out of the archive; pack it again with relative paths")
+    if "\\" in name:
+        raise InputError(
+            f"{root}: {name!a} has a backslash, as some programs for Windows write; pack it again with slashes"
+        )
+    if path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name):
+        raise InputError(f"{root}: {name!a} points outside the archive; pack it again with relative paths")
     return path

@@ -13,8 +13,8 @@ from deepen.settings import Digits, Downloaded, Folder
 def fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, str | int]:
     """A description that differs once a file that training may read was added, removed, renamed or written to.
 
-    For a folder: the number of its files but clutter, their bytes, and a SHA-256 over the path, size and time of each;
-    for an archive the same of one file; for other sources, whose images are fixed, their name. Relative roots start at
+    For a folder: the number of its files but clutter, their bytes, and a SHA-256 over the path, size, time and inode of
+    each; for an archive the same of one file; for other sources, whose images are fixed, their name. Relative roots start at
     `base`. Raises InputError with every folder that can't be listed, or where the root is missing.
     """
     if not isinstance(dataset, Folder):
@@ -41,6 +41,6 @@ def _stat(entry: "os.DirEntry[str]") -> os.stat_result:
 def _digest(files: Iterable[tuple[str, os.stat_result]]) -> dict[str, str | int]:
     digest, count, size = hashlib.sha256(), 0, 0
     for path, found in files:
-        digest.update(b"%b\0%d %d\n" % (os.fsencode(path), found.st_size, found.st_mtime_ns))
+        digest.update(b"%b\0%d %d %d\n" % (os.fsencode(path), found.st_size, found.st_mtime_ns, found.st_ino))
         count, size = count + 1, size + found.st_size
     return {"files": count, "bytes": size, "sha256": digest.hexdigest()}

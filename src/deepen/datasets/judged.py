@@ -110,7 +110,10 @@ class _Choice:
                 + (f", but in {has}; name another --part" if has else "; leave --part out")
             ]
         if self.parts and self.part is None:
-            return [f"has images in {has} and none in test/; name the part: --part {min(self.parts)}"]
+            return [
+                f"has images in {has} and none in test/, in small letters; rename the folder of the test images, or, "
+                f"if the network was not trained on them, say --part {min(self.parts)}"
+            ]
         if self.parts and self._outside and not self.asked:
             return [f"has images in {has} and others, such as {self._outside[0]}; name the part: --part test"]
         classes = ", ".join(some(list(map(plain, self.classes))))

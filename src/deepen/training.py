@@ -121,11 +121,11 @@ class _Loop:
                 "take more images, or a larger val_fraction"
             )
         return (
-            f"after {_counted(len(self._history), 'epoch')} validation top-1 is {best:.2f} %, and naming always the most "
-            f"frequent class may reach {guessing:.2f} % of {_counted(len(self._validation), 'image')}: a dead start, or "
-            "too few images to tell. Either what the last layers learn does not reach the first ones, as in deep networks "
-            "that start random: let it grow from a shallower model, with growth: identity. Or the steps are too large or "
-            "too small: change lr."
+            f"after {_counted(len(self._history), 'epoch')} validation top-1 is {best:.2f} %, and naming always the "
+            f"most frequent class may reach {guessing:.2f} % of {_counted(len(self._validation), 'image')}: a dead "
+            "start, or too few images to tell. Either what the last layers learn does not reach the first ones, as in "
+            "deep networks that start random: let it grow from a shallower model, with growth: identity. Or the steps "
+            "are too large or too small: change lr."
         )
 
     def _validate(self) -> Evaluation:

@@ -14,8 +14,8 @@ def fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, 
     """A description that differs once a file that training may read was added, removed, renamed or written to.
 
     For a folder: the number of its files but clutter, their bytes, and a SHA-256 over the path, size, time and inode of
-    each; for an archive the same of one file; for other sources, whose images are fixed, their name. Relative roots start at
-    `base`. Raises InputError with every folder that can't be listed, or where the root is missing.
+    each; for an archive the same of one file; for other sources, whose images are fixed, their name. Relative roots
+    start at `base`. Raises InputError with every folder that can't be listed, or where the root is missing.
     """
     if not isinstance(dataset, Folder):
         return {"source": dataset.source}

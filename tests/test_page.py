@@ -126,7 +126,7 @@ class TestHtml:
 
     def test_where_the_test_images_came_from_and_what_is_wrong_with_them_is_told(self):
         read = Read(rendered(origin="from test/", notes=["2 images are in train and test: <b>.png"]))
-        assert any("200 images of mine (from test/), width" in text for text in read.texts)
+        assert any("200 images of mine, from test/, width" in text for text in read.texts)
         assert "Warning: 2 images are in train and test: <b>.png" in read.texts
         assert not any("Warning" in text for text in Read(rendered()).texts)
 

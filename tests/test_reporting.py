@@ -58,7 +58,7 @@ class TestTables:
             record("I"), test_origin="held out of train/ (20 %)", notes=["3 images are in train and in test"]
         )
         text = tables.as_markdown(tables.results_table([found]), [found])
-        assert "on 360 images of `mine` (held out of train/ (20 %)), width 1" in text
+        assert "on 360 images of `mine`, held out of train/ (20 %), width 1" in text
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
 
     def test_curves_and_top_k_are_long_tables(self):

@@ -155,6 +155,12 @@ class TestTooFewImagesToTell:
             "or a larger val_fraction\n"
         )
 
+    def test_nor_of_eight_unequal_ones_whatever_is_reached(self, colored, capsys):
+        rows = np.array([0, 1, 2, 3, 4, 20, 21, 40])
+        validation = ImageSet(colored.images[rows], colored.labels[rows], colored.classes)
+        train(trainer_for(colored, recipe(), epochs=1, peak_lr=1e-9), validation, Progress())
+        assert "validation has 8 images: too few to tell learning from guessing" in capsys.readouterr().err
+
     def test_one_epoch_is_no_epochs(self, colored, capsys):
         train(trainer_for(colored, recipe(), epochs=1, peak_lr=1e-9), colored, Progress())
         assert "I: after 1 epoch validation top-1 is" in capsys.readouterr().err

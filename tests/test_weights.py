@@ -52,8 +52,9 @@ def test_a_file_that_is_no_safetensors(tmp_path):
             InputError, match=r"x: is no readable safetensors file .*; name another file, or make it again"
         ):
             load_weights(tmp_path / "x")
-    with pytest.raises(InputError, match="is no readable safetensors file"):
-        load_weights(tmp_path / "missing")
+    for name, reason in (("missing", "No such file or directory"), ("", "Is a directory")):
+        with pytest.raises(InputError, match=rf"not a weights file \({reason}\); name one, for example weights/III"):
+            load_weights(tmp_path / name)
 
 
 @pytest.mark.parametrize(

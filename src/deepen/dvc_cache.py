@@ -1,7 +1,6 @@
 """What DVC's cache holds of a file, for the case that the file is damaged."""
 
 import hashlib
-import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -22,10 +21,16 @@ def how_to_repair(path: Path) -> str:
 
 
 def _recorded(lock: Path, name: str) -> str | None:
-    """The MD5 that dvc.lock has for an output."""
-    entry = rf"^ *- path: {re.escape(name)}\n(?: +(?!- )\S.*\n)*? +md5: ([0-9a-f]{{32}})$"
-    found = re.search(entry, lock.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else None
+    """The MD5 that dvc.lock has for an output of a stage; None for all else, as for code, which no stage makes."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        stages = YAML(typ="safe").load(lock)["stages"]
+        outs = [out for stage in stages.values() for out in stage.get("outs", ())]
+        return next((str(out["md5"]) for out in outs if out["path"] == name and "md5" in out), None)
+    except (YAMLError, OSError, TypeError, KeyError, AttributeError, ValueError):
+        return None
 
 
 def _cache(project: Path) -> Path:

@@ -55,7 +55,7 @@ def as_markdown(table: pd.DataFrame, records: Sequence[Record]) -> str:
     last = records[-1]
     floats = [".3f" if column == "loss" else ".2f" for column in shown]
     views = "" if last.views == "centre" else f", views: {last.views}"
-    origin = f" ({last.test_origin})" if last.test_origin else ""
+    origin = f", {last.test_origin}" if last.test_origin else ""
     images = f"{last.test_images:,} images of `{last.data}`{origin}"
     caption = f"Test accuracy in percent on {images}, width {last.width:g}{views}; loss in nats."
     notes = "".join(f"\nWarning: {note}\n" for note in last.notes)

@@ -18,6 +18,7 @@ from deepen.interruption import Interruption
 from deepen.trainer import Trainer
 
 _VALIDATION_BATCH = 500  # at most, and no more than a process learns from at once: that fits into its memory
+_MOST_UNSURE = 20  # points between the share of a class and what chance may make of it, for a start to be judged
 _DEAD_EPOCHS = 5  # so long at chance is no slow start any more
 
 
@@ -115,7 +116,7 @@ class _Loop:
             print(f"{self._trainer.model}: {self._dead_start(best, guessing)}", file=sys.stderr, flush=True)
 
     def _dead_start(self, best: float, guessing: float) -> str:
-        if guessing >= 100:
+        if guessing >= 100 or guessing - majority_top1(self._validation.labels) > _MOST_UNSURE:
             return (
                 f"validation has {_counted(len(self._validation), 'image')}: too few to tell learning from guessing; "
                 "take more images, or a larger val_fraction"
@@ -145,7 +146,12 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def majority_top1(labels: NDArray[np.int64]) -> float:
+    """The top-1 (percent) of naming always the most frequent of `labels` (n,)."""
+    return 100 * float(np.bincount(labels).max() / len(labels))
+
+
 def guessing_top1(labels: NDArray[np.int64]) -> float:
-    """The top-1 (percent) of who always says the most frequent of `labels` (n,), and twice its standard error more."""
-    share = float(np.bincount(labels).max() / len(labels))
+    """That of the majority class and twice its standard error more, at most 100."""
+    share = majority_top1(labels) / 100
     return min(100.0, 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels))))

@@ -179,5 +179,10 @@ def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
             raise OSError(f"a header of {header:,} bytes, at most {_MOST_HEADER:,} are taken")
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(
+            f"{plain(path)}: not a weights file ({error.strerror}); name one, for example weights/III.safetensors, "
+            "or make it with dvc repro"
+        ) from error
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is no readable safetensors file ({error}); {how_to_repair(path)}") from error

@@ -183,6 +183,6 @@ def test_a_file_outside_a_project_can_only_be_made_again(tmp_path):
 
 @pytest.mark.parametrize("name", ["params.yaml", "src/deepen/layers.py", "pipeline/train.py", "README.md"])
 def test_nobody_is_told_to_remove_what_no_stage_makes(project, name):
-    told = project("deepen predict", name, "x.png", ok=False)
+    told = project("deepen predict", name, "LICENSE", ok=False)
     assert "name another file, or make it again" in told
     assert "rm " not in told

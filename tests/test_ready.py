@@ -7,7 +7,7 @@ import sys
 import pytest
 from dvc_project import ROOT, Project
 
-from pipeline.ready import clear_invalid_lock
+from pipeline.ready import clear_empty_record, clear_invalid_lock
 
 SHALLOW = "this clone is shallow, and the results of experiments in a copy of it (--temp, --queue) would be lost; run git fetch --unshallow"
 
@@ -84,6 +84,16 @@ class TestInvalidLock:
             assert locks.exists()
         clear_invalid_lock(tmp_path)
         assert not locks.exists()
+
+    def test_dvc_fails_with_an_empty_record_too_and_takes_all_from_its_cache_without(self, built, project, capsys):
+        (project.path / "dvc.lock").write_bytes(b"")
+        assert "validation failed" in project("dvc repro statistics", ok=False)
+        clear_empty_record(project.path)
+        assert "dvc.lock was left empty by a process that was killed" in capsys.readouterr().out
+        assert project.ran("dvc repro") == []
+        assert project.read("dvc.lock") == built.read("dvc.lock")
+        clear_empty_record(project.path)  # one that is whole stays
+        assert project.read("dvc.lock") == built.read("dvc.lock")
 
     def test_make_asks_before_it_runs_dvc(self):
         made = (ROOT / "Makefile").read_text()

@@ -259,7 +259,9 @@ def test_what_a_strangers_file_says_of_classes_is_checked():
 def test_weights_that_are_none():
     Path("x").write_text("x")
     assert refused("x", "--to", "onnx").startswith("error: x: is no readable safetensors file")
-    assert refused("gone", "--to", "torchvision").startswith("error: gone: not a weights file (No such file or directory)")
+    assert refused("gone", "--to", "torchvision").startswith(
+        "error: gone: not a weights file (No such file or directory)"
+    )
 
 
 def test_it_teaches_itself(capsys):

@@ -101,8 +101,9 @@ def test_killed_in_each_stage_it_ends_in_the_same_bytes(built, tmp_path, torture
     for stage in stages:
         for _ in range(5 if torture else 1):
             process = project.start("dvc repro")
-            wait_for(lambda: f"Running stage '{stage}'" in project.output or process.poll() is not None)  # noqa: B023
-            time.sleep(chance.uniform(0, 1.5))
+            come_to = (f"Running stage '{stage}'", f"Stage '{stage}' didn't change")
+            wait_for(lambda: any(line in project.output for line in come_to) or process.poll() is not None)  # noqa: B023
+            time.sleep(chance.uniform(0, 0.6))
             if process.poll() is None:
                 running = re.findall(r"^Running stage '(.*)':", project.output, re.M)[-1]
                 kill(process, SIGNALS[sum(hits.values()) % len(SIGNALS)])

@@ -43,19 +43,19 @@ def train_model(name: str) -> None:
         each = f" in each of {group.size} processes" if group.size > 1 else ""
         print(f"{name}: training on {what}{each}", flush=True)
     start = files.init(name)
-    shaping = _shaping(name, settings, device)
+    images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
+    shaping = _shaping(name, settings, device, len(images))
     key = training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
     before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
     with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
-        images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
         trainer = _trainer(name, settings, network, images, statistics, device, group)
         require_unchanged()  # so that the checkpoints are of what their key says
-        to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes))
+        to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes), len(images))
         with (
             Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
             _watched(name, settings, trainer, to_follow, group) as progress,
@@ -106,14 +106,15 @@ def _both(progress: Progress, live: LiveCurves) -> Progress:
     return Progress(start, progress.step, epoch)
 
 
-def _shaping(name: str, settings: Settings, device: torch.device) -> dict[str, object]:
-    """The settings that shape the weights; where files lie and how often checkpoints are kept do not."""
+def _shaping(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
+    """The settings that shape the weights, `auto` as it came out; files' places and checkpoints do not shape them."""
     return {
-        "training": settings.training.model_dump(),
+        "training": settings.training.model_dump(exclude={"epochs", "least_steps"})
+        | {"batch_size": settings.batch_size(images)},
         "flip": settings.dataset.flip,
         "crop": Augmentation.of(settings.dataset, settings.training).crop,
         "peak_lr": settings.peak_lr(name),
-        "epochs": settings.models[name].epochs,
+        "epochs": settings.epochs(name, images),
         "seed": settings.seed,
         "device": device.type,
         "dtype": str(choose_dtype(settings.precision, device)),
@@ -174,7 +175,7 @@ def _trainer(
         settings.training,
         model=name,
         peak_lr=settings.peak_lr(name),
-        epochs=settings.models[name].epochs,
+        epochs=settings.epochs(name, len(images)),
         seed=settings.seed,
         device=device,
         dtype=choose_dtype(settings.precision, device),

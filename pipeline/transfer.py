@@ -29,7 +29,7 @@ def transfer_to(name: str) -> None:
         model=name,
         layers=model.layers,
         norm=model.norm,
-        width=settings.width,
+        width=settings.network_width,
         image=seen,
         stored=image[1:] if image != seen else None,
         classes=classes,

@@ -24,7 +24,7 @@ from deepen.trainer import Trainer
 from deepen.vgg import VGG, network
 from pipeline import require_unchanged, run
 from pipeline.agreement import require_agreement
-from study.settings import Arm, Study, ancestors, load_studies
+from study.settings import Arm, Study, load_studies
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _trained(trainer: Trainer, model: str, flops: int, spent: float, test: Image
 
 def _models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:
     """The models an arm trains, shallowest first, and their shares of the compute."""
-    before = ancestors(arm.target, settings) if arm.shares else []
+    before = settings.ancestors(arm.target) if arm.shares else []
     return [*((model, arm.shares[model]) for model in before), (arm.target, 1 - sum(arm.shares.values()))]
 
 

@@ -16,7 +16,7 @@ from deepen.layers import plan, receptive_field
 from deepen.new_model import with_model
 from deepen.settings import check_text, load_settings
 
-PARAMS = (ROOT / "params.yaml").read_text()
+PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
 
 @pytest.fixture
@@ -144,14 +144,14 @@ class TestNew:
         new = (folder / "params.yaml").read_text()
         assert new.startswith(PARAMS.rstrip("\n"))
         model = load_settings(folder / "params.yaml").models["IV"]
-        assert (model.after, model.epochs) == ("III", 12)
+        assert (model.after, model.epochs) == ("III", None)
         assert model.layers == "conv3-128 maxpool conv3-256*2 maxpool conv3-512*8 maxpool fc-1024*2"
         assert "models.IV: after III, layers conv3-128" in capsys.readouterr().out
 
     def test_options(self, folder):
         layers = "conv3-128 maxpool conv3-256*4 maxpool conv3-512*6 maxpool fc-1024*2"
         main(["new", "IV", "--after", "III", "--layers", layers, "--epochs", "5", "--project", str(folder)])
-        main(["new", "small", "--after", "scratch", "--layers", "conv3-8", "--epochs", "1", "--project", str(folder)])
+        main(["new", "small", "--after", "scratch", "--layers", "conv3-8", "--project", str(folder)])
         models = load_settings(folder / "params.yaml").models
         assert (models["IV"].layers, models["IV"].epochs) == (layers, 5)
         assert (models["small"].layers, models["small"].after) == ("conv3-8", "scratch")
@@ -187,7 +187,7 @@ class TestNew:
         [
             (["III", "--after", "II"], "params.yaml: models.III: exists already; take another name"),
             (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
-            (["IV", "--after", "scratch"], "--after scratch: needs --layers and --epochs; write for example --layers"),
+            (["IV", "--after", "scratch"], "--after scratch: needs --layers; write for example --layers"),
             (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
             (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),
             (["IV", "--after", "III", "--layers", "conv3-8"], "models.IV.after: IV has 2 weight layers and 'III' 12"),
@@ -209,7 +209,7 @@ class TestNew:
         (folder / "params.yaml").write_bytes(text.encode())
         main(["new", "IV", "--after", "III", "--project", str(folder)])
         new = (folder / "params.yaml").read_bytes().decode()
-        added = ["  IV:", "    after: III", f"    layers: {load_settings(folder / 'params.yaml').models['IV'].layers}", "    epochs: 12"]  # fmt: skip
+        added = ["  IV:", "    after: III", f"    layers: {load_settings(folder / 'params.yaml').models['IV'].layers}", "    epochs: auto"]  # fmt: skip
         assert new == text.removesuffix(end) + end + end.join(added) + (end if last else "")
 
     @pytest.mark.parametrize(

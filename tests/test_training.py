@@ -15,7 +15,7 @@ from deepen.images import ImageSet
 from deepen.layers import plan
 from deepen.recipes import Plateau, Training
 from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer, steps_an_epoch
+from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import network
 
@@ -100,9 +100,11 @@ def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
     assert history[-1].lr < 0.05 / 10
 
 
-@pytest.mark.parametrize(("images", "batch", "expected"), [(60, 8, (7, 8)), (60, 60, (1, 60)), (5, 128, (1, 5))])
-def test_only_whole_batches(images, batch, expected):
-    assert steps_an_epoch(images, batch) == expected
+@pytest.mark.parametrize(("batch", "expected"), [(8, (7, 8)), (60, (1, 60)), (128, (1, 60)), (None, (3, 16))])
+def test_only_whole_batches(colored, batch, expected):
+    trainer = trainer_for(colored, recipe(batch_size=batch))
+    assert (trainer.steps_an_epoch, trainer.batch_size) == expected
+    assert trainer.steps == 3 * expected[0]
 
 
 def test_the_plateau_is_of_validation_accuracy(colored, monkeypatch):

@@ -20,15 +20,15 @@ def training_bytes(layers: Sequence[Layer], batch: int) -> int:
 
 def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) -> list[str]:
     """Models that can't be trained in a `memory` of so many bytes on so many `images`: one sentence each."""
-    batch = min(images, settings.training.batch_size)
+    batch = settings.batch_size(images)
     faults = []
     for name, layers in plans.items():
         needed = training_bytes(layers, batch)
         if needed > memory:
             faults.append(
-                f"params.yaml: width: {settings.width:g} gives {name} {parameters(layers):,} parameters, and training "
-                f"on {batch} images at once takes at least {_gigabytes(needed)}, more than the {_gigabytes(memory)} "
-                f"of this device; write {_remedy(settings, name, layers, batch, memory)}"
+                f"params.yaml: width: {settings.network_width:g} gives {name} {parameters(layers):,} parameters, and "
+                f"training on {batch} images at once takes at least {_gigabytes(needed)}, more than the "
+                f"{_gigabytes(memory)} of this device; write {_remedy(settings, name, layers, batch, memory)}"
             )
     return faults
 
@@ -41,7 +41,7 @@ def _remedy(settings: Settings, name: str, layers: Sequence[Layer], batch: int, 
     """The first of half the width, a quarter and so on that fits; where none does, the batch is too large."""
     model, (image, classes) = settings.models[name], (layers[0].inputs, layers[-1].outputs[0])
     for halvings in range(1, 20):
-        width = settings.width / 2**halvings
+        width = settings.network_width / 2**halvings
         try:
             narrow = plan(model.layers, width=width, image=image, classes=classes, norm=model.norm)
         except InputError:

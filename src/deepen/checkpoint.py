@@ -27,6 +27,7 @@ from deepen.writing import replacing
 
 FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
 VERSION = 1
+_EPOCH_SECONDS = 5.0  # short epochs share a checkpoint: to write each would cost more than to repeat some
 _KEY = "deepen-checkpoint"
 _WISHES = "wanted-*"  # files, each locked by a process that waits for the result
 
@@ -69,6 +70,11 @@ class Checkpoints:
     def due(self) -> bool:
         """Whether the last one is as old as was asked for."""
         return time.monotonic() - self._saved >= self._seconds
+
+    @property
+    def due_after_an_epoch(self) -> bool:
+        """Whether the end of an epoch is to be kept: the last one is some seconds old."""
+        return time.monotonic() - self._saved >= min(self._seconds, _EPOCH_SECONDS)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, and of the others the one before."""

@@ -29,7 +29,8 @@ def plan_ladder(
     faults: list[str] = []
     for name, model in settings.models.items():
         try:
-            plans[name] = plan(model.layers, width=settings.width, image=image, classes=classes, norm=model.norm)
+            width = settings.network_width
+            plans[name] = plan(model.layers, width=width, image=image, classes=classes, norm=model.norm)
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     faults += [f"params.yaml: {fault}" for name in plans for fault in _norm_faults(settings, name, plans[name])]
@@ -66,27 +67,21 @@ def _transfer_faults(
     found = violations(source, tensor_shapes(layers), mapping)
     if settings.growth == "identity" and model.after != SCRATCH:
         found += identity_faults(layers, mapping.fresh)
-    if found and model.start and settings.width != 1:
-        found.append(f"width is {settings.width}, which multiplies channels; an imported network takes width: 1.0")
+    if found and model.start and settings.network_width != 1:
+        width = settings.network_width
+        found.append(f"width is {width}, which multiplies channels; an imported network takes width: 1.0")
     return found
 
 
-def work_to_follow(settings: Settings, name: str, image: tuple[int, int, int], classes: int) -> float:
-    """How many times as many operations as a model's training those take of all that grow from it."""
+def work_to_follow(settings: Settings, name: str, image: tuple[int, int, int], classes: int, images: int) -> float:
+    """How many times the operations of a model's training, on so many images, all take that grow from it."""
 
     def work(model: str) -> float:
         layers, norm = settings.models[model].layers, settings.models[model].norm
-        laid_out = plan(layers, width=settings.width, image=image, classes=classes, norm=norm)
-        return training_flops(laid_out) * settings.models[model].epochs
+        laid_out = plan(layers, width=settings.network_width, image=image, classes=classes, norm=norm)
+        return training_flops(laid_out) * settings.epochs(model, images)
 
-    return sum(work(model) for model in settings.models if name in _ancestors(settings, model)) / work(name)
-
-
-def _ancestors(settings: Settings, model: str) -> set[str]:
-    found = set()
-    while (model := settings.models[model].after) != SCRATCH:
-        found.add(model)
-    return found
+    return sum(work(model) for model in settings.models if name in settings.ancestors(model)) / work(name)
 
 
 def role_mapping(model: Model, source: Mapping[str, Shape], target: Mapping[str, Shape]) -> RoleMapping:

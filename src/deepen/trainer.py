@@ -54,7 +54,8 @@ class Trainer:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
         self.views = Views(size=augmentation.size)  # to validate with
-        self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self.batch_size = training.batch(len(images))
+        self.steps_an_epoch = len(images) // self.batch_size  # whole batches
         self._group, self._part = group, group.part(self.batch_size)
         if isinstance(network, VGG):
             network.share(group, self.batch_size)
@@ -157,12 +158,6 @@ class Trainer:
                 f"{self.model}: the loss is {losses[step].item()} in epoch {epoch + 1}, step {step + 1}: training "
                 f"diverged at a learning rate of {rate:.3g}; lower lr, for example -S lr={rate / 2:.2g}"
             )
-
-
-def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
-    """How many whole batches an epoch has, and how many images are in each: all of them where one batch holds them."""
-    batch_size = min(images, batch_size)
-    return images // batch_size, batch_size
 
 
 def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, group: Group) -> optim.Optimizer:

@@ -41,8 +41,9 @@ def train(
 ) -> list[Epoch]:
     """Train to the end, validating after each epoch; returns a row an epoch.
 
-    With `checkpoints` it goes on from the newest of them, and keeps one after each epoch, whenever one is due, and when
-    an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on from what the first one has.
+    With `checkpoints` it goes on from the newest of them, and keeps one after each epoch of some seconds, whenever one
+    is due, at the end, and when an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on
+    from what the first one has.
     """
     return _Loop(trainer, validation, progress, checkpoints, interruption, group).run()
 
@@ -69,7 +70,8 @@ class _Loop:
             loss, lr = self._trainer.epoch(epoch, self._after_step)
             found = self._validate()
             self._note(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
-            self._keep()
+            if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_an_epoch):
+                self._keep()
             self._progress.epoch(self._history[-1])
             if epoch == min(_DEAD_EPOCHS, self._trainer.epochs):
                 self._warn_of_a_dead_start()

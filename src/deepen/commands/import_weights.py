@@ -130,7 +130,7 @@ def _lines(path: Path) -> Sequence[str]:
 
 def _entry(card: "ModelCard", start: str) -> dict[str, object]:
     head = ["head"]  # other images have other classes
-    return {"after": "scratch", "start": start, "layers": card.layers, "norm": card.norm, "epochs": 3} | {
+    return {"after": "scratch", "start": start, "layers": card.layers, "norm": card.norm, "epochs": "auto"} | {
         "fresh": head,
         "dropped": list(head),
     }
@@ -153,7 +153,7 @@ Under models in params.yaml, as the first of a ladder:
     start: {start}
     layers: {card.layers}
     norm: {card.norm}
-    epochs: 3
+    epochs: auto
     fresh: [head]     # your classes are others; leave out both lines to go on with these {len(card.classes)}
     dropped: [head]
 

@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         print(json.dumps(rows, indent=1))
     else:
         print(tabulate(rows, "keys", intfmt=",", floatfmt=",.1f"))
-        print(f"\nfor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.width:g}")
+        print(f"\nfor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.network_width:g}")
     _warn_of_memory(settings, plans, images)
 
 

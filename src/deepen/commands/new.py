@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "new",
         help="add a model to params.yaml",
         description="Write one more model into params.yaml, which is checked first and whose comments stay. By default "
-        "it has two more of the last convolution than the model it grows from, and as many epochs.",
+        "it has two more of the last convolution than the model it grows from, and its epochs.",
         epilog="example: deepen new IV --after III --epochs 20",
     )
     parser.add_argument("name", metavar="NAME", help="for example IV")
@@ -64,11 +64,11 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     source = models.get(options.after)
     if source is None and options.after != SCRATCH:
         raise InputError(f"--after {options.after}: is none of {SCRATCH}, {', '.join(models)}; name one of them")
-    if source is None and None in (options.layers, options.epochs):
-        raise InputError(f"--after {SCRATCH}: needs --layers and --epochs; write for example {EXAMPLE}")
+    if source is None and options.layers is None:
+        raise InputError(f"--after {SCRATCH}: needs --layers; write for example {EXAMPLE}")
     entry: dict[str, object] = {"after": options.after}
     entry["layers"] = options.layers if options.layers is not None else deepened(source.layers if source else "")
-    entry["epochs"] = options.epochs if options.epochs is not None else source and source.epochs
+    entry["epochs"] = options.epochs or (source and source.epochs) or "auto"
     if source and source.norm != "none":
         entry["norm"] = source.norm
     return entry
@@ -85,7 +85,7 @@ def _write(path: Path, name: str, entry: dict[str, object]) -> None:
         shutil.copymode(path, temporary)
 
 
-EXAMPLE = "--layers 'conv3-128 maxpool fc-1024' --epochs 3"
+EXAMPLE = "--layers 'conv3-128 maxpool fc-1024'"
 
 
 def deepened(layers: str, more: int = 2) -> str:

@@ -17,8 +17,8 @@ class Record:
 
     `layers`, `norm`, `width` and `image` (channels, height, width) are its network; `tensors` says where each of its
     tensors came from. `data` is the entry of `datasets`, `source` where its images come from, `data_name` what they are
-    called, as their folder or archive is; `classes` is how many there are. Of `test_images`, `correct[k - 1]` have their
-    class among the k most probable; `confusion` is what Predictions.confusion gives, `metrics` what
+    called, as their folder or archive is; `classes` is how many there are. Of `test_images`, `correct[k - 1]` have
+    their class among the k most probable; `confusion` is what Predictions.confusion gives, `metrics` what
     metrics/<model>.json holds, `views` what it looked at of each image. `weights` is the checksum of its weights,
     `grown_from` that of those it grew from. `test_origin` says where the test images came from, `notes` what people
     should know of the images.

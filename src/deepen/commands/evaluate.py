@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
         "--mistakes",
         type=Path,
         metavar="FILE.csv",
-        help="also write all mistakes as CSV, the surest first: image, its class, the one it was taken for, probability",
+        help="also write all mistakes, the surest first: image, its class, the one it was taken for, probability",
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--single-view", action="store_true", help="without mirror images")

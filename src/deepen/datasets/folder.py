@@ -40,16 +40,13 @@ def load_folder(root: Path, size: int | None, room: Path | None = None) -> Parts
         faults += [] if faults else _size_faults(staging.sizes)
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
-        images = staging.images()
-    return _parts(layout, ImageSet(images, NO_LABELS, (), files=names, name=data_name(root)), walk)
-
-
-def _parts(layout: Layout, images: ImageSet, walk: Walk) -> Parts:
-    images = replace(images, classes=tuple(sorted(layout.parts["train"])))
+        classes = tuple(sorted(layout.parts["train"]))
+        images = ImageSet(staging.images(), NO_LABELS, classes, files=names, name=data_name(root))
     return Parts(
         {FOLDERS[name]: _part(found, images) for name, found in layout.parts.items()},
         {FOLDERS[name]: f"from {name}/" for name in layout.parts},
         (*walk.notes, *_notes(layout)),
+        tuple(some(staging.notes)),
     )
 
 

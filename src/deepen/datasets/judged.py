@@ -14,6 +14,7 @@ from deepen.datasets.wrong_layout import no_image
 from deepen.decoders import Form
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
+from deepen.notes import tell
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
                 files.append(plain("/".join(found.parts)))
                 taken.append((label, found.parts, staging.add(plain(found.path), found.read)))
         staging.finish()
+        tell(staging.notes)
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else choice.faults(walk) + _hidden_faults(walk, classes)
         taken.sort(key=itemgetter(0, 1))  # an archive has them in any order

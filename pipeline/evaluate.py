@@ -51,7 +51,10 @@ def evaluate_model(name: str) -> None:
     if not group.writes:
         return
     identity = weights_checksum(files.weights(name))
-    predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), identity)
+    names = [test.file_of(row) for row in range(len(test))] if len(test.files) else []
+    predictions = Predictions(
+        test.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), identity, names
+    )
     record = _record(name, settings, card, test, found, predictions, history, transferred)
     require_unchanged()
     save_records(files.records(name), [*before, record])
@@ -122,6 +125,7 @@ def _record(
         test_origin=test.origin,
         notes=list(test.notes),
         views=views,
+        data_name=test.name,
     )
 
 

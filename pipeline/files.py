@@ -4,6 +4,7 @@ from pathlib import Path
 
 TRAIN, VALIDATION, TEST = (Path(f"data/{part}.safetensors") for part in ("train", "validation", "test"))
 SOURCE = Path("data/source.json")
+NOTES = Path("data/notes.txt")
 STATISTICS = Path("metrics/statistics.json")
 PARAMS = Path("params.yaml")
 

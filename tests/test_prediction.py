@@ -448,6 +448,22 @@ class TestEvaluate:
         assert [each.pop("part") for each in found] == [None, "test", None]
         assert found[0] == found[1] == found[2]
 
+    def test_mistakes_are_written_with_their_names(self, weights, judged, tmp_path, capsys):
+        write_tree(tmp_path / "images", {f"test/{name}": content for name, content in judged.items()})
+        found = self.found(capsys, weights[3], tmp_path / "images", "--mistakes", tmp_path / "out" / "x.csv")
+        with (tmp_path / "out" / "x.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        recognized = {row["class"]: row["recognized"] for row in found["classes"]}
+        assert len(rows) == 40 - sum(recognized.values()) > 0
+        assert all(
+            row["image"].startswith(f"test/{row['actual']}/") != (row["actual"] == row["predicted"]) for row in rows
+        )
+        assert [float(row["probability"]) for row in rows] == sorted(
+            (float(row["probability"]) for row in rows), reverse=True
+        )
+        with pytest.raises(SystemExit, match="is a folder, and only files are replaced; name a file"):
+            run("evaluate", weights[3], tmp_path / "images", "--mistakes", tmp_path, "--device", "cpu")
+
     def test_one_part_is_taken_and_named(self, weights, judged, tmp_path, capsys):
         for part, first in (("train", 0), ("valid", 5), ("test", 20)):
             write_tree(tmp_path / part, dict(list(judged.items())[first:]))

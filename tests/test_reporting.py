@@ -61,6 +61,10 @@ class TestTables:
         assert "on 360 images of `mine`, held out of train/ (20 %), width 1" in text
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
 
+    def test_markdown_calls_the_data_by_its_name(self):
+        found = replace(record("I"), data_name="photos")
+        assert "on 360 images of `photos`, width 1" in tables.as_markdown(tables.results_table([found]), [found])
+
     def test_curves_and_top_k_are_long_tables(self):
         records = [record("I"), record("II")]
         assert tables.curves_table(records)[["model", "epoch"]].values.tolist() == [

@@ -16,11 +16,12 @@ class Record:
     """One evaluated model.
 
     `layers`, `norm`, `width` and `image` (channels, height, width) are its network; `tensors` says where each of its
-    tensors came from. `data` is the name of the data set, `source` where its images come from, `classes` how many there
-    are. Of `test_images`, `correct[k - 1]` have their class among the k most probable; `confusion` is what
-    Predictions.confusion gives, `metrics` what metrics/<model>.json holds, `views` what it looked at of each image.
-    `weights` is the checksum of its weights, `grown_from` that of those it grew from. `test_origin` says where the test
-    images came from, `notes` what people should know of the images.
+    tensors came from. `data` is the entry of `datasets`, `source` where its images come from, `data_name` what they are
+    called, as their folder or archive is; `classes` is how many there are. Of `test_images`, `correct[k - 1]` have
+    their class among the k most probable; `confusion` is what Predictions.confusion gives, `metrics` what
+    metrics/<model>.json holds, `views` what it looked at of each image. `weights` is the checksum of its weights,
+    `grown_from` that of those it grew from. `test_origin` says where the test images came from, `notes` what people
+    should know of the images.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Record:
     test_origin: str = ""
     notes: list[str] = field(default_factory=list)
     views: ViewKind = "centre"
+    data_name: str = ""
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""

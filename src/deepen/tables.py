@@ -56,7 +56,7 @@ def as_markdown(table: pd.DataFrame, records: Sequence[Record]) -> str:
     floats = [".3f" if column == "loss" else ".2f" for column in shown]
     views = "" if last.views == "centre" else f", views: {last.views}"
     origin = f", {last.test_origin}" if last.test_origin else ""
-    images = f"{last.test_images:,} images of `{last.data}`{origin}"
+    images = f"{last.test_images:,} images of `{last.data_name or last.data}`{origin}"
     caption = f"Test accuracy in percent on {images}, width {last.width:g}{views}; loss in nats."
     notes = "".join(f"\nWarning: {note}\n" for note in last.notes)
     return f"{shown.to_markdown(index=False, floatfmt=floats)}\n\n{caption}\n{notes}"

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from deepen.errors import plain
 if TYPE_CHECKING:
     from deepen.accuracy import Evaluation
     from deepen.images import ImageSet
+    from deepen.predictions import Predictions
 
 
 def add(commands: Any) -> None:
@@ -33,6 +35,12 @@ def add(commands: Any) -> None:
         choices=("train", "val", "valid", "validation", "test"),
         help="the folder of DATA whose images count, where it has such (default: test)",
     )
+    parser.add_argument(
+        "--mistakes",
+        type=Path,
+        metavar="FILE.csv",
+        help="also write all mistakes, the surest first: image, its class, the one it was taken for, probability",
+    )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--single-view", action="store_true", help="without mirror images")
     add_views(parser)
@@ -48,20 +56,37 @@ def _run(options: argparse.Namespace) -> None:
     judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in judged.notes:
         print(note, file=sys.stderr)
-    found = {"part": judged.part} | _described(network.evaluate(judged.images), judged.images)
+    evaluation = network.evaluate(judged.images)
+    predictions = _predictions(evaluation, judged.images)
+    found = {"part": judged.part} | _described(evaluation, predictions, judged.images)
     print(json.dumps(found, indent=1) if options.json else _as_tables(found))
+    if options.mistakes:
+        _write_mistakes(options.mistakes, predictions, judged.images.classes)
 
 
-def _described(found: "Evaluation", images: "ImageSet") -> dict[str, Any]:
-    """Accuracies in percent, with their intervals, and what is known of each class that has images."""
+def _predictions(found: "Evaluation", images: "ImageSet") -> "Predictions":
     from deepen.predictions import Predictions
+
+    names = [images.file_of(row) for row in range(len(images))]
+    return Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), files=names)
+
+
+def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[str]) -> None:
+    from deepen.mistakes import mistakes_table
+    from deepen.spreadsheets import as_csv
+    from deepen.writing import write_text
+
+    write_text(path, as_csv(mistakes_table(predictions, classes)))
+
+
+def _described(found: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:
+    """Accuracies in percent, with their intervals, and what is known of each class that has images."""
     from deepen.tables import wilson_interval
 
     top = []
     for correct in found.correct:
         low, high = wilson_interval(correct, found.images)
         top.append({"accuracy": 100 * correct / found.images, "low": low, "high": high})
-    predictions = Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
     classes = [
         {"class": images.classes[label], "images": count, "recognized": recognized}
         for label, (recognized, count) in predictions.recall().items()

@@ -14,4 +14,4 @@ def load_digits() -> ImageSet:
     """All digits as one set of (1797, 1, 8, 8); the source's 0-16 is stretched to 0-255."""
     bunch = load_sklearn_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
-    return ImageSet(images, bunch.target.astype(np.int64), tuple(map(str, bunch.target_names)))
+    return ImageSet(images, bunch.target.astype(np.int64), tuple(map(str, bunch.target_names)), name="digits")

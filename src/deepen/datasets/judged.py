@@ -6,7 +6,7 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
-from deepen.datasets.folder import chosen
+from deepen.datasets.folder import NO_LABELS, chosen, data_name
 from deepen.datasets.layout import Loose, place_of
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Found, PathParts, Walk
@@ -14,6 +14,7 @@ from deepen.datasets.wrong_layout import no_image
 from deepen.decoders import Form
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
+from deepen.notes import tell
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
     """
     walk, choice = Walk(root), _Choice(classes, part)
     taken: list[tuple[int, PathParts, int]] = []  # label, path, number
+    files: list[str] = []
     with Staging(Form(shape[1:], shape[0])) as staging:
         for found in walk:
             label = None if found.read is None else choice.label(found)
             if found.read is not None and label is not None:
-                number = staging.add(plain(found.path), found.read)
-                taken.append((label, found.parts, number))
+                files.append(plain("/".join(found.parts)))
+                taken.append((label, found.parts, staging.add(plain(found.path), found.read)))
         staging.finish()
+        tell(staging.notes)
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else choice.faults(walk) + _hidden_faults(walk, classes)
         taken.sort(key=itemgetter(0, 1))  # an archive has them in any order
@@ -50,8 +53,8 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
         ]
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
-        images = staging.images()
-    judged = chosen(images, [(label, number) for label, _, number in taken], tuple(classes))
+        images = ImageSet(staging.images(), NO_LABELS, tuple(classes), files=files, name=data_name(root))
+    judged = chosen(images, [(label, number) for label, _, number in taken])
     return Judged(judged, choice.part, walk.notes)
 
 

@@ -54,8 +54,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _described(found: "Evaluation", images: "ImageSet") -> dict[str, Any]:
     """Accuracies in percent, with their intervals, and what is known of each class that has images."""
+    from deepen.intervals import wilson_interval
     from deepen.predictions import Predictions
-    from deepen.tables import wilson_interval
 
     top = []
     for correct in found.correct:

@@ -11,7 +11,7 @@ from deepen.history import History, load_history
 from deepen.images import ImageSet, load_images
 from deepen.layers import parameters
 from deepen.predictions import Predictions
-from deepen.records import Record, load_records, save_records
+from deepen.records import Record, load_records, right_bits, save_records
 from deepen.settings import Settings, load_settings
 from deepen.transfer_report import Transferred, load_transfer
 from deepen.views import Views
@@ -126,6 +126,7 @@ def _record(
         notes=list(test.notes),
         views=views,
         data_name=test.name,
+        right=right_bits(predictions.right()),
     )
 
 

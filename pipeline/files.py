@@ -29,6 +29,11 @@ def history(model: str) -> Path:
     return Path(f"curves/{model}.json")
 
 
+def live(model: str) -> Path:
+    """What each epoch of a model found, while it trains."""
+    return Path(f"live/{model}/curves.tsv")
+
+
 def records(model: str) -> Path:
     """What is known of a model and of all it grew from."""
     return Path(f"records/{model}.json")

@@ -87,19 +87,21 @@ def _draw_augmentation(settings: Settings, card: ModelCard) -> Figure:
 
 
 def _write_tables(records: Sequence[Record]) -> None:
-    table = tables.results_table(records)
-    write_text(REPORTS / "table.csv", as_csv(table))
-    write_text(REPORTS / "table.md", tables.as_markdown(table, records))
+    write_text(REPORTS / "table.csv", as_csv(tables.results_table(records)))
+    write_text(REPORTS / "table.md", tables.as_markdown(records))
     curves, topk = tables.curves_table(records), tables.topk_table(records)
     write_text(REPORTS / "curves.csv", as_csv(curves))
     write_text(REPORTS / "topk.csv", as_csv(topk))
-    figures.save_figure(figures.draw_curves(curves), REPORTS / "curves.png")
-    figures.save_figure(figures.draw_depth(topk), REPORTS / "depth.png")
+    figures.save_figure(figures.draw_curves(pd.DataFrame(curves)), REPORTS / "curves.png")
+    figures.save_figure(figures.draw_depth(pd.DataFrame(topk)), REPORTS / "depth.png")
 
 
 def _write_confusion(depth: str, predictions: Predictions, classes: Sequence[str]) -> None:
     named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
-    write_text(REPORTS / "confusion.csv", as_csv(named.map(classes.__getitem__)))
+    write_text(
+        REPORTS / "confusion.csv",
+        as_csv([{str(k): v for k, v in row.items()} for row in named.map(classes.__getitem__).to_dict("records")]),
+    )
     confusion = figures.draw_confusion(
         predictions.actual, predictions.predicted, classes, f"Model {depth} on the test images"
     )

@@ -79,19 +79,19 @@ def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, 
     if not group.writes:
         yield Progress()
         return
-    with LiveCurves(Path(f"live/{name}")) as live:
-        if group.rank:
-            yield Progress(lambda steps, history: live.start(history), epoch=live.add)
-            return
-        with TrainingProgress(
-            name,
-            trainer.epochs,
-            trainer.steps,
-            trainer.batch_size,
-            to_follow=to_follow,
-            verbosity=settings.progress,
-        ) as progress:
-            yield _both(progress.callbacks, live)
+    live = LiveCurves(files.live(name))
+    if group.rank:
+        yield Progress(lambda steps, history: live.start(history), epoch=live.add)
+        return
+    with TrainingProgress(
+        name,
+        trainer.epochs,
+        trainer.steps,
+        trainer.batch_size,
+        to_follow=to_follow,
+        verbosity=settings.progress,
+    ) as progress:
+        yield _both(progress.callbacks, live)
 
 
 def _both(progress: Progress, live: LiveCurves) -> Progress:

@@ -51,14 +51,12 @@ class TestFullDisk:
 
     def test_curves(self, small_disk):
         row = Epoch(1, 0.1, 2.0, 2.0, 50.0)
-        with LiveCurves(small_disk / "live") as curves:
-            curves.add(row)
-            (small_disk / "ballast").write_bytes(
-                bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize)
-            )
-            with pytest.raises(InputError, match=rf"live: {FULL}"):
-                add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
-            (small_disk / "ballast").unlink()
+        curves = LiveCurves(small_disk / "curves.tsv")
+        curves.add(row)
+        (small_disk / "ballast").write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize))
+        with pytest.raises(InputError, match=rf"curves\.tsv: {FULL}"):
+            add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
+        assert (small_disk / "curves.tsv").read_text().startswith("epoch")
 
     def test_a_table(self, small_disk):
         write_text(small_disk / "table.md", "before")

@@ -103,7 +103,7 @@ class TestHtml:
 
     def test_intervals_and_published_numbers(self):
         records, _ = ladder(1)
-        low, high = page.tables.wilson_interval(records[0].correct[0], records[0].test_images)
+        low, high = page.wilson_interval(records[0].correct[0], records[0].test_images)
         assert f"{low:.2f} to {high:.2f}" in rendered(1)
         assert "82.45" in rendered(1, source="cifar10", width=1.0)
         assert "82.45" not in rendered(1, source="cifar10", width=0.25)

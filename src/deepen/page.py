@@ -21,6 +21,7 @@ from deepen import charts, page_tables, tables
 from deepen.confusion import class_sizes, matrix
 from deepen.errors import some
 from deepen.images import FEW, ImageSet
+from deepen.intervals import wilson_interval
 from deepen.lineage import lineage
 from deepen.notation import weight_layers
 from deepen.predictions import Predictions
@@ -74,7 +75,7 @@ def render(
         records=records,
         last=last,
         classes=len(classes),
-        interval=tables.wilson_interval(last.correct[0], last.test_images),
+        interval=wilson_interval(last.correct[0], last.test_images),
         weight_layers=weight_layers(last.layers),
         rows=rows,
         parameters=list(page_tables.parameter_counts(rows)),
@@ -93,7 +94,7 @@ def render(
 
 
 def _charts(records: Sequence[Record]) -> dict[str, Chart]:
-    curves, topk = tables.curves_table(records), _topk(records)
+    curves, topk = pd.DataFrame(tables.curves_table(records)), _topk(records)
     first = topk[topk["k"] == 1].reset_index(drop=True)
     reached = "; ".join(f"{row.model} {row.accuracy:.2f}" for row in first.itertuples())
     ends = "; ".join(f"{record.model} {record.training.epochs[-1].val_top1:.2f}" for record in records)
@@ -117,7 +118,7 @@ def _topk(records: Sequence[Record]) -> pd.DataFrame:
     """tables.topk_table with the weight layers, and the operations of a model's training and of all before it."""
     spent = accumulate(record.flops for record in records)
     more = {record.model: (weight_layers(record.layers), flops) for record, flops in zip(records, spent, strict=True)}
-    table = tables.topk_table(records)
+    table = pd.DataFrame(tables.topk_table(records))
     layers, flops = zip(*map(more.__getitem__, table["model"]), strict=True)
     return table.assign(layers=layers, flops=[float(count) for count in flops])
 

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from deepen.confusion import Counts, by_class, mixups
+from deepen.intervals import wilson_interval
 from deepen.lineage import Row
 from deepen.notation import weight_layers
 from deepen.records import Record
-from deepen.tables import published_top1, wilson_interval
+from deepen.tables import published_top1
 
 MOST_MIXUPS = 10
 _HEADINGS = {

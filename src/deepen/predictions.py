@@ -36,10 +36,14 @@ class Predictions:
 
     def recall(self) -> dict[int, tuple[int, int]]:
         """Of each class that has images: how many were recognized, of how many."""
-        actual, right = np.array(self.actual), np.array(self.actual) == np.array(self.predicted)
+        actual, right = np.array(self.actual), self.right()
         return {
             int(label): (int(right[actual == label].sum()), int((actual == label).sum())) for label in np.unique(actual)
         }
+
+    def right(self) -> NDArray[np.bool_]:
+        """Of each image, whether it was recognized: bool (images,)."""
+        return np.equal(self.actual, self.predicted)
 
     def confusion(self) -> list[tuple[int, int, int]]:
         """How many images of a class were taken for a class, as (actual, predicted, images), where there are any."""
@@ -53,7 +57,7 @@ class Predictions:
 
     def worst(self, most: int) -> NDArray[np.intp]:
         """The rows that were wrong, those with the highest probability first, at most so many."""
-        wrong = np.flatnonzero(np.array(self.actual) != np.array(self.predicted))
+        wrong = np.flatnonzero(~self.right())
         return wrong[np.argsort(-np.array(self.probability)[wrong], kind="stable")][:most]
 
 

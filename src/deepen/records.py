@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deepen.checksums import read_checked_json, write_checked_json
 from deepen.history import History
 from deepen.layers import Layer, Norm, plan, training_flops
@@ -21,7 +24,7 @@ class Record:
     their class among the k most probable; `confusion` is what Predictions.confusion gives, `metrics` what
     metrics/<model>.json holds, `views` what it looked at of each image. `weights` is the checksum of its weights,
     `grown_from` that of those it grew from. `test_origin` says where the test images came from, `notes` what people
-    should know of the images.
+    should know of the images. `right` says which test images it had right, as `right_bits` writes it.
     """
 
     model: str
@@ -46,6 +49,19 @@ class Record:
     notes: list[str] = field(default_factory=list)
     views: ViewKind = "centre"
     data_name: str = ""
+    right: str = ""
+
+    @property
+    def named(self) -> str:
+        """The name of the data for people."""
+        return self.data_name or self.data
+
+    def right_answers(self) -> NDArray[np.bool_] | None:
+        """Of each test image, whether the model had it right: bool (images,); None where that is not known."""
+        if not self.right:
+            return None
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.right), np.uint8))
+        return bits[: self.test_images].astype(bool)
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""
@@ -55,6 +71,11 @@ class Record:
     def flops(self) -> int:
         """Floating-point operations that its training took, as layers.training_flops counts them."""
         return self.training.learned * training_flops(self.plan())
+
+
+def right_bits(right: NDArray[np.bool_]) -> str:
+    """Which images a model had right, bool (images,), as hexadecimal digits: a bit an image, the first highest."""
+    return np.packbits(right).tobytes().hex()
 
 
 def save_records(path: Path, records: Sequence[Record]) -> None:

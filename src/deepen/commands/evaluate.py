@@ -81,7 +81,7 @@ def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[st
 
 def _described(found: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:
     """Accuracies in percent, with their intervals, and what is known of each class that has images."""
-    from deepen.tables import wilson_interval
+    from deepen.intervals import wilson_interval
 
     top = []
     for correct in found.correct:

@@ -10,6 +10,7 @@ from deepen.section import Section
 # of learning; beyond, the steps of float32 arithmetic are none, or not finite
 Rate = Annotated[float, Field(ge=1e-8, le=100)]
 ViewKind = Literal["centre", "crops", "dense"]  # of a test image, as views.py has them
+ClassWeights = Literal["none", "balanced"]  # of the loss of an image, as loss.py has them
 
 
 class OneCycle(Section):
@@ -60,6 +61,7 @@ class Training(Section):
     optimizer: Annotated[Muon | Sgd, Field(discriminator="name")]
     batch_size: int = Field(ge=1, le=1_000_000, examples=[128])
     label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
+    class_weights: ClassWeights = Field(examples=["balanced"])
     dropout: float = Field(ge=0, le=0.95, examples=[0.3])
     crop: bool = Field(examples=["true"])
     scale_jitter: float = Field(ge=1, le=16, examples=[2.0])  # arXiv 1409.1556, section 3.1; 1 is none

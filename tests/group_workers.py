@@ -28,14 +28,15 @@ CASES = {
     "sgd": {"optimizer": Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
     "norm": {},
     "uneven": {"batch_size": 11},
+    "balanced": {"batch_size": 11, "class_weights": "balanced"},
     "views": {},
     "mapped": {},
 }
 
 
-def images():
+def images(case=""):
     rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(3), 20)
+    labels = np.repeat(np.arange(3), [34, 20, 6] if case == "balanced" else 20)
     pixels = rng.integers(0, 80, (60, 3, 8, 8), dtype=np.uint8)
     pixels[np.arange(60), labels] += 150
     return ImageSet(pixels, labels, ("red", "green", "blue"))
@@ -60,7 +61,7 @@ def ladder(case, folder):
             fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
             state, _ = grow(start, layers, fresh if state else [], "identity")
             trainer = trainer_for(
-                images(), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
+                images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
             found.append(train(trainer, images(), Progress(), group=group))
             state = trainer.network.state_dict()

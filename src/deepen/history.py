@@ -11,7 +11,8 @@ from deepen.checksums import read_checked_json, write_checked_json
 class Epoch:
     """One epoch, counted from 1: the last learning rate, the mean loss while training, and what validation found.
 
-    Losses are in nats; `loss` is that of augmented images with dropout and smoothed labels, `val_loss` of neither.
+    Losses are in nats; `loss` is that of augmented images with dropout, smoothed labels and the weights of
+    `class_weights`, `val_loss` of none of these.
     `val_top1` is in percent.
     """
 

@@ -12,6 +12,7 @@ from deepen.section import Section, auto
 Rate = Annotated[float, Field(ge=1e-8, le=100)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 ViewKind = Literal["centre", "crops", "dense"]  # of a test image, as views.py has them
+ClassWeights = Literal["none", "balanced"]  # of the loss of an image, as loss.py has them
 
 
 class OneCycle(Section):
@@ -64,6 +65,7 @@ class Training(Section):
     epochs: list[Epochs] = Field(min_length=1, max_length=1000, examples=["[3, 3, 12]"])  # see `Settings.epochs`
     least_steps: int = Field(ge=1, le=10_000_000, examples=[600])
     label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
+    class_weights: ClassWeights = Field(examples=["balanced"])
     dropout: float = Field(ge=0, le=0.95, examples=[0.3])
     crop: bool = Field(examples=["true"])
     scale_jitter: float = Field(ge=1, le=16, examples=[2.0])  # arXiv 1409.1556, section 3.1; 1 is none

@@ -5,7 +5,6 @@ from contextlib import closing
 
 import torch
 from torch import Tensor, nn, optim
-from torch.nn import functional
 
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.cuda_graph import ReplayedStep
@@ -13,6 +12,7 @@ from deepen.device import autocast, memory_told, place
 from deepen.errors import InputError
 from deepen.group import ALONE, Group
 from deepen.images import ImageSet
+from deepen.loss import Loss
 from deepen.mapped import MappedImages, fits
 from deepen.muon import Muon
 from deepen.randomness import derive
@@ -62,7 +62,7 @@ class Trainer:
         self._averaged = group.averaging(self.network, device)
         self.steps = max(1, round(epochs * self.steps_an_epoch))
         self.model, self._seed = model, seed
-        self._training = training
+        self.loss = Loss(images.labels, len(images.classes), training, device)
         self._images: AugmentedImages | MappedImages
         if fits(images, augmentation, device, group.processes_here):
             self._images = AugmentedImages(images.images, augmentation, statistics, device)
@@ -86,6 +86,8 @@ class Trainer:
 
     def epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
         """Run an epoch, counted from 1, or what is left of it; returns its mean loss and last learning rate.
+
+        The loss is the one that training lowers, weighted by class where `class_weights` says so.
 
         Raises InputError if the loss is not finite, or the device's memory not enough.
         """
@@ -142,7 +144,7 @@ class Trainer:
         self._optimizer.zero_grad()
         with autocast(self.device, self.dtype):
             logits = self._averaged(batch)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+            loss = self.loss(logits, labels)
         loss = loss * (len(labels) * self._group.size / len(rows))  # a larger part weighs more in the mean of all
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

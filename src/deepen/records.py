@@ -44,6 +44,7 @@ class Record:
     test_origin: str = ""
     notes: list[str] = field(default_factory=list)
     views: ViewKind = "centre"
+    data_name: str = ""
 
     def plan(self) -> tuple[Layer, ...]:
         """The layers of the network, laid out."""

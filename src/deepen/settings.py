@@ -128,6 +128,19 @@ class Settings(Section):
         """How the recipe that `recipe` names evaluates."""
         return self.recipes[self.recipe].evaluation
 
+    @property
+    def network_width(self) -> float:
+        """What multiplies every channel and unit count."""
+        return self.width
+
+    def batch_size(self, images: int) -> int:
+        """How many images a step learns from, of so many training images."""
+        return self.training.batch_size
+
+    def epochs(self, model: str, images: int) -> int:
+        """How often a model's training goes through so many training images."""
+        return self.models[model].epochs
+
     def seen(self, image: Image) -> Image:
         """What networks see of prepared images of this shape; raises InputError where that is more than there is."""
         with about(f"params.yaml: datasets.{self.data}"):

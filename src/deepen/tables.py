@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 from scipy.stats import binomtest
+from tabulate import tabulate
 
 from deepen.notation import weight_layers
 from deepen.records import Record
@@ -85,3 +86,13 @@ def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     """Where an accuracy (percent) lies with 95 % confidence, of which so many images are a sample (Wilson, 1927)."""
     interval = binomtest(correct, images).proportion_ci(0.95, method="wilson")
     return round(100 * float(interval.low), 4), round(100 * float(interval.high), 4)
+
+
+def summary(records: Sequence[Record]) -> str:
+    """The models in plain text for a terminal of 80 columns, each with its top-1 and the 95 % interval around it."""
+    rows = []
+    for record in records:
+        low, high = wilson_interval(record.correct[0], record.test_images)
+        top1, depth = record.metrics["top1"], weight_layers(record.layers)
+        rows.append([record.model, depth, f"{record.parameters:,}", f"{top1:.2f}", f"{low:.2f} to {high:.2f}"])
+    return tabulate(rows, ["model", "weight layers", "parameters", "top-1", "95 % interval"], disable_numparse=True)

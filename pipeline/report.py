@@ -11,7 +11,7 @@ from deepen import figures, page, tables
 from deepen.augmentation import Augmentation
 from deepen.errors import InputError
 from deepen.images import ImageSet, load_images
-from deepen.mistakes import mistakes_table
+from deepen.mistakes import HEADINGS, mistakes_table
 from deepen.predictions import Predictions, load_predictions
 from deepen.records import Record, load_records
 from deepen.settings import Settings, load_settings
@@ -40,7 +40,7 @@ def report() -> None:
     write_json(files.metrics("final"), records[-1].metrics)
     _write_tables(records)
     _write_confusion(depth, predictions, card.classes)
-    write_text(REPORTS / "mistakes.csv", as_csv(mistakes_table(predictions, card.classes)))
+    write_text(REPORTS / "mistakes.csv", as_csv(mistakes_table(predictions, card.classes), HEADINGS))
     figures.save_figure(figures.draw_filters(ended, f"{first} of model {depth}", began), REPORTS / "filters.png")
     figures.save_figure(augmentation, REPORTS / "augmentation.png")
     pictures = page.Pictures(

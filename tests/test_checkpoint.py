@@ -18,7 +18,6 @@ from deepen.checkpoint import (
     Checkpoint,
     Checkpoints,
     Position,
-    describe_checkpoint,
     load_checkpoint,
     save_checkpoint,
     training_key,
@@ -27,6 +26,7 @@ from deepen.errors import InputError, Interrupted
 from deepen.growth import he_start
 from deepen.history import Epoch
 from deepen.layers import plan
+from deepen.position import describe_checkpoint
 from deepen.recipes import Muon, Plateau, Sgd
 from deepen.training import Progress, train
 

@@ -97,8 +97,14 @@ def test_what_can_t_be_removed_is_told(project, monkeypatch):
 def test_one_that_is_not_there(project):
     with pytest.raises(SystemExit) as error:
         main(["checkpoints", "IV-x", "--project", str(project)])
-    assert str(error.value).startswith("error: IV-x is none of the trainings in ")
-    assert str(error.value).endswith("checkpoints: I-aaa, III-bbb")
+    assert str(error.value) == (f"error: IV-x: no such training in {project}/checkpoints; there are I-aaa, III-bbb")
+    with pytest.raises(SystemExit, match=r"; did you mean III-bbb\?$"):
+        main(["checkpoints", "II-bbb", "--project", str(project)])
+
+
+def test_one_where_none_is_left(tmp_path):
+    with pytest.raises(SystemExit, match=r"x: no such training in .*/checkpoints; no training was interrupted$"):
+        main(["checkpoints", "x", "--project", str(tmp_path)])
 
 
 def test_it_teaches_itself(capsys):

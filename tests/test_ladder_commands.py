@@ -40,7 +40,7 @@ class TestModels:
         multiplied = 32**2 * 9 * 3 * 128 + 16**2 * 9 * 128 * 256 + 8**2 * 9 * 256 * 512 + 16 * 512 * 1024 + 1024 * 10
         assert rows["I"]["MFLOPs an image"] == pytest.approx(2 * multiplied / 1e6)
         main(["models", "--project", str(folder), "--image", "3x32x32"])
-        assert "for images of 3x32x32 in 10 classes, width 1" in capsys.readouterr().out
+        assert "For images of 3x32x32 in 10 classes, width 1." in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("layers", "side"),
@@ -61,7 +61,9 @@ class TestModels:
 
     def test_images_that_are_prepared_are_known(self, built, capsys):
         main(["models", "--project", str(built.path)])
-        assert "for images of 1x8x8 in 10 classes, width 0.03125" in capsys.readouterr().out
+        assert "For images of 1x8x8 in 10 classes, width 0.03125." in (said := capsys.readouterr().out)
+        assert re.search(r"^II +8 +6,338 .* 34 +1 +10$", said, re.MULTILINE)  # epochs and steps
+        assert max(map(len, said.splitlines())) <= 80
 
     @pytest.mark.parametrize(
         ("words", "error"),
@@ -135,7 +137,9 @@ class TestCompare:
 
     def test_models_that_have_not_run(self, folder):
         error = told("compare", "I", "V", "--project", folder)
-        assert error == f"{folder}/metrics/V.json: missing; name models that have run, or run dvc repro"
+        assert error == f"{folder}/metrics/V.json: missing; name models that have run (I, II), or run dvc repro"
+        assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
+        assert told("compare", "I", "II", "--project", folder / "metrics").endswith("II.json: missing; run dvc repro")
 
 
 class TestNew:
@@ -187,6 +191,7 @@ class TestNew:
         [
             (["III", "--after", "II"], "params.yaml: models.III: exists already; take another name"),
             (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
+            (["IV", "--after", "IIIX"], "name one of them; did you mean III?"),
             (["IV", "--after", "scratch"], "--after scratch: needs --layers; write for example --layers"),
             (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
             (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),

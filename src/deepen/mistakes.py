@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from deepen.predictions import Predictions
 
+HEADINGS = ("image", "actual", "predicted", "probability")
 
-def mistakes_table(said: Predictions, classes: Sequence[str]) -> pd.DataFrame:
+
+def mistakes_table(said: Predictions, classes: Sequence[str]) -> list[dict[str, object]]:
     """A row a mistake, the surest first: the image, its class, the one it was taken for, and its probability (0-1)."""
-    rows = said.worst(len(said.actual)).tolist()
-    return pd.DataFrame(
-        {
-            "image": [said.name_of(row) for row in rows],
-            "actual": [classes[said.actual[row]] for row in rows],
-            "predicted": [classes[said.predicted[row]] for row in rows],
-            "probability": [round(said.probability[row], 6) for row in rows],
-        }
-    )
+    return [
+        dict(zip(HEADINGS, cells, strict=True))
+        for row in said.worst(len(said.actual)).tolist()
+        for cells in [
+            (
+                said.name_of(row),
+                classes[said.actual[row]],
+                classes[said.predicted[row]],
+                round(said.probability[row], 6),
+            )
+        ]
+    ]

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from deepen.errors import some
+from deepen.nearest import suggestion
 from deepen.notation import check_notation, weight_layers, width_fault
 from deepen.yaml_reading import is_plain_number
 
@@ -36,10 +36,11 @@ def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: M
             return f"{where}: is missing; {remedy}"
         case "extra_forbidden":
             known = [key for key in examples if "." not in key]
-            close = [] if last in known else get_close_matches(last, known, n=1)
-            return f"{where}: unknown key; " + (f"did you mean {close[0]}?" if close else "remove it")
+            meant = "" if last in known else suggestion(last, known)
+            return f"{where}: unknown key" + (meant or "; remove it")
         case "literal_error":
-            return f"{where}: must be {context['expected']}, got {show(value)}"
+            known = re.findall("'([^']*)'", str(context["expected"]))
+            return f"{where}: must be {context['expected']}, got {show(value)}{suggestion(str(value), known)}"
         case "union_tag_invalid":
             return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got {show(context['tag'])}"
         case "union_tag_not_found":
@@ -95,7 +96,7 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
     for key, among in (("data", "datasets"), ("recipe", "recipes"), ("depth", "models")):
         name, names = content.get(key), content.get(among)
         if isinstance(name, str) and isinstance(names, dict) and name not in names:
-            yield f"{key}: '{name[:60]}' is none of the {among}: {_listed(names)}"
+            yield f"{key}: '{name[:60]}' is none of the {among}: {_listed(names)}{suggestion(name, names)}"
         for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
             if not re.fullmatch(NAME, name):
                 yield f"{among}.{name[:60]!a}: must be 1 to 64 letters, digits, - and _; write for example mine"
@@ -172,7 +173,7 @@ def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(after, str) or after == SCRATCH:
             continue
         if after not in models:
-            known = _listed(models)
+            known = _listed(models) + suggestion(after, (SCRATCH, *models))
             yield f"models.{name}.after: '{after[:60]}' is an unknown model; it must be {SCRATCH} or one of {known}"
         elif cycle := in_cycles.get(name):
             start = cycle.index(name)

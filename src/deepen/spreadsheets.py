@@ -13,14 +13,14 @@ def inert(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows of cells by heading, those of the first in the order of columns, as CSV; what is missing is empty.
+def as_csv(rows: Sequence[Mapping[str, object]], headings: Sequence[str] = ()) -> str:
+    """Rows of cells by heading as CSV, with these headings, else those of the first row; what is missing is empty.
 
     Texts and headings are inert, numbers stay as they are.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    headings = list(rows[0]) if rows else []
+    headings = headings or list(rows[0])
     writer.writerow(map(inert, headings))
     writer.writerows([_cell(row[heading]) for heading in headings] for row in rows)
     return file.getvalue()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from deepen.commands.predict import add_views
+from deepen.commands.weights_file import add_weights, check_weights
+from deepen.commands.words import add_command, add_device, one_of
 from deepen.errors import plain
 
 if TYPE_CHECKING:
@@ -20,20 +22,26 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "evaluate",
-        help="judge a network on other images",
-        description="Print top-1 to top-5 accuracy with 95 % intervals (Wilson), balanced top-1, and how many of each "
-        "class are recognized, of images with <class>/* or test/<class>/* in a folder, .tar, .tar.gz, .tar.xz or .zip. "
-        "Folders are named as the network's classes; not every class needs one. Where they lie in train/, valid/ and "
-        "test/, it takes test/, or the one that --part names.",
+        "judge a network on other images",
+        "Judge a trained network on images that it never saw: top-1 to top-5 accuracy with 95 % intervals (Wilson), "
+        "balanced top-1, and how many of each class are recognized. DATA has <class>/* or test/<class>/*, in folders "
+        "named as the network's classes; not every class needs one. Where they lie in train/, valid/ and test/, it "
+        "takes test/, or the one that --part names.",
+        [
+            "deepen evaluate weights/III.safetensors other-photos/",
+            "deepen evaluate weights/III.safetensors photos.zip --part valid",
+        ],
     )
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
-    parser.add_argument("data", type=Path, metavar="DATA", help="a folder or an archive")
+    add_weights(parser)
+    parser.add_argument("data", type=Path, metavar="DATA", help="a folder, .tar, .tar.gz, .tar.xz or .zip")
     parser.add_argument(
         "--part",
-        choices=("train", "val", "valid", "validation", "test"),
-        help="the folder of DATA whose images count, where it has such (default: test)",
+        type=one_of("train", "val", "valid", "validation", "test"),
+        metavar="PART",
+        help="which folder's images count: train, val, valid, validation or test (default: test)",
     )
     parser.add_argument(
         "--mistakes",
@@ -44,7 +52,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--single-view", action="store_true", help="without mirror images")
     add_views(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
+    add_device(parser)
     parser.set_defaults(run=_run)
 
 
@@ -52,6 +60,7 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.datasets.judged import load_judged
     from deepen.prediction import Classifier
 
+    check_weights(options.weights)
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in judged.notes:
@@ -72,11 +81,11 @@ def _predictions(found: "Evaluation", images: "ImageSet") -> "Predictions":
 
 
 def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[str]) -> None:
-    from deepen.mistakes import mistakes_table
+    from deepen.mistakes import HEADINGS, mistakes_table
     from deepen.spreadsheets import as_csv
     from deepen.writing import write_text
 
-    write_text(path, as_csv(mistakes_table(predictions, classes)))
+    write_text(path, as_csv(mistakes_table(predictions, classes), HEADINGS))
 
 
 def _described(found: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:

@@ -16,6 +16,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from deepen.commands.weights_file import add_weights, check_weights
+from deepen.commands.words import add_command, add_device, one_of, whole_number
 from deepen.errors import InputError, plain, some
 from deepen.notes import tell
 from deepen.spreadsheets import inert
@@ -33,16 +35,20 @@ class _Found:
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "predict",
-        help="the most probable classes of images",
-        description="Print the most probable classes of images, with their probabilities. Images of any size: each "
-        "is turned upright, resized and centre-cropped to the network's. Where the network's data may be flipped, "
-        "probabilities are the mean over an image and its mirror image.",
-        epilog="examples: deepen predict weights/III.safetensors photo.jpg photos/; "
-        "find . -name '*.jpg' -print0 | deepen predict weights/III.safetensors --csv - > found.csv",
+        "the most probable classes of images",
+        "Ask a trained network what is on images: print the most probable classes of each, with their probabilities. "
+        "Images may have any size: each is turned upright, resized and centre-cropped to the network's. Where the "
+        "network's data may be flipped, probabilities are the mean over an image and its mirror image.",
+        [
+            "deepen predict weights/III.safetensors photo.jpg",
+            "deepen predict weights/III.safetensors photos/ --csv > found.csv",
+            "find . -name '*.jpg' | deepen predict weights/III.safetensors --top 1 -",
+        ],
     )
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
+    add_weights(parser)
     parser.add_argument(
         "images",
         nargs="+",
@@ -50,7 +56,9 @@ def add(commands: Any) -> None:
         help="a file, a folder (all images below it), a pattern such as 'photos/*.jpg', or - for a list of files on "
         "standard input, one a line or, as find -print0 writes it, with null characters between",
     )
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes an image (default: 5)")
+    parser.add_argument(
+        "--top", type=whole_number, default=5, metavar="K", help="how many classes an image (default: 5)"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", dest="write", action="store_const", const=_write_json, help="a JSON array, one image a line"
@@ -60,7 +68,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--single-view", action="store_true", help="of the image alone, without its mirror image")
     add_views(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
+    add_device(parser)
     parser.set_defaults(run=_run, write=_write_table)
 
 
@@ -68,10 +76,11 @@ def add_views(parser: argparse.ArgumentParser) -> None:
     """Add the option that says what a network looks at."""
     parser.add_argument(
         "--views",
-        choices=("centre", "crops", "dense"),
+        type=one_of("centre", "crops", "dense"),
         default="centre",
-        help="of a network trained on a view of larger images: its centre, a grid of 5x5 crops, or, its "
-        "fully-connected layers as convolutions, everywhere; probabilities are the mean (default: centre)",
+        metavar="VIEWS",
+        help="for a network trained on views of larger images: centre, crops (a grid of 5x5), or dense (everywhere, "
+        "its fully-connected layers as convolutions); probabilities are the mean (default: centre)",
     )
 
 
@@ -80,6 +89,7 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1; write for example --top 5")
+    check_weights(options.weights)
     files = list(_files(options.images))
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     faults: list[str] = []

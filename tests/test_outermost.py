@@ -19,7 +19,7 @@ from deepen.outermost import Ended, guarded
 from deepen.weights import save_weights
 
 COMMAND = [sys.executable, "-c", "from deepen.commands import main; main()"]
-COMMANDS = ["predict", "evaluate", "export", "import", "models", "compare", "new", "ladder", "checkpoints"]
+COMMANDS = ["predict", "evaluate", "export", "import", "models", "compare", "new", "ladder", "queue", "checkpoints"]
 LATIN = {**os.environ, "PYTHONIOENCODING": "latin-1"}
 ASCII = {**os.environ, "PYTHONIOENCODING": "ascii"}
 

@@ -15,11 +15,12 @@ from deepen.commands import (
     models,
     new,
     predict,
+    queue,
     settings,
 )
 
 # Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (predict, evaluate, export, import_weights, settings, models, compare, new, exp, ladder, checkpoints)
+_COMMANDS = (predict, evaluate, export, import_weights, settings, models, compare, new, exp, ladder, queue, checkpoints)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.checkpoint import FOLDER
+    from deepen.position import FOLDER
 
     folders = _trainings(options.project / FOLDER, options.trainings)
     if options.clear:
@@ -63,7 +63,7 @@ def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
 
 
 def _row(folder: Path) -> dict[str, str]:
-    from deepen.checkpoint import describe_checkpoint
+    from deepen.position import describe_checkpoint
 
     files = sorted(folder.glob("*.safetensors"))
     row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": "", "in use by": ""}

@@ -17,10 +17,14 @@ from deepen.commands import (
     predict,
     queue,
     settings,
+    watch,
 )
 
 # Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (predict, evaluate, export, import_weights, settings, models, compare, new, exp, ladder, queue, checkpoints)
+_COMMANDS = (
+    *(predict, evaluate, export, import_weights, settings, models, compare),
+    *(new, exp, ladder, queue, watch, checkpoints),
+)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

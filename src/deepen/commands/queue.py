@@ -54,9 +54,7 @@ def run_queue(queue: "Queue", seconds: float = _SECONDS) -> None:
             starts = 0
         elif not queue.has_worker():
             if starts == _STARTS:
-                raise InputError(
-                    f"DVC's worker ended {starts} times and ran nothing; dvc queue start -v shows why"
-                )
+                raise InputError(f"DVC's worker ended {starts} times and ran nothing; dvc queue start -v shows why")
             queue.start_worker()
             starts += 1
         time.sleep(seconds)
@@ -104,7 +102,10 @@ class _Progress:
     def _announce(self, new: list["Task"]) -> None:
         if new:
             what = f"{len(new)} {'more ' * bool(self._known)}experiment{'s, one after the other' * (len(new) > 1)}"
-            print(f"{what}: {_listed(sorted(plain(task.name) for task in new))}; deepen watch shows what trains", flush=True)
+            print(
+                f"{what}: {_listed(sorted(plain(task.name) for task in new))}; deepen watch shows what trains",
+                flush=True,
+            )
         self._known |= {task.key: task for task in new}
 
     def _note(self, task: "Task") -> None:

@@ -93,7 +93,7 @@ def described(training: "Training", in_terminal: bool) -> str:
     rows = [_row(model, epochs, len(epochs)) for model, epochs in curves]
     rows[-1] |= _row(training.model, position.history, position.epochs)
     table = tabulate(rows, "keys", disable_numparse=True).splitlines()
-    room = shutil.get_terminal_size().columns - len(table[0]) - 3
+    room = shutil.get_terminal_size().columns - max(map(len, table)) - 3
     table[0] += "  validation top-1"
     for at, drawn in enumerate(_drawn([epochs for _, epochs in curves], room, in_terminal), 2):
         table[at] += "  " + drawn

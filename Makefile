@@ -24,12 +24,10 @@ exp: $(INSTALLED)  ## try settings and leave your files as they are: make exp SE
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --temp $(OPTIONS)
 
-# Workers of DVC's queue may stop while experiments wait (treeverse/dvc issues 10398, 10428): they are started until none does.
-grid: $(INSTALLED)  ## try all combinations, one after the other: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
+grid: $(INSTALLED)  ## try all combinations, one after the other, and compare: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --queue $(OPTIONS)
-	@while dvc queue status | grep --extended-regexp --quiet ' (Queued|Running)'; do dvc queue start --quiet; sleep 10; done
-	dvc queue status
+	@deepen queue; code=$$?; deepen results; exit $$code
 
 DEPTHS ?= I III
 depths: $(INSTALLED)  ## hold a model against a deeper one, without training: make depths DEPTHS="II III"

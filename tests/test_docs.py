@@ -58,8 +58,9 @@ def test_experiments(project, tmp_path):
     assert project("git status --short") == ""
 
     said = walk.run(project, "A grid")
-    assert said.count("Success") == 2
-    assert "Queued" not in said.split("Worker status")[0].split("Task")[1]
+    assert "2 experiments, one after the other: rate-1, rate-2;" in said
+    assert re.search(r"^rate-[12]: top-1 \d+\.\d\d %; 1 of 2 done, about \d+ \S+ left$", said, re.MULTILINE)
+    assert re.search(r"^rate-[12]: top-1 \d+\.\d\d %; 2 of 2 done$", said, re.MULTILINE)
 
     said = walk.run(project, "The table")
     assert all(name in said for name in ("low", "rate-1", "rate-2"))

@@ -15,9 +15,11 @@ from deepen.commands import (
     models,
     new,
     predict,
+    queue,
     results,
     settings,
     state,
+    watch,
 )
 from deepen.commands.words import Parser
 from deepen.errors import plain
@@ -26,8 +28,8 @@ from deepen.nearest import suggestion
 # Each module adds one command, in the order in which people come to need them; what takes long to import, its `run`
 # imports.
 _COMMANDS = (
-    *(settings, models, exp, results, compare, predict, evaluate),
-    *(new, ladder, import_weights, export, checkpoints),
+    *(settings, models, exp, watch, results, compare, predict, evaluate),
+    *(new, ladder, queue, import_weights, export, checkpoints),
 )
 _PASSED_ON = ("exp", "ladder")  # whose further words are for dvc exp run
 

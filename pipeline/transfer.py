@@ -41,8 +41,8 @@ def transfer_to(name: str) -> None:
     require_unchanged()
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
-    rests = f"; frozen: {', '.join(card.frozen)}" if card.frozen else ""
-    print(f"{name} starts from {model.start or model.after}\n{as_table(report)}{rests}")
+    frozen = f"; frozen: {', '.join(card.frozen)}" if card.frozen else ""
+    print(f"{name} starts from {model.start or model.after}\n{as_table(report)}{frozen}")
 
 
 def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[Mapping[str, Tensor], str | None]:

@@ -65,9 +65,9 @@ def ladder(case, folder):
             start = he_start(layers, seed=0, model=model) | state
             fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
             state, _ = grow(start, layers, fresh if state else [], "identity")
-            rests = freeze(layers, ["conv1_1", "norm1_1", "fc1"] if case == "frozen" and fresh else [])
+            layers = freeze(layers, ["conv1_1", "norm1_1", "fc1"] if case == "frozen" and fresh else [])
             trainer = trainer_for(
-                images(case), training, layers=rests, state=state, epochs=2, augmentation=augmentation, group=group
+                images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
             found.append(train(trainer, images(), Progress(), group=group))
             state = trainer.network.state_dict()

@@ -1,4 +1,4 @@
-"""Layers that rest: their tensors stay byte for byte, and what they cost is what they cost."""
+"""Frozen layers: their tensors stay byte for byte, and what they cost is what they cost."""
 
 import pytest
 import torch
@@ -18,13 +18,13 @@ from deepen.vgg import network
 from deepen.weights import ModelCard, load_network, save_weights
 
 LAYERS = plan("conv3-8*2 maxpool fc-16*2", width=1, image=(3, 8, 8), classes=3, norm="batch")
-RESTING = ("conv1_1", "norm1_1", "fc1")
+FROZEN = ("conv1_1", "norm1_1", "fc1")
 SGD = Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=0.1)
 
 
 @pytest.mark.parametrize("optimizer", [{}, {"optimizer": SGD}])
 def test_frozen_tensors_stay_byte_for_byte_and_all_others_move(colored, optimizer):
-    layers = freeze(LAYERS, RESTING)
+    layers = freeze(LAYERS, FROZEN)
     before = he_start(layers, seed=0, model="I")
     trainer = trainer_for(
         colored, recipe(dropout=0.3, **optimizer), layers=layers, state={key: t.clone() for key, t in before.items()}
@@ -32,7 +32,7 @@ def test_frozen_tensors_stay_byte_for_byte_and_all_others_move(colored, optimize
     train(trainer, colored, Progress())
     after = trainer.network.state_dict()
     same = {key.split(".")[0] for key in before if torch.equal(before[key], after[key])}
-    assert same == set(RESTING)
+    assert same == set(FROZEN)
     kept = {key.split(".")[1] for key in trainer.state() if key.startswith("momentum.")}
     assert kept == {layer.role for layer in layers if layer.learns}
 
@@ -45,7 +45,7 @@ def test_a_frozen_norm_normalizes_by_what_it_has_seen():
         assert torch.equal(net.train()(images), net.eval()(images)) == alike
 
 
-def test_the_norm_of_a_frozen_convolution_rests_unless_it_is_fresh():
+def test_with_a_convolution_goes_its_norm_unless_that_is_fresh():
     assert frozen_roles(["conv1_1"], LAYERS, {"conv1_1", "norm1_1"}) == {"conv1_1", "norm1_1"}
     assert frozen_roles(["conv1_1"], LAYERS, {"conv1_1"}) == {"conv1_1"}
     assert frozen_roles(["copied"], LAYERS, {"conv1_1", "norm1_1", "fc1"}) == {"conv1_1", "norm1_1", "fc1"}
@@ -54,17 +54,17 @@ def test_the_norm_of_a_frozen_convolution_rests_unless_it_is_fresh():
 
 def test_a_step_on_frozen_layers_takes_less_memory():
     layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
-    resting = freeze(layers, ["conv1_1"])
-    assert training_bytes(resting, 10) == 4 * parameters(layers) + 8 * parameters(layers[2:]) + 2 * 10 * (4 + 2)
+    frozen = freeze(layers, ["conv1_1"])
+    assert training_bytes(frozen, 10) == 4 * parameters(layers) + 8 * parameters(layers[2:]) + 2 * 10 * (4 + 2)
 
 
 def test_a_start_says_what_is_frozen_and_a_network_that_was_trained_does_not(tmp_path):
     card = ModelCard(model="I", layers="conv3-8 fc-16", width=1, image=(3, 8, 8), classes=("a", "b"), mean=(0.5,) * 3, flip=True)  # fmt: skip
     state = he_start(card.plan(), seed=0, model="I")
-    for frozen, resting in ((None, set()), (("conv1_1",), {"conv1_1"})):
+    for frozen, roles in ((None, set()), (("conv1_1",), {"conv1_1"})):
         save_weights(tmp_path / "x", state, card.model_copy(update={"frozen": frozen}))
         _, net = load_network(tmp_path / "x")
-        assert {key.split(".")[0] for key, each in net.named_parameters() if not each.requires_grad} == resting
+        assert {key.split(".")[0] for key, each in net.named_parameters() if not each.requires_grad} == roles
     save_weights(tmp_path / "x", state, card.model_copy(update={"frozen": ("pool1",)}))
     with pytest.raises(InputError, match="frozen: 'pool1' is an unknown layer; name some of conv1_1, fc1, head"):
         load_network(tmp_path / "x")
@@ -118,6 +118,10 @@ class TestOfALadder:
         assert self.told(models__II__frozen="copied", **changes) == [
             "params.yaml: models.II.frozen: copied: no layer is copied; remove frozen"
         ]
+
+    def test_a_name_that_is_far_from_all(self):
+        [fault] = self.told(models__II__frozen=["conv9_9"])
+        assert fault.endswith("'conv9_9' is an unknown layer; name some of conv1_1, conv2_1, conv2_2, conv3_1, conv3_2, fc1, fc2, head")  # fmt: skip
 
     def test_all_layers(self):
         layers = "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024"

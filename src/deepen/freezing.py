@@ -1,4 +1,4 @@
-"""Which layers of a model rest: those that `frozen` names, and their norms."""
+"""Which layers of a model keep their weights: those that `frozen` names, and their norms."""
 
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ def freezing_faults(named: Sequence[str], layers: Sequence[Layer], copied: Colle
                 yield "copied: no layer is copied; remove frozen"
         elif role not in known:
             unknown = True
-            close = get_close_matches(role, known, n=1)
+            close = get_close_matches(role, known, n=1, cutoff=0.8)
             yield f"'{role}' is an unknown layer; " + (
                 f"did you mean {close[0]}?" if close else f"name some of {', '.join(known)}"
             )

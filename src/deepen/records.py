@@ -46,7 +46,7 @@ class Record:
     views: ViewKind = "centre"
 
     def plan(self) -> tuple[Layer, ...]:
-        """The layers of the network, laid out; those that rested in training are frozen."""
+        """The layers of the network, laid out; those that kept their weights in training are frozen."""
         layers = plan(self.layers, width=self.width, image=self.image, classes=self.classes, norm=self.norm)
         return freeze(layers, self.training.settings.get("frozen", ()))
 

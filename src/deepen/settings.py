@@ -99,7 +99,7 @@ class Model(Section):
     mapping: dict[_Role, _Role] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
     fresh: list[_Role] = Field(default=[], examples=["[fc2]"])
     dropped: list[_Role] = Field(default=[], examples=["[fc2]"])
-    frozen: _Frozen = Field(default=[], examples=["copied"])  # roles that rest; [copied] is all that are copied
+    frozen: _Frozen = Field(default=[], examples=["copied"])  # roles; [copied]: all that are copied
     start: PathText | None = Field(
         default=None, examples=["imports/vgg16-0a1b2c3d.safetensors"]
     )  # as deepen import names it

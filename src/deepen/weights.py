@@ -37,8 +37,8 @@ class ModelCard(BaseModel):
     height, width). Images are resized and centre-cropped to `stored` (height, width) before the network takes its view
     of them, if that is less. `classes` are the names in the order of the logits, `mean` is what to subtract from each
     channel on the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
-    `grown_from` is the checksum of the weights that the network grew from. `frozen` are the roles that are to rest in
-    training: what a model starts from says so, what it became does not.
+    `grown_from` is the checksum of the weights that the network grew from. `frozen` are the roles that keep their
+    weights in training: what a model starts from says so, what it became does not.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)

@@ -65,9 +65,10 @@ def train_model(name: str) -> None:
         if not group.writes:
             return
         require_unchanged()  # what was learned stays in the checkpoint
-        weights = save_weights(files.weights(name), network.state_dict(), card)
+        weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
         learned = trainer.steps * trainer.batch_size
-        history = History(shaping, VERSIONS, len(images), learned, weights_checksum(start), weights, epochs)
+        shaped = shaping | ({"frozen": card.frozen} if card.frozen else {})
+        history = History(shaped, VERSIONS, len(images), learned, weights_checksum(start), weights, epochs)
         history.save(files.history(name))
         require_unchanged()
         checkpoints.remove()
@@ -103,7 +104,7 @@ def _both(progress: Progress, live: LiveCurves) -> Progress:
         progress.epoch(row)
         live.add(row)
 
-    return Progress(start, progress.step, epoch)
+    return Progress(start, progress.step, epoch, progress.warn)
 
 
 def _shaping(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:

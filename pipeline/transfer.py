@@ -36,11 +36,13 @@ def transfer_to(name: str) -> None:
         mean=statistics.mean,
         flip=settings.dataset.flip,
         grown_from=grown_from,
+        frozen=tuple(layer.role for layer in plans[name] if layer.frozen) or None,
     )
     require_unchanged()
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
-    print(f"{name} starts from {model.start or model.after}\n{as_table(report)}")
+    frozen = f"; frozen: {', '.join(card.frozen)}" if card.frozen else ""
+    print(f"{name} starts from {model.start or model.after}\n{as_table(report)}{frozen}")
 
 
 def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[Mapping[str, Tensor], str | None]:

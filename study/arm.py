@@ -60,7 +60,8 @@ def measure(
     arm: Arm, seed: int, settings: Settings, study: Study, dataset: Augmented, images: ImageSet, test: ImageSet
 ) -> dict[str, Any]:
     """Train an arm; returns target, FLOPs, curve, top-1 (percent, all test images, flips averaged), loss."""
-    models = {name: model.model_copy(update={"norm": arm.norm}) for name, model in settings.models.items()}
+    changes: dict[str, object] = {"norm": arm.norm, "frozen": []}
+    models = {name: model.model_copy(update=changes) for name, model in settings.models.items()}
     settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
     training = arm.training(settings)
     plans = plan_ladder(settings, dataset.seen(images.shape), len(images.classes))

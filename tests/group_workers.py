@@ -17,7 +17,7 @@ from deepen.device import choose_device
 from deepen.group import Group
 from deepen.growth import grow, he_start
 from deepen.images import ImageSet
-from deepen.layers import plan
+from deepen.layers import freeze, plan
 from deepen.recipes import Sgd
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
@@ -27,6 +27,7 @@ CASES = {
     "muon": {},
     "sgd": {"optimizer": Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
     "norm": {},
+    "frozen": {},
     "uneven": {"batch_size": 11},
     "balanced": {"batch_size": 11, "class_weights": "balanced"},
     "views": {},
@@ -55,11 +56,16 @@ def ladder(case, folder):
         state = {}
         for model, notation in LADDER.items():
             layers = plan(
-                notation, width=1, image=(3, side, side), classes=3, norm="batch" if case == "norm" else "none"
+                notation,
+                width=1,
+                image=(3, side, side),
+                classes=3,
+                norm="batch" if case in ("norm", "frozen") else "none",
             )
             start = he_start(layers, seed=0, model=model) | state
             fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
             state, _ = grow(start, layers, fresh if state else [], "identity")
+            layers = freeze(layers, ["conv1_1", "norm1_1", "fc1"] if case == "frozen" and fresh else [])
             trainer = trainer_for(
                 images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )

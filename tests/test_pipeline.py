@@ -4,8 +4,13 @@ import json
 import re
 
 import pytest
+import torch
 from conftest import photos, picture, write_tree
 from dvc_project import EVALUATIONS, LADDER, Project
+from safetensors.torch import load_file
+
+from deepen.records import load_records
+from deepen.weights import load_network
 
 
 def test_the_whole_chain_runs_once_and_then_nothing_does(built):
@@ -63,9 +68,17 @@ def test_a_learning_rate_retrains_every_model(project):
     assert ran == ["check", "train@I", "transfer@II", "train@II", "transfer@III", "train@III"]
 
 
-def test_epochs_of_the_last_model_train_only_it(project):
-    ran = project.ran("dvc exp run -S models.III.epochs=2")
+def test_settings_of_the_last_model_train_only_it(project):
+    ran = project.ran("dvc exp run -S models.III.epochs=2 -S +models.III.frozen=copied")
     assert ran == ["check", "transfer@III", "train@III", "evaluate@III", "report"]
+    before, after = (load_file(project.path / f"weights/{model}.safetensors") for model in ("II", "III"))
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert after["conv3_6.bias"].any()  # which began as nothing
+    card, network = load_network(project.path / "weights/III.safetensors")
+    assert card.frozen is None
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    *_, record = load_records(project.path / "records/III.json")
+    assert {layer.role for layer in record.plan() if layer.frozen} == {key.split(".")[0] for key in before}
 
 
 def test_depth_trains_nothing(project):

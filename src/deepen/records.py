@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deepen.checksums import read_checked_json, write_checked_json
 from deepen.history import History
-from deepen.layers import Layer, Norm, plan, training_flops
+from deepen.layers import Layer, Norm, freeze, plan, training_flops
 from deepen.recipes import ViewKind
 from deepen.transfer_report import TensorFate
 
@@ -64,8 +64,9 @@ class Record:
         return bits[: self.test_images].astype(bool)
 
     def plan(self) -> tuple[Layer, ...]:
-        """The layers of the network, laid out."""
-        return plan(self.layers, width=self.width, image=self.image, classes=self.classes, norm=self.norm)
+        """The layers of the network, laid out; those that kept their weights in training are frozen."""
+        layers = plan(self.layers, width=self.width, image=self.image, classes=self.classes, norm=self.norm)
+        return freeze(layers, self.training.settings.get("frozen", ()))
 
     @property
     def flops(self) -> int:

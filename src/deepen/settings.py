@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from deepen.automatic import automatic_epochs
 from deepen.errors import InputError, about
+from deepen.freezing import COPIED
 from deepen.layers import Norm
 from deepen.recipes import Epochs, Evaluation, OneCycle, Plateau, Rate, Recipe, Training
 from deepen.section import PathText, Section, auto
@@ -18,6 +20,15 @@ Growth = Literal["identity", "copy", "random"]
 Image = tuple[int, int, int]  # the shape of one: (channels, height, width)
 _Role = Annotated[str, Field(max_length=64)]
 _Width = Annotated[float, Field(gt=0, le=64)]
+
+
+def _list_of_copied(value: object) -> object:
+    if not isinstance(value, list) and value != COPIED:
+        raise PydanticCustomError("frozen", "must be a list of layers, or copied")
+    return [COPIED] if value == COPIED else value
+
+
+_Frozen = Annotated[list[_Role], BeforeValidator(_list_of_copied)]
 _Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
 
 
@@ -91,6 +102,7 @@ class Model(Section):
     mapping: dict[_Role, _Role] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
     fresh: list[_Role] = Field(default=[], examples=["[fc2]"])
     dropped: list[_Role] = Field(default=[], examples=["[fc2]"])
+    frozen: _Frozen = Field(default=[], examples=["copied"])  # roles; [copied]: all that are copied
     start: PathText | None = Field(
         default=None, examples=["imports/vgg16-0a1b2c3d.safetensors"]
     )  # as deepen import names it

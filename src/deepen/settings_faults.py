@@ -189,6 +189,8 @@ def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
 def _start_faults(models: Mapping[str, Any]) -> Iterator[str]:
     for name, model in models.items():
         start, after = model.get("start"), model.get("after")
+        if model.get("frozen") and after == SCRATCH and start is None:
+            yield f"models.{name}.frozen: {name} starts random, and would stay so; remove frozen, or give it a start"
         if not isinstance(start, str):
             continue
         if not re.fullmatch(START_FILE, start):

@@ -124,7 +124,7 @@ class Trainer:
         momentum = {
             f"momentum.{key}": buffer
             for key, parameter in self.network.named_parameters()
-            if (buffer := self._optimizer.state[parameter].get("momentum_buffer")) is not None
+            if (buffer := self._optimizer.state.get(parameter, {}).get("momentum_buffer")) is not None
         }
         return weights | momentum | {"losses": self._losses}
 
@@ -163,11 +163,13 @@ class Trainer:
 
 
 def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, group: Group) -> optim.Optimizer:
+    """The optimizer of what is not frozen."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     momentum, weight_decay = settings.momentum, settings.weight_decay
     if settings.name == "muon":
-        return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay, group=group)
+        return Muon(parameters, lr, momentum=momentum, weight_decay=weight_decay, group=group)
     return optim.SGD(
-        network.parameters(),
+        parameters,
         lr,
         momentum=momentum,
         nesterov=settings.nesterov,

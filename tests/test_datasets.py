@@ -58,7 +58,9 @@ def test_the_digits_are_all_there_and_half_of_them_are_held_out():
 
 def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
     write_tree(tmp_path / "mine", photos(train=10, test=0))
-    parts = load_dataset(Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto", width=1.0), tmp_path)
+    parts = load_dataset(
+        Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto", width=1.0), tmp_path
+    )
     assert np.bincount(parts.images["train"].labels).tolist() == [8, 8]
     assert np.bincount(parts.images["test"].labels).tolist() == [2, 2]
     assert parts.origins == {"train": "from train/", "test": "held out of train/ (20 %)"}

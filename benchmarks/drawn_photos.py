@@ -29,8 +29,8 @@ def _draw(shape: str, chance: random.Random) -> Image.Image:
     _fill(shape, ImageDraw.Draw(mask), (side - size) // 2, size)
     mask = mask.rotate(chance.uniform(0, 360), Image.Resampling.BILINEAR)
     shift = [chance.randint(-(side - size) // 3, (side - size) // 3) for _ in range(2)]
-    noise = Image.effect_noise((side, side), chance.uniform(10, 60)).convert("RGB")
-    image = Image.blend(Image.new("RGB", (side, side), ground), noise, 0.3)
+    noise = Image.frombytes("L", (side // 2, side // 2), chance.randbytes(side * side // 4)).resize((side, side))
+    image = Image.blend(Image.new("RGB", (side, side), ground), noise.convert("RGB"), chance.uniform(0.1, 0.3))
     image.paste(Image.new("RGB", (side, side), colour), (shift[0], shift[1]), mask)
     draw = ImageDraw.Draw(image)
     for _ in range(chance.randint(2, 6)):

@@ -1,15 +1,11 @@
 """Small sets of photos: the ladder with the settings that follow from the images, and with a hand-made grid of others.
 
-Sets of 200 to 5,000 images are cut out of a folder of images or drawn, written as a folder, and read as people's own
-are. Each run is a line of a file, and a run that has its line is not done again.
+Each run is a line of a file, and a run that has its line is not done again.
 """
 
 import argparse
 import json
-import random
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,11 +15,10 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.drawn_photos import draw_photos
 from benchmarks.measure import RESULTS, report
+from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
 from deepen.accuracy import evaluate
 from deepen.augmentation import Augmentation
-from deepen.datasets import load_dataset
 from deepen.device import choose_device, choose_dtype
 from deepen.growth import he_start, start
 from deepen.images import ImageSet
@@ -34,38 +29,8 @@ from deepen.trainer import Trainer
 from deepen.vgg import network
 from deepen.yaml_reading import read_yaml
 
-WIDTH, SIZE, THREADS, SEEDS = 0.0625, 32, 1, 3
-BATCHES, RATES = (16, 32, 64), (0.015, 0.03)  # of the grid, with the steps of each set
-TEST = 1500  # images of all classes together
-
-
-@dataclass(frozen=True)
-class PhotoSet:
-    """So many training images of so many classes; of unequal ones the second has half as many as the first, and so on.
-
-    `steps` are those of the grid. What is not `drawn` is cut out of the folder of images.
-    """
-
-    name: str
-    images: int
-    classes: int
-    unequal: bool
-    steps: tuple[int, int]
-    drawn: bool = False
-
-    def counts(self) -> list[int]:
-        """Training images of each class."""
-        weights = [1 / (i + 1) if self.unequal else 1.0 for i in range(self.classes)]
-        return [round(self.images * weight / sum(weights)) for weight in weights]
-
-
-SETS = (
-    PhotoSet("200 drawn", 200, 3, True, (150, 500), drawn=True),
-    PhotoSet("600", 600, 5, False, (200, 600)),
-    PhotoSet("2,000", 2000, 6, True, (300, 900)),
-    PhotoSet("5,000", 5000, 10, False, (300, 900)),
-    PhotoSet("200", 200, 4, False, (150, 500)),
-)
+WIDTH, THREADS, SEEDS = 0.0625, 1, 3
+BATCHES, STEPS, RATES = (16, 32, 64), (150, 500), (0.015, 0.03)  # of the grid
 
 
 @dataclass(frozen=True)
@@ -77,7 +42,7 @@ class Setting:
     lr: float | None = None
 
 
-GRID = {each.name: [Setting(*found) for found in product(BATCHES, each.steps, RATES)] for each in SETS}
+SETTINGS = (Setting(), *(Setting(*found) for found in product(BATCHES, STEPS, RATES)))
 
 
 def settings_for(setting: Setting, seed: int, images: int) -> Settings:
@@ -127,33 +92,6 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
     return found | {"seconds": time.perf_counter() - begin}
 
 
-def write_set(wanted: PhotoSet, source: Path, folder: Path) -> None:
-    """Write train/ and test/ of a set."""
-    parts = {"train": wanted.counts(), "test": [TEST // wanted.classes] * wanted.classes}
-    if wanted.drawn:
-        for part, counts in parts.items():
-            draw_photos(folder / part, counts, part)
-        return
-    classes = sorted(path.name for path in (source / "train").iterdir())
-    chosen = random.Random(wanted.name).sample(classes, wanted.classes)
-    for part, counts in parts.items():
-        for name, count in zip(chosen, counts, strict=True):
-            files = sorted((source / part / name).iterdir())
-            (folder / part / name).mkdir(parents=True)
-            for file in random.Random(wanted.name).sample(files, min(count, len(files))):
-                shutil.copy(file, folder / part / name)
-
-
-def load_set(wanted: PhotoSet, source: Path) -> tuple[ImageSet, ImageSet]:
-    """Training images, less those for validation, and test images of a set, read as those of a folder are."""
-    settings = settings_for(Setting(), 0, wanted.images)
-    with tempfile.TemporaryDirectory() as folder:
-        write_set(wanted, source, Path(folder))
-        dataset = settings.datasets["folder"].model_copy(update={"root": folder, "size": SIZE})
-        parts = load_dataset(dataset, Path()).with_held_out("validation", settings.val_fraction)
-        return parts.images["train"], parts.images["test"]
-
-
 def is_current(run: dict[str, Any]) -> bool:
     """Whether `auto` still comes to the batch and the steps of a run; a run of the grid says its own."""
     settings, images = settings_for(Setting(**run["setting"]), run["seed"], run["images"]), run["images"]
@@ -164,36 +102,48 @@ def is_current(run: dict[str, Any]) -> bool:
 def missing_runs(
     done: list[dict[str, Any]], sets: list[PhotoSet], seeds: int
 ) -> Iterator[tuple[PhotoSet, Setting, int]]:
-    """What is to be run: set by set, that which has no line yet."""
+    """What is to be run: seed by seed and set by set, that which has no line yet."""
     known = {(run["set"], json.dumps(run["setting"], sort_keys=True), run["seed"]) for run in done}
-    for each in sets:
-        for setting, seed in product([Setting(), *GRID[each.name]], range(seeds)):
-            if (each.name, json.dumps(asdict(setting), sort_keys=True), seed) not in known:
-                yield each, setting, seed
+    for seed, each, setting in product(range(seeds), sets, SETTINGS):
+        if (each.name, json.dumps(asdict(setting), sort_keys=True), seed) not in known:
+            yield each, setting, seed
 
 
 def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a set: means over the seeds of the settings by themselves, and of the best of the grid for each model."""
+    """A row a set and model: the mean over the seeds with `auto`, and with the settings of the grid.
+
+    A set counts with as many seeds as all its settings have.
+    """
     rows = []
     for each in SETS:
-        means: dict[Setting, dict[str, float]] = {}
-        for setting in [Setting(), *GRID[each.name]]:
-            found = [run["top1"] for run in runs if run["set"] == each.name and Setting(**run["setting"]) == setting]
-            if found:
-                means[setting] = {name: statistics.mean(top1[name] for top1 in found) for name in found[0]}
-        if len(means) == 1 + len(GRID[each.name]):
-            rows.append(_row(each, means, sum(run["set"] == each.name for run in runs) // len(means)))
+        top1 = {setting: _top1(runs, each.name, setting) for setting in SETTINGS}
+        if seeds := min(map(len, top1.values())):
+            rows += [_row(each, name, top1, seeds) for name in top1[Setting()][0]]
     return rows
 
 
-def _row(each: PhotoSet, means: dict[Setting, dict[str, float]], seeds: int) -> dict[str, Any]:
-    default, row = means.pop(Setting()), {"set": each.name, "counts": each.counts(), "seeds": seeds}
-    for name, top1 in default.items():
-        best = max(means, key=lambda setting: means[setting][name])
-        grid = sorted(found[name] for found in means.values())
-        row |= {name: top1, f"{name} best of the grid": grid[-1], f"{name} median of the grid": grid[len(grid) // 2]}
-        row[f"{name} best setting"] = f"{best.batch_size} x {best.steps}, lr {best.lr}"
-    return row
+def _top1(runs: list[dict[str, Any]], name: str, setting: Setting) -> list[dict[str, float]]:
+    """Top-1 by model of each seed in turn."""
+    found = {run["seed"]: run["top1"] for run in runs if run["set"] == name and Setting(**run["setting"]) == setting}
+    return [found[seed] for seed in sorted(found)]
+
+
+def _row(each: PhotoSet, name: str, top1: dict[Setting, list[dict[str, float]]], seeds: int) -> dict[str, Any]:
+    means = {setting: statistics.mean(found[name] for found in top1[setting][:seeds]) for setting in SETTINGS}
+    auto = means.pop(Setting())
+    best = max(means, key=lambda setting: means[setting])
+    return {
+        "set": each.name,
+        "of each class": ", ".join(map(str, sorted(set(each.counts()), reverse=True))),
+        "seeds": seeds,
+        "model": name,
+        "auto": auto,
+        "best of the grid": means[best],
+        "auto is behind by": means[best] - auto,
+        "its batch, steps, lr": f"{best.batch_size}, {best.steps}, {best.lr}",
+        "median of the grid": statistics.median(means.values()),
+        "worst": min(means.values()),
+    }
 
 
 def main() -> None:
@@ -208,7 +158,7 @@ def main() -> None:
     loaded: tuple[str, ImageSet, ImageSet] | None = None
     for each, setting, seed in missing_runs(runs, [each for each in SETS if each.name in options.sets], options.seeds):
         if loaded is None or loaded[0] != each.name:
-            loaded = (each.name, *load_set(each, options.images))
+            loaded = (each.name, *load_set(each, options.images, settings_for(Setting(), 0, each.images)))
         _, images, test = loaded
         found = train_ladder(settings_for(setting, seed, len(images)), images, test)
         runs.append({"set": each.name, "setting": asdict(setting), "seed": seed, **found})

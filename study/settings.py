@@ -38,6 +38,7 @@ class Arm(Section):
     def training(self, settings: Settings) -> Training:
         """The recipe's training with the arm's changes; raises ValidationError where one of them can't be."""
         content = settings.recipes[self.recipe].training.model_dump()
+        content["batch_size"] = content["batch_size"] or "auto"
         for path, value in self.changes.items():
             *parents, last = path.split(".")
             node = content

@@ -21,7 +21,7 @@ PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0 
 
 @pytest.fixture
 def folder(tmp_path):
-    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text(PARAMS)
     return tmp_path
 
 

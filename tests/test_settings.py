@@ -295,7 +295,7 @@ class TestBounds:
         assert "must be greater than or equal to 0.00000001, got 1e-50" in faults(**{path: 1e-50})[0]
 
     def test_models(self):
-        model = {"after": "scratch", "layers": "conv3-8", "epochs": 1}
+        model = {"after": "scratch", "layers": "conv3-128", "epochs": 1}
         thousand = {f"m{i}": model for i in range(1000)}
         assert len(check_settings(changed(models=thousand, depth="m0")).models) == 1000
         told = faults(models=thousand | {"more": model}, depth="m0")
@@ -303,7 +303,7 @@ class TestBounds:
 
     def test_a_long_ladder_is_checked_in_seconds(self):
         models = {
-            f"m{i}": {"after": f"m{i - 1}" if i else "scratch", "layers": f"conv3-8*{i + 1}", "epochs": 1}
+            f"m{i}": {"after": f"m{i - 1}" if i else "scratch", "layers": f"conv3-128*{i + 1}", "epochs": 1}
             for i in range(900)
         }
         start = time.monotonic()
@@ -367,7 +367,7 @@ class TestAuto:
         assert check_settings(changed(models__I__start="imports/x-01234567.safetensors", width=0.25))
 
     @pytest.mark.parametrize(
-        ("images", "batch"), [(1, 1), (15, 15), (100, 16), (511, 16), (512, 32), (1023, 32), (1024, 64), (2048, 128), (10**6, 128)]
+        ("images", "batch"), [(1, 1), (15, 15), (100, 16), (1023, 16), (1024, 32), (2047, 32), (2048, 64), (4096, 128), (10**6, 128)]
     )  # fmt: skip
     def test_few_images_are_learned_from_in_small_batches(self, images, batch):
         assert check_settings(changed()).batch_size(images) == batch

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 _LARGEST_BATCH, _SMALLEST_BATCH = 128, 16
-_BATCHES = 16  # at least so many an epoch, down to the smallest batch
+_BATCHES = 32  # at least so many an epoch, down to the smallest batch
 
 
 def automatic_batch(images: int) -> int:
-    """The largest power of two, from 16 to 128, of which so many training images make at least 16 batches."""
+    """The largest power of two, from 16 to 128, of which so many training images make at least 32 batches."""
     batch = _LARGEST_BATCH
     while batch > _SMALLEST_BATCH and images < _BATCHES * batch:
         batch //= 2

@@ -214,4 +214,4 @@ _EXAMPLES: dict[str, Any] = {  # what to write, by key; None for keys that hold 
     for section in _SECTIONS
     for name, field in section.model_fields.items()
 } | {f"datasets.{name}": field.examples[0] for name, field in Augmented.model_fields.items() if field.examples}
-_EXAMPLES["recipes.epochs"] = "[3, 3, 12]"
+_EXAMPLES |= {"recipes.epochs": "[3, 3, 12]"}  # not of a model

@@ -75,7 +75,8 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
         raise InputError(f"--after {SCRATCH}: needs --layers; write for example {EXAMPLE}")
     entry: dict[str, object] = {"after": options.after}
     entry["layers"] = options.layers if options.layers is not None else deepened(source.layers if source else "")
-    entry["epochs"] = options.epochs or (source and source.epochs) or "auto"
+    epochs = source and source.epochs if options.epochs is None else options.epochs
+    entry["epochs"] = "auto" if epochs is None else epochs
     if source and source.norm != "none":
         entry["norm"] = source.norm
     return entry

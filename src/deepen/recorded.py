@@ -73,7 +73,7 @@ def _as_yaml(text: str) -> dict[str, object]:
     try:
         return dict(YAML(typ="safe", pure=True).load(text) or {})
     except (YAMLError, TypeError, ValueError):
-        return {"dvc.lock": _MISSING}  # what differs from any setting
+        return {"dvc.lock": object()}  # which differs from any setting
 
 
 def setting(settings: object, path: str) -> object:

@@ -38,6 +38,8 @@ def state(project: Path) -> Iterator[str]:
     interrupted = list(_interrupted(project))
     yield from interrupted
     yield from _results(project, settings, trained)
+    if not trained and not interrupted:
+        yield "nothing trained yet"
     yield "next: " + _next(project, settings, trained, bool(interrupted))
 
 
@@ -106,7 +108,7 @@ def _next(project: Path, settings: "Settings", trained: Sequence[str], interrupt
     here = workspace(project)
     left = [name for name in settings.models if name not in trained]
     if not trained:
-        return "dvc repro" if interrupted else f"make repro, which trains {', '.join(some(left))} (or dvc repro)"
+        return "dvc repro" if interrupted else f"make repro (or dvc repro), which trains {', '.join(some(left))}"
     if left:
         return f"dvc repro, which trains {', '.join(some(left))}"
     if here is None or here.why:

@@ -104,7 +104,7 @@ def _both(progress: Progress, live: LiveCurves) -> Progress:
         progress.epoch(row)
         live.add(row)
 
-    return Progress(start, progress.step, epoch)
+    return Progress(start, progress.step, epoch, progress.warn)
 
 
 def _shaping(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:

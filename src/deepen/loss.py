@@ -20,6 +20,7 @@ class Loss:
     def __init__(self, labels: NDArray[np.int64], classes: int, training: Training, device: torch.device) -> None:
         self._smoothing = training.label_smoothing
         weights = balanced_weights(labels, classes) if training.class_weights == "balanced" else None
+        self.balanced = weights is not None
         self._weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
         self.of_frequencies = frequency_loss(labels, classes, weights, training.label_smoothing)
 

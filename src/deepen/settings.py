@@ -128,23 +128,27 @@ class Settings(Section):
         """How the recipe that `recipe` names evaluates."""
         return self.recipes[self.recipe].evaluation
 
-    @property
-    def network_width(self) -> float:
-        """What multiplies every channel and unit count."""
-        return self.width
-
-    def batch_size(self, images: int) -> int:
-        """How many images a step learns from, of so many training images."""
-        return self.training.batch_size
-
-    def epochs(self, model: str, images: int) -> int:
-        """How often a model's training goes through so many training images."""
-        return self.models[model].epochs
-
     def seen(self, image: Image) -> Image:
         """What networks see of prepared images of this shape; raises InputError where that is more than there is."""
         with about(f"params.yaml: datasets.{self.data}"):
             return self.dataset.seen(image)
+
+    @property
+    def network_width(self) -> float:
+        """What every channel and unit count is multiplied by."""
+        return self.width
+
+    def batch_size(self, images: int) -> int:
+        """How many of so many training images a step learns from."""
+        return min(images, self.training.batch_size)
+
+    def epochs(self, model: str, images: int) -> int:
+        """How often a model learns from each of so many training images."""
+        return self.models[model].epochs
+
+    def steps(self, model: str, images: int) -> int:
+        """How many steps a model's training has on so many images."""
+        return self.epochs(model, images) * (images // self.batch_size(images))
 
     def peak_lr(self, model: str) -> float:
         """The highest learning rate of a model's training: lower, by `grown_lr`, for one that starts trained."""

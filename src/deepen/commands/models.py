@@ -62,10 +62,9 @@ def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[s
     """What there is to say of a model, with its steps, None where the number of training images is not known."""
     from deepen.layers import forward_flops, parameters, receptive_field, training_flops
     from deepen.notation import weight_layers
-    from deepen.trainer import steps_an_epoch
 
     model, layers, epochs = settings.models[name], plans[name], settings.epochs(name, images)
-    steps = epochs * steps_an_epoch(images, settings.batch_size(images))[0] if images != UNKNOWN else None
+    steps = settings.steps(name, images) if images != UNKNOWN else None
     return {
         "model": name,
         "after": model.after,

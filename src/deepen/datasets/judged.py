@@ -110,9 +110,11 @@ class _Choice:
                 + (f", but in {has}; name another --part" if has else "; leave --part out")
             ]
         if self.parts and self.part is None:
+            first = min(self.parts)
+            below = f", or name {plain(walk.root / first)}" if (walk.root / first).is_dir() else ""
             return [
                 f"has images in {has} and none in test/, in small letters; rename the folder of the test images, or, "
-                f"if the network was not trained on them, say --part {min(self.parts)}"
+                f"if the network was not trained on them, say --part {first}{below}"
             ]
         if self.parts and self._outside and not self.asked:
             return [f"has images in {has} and others, such as {self._outside[0]}; name the part: --part test"]

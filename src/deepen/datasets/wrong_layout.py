@@ -29,6 +29,8 @@ def without_train(layout: Layout, walk: Walk) -> str:
         return no_image("train/<class>/", walk)
     if rename := renaming(walk.root, loose, "train"):
         return f"has no train/, but folders named like it; rename: {rename}"
+    if (above := _above_train(walk.root)) is not None:
+        return f"is, or lies in, a folder named train; if its folders are the classes, set root to {_quoted(above)}"
     base = _common(loose)
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
@@ -44,6 +46,13 @@ def without_train(layout: Layout, walk: Walk) -> str:
         "if these are the classes, "
         f"{_moving(walk.root, base, classes, (*base, 'train') in layout.folders)}"
     )
+
+
+def _above_train(root: Path) -> Path | None:
+    """The folder around one named train that is, or that holds, this root; None where the root is an archive."""
+    folder = root.absolute()
+    train = next((each for each in (folder, folder.parent) if each.name == "train"), None)
+    return train.parent if train and root.is_dir() else None
 
 
 def detection(layout: Layout) -> str:

@@ -108,6 +108,8 @@ def params_cases() -> dict[str, Case]:
         "width: .nan": (("width",), float("nan")),
         "width: 65": (("width",), 65),
         "a key misspelt: dept": (("dept",), "I"),
+        "data misspelt: cifar": (("data",), "cifar"),
+        "growth misspelt: identiy": (("growth",), "identiy"),
         "a key nobody knows": (("models", "I", "lr"), 1),
         "models: a list": (("models",), [I]),
         "models: none": (("models",), {}),

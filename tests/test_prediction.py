@@ -463,6 +463,7 @@ class TestEvaluate:
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
         (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train, or name {root}/train"),
+        (["Training", "Testing"], [], "has Testing and Training, named like parts; name the one whose images count, or rename them"),
         (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
         ([""], ["--part", "test"], "has no image in test/; leave --part out"),
         (["", "test"], [], "has images in test/ and others, such as cat/0.png; name the part: --part test"),

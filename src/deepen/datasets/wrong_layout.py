@@ -69,6 +69,13 @@ def detection(layout: Layout) -> str:
     return ""
 
 
+def meant_part(folders: Iterable[str]) -> tuple[str, str] | None:
+    """The first of these folders that is named like a part but otherwise, as Training, and that part; else None."""
+    return next(
+        ((name, _ALIASES[name.lower()]) for name in folders if name.lower() in _ALIASES and name not in FOLDERS), None
+    )
+
+
 def renaming(root: Path, folders: Iterable[PathParts], needed: str = "") -> str:
     """The commands that rename folders which are meant as parts but named otherwise, as Train or training.
 

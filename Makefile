@@ -20,7 +20,7 @@ repro: $(INSTALLED)  ## run the whole ladder and print what it reached
 export SET
 EXPERIMENT = deepen $(if $(LADDER),ladder $(LADDER),exp)
 OPTIONS = $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET") $(STAGE)
-exp: $(INSTALLED)  ## try settings and leave your files as they are: make exp SET="lr=0.01 width=0.25" NAME=narrow
+exp: $(INSTALLED)  ## try settings in a copy: make exp SET="lr=0.01 width=0.25" NAME=a
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --temp $(OPTIONS)
 	@deepen results
@@ -31,7 +31,7 @@ grid: $(INSTALLED)  ## try all combinations, one after the other, and compare: m
 	@deepen queue; code=$$?; deepen results; exit $$code
 
 DEPTHS ?= I III
-depths: $(INSTALLED)  ## hold a model against a deeper one, without training: make depths DEPTHS="II III"
+depths: $(INSTALLED)  ## one model against another, no training: make depths DEPTHS="II III"
 	@python -m pipeline.ready experiment
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
@@ -39,7 +39,7 @@ depths: $(INSTALLED)  ## hold a model against a deeper one, without training: ma
 	done
 	dvc metrics diff depth-$(firstword $(DEPTHS)) depth-$(lastword $(DEPTHS)) --targets metrics/final.json
 
-results: $(INSTALLED)  ## what the models and all experiments reached, best first, with the settings that differ
+results: $(INSTALLED)  ## what the models and the experiments reached, best first
 	@deepen results
 
 study: $(INSTALLED)  ## what growing buys, what the recipe's items buy: hours, and CIFAR-10 is downloaded once

@@ -113,6 +113,8 @@ def params_cases() -> dict[str, Case]:
         "width: auto, which leaves no channel": (("datasets", "digits", "width"), 0.001),
         "width: auto, not that of an imported network": (("models", "I", "start"), "imports/x-01234567.safetensors"),
         "a key misspelt: dept": (("dept",), "I"),
+        "data misspelt: cifar": (("data",), "cifar"),
+        "growth misspelt: identiy": (("growth",), "identiy"),
         "a key nobody knows": (("models", "I", "lr"), 1),
         "models: a list": (("models",), [I]),
         "models: none": (("models",), {}),

@@ -52,5 +52,11 @@ def test_each_fault_is_told(changes, faults):
     assert change_faults(CONTENT, changes) == faults
 
 
+def test_without_changes_the_faults_are_those_of_the_file():
+    assert change_faults(CONTENT | {"seed": -1}, []) == [
+        "params.yaml: seed: must be greater than or equal to 0, got -1; write for example seed: 0"
+    ]
+
+
 def test_a_grid_of_a_million_is_not_tried_out():
     assert change_faults(CONTENT, [f"{name}=range(1,101)" for name in ("seed", "threads", "checkpoint_seconds")]) == []

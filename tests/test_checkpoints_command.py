@@ -28,7 +28,7 @@ def left(project):
 def test_interrupted_trainings_are_listed(project, capsys):
     main(["checkpoints", "--project", str(project)])
     header, _, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["training", "steps", "epochs", "kept", "size", "in", "use", "by"]
+    assert header.split() == ["training", "steps", "epochs", "kept", "size"]
     assert re.match(r"I-aaa +5 of 21 +1 of 3 +20\d\d-\d\d-\d\d \d\d:\d\d +0\.0 MB$", rows[0].rstrip())
     assert re.match(r"III-bbb +10 of 21 ", rows[1])
 
@@ -55,7 +55,7 @@ def test_all_are_cleared_or_some(project, capsys):
 def test_one_in_use_is_left(project, capsys):
     with locked(project / "checkpoints" / "I-aaa.lock", print):
         main(["checkpoints", "--project", str(project)])
-        assert f"process {os.getpid()} on" in capsys.readouterr().out
+        assert f"\nI-aaa is in use by process {os.getpid()} on" in capsys.readouterr().out
         main(["checkpoints", "--clear", "--project", str(project)])
     assert f"I-aaa: in use by process {os.getpid()} on" in capsys.readouterr().out
     assert left(project) == ["I-aaa"]

@@ -178,6 +178,10 @@ class TestFolderFaults:
         (tmp_path / "x").write_bytes(content)
         assert "is not a whole .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
 
+    def test_an_image(self, tmp_path):
+        path = write_tree(tmp_path, {"x.png": picture()}) / "x.png"
+        assert told(path) == [f"{path}: is an image (PNG); name the folder or the archive that holds all"]
+
     @pytest.mark.parametrize("kind", ["", "gz", "xz"])
     def test_a_truncated_archive(self, tmp_path, kind):
         path = archive(tmp_path / "x", photos(train=200, size=(9, 9)), kind)

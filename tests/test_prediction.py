@@ -478,7 +478,8 @@ class TestEvaluate:
             assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
-        (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train"),
+        (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train, or name {root}/train"),
+        (["Training", "Testing"], [], "has Testing and Training, named like parts; name the one whose images count, or rename them"),
         (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
         ([""], ["--part", "test"], "has no image in test/; leave --part out"),
         (["", "test"], [], "has images in test/ and others, such as cat/0.png; name the part: --part test"),
@@ -488,7 +489,7 @@ class TestEvaluate:
             write_tree(tmp_path / part, judged)
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path, *words)
-        assert str(exit.value) == f"error: {tmp_path}: {fault}"
+        assert str(exit.value) == f"error: {tmp_path}: {fault}".replace("{root}", str(tmp_path))
 
     def test_a_file_that_an_archive_has_twice_is_an_error(self, weights, judged, tmp_path):
         path = archive(tmp_path / "x", judged | {"./cat/3.png": picture()}, "")

@@ -11,6 +11,7 @@ import yaml_text
 from dvc_project import ROOT
 
 from deepen.commands import main
+from deepen.commands.stages import name_faults
 from deepen.differences import differences
 from deepen.experiments import Experiment, list_experiments, workspace
 from deepen.ranking import rank, ranking, seeds_together
@@ -199,6 +200,15 @@ def test_git_must_be_there(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SystemExit, match="git: not available; install it"):
         main(["results"])
+
+
+def test_the_name_of_an_experiment_is_not_given_twice(repository):
+    repository.experiment("low", with_changes(lr=0.01), 61.25)
+    told = "low: an experiment has that name; take another, or dvc exp remove low first"
+    assert list(name_faults(["--temp", "-n", "low"], repository.path)) == [told]
+    assert list(name_faults(["--name=low"], repository.path)) == [told]
+    for words in (["-n", "high"], ["-n", "low", "--force"], ["-n", "low", "--queue"], []):
+        assert list(name_faults(words, repository.path)) == []
 
 
 def runs(*changes):

@@ -2,14 +2,15 @@
 
 import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from dvc_project import ROOT
 
-from deepen.commands import main
+from deepen.commands import main, predict
 from deepen.commands.parser import _COMMANDS
 from deepen.commands.stages import word_faults
-from deepen.nearest import nearest, suggestion
+from deepen.nearest import nearest, path_suggestion, suggestion
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
 
@@ -73,10 +74,10 @@ def test_help_fits_80_columns_and_has_examples_of_words_that_exist(capsys, name,
         main([name, "--help"])
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
-    examples = re.findall(rf"^  .*\bdeepen {name}(.*)$", said.partition("\nexamples:\n")[2], re.MULTILINE)
-    assert examples
-    for option in re.findall(r" (--[a-z-]+)", " ".join(examples)):
-        assert option in said.partition("\nexamples:\n")[0] or name in ("exp", "ladder")
+    described, _, examples = said.rpartition("\nexample")
+    assert f"deepen {name}" in examples
+    for line in re.findall(rf"deepen {name}(.*)", examples):
+        assert all(option in described for option in re.findall(r" (--[a-z-]+)", line)) or name in ("exp", "ladder")
 
 
 def test_the_list_of_commands_fits_too(capsys, monkeypatch):
@@ -120,6 +121,31 @@ class TestWeights:
         assert capsys.readouterr().err.startswith(
             f"warning: {path}: weights that II starts from, before its training; trained ones are in weights/, not weights/init/\n"
         )
+
+
+def test_a_path_that_is_like_another(tmp_path):
+    (tmp_path / "photos").mkdir()
+    found = tmp_path / "photos"
+    assert path_suggestion(tmp_path / "photo") == f"; did you mean {found}?"
+    assert path_suggestion(tmp_path / "xyz") == path_suggestion(tmp_path / "gone/photo") == ""
+    (tmp_path / "I.safetensors").write_text("x")
+    with pytest.raises(SystemExit, match=rf"error: .*/phtos: no such folder or archive; did you mean {found}\?$"):
+        main(["evaluate", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
+    with pytest.raises(SystemExit, match=rf"nor a pattern that matches any; did you mean {found}\?$"):
+        main(["predict", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
+
+
+def test_predictions_too_wide_for_a_table_are_paragraphs(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for name, count in (("cat", 5), ("golden retriever of a long name", 5)):
+        predict._write_table([predict._Found(Path("a.jpg"), [(name, 0.25)] * count, "", ())])
+    table, told = capsys.readouterr().out.split("\na.jpg: ")
+    assert table.splitlines()[2].split() == ["a.jpg", *["cat", "25.0", "%"] * 5]
+    assert told.splitlines() == [
+        "golden retriever of a long name 25.0 %, golden retriever of a long",
+        "  name 25.0 %, golden retriever of a long name 25.0 %, golden retriever of a",
+        "  long name 25.0 %, golden retriever of a long name 25.0 %",
+    ]
 
 
 class TestStages:

@@ -30,7 +30,7 @@ def change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> list[st
         for override, value in zip(overrides, values, strict=True):
             _apply(changed, override, value)
         try:
-            check_settings(changed, "params.yaml, changed by -S")
+            check_settings(changed, "params.yaml" + (", changed by -S" if overrides else ""))
         except InputError as error:
             found |= dict.fromkeys(error.faults)
     return list(found)

@@ -21,8 +21,9 @@ from torch import Tensor
 from deepen.errors import InputError
 from deepen.locking import holder, locked
 from deepen.position import FOLDER as FOLDER
-from deepen.position import KEY, as_position, read_header
+from deepen.position import KEY, read_position
 from deepen.position import Position as Position
+from deepen.position import describe_checkpoint as describe_checkpoint
 from deepen.weights import tensors_checksum
 from deepen.writing import replacing
 
@@ -108,8 +109,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def load_checkpoint(path: Path, training: str) -> Checkpoint:
     """Read a checkpoint of a training; raises InputError where it is damaged, or is not of that training."""
-    text, checksum = read_header(path)
-    position = as_position(path, text)
+    position, text, checksum = read_position(path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -1,7 +1,14 @@
 """The known word that a misspelt one is nearest to."""
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+from deepen.errors import plain
+
+_MOST_NAMES = 10_000  # of a folder that are looked at
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
@@ -20,3 +27,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """What to add to the error for an unknown word: `; did you mean X?`, or nothing where no known word is like it."""
     found = nearest(word, known)
     return f"; did you mean {found}?" if found else ""
+
+
+def path_suggestion(path: Path) -> str:
+    """The same for a path at which nothing is, of what lies in its folder."""
+    try:
+        with os.scandir(path.parent) as entries:
+            found = nearest(path.name, [entry.name for entry in islice(entries, _MOST_NAMES)])
+    except OSError:
+        return ""
+    return f"; did you mean {plain(path.parent / found)}?" if found else ""

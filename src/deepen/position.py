@@ -1,4 +1,4 @@
-"""Where a training stands, as the header of its checkpoint says: read without PyTorch."""
+"""Where a training stands, as its checkpoints say in their headers; read without PyTorch, for what only looks on."""
 
 import json
 from pathlib import Path
@@ -33,21 +33,25 @@ class Position(BaseModel):
 
 def describe_checkpoint(path: Path) -> Position:
     """Where the training of a checkpoint stands, by its header alone; raises InputError where that is damaged."""
-    return as_position(path, read_header(path)[0])
+    return read_position(path)[0]
 
 
-def read_header(path: Path) -> tuple[str, str]:
-    """The position that a checkpoint's header has, as JSON, and the checksum of the whole; raises InputError."""
+def read_position(path: Path) -> tuple[Position, str, str]:
+    """The position that a checkpoint says, the text that says it, and the checksum of all; raises InputError."""
+    text, checksum = _metadata(path)
+    return _position(path, text), text, checksum
+
+
+def _metadata(path: Path) -> tuple[str, str]:
     try:
-        with safe_open(path, framework="np") as file:
+        with safe_open(path, framework="numpy") as file:
             found = json.loads(file.metadata()[KEY])
         return found["position"], found["sha256"]
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
 
 
-def as_position(path: Path, text: str) -> Position:
-    """The position that a checkpoint's JSON says; raises InputError where it says none of this version."""
+def _position(path: Path, text: str) -> Position:
     try:
         version = json.loads(text)["version"]
         if version != VERSION:

@@ -40,6 +40,9 @@ def _run(options: argparse.Namespace) -> None:
             print(f"{plain(folder.name)}: {_clear(folder)}")
     elif folders:
         print(tabulate([_row(folder) for folder in folders], "keys"))
+        for folder in folders:
+            if (by := holder(folder.with_suffix(".lock"))) is not None:
+                print(f"{plain(folder.name)} is in use by {by}")
     else:
         print("no training was interrupted")
 
@@ -72,7 +75,7 @@ def _row(folder: Path) -> dict[str, str]:
     from deepen.position import describe_checkpoint
 
     files = sorted(folder.glob("*.safetensors"))
-    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": "", "in use by": ""}
+    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": ""}
     if files:
         newest = files[-1]
         row["kept"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest.stat().st_mtime))
@@ -83,5 +86,4 @@ def _row(folder: Path) -> dict[str, str]:
             row["epochs"] = f"{len(position.history)} of {position.epochs}"
         except InputError as error:
             row["steps"] = plain(error).removeprefix(f"{newest}: ")
-    row["in use by"] = holder(folder.with_suffix(".lock")) or ""
     return row

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from tabulate import tabulate
 from deepen.commands.predict import add_views
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of
-from deepen.errors import plain
+from deepen.errors import InputError, plain
+from deepen.nearest import path_suggestion
 
 if TYPE_CHECKING:
     from deepen.accuracy import Evaluation
@@ -61,6 +63,8 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.prediction import Classifier
 
     check_weights(options.weights)
+    if not os.path.lexists(options.data):
+        raise InputError(f"{plain(options.data)}: no such folder or archive{path_suggestion(options.data)}")
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in judged.notes:

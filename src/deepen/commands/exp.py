@@ -60,14 +60,14 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
 def _check(words: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
     """Raise InputError for what is wrong with options of `dvc exp run`; outside a project that is for DVC to say."""
     from deepen.changes import change_faults
-    from deepen.commands.stages import word_faults
+    from deepen.commands.stages import name_faults, word_faults
     from deepen.yaml_reading import read_yaml
 
     content = ladder or (read_yaml(Path("params.yaml")) if Path("params.yaml").is_file() else None)
     stages = read_yaml(Path("dvc.yaml")) if Path("dvc.yaml").is_file() else None
     if isinstance(content, dict) and isinstance(stages, dict):
         models = [str(name) for name in content.get("models") or ()]
-        faults = list(word_faults(words, stages.get("stages") or {}, models))
+        faults = [*name_faults(words, Path()), *word_faults(words, stages.get("stages") or {}, models)]
         faults += change_faults(content, [value for flag, value in pairwise(words) if flag == "--set-param"])
         if faults:
             raise InputError(faults)

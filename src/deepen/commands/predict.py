@@ -6,7 +6,9 @@ import glob
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from tabulate import tabulate
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of, whole_number
 from deepen.errors import InputError, plain, some
+from deepen.nearest import path_suggestion
 from deepen.notes import tell
 from deepen.spreadsheets import inert
 
@@ -152,7 +155,10 @@ def _matches(pattern: str, faults: list[str]) -> list[str]:
     closed = [name for name in folders if os.path.isdir(name) and not os.access(name, os.R_OK | os.X_OK)]
     faults += [f"{plain(name)}: can't be listed (Permission denied); make it readable" for name in closed]
     if not matches and not closed:
-        faults.append(f"{plain(pattern)}: is no file or folder, nor a pattern that matches any; see its spelling")
+        meant = path_suggestion(Path(pattern))
+        faults.append(
+            f"{plain(pattern)}: is no file or folder, nor a pattern that matches any{meant or '; see its spelling'}"
+        )
     return matches
 
 
@@ -180,14 +186,24 @@ def _listed(content: bytes) -> list[str]:
 
 
 def _write_table(found: Iterable[_Found]) -> None:
+    """A row an image; where that is wider than the terminal, a paragraph each."""
     rows = [
         [plain(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
         for one in found
         if one.best is not None
     ]
-    if rows:
-        _encode()
-        print(tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True))
+    if not rows:
+        return
+    _encode()
+    table = tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True)
+    width = max(80, shutil.get_terminal_size().columns)
+    if max(map(len, table.splitlines())) > width:
+        said = [f"{file}: {', '.join(classes)}" for file, *classes in rows]
+        table = "\n".join(
+            textwrap.fill(each, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+            for each in said
+        )
+    print(table)
 
 
 def _write_json(found: Iterable[_Found]) -> None:

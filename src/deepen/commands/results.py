@@ -68,7 +68,7 @@ def _models(project: Path, here: "Experiment | None") -> str:
     path = project / "records" / f"{depth}.json"
     if here is None or not path.is_file():
         return "No model of this run is evaluated yet: run dvc repro."
-    text = summary(load_records(path))
+    text = summary(load_records(path)).rstrip()
     if here.why:
         text += f"\n\nNote: {here.why}, so that params.yaml is not what these models are of: run dvc repro."
     return text + (f"\n\nReport: {plain(project / REPORT)}" if (project / REPORT).is_file() else "")

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from deepen.errors import plain
+from deepen.errors import InputError, plain
+from deepen.experiments import list_experiments
 from deepen.nearest import nearest
 
 _WITH_VALUE = (
@@ -46,6 +49,20 @@ def word_faults(options: Sequence[str], stages: Mapping[str, Any], models: Seque
             near = nearest(word, known)
             listed = f"did you mean {near}?" if near else f"name one of {', '.join(stages)}"
             yield f"{plain(word)[:60]}: unknown stage; {listed}"
+
+
+def name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
+    """A sentence if the experiment is to have the name of one that there is, which DVC would train all anew for."""
+    if {"--queue", "-f", "--force"} & set(options):
+        return
+    named = [word for flag, word in pairwise(options) if flag in ("-n", "--name")]
+    named += [word.partition("=")[2] for word in options if word.startswith("--name=")]
+    try:
+        taken = {each.name for each in list_experiments(project)[0]} if named else set()
+    except InputError:  # without git or a commit, of which DVC tells
+        return
+    for name in (name for name in named if name in taken):
+        yield f"{plain(name)}: an experiment has that name; take another, or dvc exp remove {plain(name)} first"
 
 
 def _of_models(stage: str, content: Any, models: Sequence[str]) -> list[str]:

@@ -123,6 +123,7 @@ def _record(
         notes=list(test.notes),
         views=views,
         right=right_bits(predictions.right()),
+        recipe=settings.recipe,
     )
 
 

@@ -67,7 +67,8 @@ def train_model(name: str) -> None:
         require_unchanged()  # what was learned stays in the checkpoint
         weights = save_weights(files.weights(name), network.state_dict(), card)
         learned = trainer.steps * trainer.batch_size
-        history = History(shaping, VERSIONS, len(images), learned, weights_checksum(start), weights, epochs)
+        began = weights_checksum(start)
+        history = History(shaping, VERSIONS, len(images), learned, began, weights, epochs, len(validation))
         history.save(files.history(name))
         require_unchanged()
         checkpoints.remove()

@@ -39,6 +39,8 @@ class ImageSet:
     origin: str = ""
     notes: tuple[str, ...] = ()
     file: "CheckedFile | None" = None
+    files: Sequence[str] = ()
+    name: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,6 +71,12 @@ class ImageSet:
         if self.file is not None:
             self.file.check(images, chosen)
         return images
+
+    def file_of(self, row: int) -> str:
+        """The path of an image, by its number in the set, below the root of the data; empty where it is no file."""
+        if not len(self.files):
+            return ""
+        return self.files[row if self.rows is None else int(self.rows[row])]
 
     def parts(self) -> Iterator[NDArray[np.uint8]]:
         """All images in their order, some megabytes at a time."""

@@ -154,7 +154,7 @@ class TestHtml:
         assert '<ol class="mistakes">' in html
         photos = rendered(image=(3, 100, 80))
         assert '<ol class="mistakes photos">' in photos
-        assert photos.count("data:image/webp;base64,") == 24
+        assert photos.count("data:image/webp;base64,") == 25  # and the picture of augmentation
 
     def test_the_best_and_the_worst_class_stand_first(self):
         records, _ = ladder()

@@ -57,7 +57,7 @@ def render(
     `records` are those of a model and of all it grew from, `said` is what that model said of the test images, and
     `mistakes` are the first of the images that said.worst names.
     """
-    last, rows = records[-1], lineage(records)
+    last, rows, small = records[-1], lineage(records), max(mistakes.shape[1:]) <= _SMALL
     drawn, confusions = _charts(records), [_confusion(record, classes) for record in records]
     specs = {chart.name: chart.spec for chart in [*drawn.values(), *(each["chart"] for each in confusions)] if chart}
     return _template().render(
@@ -81,8 +81,8 @@ def render(
         by_class=page_tables.class_by_class(records, classes),
         extremes=page_tables.extremes(last.confusion, classes),
         mistakes=list(_mistakes(mistakes, said)),
-        photos=max(mistakes.shape[1:]) > _SMALL,
-        augmentation=_as_url("image/png", pictures.augmentation),
+        photos=not small,
+        augmentation=_as_url("image/png", pictures.augmentation) if small else _as_webp(pictures.augmentation),
         role=pictures.role,
         filters={
             "before": _as_url("image/png", pictures.filters_before),
@@ -157,10 +157,14 @@ def _mistakes(images: ImageSet, said: Predictions) -> Iterator[dict[str, Any]]:
 def _as_picture(pixels: NDArray[np.uint8]) -> str:
     """An image (channels, height, width), in colour where it has three channels: small ones without loss."""
     flat = pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels.mean(0).astype(np.uint8)
-    if max(flat.shape[:2]) <= _SMALL:
-        return _as_url("image/png", figures.as_png(flat))
-    image, file = Image.fromarray(flat), io.BytesIO()
-    image.thumbnail((_MOST_SIDE, _MOST_SIDE))
+    png = figures.as_png(flat)
+    return _as_url("image/png", png) if max(flat.shape[:2]) <= _SMALL else _as_webp(png, _MOST_SIDE)
+
+
+def _as_webp(png: bytes, most: int = 1000) -> str:
+    """A picture of photos, at most so many pixels a side."""
+    image, file = Image.open(io.BytesIO(png)), io.BytesIO()
+    image.thumbnail((most, most))
     image.save(file, "WEBP", quality=80)
     return _as_url("image/webp", file.getvalue())
 

@@ -127,6 +127,7 @@ def _record(
         views=views,
         data_name=test.name,
         right=right_bits(predictions.right()),
+        recipe=settings.recipe,
     )
 
 

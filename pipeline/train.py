@@ -67,8 +67,8 @@ def train_model(name: str) -> None:
         require_unchanged()  # what was learned stays in the checkpoint
         weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
         learned = trainer.steps * trainer.batch_size
-        shaped = shaping | ({"frozen": card.frozen} if card.frozen else {})
-        history = History(shaped, VERSIONS, len(images), learned, weights_checksum(start), weights, epochs)
+        shaped, began = shaping | ({"frozen": card.frozen} if card.frozen else {}), weights_checksum(start)
+        history = History(shaped, VERSIONS, len(images), learned, began, weights, epochs, len(validation))
         history.save(files.history(name))
         require_unchanged()
         checkpoints.remove()

@@ -56,11 +56,16 @@ def test_what_the_report_leaves(built, tmp_path):
     assert built.read("reports/confusion.csv").count("\n") == 1 + 359
     assert built.read("reports/index.html").startswith("<!doctype html>")
     specs = json.loads(built("dvc plots show --json --out", str(tmp_path)))["data"]
-    assert {name.split("::")[-1] for name in specs} >= {
-        "reports/curves.csv",
-        "reports/topk.csv",
-        "reports/confusion.csv",
-    }
+    first = ["reports/curves.csv", "reports/topk.csv", "reports/confusion.csv"]
+    live = [f"live/{model}/curves.tsv" for model in ("I", "II", "III")]
+    assert [name.split("::")[-1] for name in specs if not name.endswith(".png")] == first + live
+
+
+def test_the_page_of_dvc_plots_takes_vega_from_the_report(built):
+    page = built.read(".dvc/plots.html")
+    assert '<script src="../reports/vega.js">' in page
+    assert page.index("reports/vega.js") < page.index("if (!window.vegaEmbed)") < page.index("{plot_divs}")
+    assert "window.vegaEmbed=" in built.read("reports/vega.js")
 
 
 def test_a_learning_rate_retrains_every_model(project):
@@ -94,7 +99,7 @@ def test_the_recipe_s_evaluation_only_evaluates(project):
 
 
 def test_changed_code_runs_the_stages_that_import_it(project):
-    project.edit("src/deepen/figures.py", ('title="Loss"', 'title="The loss"'))
+    project.edit("src/deepen/charts.py", ('"loss (nats)"', '"the loss (nats)"'))
     assert project.ran("dvc repro") == ["report"]
 
 

@@ -1,15 +1,16 @@
+import io
+import json
 import re
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 from conftest import LADDER
-from matplotlib import image as mpimg
+from PIL import Image
 
-from deepen import figures, tables
+from deepen import charts, figures, tables
 from deepen.augmentation import Augmentation
+from deepen.examples import augmentation_examples
 from deepen.history import Epoch, History
 from deepen.records import Record, load_records, right_bits, save_records
 from deepen.statistics import compute_statistics
@@ -73,8 +74,10 @@ class TestTables:
     def test_curves_and_top_k_are_long_tables(self):
         rows = tables.curves_table([record("I"), record("II")])
         assert [(row["model"], row["epoch"]) for row in rows] == [("I", 1), ("I", 2), ("II", 1), ("II", 2)]
-        (row,) = tables.topk_table([record("I", correct=(324,), top1=90.0, top1_single_view=89.0, loss=1.0)])
-        assert row == {"model": "I", "k": 1, "accuracy": 90.0, "low": row["low"], "high": row["high"]}
+        found = record("I", correct=(324,), top1=90.0, top1_single_view=89.0, loss=1.0)
+        (row,) = tables.topk_table([found])
+        told = {"low": 86.4663, "high": 92.689, "layers": 5, "flops": found.flops}
+        assert row == {"model": "I", "k": 1, "accuracy": 90.0} | told
 
     def test_the_majority_class_is_that_of_the_test_images(self):
         found = replace(record("I"), confusion=[(0, 0, 100), (1, 0, 200), (2, 2, 60)], classes=4)
@@ -144,72 +147,76 @@ II gains 13.9 points over I (10.3 to 17.6)
         assert max(map(len, tables.summary(long).splitlines()[:4])) <= 80
 
 
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+class TestCharts:
+    @pytest.mark.parametrize("models", [1, 3])
+    def test_each_is_a_picture_and_the_same_again(self, models):
+        records = [record(name) for name in ("I", "II", "III")[:models]]
+        curves, topk = tables.curves_table(records), tables.topk_table(records)
+        specs = [charts.validation_accuracy(curves), charts.losses(curves), charts.accuracy_by_depth(topk)]
+        specs += [charts.accuracy_by_compute(topk), charts.confusion(records[0].confusion, list("abcdefghij"))]
+        for spec in specs:
+            assert "var(" not in json.dumps(charts._with_colors(spec))
+            png = charts.as_png(spec, "title")
+            assert png == charts.as_png(spec, "title")
+            assert pixels(png).std() > 0
+
+    def test_curves_go_on_where_the_model_before_ended(self):
+        one, *_, last = tables.curves_table([record("I"), record("II")])
+        assert one["flops"] == record("I").flops // 2
+        assert last["flops"] == record("I").flops + record("II").flops
+        spec = charts.validation_accuracy(tables.curves_table([record("I"), record("II")]))
+        begins = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
+        assert [moment["words"] for moment in begins] == ["II begins"]
+
+    def test_many_epochs_have_lines_without_marks(self):
+        many = replace(record("I").training, epochs=[Epoch(i, 0.1, 1.0, 2.0, 50.0) for i in range(1, 300)])
+        spec = charts.validation_accuracy(tables.curves_table([replace(record("I"), training=many)]))
+        assert sum(layer["mark"] == "line" for layer in spec["layer"]) == 1
+        assert pixels(charts.as_png(spec, "title")).std() > 0
+
+    def test_the_confusion_matrix_has_counts_and_percent_of_the_actual_class(self):
+        spec = charts.confusion([(0, 0, 2), (0, 1, 1), (1, 1, 1)], ["a", "b"])
+        assert [(row["actual"], row["predicted"], row["images"]) for row in spec["data"]["values"]] == [
+            ("a", "a", 2),
+            ("a", "b", 1),
+            ("b", "b", 1),
+        ]
+        assert [row["percent"] for row in spec["data"]["values"]] == pytest.approx([200 / 3, 100 / 3, 100])
+        assert len(charts.confusion([(0, 0, 2)], [str(i) for i in range(30)])["layer"]) == 1  # without numbers
+
+
 class TestFigures:
-    def drawn(self, path, draw, *args, **options):
-        """The figure, once it is known to give the same file twice, and one with something on it."""
-        for name in ("a.png", "b.png"):
-            figure = draw(*args, **options)
-            figures.save_figure(figure, path / name)
-        assert (path / "a.png").read_bytes() == (path / "b.png").read_bytes()
-        assert mpimg.imread(path / "a.png").std() > 0
-        return figure
-
-    def test_curves_show_every_model(self, tmp_path):
-        figure = self.drawn(
-            tmp_path, figures.draw_curves, pd.DataFrame(tables.curves_table([record("I"), record("II")]))
-        )
-        loss, accuracy = figure.axes
-        assert [line.get_label() for line in accuracy.lines] == ["I", "II"]
-        assert accuracy.lines[1].get_ydata().tolist() == [50, 60]
-        assert len(loss.lines) == 4
-
-    def test_depth_has_a_line_for_each_k(self, tmp_path):
-        figure = self.drawn(
-            tmp_path, figures.draw_depth, tables.topk_table([record("I"), record("II", top1=91.0, top2=96.0, loss=1.0)])
-        )
-        assert [line.get_ydata().tolist() for line in figure.axes[0].lines] == [[90, 91], [95, 96]]
-
-    @pytest.mark.parametrize("classes", [2, 30, 60])
-    def test_the_confusion_matrix_counts(self, tmp_path, classes):
-        names = [f"class {i}" for i in range(classes)]
-        figure = self.drawn(tmp_path, figures.draw_confusion, [0, 0, 0, 1], [0, 0, 1, 1], names, "title")
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown[0, :2].tolist() == pytest.approx([200 / 3, 100 / 3])
-        assert shown[1, 1] == 100
-        assert [text.get_text() for text in figure.axes[0].texts] == (["2", "1", "1"] if classes == 2 else [])
-
     @pytest.mark.parametrize("channels", [1, 3, 4])
-    def test_filters_are_tiles(self, tmp_path, channels):
-        figure = self.drawn(tmp_path, figures.draw_filters, torch.randn(8, channels, 3, 3), "title")
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown.shape == ((7, 15, 3) if channels == 3 else (7, 15))
+    def test_filters_are_tiles(self, channels):
+        found = pixels(figures.draw_filters(np.random.default_rng(0).normal(size=(8, channels, 3, 3))))
+        scale, gap = 84, 21
+        assert found.shape == (2 * 3 * scale + gap, 4 * 3 * scale + 3 * gap, 4)
+        assert (found[3 * scale, 0] == 0).all()  # transparent between them
+        assert (found[..., :3] == found[..., :1]).all() == (channels != 3)
 
     def test_filters_to_compare_share_their_shades(self):
-        weak, strong = torch.arange(4.0).view(1, 1, 2, 2), torch.tensor([-1.0, 7.0]).view(1, 1, 1, 2)
-        shown = np.asarray(figures.draw_filters(weak, "title", strong).axes[0].images[0].get_array())
-        assert shown[:, :2].tolist() == [[0.125, 0.25], [0.375, 0.5]]
+        weak, strong = np.arange(4.0).reshape(1, 1, 2, 2), np.array([-1.0, 7.0]).reshape(1, 1, 1, 2)
+        found = pixels(figures.draw_filters(weak, strong))
+        assert found[[0, 0, -1, -1], [0, -1, 0, -1], 0].tolist() == [32, 64, 96, 128]
 
-    def test_augmentation_shows_the_image_above_its_forms(self, tmp_path, colored):
-        figure = self.drawn(
-            tmp_path,
-            figures.draw_augmentation,
-            colored,
-            Augmentation(True, 0.25, 0.1),
-            compute_statistics(colored.images),
-            seed=0,
-        )
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown.shape == (6 * 9 - 1, 10 * 9 - 1, 3)
-        np.testing.assert_allclose(shown[:8, :8], colored.images[0].transpose(1, 2, 0) / 255, atol=1e-6)
-        assert not np.allclose(shown[9:17, :8], shown[:8, :8])
-
-    def test_augmentation_shows_of_larger_images_what_the_network_sees(self, tmp_path, colored):
-        augmentation = Augmentation(False, 0.0, 0.0, view=4, scale_jitter=2.0)
+    def test_augmentation_shows_the_image_above_its_forms(self, colored):
         statistics = compute_statistics(colored.images)
-        figure = self.drawn(tmp_path, figures.draw_augmentation, colored, augmentation, statistics, seed=0)
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown.shape == (6 * 5 - 1, 10 * 5 - 1, 3)
-        np.testing.assert_allclose(shown[:4, :4], colored.images[0, :, 2:6, 2:6].transpose(1, 2, 0) / 255, atol=1e-6)
+        examples = augmentation_examples(colored, Augmentation(True, 0.25, 0.1), statistics, seed=0)
+        assert len(examples) == 60
+        found = pixels(figures.draw_augmentation(examples))
+        tile = 8 * 13
+        assert found.shape == (6 * tile + 5 * 3, 10 * tile + 9 * 3, 4)
+        np.testing.assert_array_equal(found[:tile:13, :tile:13, :3], colored.images[0].transpose(1, 2, 0))
+        assert not np.array_equal(found[tile + 3 : 2 * tile + 3, :tile], found[:tile, :tile])
+
+    def test_augmentation_shows_of_larger_images_what_the_network_sees(self, colored):
+        augmentation = Augmentation(False, 0.0, 0.0, view=4, scale_jitter=2.0)
+        examples = augmentation_examples(colored, augmentation, compute_statistics(colored.images), seed=0)
+        np.testing.assert_array_equal(examples.images[0], colored.images[0, :, 2:6, 2:6])
 
 
 def test_the_caption_says_which_views_were_averaged():

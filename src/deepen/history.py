@@ -27,9 +27,9 @@ class Epoch:
 class History:
     """How a model was trained.
 
-    `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images`, and
-    `learned` counts each as often as it was learned from. `start` and `weights` are the checksums of the weights that
-    it began and ended with.
+    `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images` and, to
+    watch it, `validation_images`; `learned` counts each of the former as often as it was learned from. `start` and
+    `weights` are the checksums of the weights that it began and ended with.
     """
 
     settings: dict[str, Any]
@@ -39,6 +39,7 @@ class History:
     start: str
     weights: str
     epochs: list[Epoch]
+    validation_images: int = 0
 
     def save(self, path: Path) -> None:
         """Write JSON."""

@@ -24,7 +24,8 @@ class Record:
     their class among the k most probable; `confusion` is what Predictions.confusion gives, `metrics` what
     metrics/<model>.json holds, `views` what it looked at of each image. `weights` is the checksum of its weights,
     `grown_from` that of those it grew from. `test_origin` says where the test images came from, `notes` what people
-    should know of the images. `right` says which test images it had right, as `right_bits` writes it.
+    should know of the images. `right` says which test images it had right, as `right_bits` writes it, `recipe` the name
+    of what it was trained by; both are empty where they are not known.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Record:
     views: ViewKind = "centre"
     data_name: str = ""
     right: str = ""
+    recipe: str = ""
 
     @property
     def named(self) -> str:

@@ -22,6 +22,7 @@ PUBLISHED_TOP1 = {
     "conv3-128 maxpool conv3-256*2 maxpool conv3-512*6 maxpool fc-1024*2": 86.93,
 }
 MAJORITY = "majority class"
+_UNITS = {1e18: "EFLOP", 1e15: "PFLOP", 1e12: "TFLOP", 1e9: "GFLOP", 1e6: "MFLOP", 1: "FLOP"}
 
 
 def results_table(records: Sequence[Record]) -> Rows:
@@ -102,6 +103,12 @@ def caption(record: Record) -> str:
     return f"Test accuracy in percent on {images}, width {record.width:g}{views}; loss in nats."
 
 
+def unit_of(flops: float) -> tuple[float, str]:
+    """The largest unit of compute of which there is at least one, as its size and name."""
+    size = next((size for size in _UNITS if flops >= size), 1)
+    return size, _UNITS[size]
+
+
 def gains(records: Sequence[Record]) -> list[str]:
     """A sentence a model but the first: the points of top-1 between it and the one before, and their 95 % interval."""
     return [_gain(before, record) for before, record in pairwise(records)]
@@ -113,9 +120,10 @@ def _gain(before: Record, record: Record) -> str:
         return f"{record.model} gains {_points(found)} over {before.model} ({low:.1f} to {high:.1f})"
     if high < 0:
         return f"{record.model} loses {_points(-found)} against {before.model} ({-high:.1f} to {-low:.1f})"
-    return (
-        f"{record.model} and {before.model} differ by {_points(found)} ({low:.1f} to {high:.1f}): no clear difference"
-    )
+    better, other = record.model, before.model
+    if found < 0:
+        better, other, found, low, high = other, better, -found, -high, -low
+    return f"{better} and {other} differ by {_points(found)} ({low:.1f} to {high:.1f}): no clear difference"
 
 
 def _difference(one: Record, other: Record) -> tuple[float, float, float]:
@@ -127,8 +135,7 @@ def _difference(one: Record, other: Record) -> tuple[float, float, float]:
 
 
 def _points(value: float) -> str:
-    text = f"{value + 0.0:.1f}".removeprefix("-") if round(value, 1) == 0 else f"{value:.1f}"
-    return f"{text} point" if text == "1.0" else f"{text} points"
+    return f"{value:.1f} point" if f"{value:.1f}" == "1.0" else f"{value:.1f} points"
 
 
 def summary(records: Sequence[Record]) -> str:
@@ -158,17 +165,28 @@ def _short(name: str, most: int = 20) -> str:
 
 
 def curves_table(records: Sequence[Record]) -> Rows:
-    """A row a model and epoch: the learning rate, the losses and validation top-1."""
-    return [{"model": record.model, **asdict(row)} for record in records for row in record.training.epochs]
+    """A row a model and epoch: learning rate, losses, validation top-1, and the compute of all training so far."""
+    rows, before = [], 0
+    for record in records:
+        epochs = record.training.epochs
+        for done, row in enumerate(epochs, 1):
+            flops = before + record.flops * done // len(epochs)
+            rows.append({"model": record.model, **asdict(row), "flops": flops})
+        before += record.flops
+    return rows
 
 
 def topk_table(records: Sequence[Record]) -> Rows:
-    """A row a model and k: test accuracy in percent, and the 95 % interval around it."""
-    rows = []
+    """A row a model and k: test accuracy in percent, and the 95 % interval around it.
+
+    Beside them its weight layers, and the floating-point operations that its training and all before it took.
+    """
+    rows, flops = [], 0
     for record in records:
+        flops += record.flops
+        size = {"layers": weight_layers(record.layers), "flops": flops}
         for k, correct in enumerate(record.correct, 1):
             low, high = wilson_interval(correct, record.test_images)
-            rows.append(
-                {"model": record.model, "k": k, "accuracy": record.metrics[f"top{k}"], "low": low, "high": high}
-            )
+            found = {"accuracy": record.metrics[f"top{k}"], "low": low, "high": high}
+            rows.append({"model": record.model, "k": k, **found, **size})
     return rows

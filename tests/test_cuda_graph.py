@@ -9,7 +9,7 @@ from deepen.augmentation import Augmentation
 from deepen.cuda_graph import ReplayedStep
 from deepen.device import choose_device
 from deepen.growth import he_start
-from deepen.layers import plan
+from deepen.layers import freeze, plan
 from deepen.settings import load_settings
 from deepen.statistics import compute_statistics
 from deepen.trainer import Trainer
@@ -86,10 +86,12 @@ WHOLE, VIEWS = Augmentation(True, 0.125, 0.1), Augmentation(True, 0.125, 0.1, vi
 
 def trained(images, recipe, augmentation=WHOLE, **options):
     device = choose_device("cuda", 1)
-    changes = {"batch_size": 10, "class_weights": "balanced" if recipe == "onecycle" else "none"}
+    onecycle = recipe == "onecycle"
+    changes = {"batch_size": 10, "class_weights": "balanced" if onecycle else "none"}
+    layers = freeze(LAYERS, [] if onecycle else ["conv1_1"])
     training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update=changes)
     return Trainer(
-        network(LAYERS, he_start(LAYERS, seed=0, model="I"), training.dropout),
+        network(layers, he_start(LAYERS, seed=0, model="I"), training.dropout),
         images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=0.01, epochs=3, seed=0, device=device, dtype=torch.bfloat16, **options,
     )  # fmt: skip

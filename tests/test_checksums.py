@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,11 +127,14 @@ class TestEachKindOfFile:
         path.write_bytes(whole)
 
     def test_images(self, colored, tmp_path):
-        path = tmp_path / "x"
-        colored.save(path)
-        for place, found in self.changed(path, lambda path: [load_images(path), load_images(path).images], 0):
+        path, names = tmp_path / "x", tuple(f"train/{row}.jpg" for row in range(60))
+        replace(colored, files=names, name="photos").save(path)
+        for place, found in self.changed(
+            path, lambda path: [load_images(path), load_images(path).images, load_images(path).files[:]], 0
+        ):
             assert found[0].classes == colored.classes, place  # a blank of the header, or how a number is written
             assert np.array_equal(found[1], colored.images), place
+            assert (found[2], found[0].name) == (names, "photos"), place
 
     def test_weights(self, tmp_path):
         path = tmp_path / "x"

@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from deepen.errors import InputError
-from deepen.locking import locked
+from deepen.locking import holder, locked
 
 HOLD = """
 import sys, time
@@ -76,3 +77,16 @@ def test_where_there_can_be_no_lock(tmp_path):
     error = r"x\.lock: can't be written \(.*\); .* and run it again"
     with pytest.raises(InputError, match=error), locked(tmp_path / "file" / "x.lock", print):
         pass
+
+
+def test_who_holds_a_lock_that_is_removed_meanwhile(tmp_path, monkeypatch):
+    """The holder ends between two looks at its file."""
+    path = tmp_path / "x.lock"
+    path.write_text("process 1 on there")
+
+    def removed(file, operation):
+        path.unlink()
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", removed)
+    assert holder(path) == "process 1 on there"

@@ -34,11 +34,12 @@ def holder(path: Path) -> str | None:
     """Who holds the lock at `path`; None where nobody does."""
     try:
         with path.open(encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read() or "another process"
     except FileNotFoundError:
         return None
-    except BlockingIOError:
-        return path.read_text(encoding="utf-8") or "another process"
     return None
 
 

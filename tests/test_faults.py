@@ -15,13 +15,13 @@ import pytest
 import torch
 from bad_input import CARD
 from dvc_project import ROOT
+from tensors import he_start
 from test_checkpoint import EXAMPLE
 from test_kills import wait_for
 from test_training import LAYERS, recipe, run, trainer_for
 
 from deepen.checkpoint import Checkpoints
 from deepen.errors import InputError
-from deepen.growth import he_start
 from deepen.history import Epoch
 from deepen.images import load_images
 from deepen.live import LiveCurves

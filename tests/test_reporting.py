@@ -4,12 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from conftest import LADDER
 from matplotlib import image as mpimg
+from scipy.stats import binomtest
 
 from deepen import figures, tables
 from deepen.augmentation import Augmentation
+from deepen.examples import augmentation_examples
 from deepen.history import Epoch, History
 from deepen.records import Record, load_records, save_records
 from deepen.statistics import compute_statistics
@@ -77,6 +78,9 @@ class TestTables:
         middle, half = share + z**2 / (2 * n), z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
         expected = [100 * (middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
         assert tables.wilson_interval(324, 360) == pytest.approx(expected, abs=1e-3)
+        for correct, images in ((0, 7), (5, 5), (1, 10_000), (899, 900)):
+            of_scipy = binomtest(correct, images).proportion_ci(0.95, method="wilson")
+            assert tables.wilson_interval(correct, images) == pytest.approx([100 * end for end in of_scipy], abs=1e-4)
         assert tables.wilson_interval(5, 5)[1] == 100
 
 
@@ -113,25 +117,22 @@ class TestFigures:
         assert [text.get_text() for text in figure.axes[0].texts] == (["2", "1", "1"] if classes == 2 else [])
 
     @pytest.mark.parametrize("channels", [1, 3, 4])
-    def test_filters_are_tiles(self, tmp_path, channels):
-        figure = self.drawn(tmp_path, figures.draw_filters, torch.randn(8, channels, 3, 3), "title")
+    def test_filters_are_tiles(self, tmp_path, rng, channels):
+        figure = self.drawn(
+            tmp_path, figures.draw_filters, rng.standard_normal((8, channels, 3, 3), np.float32), "title"
+        )
         shown = np.asarray(figure.axes[0].images[0].get_array())
         assert shown.shape == ((7, 15, 3) if channels == 3 else (7, 15))
 
     def test_filters_to_compare_share_their_shades(self):
-        weak, strong = torch.arange(4.0).view(1, 1, 2, 2), torch.tensor([-1.0, 7.0]).view(1, 1, 1, 2)
+        weak, strong = np.arange(4.0).reshape(1, 1, 2, 2), np.array([-1.0, 7.0]).reshape(1, 1, 1, 2)
         shown = np.asarray(figures.draw_filters(weak, "title", strong).axes[0].images[0].get_array())
         assert shown[:, :2].tolist() == [[0.125, 0.25], [0.375, 0.5]]
 
     def test_augmentation_shows_the_image_above_its_forms(self, tmp_path, colored):
-        figure = self.drawn(
-            tmp_path,
-            figures.draw_augmentation,
-            colored,
-            Augmentation(True, 0.25, 0.1),
-            compute_statistics(colored.images),
-            seed=0,
-        )
+        statistics = compute_statistics(colored.images)
+        examples = augmentation_examples(colored, Augmentation(True, 0.25, 0.1), statistics, seed=0)
+        figure = self.drawn(tmp_path, figures.draw_augmentation, examples)
         shown = np.asarray(figure.axes[0].images[0].get_array())
         assert shown.shape == (6 * 9 - 1, 10 * 9 - 1, 3)
         np.testing.assert_allclose(shown[:8, :8], colored.images[0].transpose(1, 2, 0) / 255, atol=1e-6)
@@ -140,7 +141,8 @@ class TestFigures:
     def test_augmentation_shows_of_larger_images_what_the_network_sees(self, tmp_path, colored):
         augmentation = Augmentation(False, 0.0, 0.0, view=4, scale_jitter=2.0)
         statistics = compute_statistics(colored.images)
-        figure = self.drawn(tmp_path, figures.draw_augmentation, colored, augmentation, statistics, seed=0)
+        examples = augmentation_examples(colored, augmentation, statistics, seed=0)
+        figure = self.drawn(tmp_path, figures.draw_augmentation, examples)
         shown = np.asarray(figure.axes[0].images[0].get_array())
         assert shown.shape == (6 * 5 - 1, 10 * 5 - 1, 3)
         np.testing.assert_allclose(shown[:4, :4], colored.images[0, :, 2:6, 2:6].transpose(1, 2, 0) / 255, atol=1e-6)

@@ -9,18 +9,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
-from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.images import ImageSet
-from deepen.randomness import generator
-from deepen.statistics import Statistics
-from deepen.views import Views
 from deepen.writing import replacing
 
 _MOST_CELLS = 20  # classes up to which a confusion matrix has its numbers written in
@@ -94,13 +88,13 @@ def draw_confusion(actual: ArrayLike, predicted: ArrayLike, classes: Sequence[st
     return figure
 
 
-def draw_filters(weight: Tensor, title: str, like: Tensor | None = None) -> Figure:
+def draw_filters(weight: NDArray[np.float32], title: str, like: NDArray[np.float32] | None = None) -> Figure:
     """The first layer's filters (out, channels, height, width), as colour where there are three channels.
 
     Black and white are the smallest and the largest weight, those of `like`, to compare with, counted.
     """
-    filters = weight.float().numpy()
-    both = [filters] if like is None else [filters, like.float().numpy()]
+    filters = weight
+    both = [filters] if like is None else [filters, like]
     low, high = min(each.min() for each in both), max(each.max() for each in both)
     filters = (filters - low) / max(high - low, 1e-12)
     columns = math.ceil(math.sqrt(2 * len(filters)))
@@ -108,17 +102,11 @@ def draw_filters(weight: Tensor, title: str, like: Tensor | None = None) -> Figu
     return _mosaic(tiles, columns, title)
 
 
-def draw_augmentation(images: ImageSet, augmentation: Augmentation, statistics: Statistics, seed: int) -> Figure:
-    """Ten training images, each as it is, or its centre where training sees less, and in five forms that it may see."""
-    chosen = np.linspace(0, len(images) - 1, num=min(10, len(images))).astype(int)
-    originals = images.batch(chosen)
-    augmented = AugmentedImages(originals, augmentation, statistics, torch.device("cpu"))
-    forms = [Views(size=augmentation.size).centre(torch.from_numpy(originals)) / 255]
-    for form in range(5):
-        batch = augmented.batch(torch.arange(len(chosen)), generator("cpu", seed, "figure", form))
-        forms.append((batch + torch.tensor(statistics.mean)[:, None, None]).clamp(0, 1))
-    tiles = torch.cat(forms).permute(0, 2, 3, 1).numpy()
-    return _mosaic(tiles, len(chosen), "Top row: the image. Below: what training may see of it.")
+def draw_augmentation(examples: ImageSet) -> Figure:
+    """What examples.augmentation_examples gives: a row of images, and below it a row for each form."""
+    columns = int((examples.labels == 0).sum())
+    tiles = examples.images.transpose(0, 2, 3, 1) / 255
+    return _mosaic(tiles, columns, "Top row: the image. Below: what training may see of it.")
 
 
 def _mosaic(tiles: NDArray[np.floating], columns: int, title: str) -> Figure:

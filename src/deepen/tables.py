@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
-from scipy.stats import binomtest
 
+from deepen.intervals import wilson_interval as wilson_interval
 from deepen.notation import weight_layers
 from deepen.records import Record
 
@@ -79,9 +79,3 @@ def topk_table(records: Sequence[Record]) -> pd.DataFrame:
                 {"model": record.model, "k": k, "accuracy": record.metrics[f"top{k}"], "low": low, "high": high}
             )
     return pd.DataFrame(rows)
-
-
-def wilson_interval(correct: int, images: int) -> tuple[float, float]:
-    """Where an accuracy (percent) lies with 95 % confidence, of which so many images are a sample (Wilson, 1927)."""
-    interval = binomtest(correct, images).proportion_ci(0.95, method="wilson")
-    return round(100 * float(interval.low), 4), round(100 * float(interval.high), 4)

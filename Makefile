@@ -13,7 +13,7 @@ repro: $(INSTALLED)  ## run the whole ladder and print its table
 	@python -m pipeline.ready repro
 	@deepen settings
 	dvc repro
-	@cat reports/table.md
+	@deepen results
 
 # SET: settings, with blanks between them, such as SET="lr=0.01 datasets.folder.root=/my photos". NAME and STAGE: if wanted.
 # LADDER: a file of ladders/, in place of params.yaml: LADDER=paper.

@@ -5,11 +5,11 @@ PYTHON ?= python3
 INSTALLED ?= .venv/installed
 export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
-.PHONY: setup repro exp grid depths table study test torture browser docs lock help
+.PHONY: setup repro exp grid depths results study test torture browser docs lock help
 
 setup: $(INSTALLED)  ## install all packages in .venv, as each target does that needs them
 
-repro: $(INSTALLED)  ## run the whole ladder and print its table
+repro: $(INSTALLED)  ## run the whole ladder and print what it reached
 	@python -m pipeline.ready repro
 	@deepen settings
 	dvc repro
@@ -20,29 +20,27 @@ repro: $(INSTALLED)  ## run the whole ladder and print its table
 export SET
 EXPERIMENT = deepen $(if $(LADDER),ladder $(LADDER),exp)
 OPTIONS = $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET") $(STAGE)
-exp: $(INSTALLED)  ## try settings and leave your files as they are: make exp SET="lr=0.01 width=0.25" NAME=narrow
+exp: $(INSTALLED)  ## try settings in a copy: make exp SET="lr=0.01 width=0.25" NAME=a
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --temp $(OPTIONS)
+	@deepen results
 
-# Workers of DVC's queue may stop while experiments wait (treeverse/dvc issues 10398, 10428): they are started until none does.
-grid: $(INSTALLED)  ## try all combinations, one after the other: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
+grid: $(INSTALLED)  ## try all combinations, one after the other, and compare: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --queue $(OPTIONS)
-	@while dvc queue status | grep --extended-regexp --quiet ' (Queued|Running)'; do dvc queue start --quiet; sleep 10; done
-	dvc queue status
+	@deepen queue; code=$$?; deepen results; exit $$code
 
 DEPTHS ?= I III
-depths: $(INSTALLED)  ## hold a model against a deeper one, without training: make depths DEPTHS="II III"
+depths: $(INSTALLED)  ## one model against another, no training: make depths DEPTHS="II III"
 	@python -m pipeline.ready experiment
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
-		dvc exp run --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \
+		deepen exp --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \
 	done
 	dvc metrics diff depth-$(firstword $(DEPTHS)) depth-$(lastword $(DEPTHS)) --targets metrics/final.json
 
-# DVC's own table has a column for each file and each setting.
-table: $(INSTALLED)  ## all experiments: top-1, loss, and the settings in which they differ
-	dvc exp show --no-pager --only-changed --drop 'Created|State|Executor|params.yaml|.*/(?!final.json:(top1|loss)).*'
+results: $(INSTALLED)  ## what the models and the experiments reached, best first
+	@deepen results
 
 study: $(INSTALLED)  ## what growing buys, what the recipe's items buy: hours, and CIFAR-10 is downloaded once
 	cd study && dvc repro

@@ -12,11 +12,13 @@ from deepen.group import ALONE, Group
 from deepen.growth import he_start
 from deepen.images import ImageSet
 from deepen.layers import Layer, plan
+from deepen.recipes import Training
 from deepen.settings import load_settings
 from deepen.statistics import Statistics
 from deepen.trainer import Trainer
 from deepen.vgg import network
 
+BATCH = 128  # images that a step learns from, however few there are to measure with
 GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))  # of noise, near enough
 
 
@@ -43,7 +45,7 @@ def noise_trainer(
     group: Group = ALONE,
 ) -> Trainer:
     """A model of params.yaml about to learn from noise, at a rate at which nothing comes of it."""
-    layers, training = ladder_layers(model, width), load_settings().recipes[recipe].training
+    layers, training = ladder_layers(model, width), fixed_batch(load_settings().recipes[recipe].training)
     return Trainer(
         network(layers, he_start(layers, seed=0, model=model), training.dropout),
         images,
@@ -57,6 +59,11 @@ def noise_trainer(
         device=device,
         group=group,
     )
+
+
+def fixed_batch(training: Training) -> Training:
+    """The same with batches of one size."""
+    return training.model_copy(update={"batch_size": BATCH})
 
 
 def images_argument(description: str | None) -> Path:

@@ -17,14 +17,14 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.data import noise_trainer, random_images
+from benchmarks.data import BATCH, noise_trainer, random_images
 from benchmarks.measure import THREADS, alternate, report
 from deepen import mapped
 from deepen.device import choose_device
 from deepen.images import ImageSet, load_images
-from deepen.trainer import Trainer, steps_an_epoch
+from deepen.trainer import Trainer
 
-IMAGES, STEPS, WARM_UP, WIDTH, BATCH = 50_000, 20, 4, 0.25, 128  # as many images as CIFAR-10 trains on
+IMAGES, STEPS, WARM_UP, WIDTH = 50_000, 20, 4, 0.25  # as many images as CIFAR-10 trains on
 
 
 def images_a_second(path: Path, resident: bool, cold: bool) -> float:
@@ -39,7 +39,7 @@ def images_a_second(path: Path, resident: bool, cold: bool) -> float:
 
 
 def _trainer(images: ImageSet, steps: int) -> Trainer:
-    epochs = steps / steps_an_epoch(len(images), BATCH)[0]
+    epochs = steps / (len(images) // BATCH)
     return noise_trainer(images, "III", WIDTH, epochs=epochs, device=choose_device("cpu", THREADS))
 
 

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.data import noise_trainer, random_images
+from benchmarks.data import BATCH, noise_trainer, random_images
 from benchmarks.measure import report
 from deepen.device import choose_device
 from deepen.group import Group
 
-BATCH, STEPS, EPOCHS, ROUNDS, WIDTH = 128, 6, 3, 3, 0.25
+STEPS, EPOCHS, ROUNDS, WIDTH = 6, 3, 3, 0.25
 WAYS = {"one process, two threads": (1, 2), "two processes, one thread each": (2, 1)}
 
 

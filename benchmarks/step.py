@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.data import ladder_layers, noise_trainer, random_images
+from benchmarks.data import BATCH, ladder_layers, noise_trainer, random_images
 from benchmarks.measure import THREADS, alternate, matmul_rate, median_seconds, report
 from benchmarks.plain import plain_epoch, plain_network, plain_optimizer
 from deepen.device import choose_device
 from deepen.layers import training_flops
 
-BATCH, STEPS, EPOCHS = 128, 2, 2
+STEPS, EPOCHS = 2, 2
 
 
 def deepen_step(model: str, width: float, recipe: str = "published") -> float:

@@ -42,7 +42,7 @@ def deepen_seconds(path: Path) -> dict[str, float]:
     """Training time and the accuracy it ends with."""
     device, settings = choose_device("cpu", THREADS), load_settings()
     train_images, test = _images(path)
-    training, epochs = settings.recipes["onecycle"].training, settings.models["I"].epochs
+    training, epochs = settings.recipes["onecycle"].training, settings.epochs("I", len(train_images))
     layers = ladder_layers("I", WIDTH)
     net = network(layers, he_start(layers, seed=SEED, model="I"), training.dropout)
     start = time.perf_counter()

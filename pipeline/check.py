@@ -1,6 +1,8 @@
 """The whole ladder against the images, before anything trains; and `scratch`, the empty network it starts from."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 from safetensors.numpy import save_file
 
@@ -16,13 +18,16 @@ from deepen.starts import start_shapes
 from deepen.writing import replacing
 from pipeline import BASE, files, require_unchanged, run
 
+FEW_STEPS = 200
+
 
 def check() -> None:
     settings = load_settings()
     image, classes = describe_images(files.TRAIN)
+    images = len(load_images(files.TRAIN))
     plans = plan_ladder(settings, settings.seen(image), len(classes), start_shapes(settings.models, BASE))
     if not os.environ.get("DEEPEN_LAUNCH"):  # else what trains is elsewhere, on parts of each batch
-        _check_machine(settings, plans, len(load_images(files.TRAIN)))
+        _check_machine(settings, plans, images)
     require_unchanged()
     with replacing(files.weights(SCRATCH)) as temporary:
         save_file({}, temporary)
@@ -30,6 +35,24 @@ def check() -> None:
     sizes = [f"{name} ({parameters(layers):,} parameters)" for name, layers in plans.items()]
     shape = "x".join(map(str, image))
     print(f"{' to '.join(dict.fromkeys((sizes[0], sizes[-1])))}: fit images of {shape} in {len(classes)} classes")
+    for warning in _too_few_steps(settings, images):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
+    """A sentence on each model that may learn too little, whatever it could."""
+    for name, model in settings.models.items():
+        steps = settings.steps(name, images)
+        if steps >= FEW_STEPS:
+            continue
+        enough = -(-FEW_STEPS // (images // settings.batch_size(images)))
+        remedy = f"models.{name}.epochs: auto, or at least {enough}"
+        if model.epochs is None:
+            remedy = f"recipes.{settings.recipe}.training.least_steps: {FEW_STEPS} or more"
+        yield (
+            f"{name} trains for {steps} {'step' if steps == 1 else 'steps'}, and in fewer than {FEW_STEPS} a network "
+            f"may learn little; write {remedy}"
+        )
 
 
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:

@@ -13,7 +13,7 @@ from deepen.intervals import wilson_interval
 from deepen.layers import parameters
 from deepen.networks import load_network
 from deepen.predictions import Predictions
-from deepen.records import Record, load_records, save_records
+from deepen.records import Record, load_records, right_bits, save_records
 from deepen.settings import Settings, load_settings
 from deepen.transfer_report import Transferred, load_transfer
 from deepen.views import Views
@@ -53,7 +53,10 @@ def evaluate_model(name: str) -> None:
     if not group.writes:
         return
     identity = weights_checksum(files.weights(name))
-    predictions = Predictions(test.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), identity)
+    names = [test.file_of(row) for row in range(len(test))] if len(test.files) else []
+    predictions = Predictions(
+        test.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), identity, names
+    )
     record = _record(name, settings, card, test, found, predictions, history, transferred)
     require_unchanged()
     save_records(files.records(name), [*before, record])
@@ -124,6 +127,9 @@ def _record(
         test_origin=test.origin,
         notes=list(test.notes),
         views=views,
+        data_name=test.name,
+        right=right_bits(predictions.right()),
+        recipe=settings.recipe,
     )
 
 

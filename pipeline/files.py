@@ -5,6 +5,7 @@ from pathlib import Path
 TRAIN, VALIDATION, TEST = (Path(f"data/{part}.safetensors") for part in ("train", "validation", "test"))
 SOURCE = Path("data/source.json")
 STATISTICS = Path("data/statistics.json")
+NOTES = Path("data/notes.txt")
 PARAMS = Path("params.yaml")
 
 
@@ -31,6 +32,11 @@ def history(model: str) -> Path:
 def examples(model: str) -> Path:
     """Training images as they are and as a model's training may see them."""
     return Path(f"curves/{model}-examples.safetensors")
+
+
+def live(model: str) -> Path:
+    """What each epoch of a model found, while it trains."""
+    return Path(f"live/{model}/curves.tsv")
 
 
 def records(model: str) -> Path:

@@ -1,6 +1,7 @@
-"""Images from their source to three files: train, validation, test."""
+"""Images from their source to three files, train, validation and test; and what people should know of them."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 from deepen.datasets import load_dataset
@@ -9,6 +10,7 @@ from deepen.datasets.repeats import repeats
 from deepen.errors import some
 from deepen.images import FEW, ImageSet, small_classes
 from deepen.settings import load_settings
+from deepen.writing import write_text
 from pipeline import BASE, files, require_unchanged, run
 from pipeline.source import require_same_source
 
@@ -25,10 +27,19 @@ def prepare() -> None:
         images.save(files.TRAIN.with_name(f"{name}.safetensors"))
         what = f"{len(images)} images of shape {images.shape}, {len(images.classes)} classes"
         print(f"{name}: {what}, {images.origin}")
-    for note in parts.notes:
-        print(note)
-    for warning in (*repeated, *_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")):
-        print(f"warning: {warning}", file=sys.stderr)
+    small = [*_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")]
+    _tell([*repeated, *small, *parts.warnings], parts.notes)
+
+
+def _tell(warnings: Sequence[str], notes: Sequence[str]) -> None:
+    """Write a line each to a file, and print two at most: all there are, or the first and where the others are."""
+    lines = [*(f"warning: {warning}" for warning in warnings), *notes]
+    write_text(files.NOTES, "".join(f"{line}\n" for line in lines))
+    shown = lines if len(lines) <= _MOST else [*lines[: _MOST - 1], f"... and {len(lines) - 1} more in {files.NOTES}"]
+    print(*shown, sep="\n", end="\n" * bool(shown), file=sys.stderr)
+
+
+_MOST = 2  # lines besides one for each part
 
 
 def _small(images: ImageSet, part: str) -> list[str]:

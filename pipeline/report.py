@@ -4,17 +4,16 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from deepen import figures, page, tables
+from deepen import charts, figures, page, tables
 from deepen.errors import InputError
 from deepen.images import ImageSet, load_images
+from deepen.mistakes import HEADINGS, mistakes_table
 from deepen.predictions import Predictions, load_predictions
 from deepen.records import Record, load_records
 from deepen.settings import load_settings
 from deepen.spreadsheets import as_csv
 from deepen.weights import ModelCard, load_weights, weights_checksum
-from deepen.writing import write_json, write_text
+from deepen.writing import replacing, write_json, write_text
 from pipeline import files, require_unchanged, run
 from pipeline.agreement import require_agreement
 
@@ -33,16 +32,13 @@ def report() -> None:
     require_unchanged()
 
     write_json(files.metrics("final"), records[-1].metrics)
-    _write_tables(records)
-    _write_confusion(depth, predictions, card.classes)
-    figures.save_figure(figures.draw_filters(ended, f"{first} of model {depth}", began), REPORTS / "filters.png")
-    figures.save_figure(augmentation, REPORTS / "augmentation.png")
+    _write_tables(records, predictions, card.classes)
+    write_text(REPORTS / "mistakes.csv", as_csv(mistakes_table(predictions, card.classes), HEADINGS))
     pictures = page.Pictures(
-        augmentation=(REPORTS / "augmentation.png").read_bytes(),
-        role=first,
-        filters_before=figures.as_png(figures.draw_filters(began, f"{first} before model {depth} was trained", ended)),
-        filters_after=(REPORTS / "filters.png").read_bytes(),
+        augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began)
     )
+    _write_pictures(records, card.classes, pictures)
+    write_text(REPORTS / "vega.js", charts.javascript())
     write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
     accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
@@ -75,24 +71,28 @@ def _require_agreement(
     )
 
 
-def _write_tables(records: Sequence[Record]) -> None:
-    table = tables.results_table(records)
-    write_text(REPORTS / "table.csv", as_csv(table))
-    write_text(REPORTS / "table.md", tables.as_markdown(table, records))
-    curves, topk = tables.curves_table(records), tables.topk_table(records)
-    write_text(REPORTS / "curves.csv", as_csv(curves))
-    write_text(REPORTS / "topk.csv", as_csv(topk))
-    figures.save_figure(figures.draw_curves(curves), REPORTS / "curves.png")
-    figures.save_figure(figures.draw_depth(topk), REPORTS / "depth.png")
+def _write_tables(records: Sequence[Record], predictions: Predictions, classes: Sequence[str]) -> None:
+    write_text(REPORTS / "table.csv", as_csv(tables.results_table(records)))
+    write_text(REPORTS / "table.md", tables.as_markdown(records))
+    write_text(REPORTS / "curves.csv", as_csv(tables.curves_table(records)))
+    write_text(REPORTS / "topk.csv", as_csv(tables.topk_table(records)))
+    said = zip(predictions.actual, predictions.predicted, strict=True)
+    write_text(REPORTS / "confusion.csv", as_csv([{"actual": classes[a], "predicted": classes[p]} for a, p in said]))
 
 
-def _write_confusion(depth: str, predictions: Predictions, classes: Sequence[str]) -> None:
-    named = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
-    write_text(REPORTS / "confusion.csv", as_csv(named.map(classes.__getitem__)))
-    confusion = figures.draw_confusion(
-        predictions.actual, predictions.predicted, classes, f"Model {depth} on the test images"
-    )
-    figures.save_figure(confusion, REPORTS / "confusion.png")
+def _write_pictures(records: Sequence[Record], classes: Sequence[str], pictures: page.Pictures) -> None:
+    """The charts of the page as PNG, and what it has of images."""
+    curves, last = tables.curves_table(records), records[-1]
+    drawn = {
+        "curves": (charts.validation_accuracy(curves), f"Validation top-1 on {last.named}"),
+        "depth": (charts.accuracy_by_depth(tables.topk_table(records)), f"Test accuracy on {last.named}"),
+        "confusion": (charts.confusion(last.confusion, classes), f"Model {last.model} on the test images"),
+    }
+    contents = {name: charts.as_png(spec, title) for name, (spec, title) in drawn.items()}
+    contents |= {"filters": pictures.filters_after, "augmentation": pictures.augmentation}
+    for name, content in contents.items():
+        with replacing(REPORTS / f"{name}.png") as temporary:
+            temporary.write_bytes(content)
 
 
 if __name__ == "__main__":

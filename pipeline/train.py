@@ -40,19 +40,19 @@ def train_model(name: str) -> None:
     group = Group()
     device = choose_device(settings.device, settings.threads, group.local_rank)
     start = files.init(name)
-    shaping = _shaping(name, settings, device)
+    images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
+    shaping = _shaping(name, settings, device, len(images))
     key = training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
     before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
     with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
-        images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
         trainer = _trainer(name, settings, network, images, statistics, device, group)
         require_unchanged()  # so that the checkpoints are of what their key says
-        to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes))
+        to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes), len(images))
         with (
             Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
             _watched(name, settings, trainer, to_follow, group) as progress,
@@ -62,9 +62,10 @@ def train_model(name: str) -> None:
         if not group.writes:
             return
         require_unchanged()  # what was learned stays in the checkpoint
-        weights = save_weights(files.weights(name), network.state_dict(), card)
+        weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
         learned = trainer.steps * trainer.batch_size
-        history = History(shaping, VERSIONS, len(images), learned, weights_checksum(start), weights, epochs)
+        shaped, began = shaping | ({"frozen": card.frozen} if card.frozen else {}), weights_checksum(start)
+        history = History(shaped, VERSIONS, len(images), learned, began, weights, epochs, len(validation))
         history.save(files.history(name))
         augmentation = Augmentation.of(settings.dataset, settings.training)
         examples = augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
@@ -79,20 +80,20 @@ def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, 
     if not group.writes:
         yield Progress()
         return
-    with LiveCurves(Path(f"live/{name}")) as live:
-        if group.rank:
-            yield Progress(lambda steps, history: live.start(history), epoch=live.add)
-            return
-        with TrainingProgress(
-            name,
-            trainer.epochs,
-            trainer.steps,
-            trainer.batch_size,
-            where=_where(settings, trainer.device, group),
-            to_follow=to_follow,
-            verbosity=settings.progress,
-        ) as progress:
-            yield _both(progress.callbacks, live)
+    live = LiveCurves(files.live(name))
+    if group.rank:
+        yield Progress(lambda steps, history: live.start(history), epoch=live.add)
+        return
+    with TrainingProgress(
+        name,
+        trainer.epochs,
+        trainer.steps,
+        trainer.batch_size,
+        where=_where(settings, trainer.device, group),
+        to_follow=to_follow,
+        verbosity=settings.progress,
+    ) as progress:
+        yield _both(progress.callbacks, live)
 
 
 def _where(settings: Settings, device: torch.device, group: Group) -> str:
@@ -112,17 +113,18 @@ def _both(progress: Progress, live: LiveCurves) -> Progress:
         progress.epoch(row)
         live.add(row)
 
-    return Progress(start, progress.step, epoch)
+    return Progress(start, progress.step, epoch, progress.warn)
 
 
-def _shaping(name: str, settings: Settings, device: torch.device) -> dict[str, object]:
-    """The settings that shape the weights; where files lie and how often checkpoints are kept do not."""
+def _shaping(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
+    """The settings that shape the weights, `auto` as it came out; files' places and checkpoints do not shape them."""
     return {
-        "training": settings.training.model_dump(),
+        "training": settings.training.model_dump(exclude={"epochs", "least_steps"})
+        | {"batch_size": settings.batch_size(images)},
         "flip": settings.dataset.flip,
         "crop": Augmentation.of(settings.dataset, settings.training).crop,
         "peak_lr": settings.peak_lr(name),
-        "epochs": settings.models[name].epochs,
+        "epochs": settings.epochs(name, images),
         "seed": settings.seed,
         "device": device.type,
         "dtype": str(choose_dtype(settings.precision, device)),
@@ -183,7 +185,7 @@ def _trainer(
         settings.training,
         model=name,
         peak_lr=settings.peak_lr(name),
-        epochs=settings.models[name].epochs,
+        epochs=settings.epochs(name, len(images)),
         seed=settings.seed,
         device=device,
         dtype=choose_dtype(settings.precision, device),

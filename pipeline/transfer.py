@@ -25,18 +25,20 @@ def transfer_to(name: str) -> None:
         model=name,
         layers=model.layers,
         norm=model.norm,
-        width=settings.width,
+        width=settings.network_width,
         image=seen,
         stored=image[1:] if image != seen else None,
         classes=classes,
         mean=statistics.mean,
         flip=settings.dataset.flip,
         grown_from=grown_from,
+        frozen=tuple(layer.role for layer in plans[name] if layer.frozen) or None,
     )
     require_unchanged()
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
-    print(f"{name} from {model.start or model.after}: {as_line(report)}")
+    frozen = f", {len(card.frozen)} layers frozen" if card.frozen else ""
+    print(f"{name} from {model.start or model.after}: {as_line(report)}{frozen}")
 
 
 def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[State, str | None]:

@@ -24,7 +24,7 @@ from deepen.vgg import VGG, network
 from deepen.weights import State, as_arrays
 from pipeline import require_unchanged, run
 from pipeline.agreement import require_agreement
-from study.settings import Arm, Study, ancestors, load_studies
+from study.settings import Arm, Study, load_studies
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def measure(
     arm: Arm, seed: int, settings: Settings, study: Study, dataset: Augmented, images: ImageSet, test: ImageSet
 ) -> dict[str, Any]:
     """Train an arm; returns target, FLOPs, curve, top-1 (percent, all test images, flips averaged), loss."""
-    models = {name: model.model_copy(update={"norm": arm.norm}) for name, model in settings.models.items()}
+    changes: dict[str, object] = {"norm": arm.norm, "frozen": []}
+    models = {name: model.model_copy(update=changes) for name, model in settings.models.items()}
     settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
     training = arm.training(settings)
     plans = plan_ladder(settings, dataset.seen(images.shape), len(images.classes))
@@ -112,7 +113,7 @@ def _trained(trainer: Trainer, model: str, flops: int, spent: float, test: Image
 
 def _models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:
     """The models an arm trains, shallowest first, and their shares of the compute."""
-    before = ancestors(arm.target, settings) if arm.shares else []
+    before = settings.ancestors(arm.target) if arm.shares else []
     return [*((model, arm.shares[model]) for model in before), (arm.target, 1 - sum(arm.shares.values()))]
 
 

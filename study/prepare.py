@@ -1,6 +1,7 @@
 """The images of the studies: none are held out for validation, by which they choose nothing, and val/ is not used."""
 
 from deepen.datasets import load_dataset
+from deepen.notes import tell
 from deepen.settings import load_settings
 from pipeline import require_unchanged, run
 from pipeline.source import require_same_source
@@ -17,6 +18,7 @@ def prepare() -> None:
         images = parts.images[name]
         images.save(SOURCE.with_name(f"{name}.safetensors"))
         print(f"{name}: {len(images)} images of shape {images.shape}, {parts.origins[name]}")
+    tell(parts.warnings)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from deepen.errors import InputError
 from deepen.layers import Norm
 from deepen.recipes import Training
 from deepen.section import Section
-from deepen.settings import SCRATCH, Growth, Settings
+from deepen.settings import Growth, Settings
 from deepen.yaml_reading import read_yaml
 
 PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
@@ -38,6 +38,7 @@ class Arm(Section):
     def training(self, settings: Settings) -> Training:
         """The recipe's training with the arm's changes; raises ValidationError where one of them can't be."""
         content = settings.recipes[self.recipe].training.model_dump()
+        content["batch_size"] = content["batch_size"] or "auto"
         for path, value in self.changes.items():
             *parents, last = path.split(".")
             node = content
@@ -94,7 +95,7 @@ def _faults(study: Study, settings: Settings) -> Iterator[str]:
         if arm.target not in settings.models or arm.target not in study.compute:
             yield f"arms.{name}.target: {arm.target!r} must be one of the models, and listed under compute"
             continue
-        before = ancestors(arm.target, settings)
+        before = settings.ancestors(arm.target)
         if arm.shares and set(arm.shares) != set(before):
             yield f"arms.{name}.shares: must name what {arm.target} grows from: {', '.join(before) or 'nothing'}"
         if study.arms.get(study.against.get(arm.target, "")) is None:
@@ -106,11 +107,3 @@ def _faults(study: Study, settings: Settings) -> Iterator[str]:
             arm.training(settings)
         except ValidationError as error:
             yield from (f"arms.{name}.changes: {fault}" for fault in _sentences(error))
-
-
-def ancestors(model: str, settings: Settings) -> list[str]:
-    """The models that a model grows from, shallowest first."""
-    chain: list[str] = []
-    while (model := settings.models[model].after) != SCRATCH:
-        chain.insert(0, model)
-    return chain

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from deepen.checksums import read_checked_json
-from deepen.figures import save_figure
 from deepen.settings import load_settings
 from deepen.spreadsheets import as_csv
-from deepen.writing import write_json, write_text
+from deepen.writing import replacing, write_json, write_text
 from pipeline import require_unchanged, run
 from pipeline.agreement import require_agreement
 from study.settings import Study, load_studies
@@ -31,13 +30,13 @@ def summarize(name: str) -> None:
     )
     require_unchanged()
     table = compare(pd.DataFrame(runs), study)
-    write_text(Path(f"study/{name}.csv"), as_csv(table))
+    write_text(Path(f"study/{name}.csv"), as_csv(_rows(table)))
     write_text(Path(f"study/{name}.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
     means = dict(zip(table["arm"], table["top-1"].round(4), strict=True))
     write_json(Path(f"study/{name}.json"), {arm: {"top1": mean} for arm, mean in means.items()})
     curves = pd.DataFrame([{"arm": found["arm"], **point} for found in runs for point in found["curve"]])
-    write_text(Path(f"study/{name}-curves.csv"), as_csv(curves))
-    save_figure(draw(curves, study), Path(f"study/{name}-curves.png"))
+    write_text(Path(f"study/{name}-curves.csv"), as_csv(_rows(curves)))
+    _save(draw(curves, study), Path(f"study/{name}-curves.png"))
     print(Path(f"study/{name}.md").read_text())
 
 
@@ -80,6 +79,16 @@ def draw(curves: pd.DataFrame, study: Study) -> Figure:
         axes.grid(alpha=0.3)
         axes.spines[["right", "top"]].set_visible(False)
     return figure
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(heading): cell for heading, cell in row.items()} for row in table.to_dict("records")]
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a PNG file; equal figures give equal bytes, so nothing of when and by what it was written goes in."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
 
 
 if __name__ == "__main__":

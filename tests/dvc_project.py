@@ -136,8 +136,12 @@ def tiny_project(home: Path) -> Project:
         if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/")) and Path(name).name != "dvc.lock":
             (project.path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project.path / name)
-    project.edit("params.yaml", ("width: 1.0 ", "width: 0.03125 "), ("threads: 2 ", "threads: 1 "))
-    (project.path / "params.yaml").write_text(re.sub(r"epochs: \d+", "epochs: 1", project.read("params.yaml")))
+    project.edit(
+        "params.yaml",
+        ("width: auto ", "width: 0.03125 "),
+        ("threads: 2 ", "threads: 1 "),
+        ("epochs: auto\n", "epochs: 1\n"),
+    )
     project("git init -q")
     project("git add -A")
     project("git commit -qm start")

@@ -17,7 +17,7 @@ from deepen.device import choose_device
 from deepen.group import Group
 from deepen.growth import grow, he_start
 from deepen.images import ImageSet
-from deepen.layers import plan
+from deepen.layers import freeze, plan
 from deepen.recipes import Sgd
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
@@ -28,15 +28,17 @@ CASES = {
     "muon": {},
     "sgd": {"optimizer": Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
     "norm": {},
+    "frozen": {},
     "uneven": {"batch_size": 11},
+    "balanced": {"batch_size": 11, "class_weights": "balanced"},
     "views": {},
     "mapped": {},
 }
 
 
-def images():
+def images(case=""):
     rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(3), 20)
+    labels = np.repeat(np.arange(3), [34, 20, 6] if case == "balanced" else 20)
     pixels = rng.integers(0, 80, (60, 3, 8, 8), dtype=np.uint8)
     pixels[np.arange(60), labels] += 150
     return ImageSet(pixels, labels, ("red", "green", "blue"))
@@ -55,13 +57,18 @@ def ladder(case, folder):
         state = {}
         for model, notation in LADDER.items():
             layers = plan(
-                notation, width=1, image=(3, side, side), classes=3, norm="batch" if case == "norm" else "none"
+                notation,
+                width=1,
+                image=(3, side, side),
+                classes=3,
+                norm="batch" if case in ("norm", "frozen") else "none",
             )
             start = he_start(layers, seed=0, model=model) | state
             fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
             state, _ = grow(start, layers, fresh if state else [], "identity")
+            layers = freeze(layers, ["conv1_1", "norm1_1", "fc1"] if case == "frozen" and fresh else [])
             trainer = trainer_for(
-                images(), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
+                images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
             found.append(train(trainer, images(), Progress(), group=group))
             state = as_arrays(trainer.network.state_dict())

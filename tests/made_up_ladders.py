@@ -6,7 +6,7 @@ from conftest import LADDER
 from deepen.history import Epoch, History
 from deepen.layers import parameters, plan, tensor_shapes
 from deepen.predictions import Predictions
-from deepen.records import Record
+from deepen.records import Record, right_bits
 from deepen.settings import SCRATCH
 from deepen.transfer_report import TensorFate
 
@@ -15,8 +15,8 @@ NAMES = tuple(LADDER)
 
 def predictions(classes, images=200, right=0.8, seed=0):
     """What a model of so many classes says of images, with mistakes."""
+    actual = np.random.default_rng(0).integers(0, classes, images)  # the same images for every model
     rng = np.random.default_rng(seed)
-    actual = rng.integers(0, classes, images)
     wrong = (actual + rng.integers(1, classes, images)) % classes
     predicted = np.where(rng.random(images) < right, actual, wrong)
     return Predictions(actual.tolist(), predicted.tolist(), rng.uniform(0.5, 1, images).round(4).tolist())
@@ -42,7 +42,8 @@ def _record(name, layers, before, said, classes, image, source, width, data):
     images = len(said.actual)
     correct = [min(images, right + 5 * k) for k in range(min(classes, 5))]
     epochs = [Epoch(i, 0.01 / i, 2.0 / i, 2.2 / i, 60.0 + 4 * i) for i in range(1, 5)]
-    made_by = {"training": {"optimizer": {"name": "muon"}, "batch_size": 128}, "seed": 0, "crop": 0.125}
+    recipe = {"lr": 0.03, "grown_lr": 0.6, "optimizer": {"name": "muon"}, "batch_size": 50}
+    made_by = {"training": recipe, "peak_lr": 0.01, "epochs": 4, "seed": 0, "crop": 0.125}
     return Record(
         model=name,
         after=NAMES[NAMES.index(name) - 1] if before else SCRATCH,
@@ -53,12 +54,12 @@ def _record(name, layers, before, said, classes, image, source, width, data):
         classes=classes,
         parameters=parameters(layers),
         tensors=fates,
-        training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, start=name, weights=name, epochs=epochs),
+        training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, start=name, weights=name, epochs=epochs, validation_images=20),
         data=data,
         source=source,
         test_images=images,
         correct=correct,
         confusion=said.confusion(),
         metrics={f"top{k}": 100 * n / images for k, n in enumerate(correct, 1)} | {"balanced_top1": said.balanced(), "loss": 0.5},
-        weights=name, grown_from=None,
+        weights=name, grown_from=None, right=right_bits(said.right()), recipe="onecycle",
     )  # fmt: skip

@@ -61,7 +61,7 @@ def outdated(name, raw):
 
 
 def parts_of(path):
-    dataset = Folder(source="folder", root=str(path), size="auto", flip=True, crop=0.1, view="auto")
+    dataset = Folder(source="folder", root=str(path), size="auto", flip=True, crop=0.1, view="auto", width=1.0)
     return load_dataset(dataset, path.parent)
 
 

@@ -10,7 +10,7 @@ from deepen.errors import InputError
 from deepen.images import ImageSet
 from pipeline import check as stage
 
-PARAMS = (ROOT / "params.yaml").read_text()
+PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_ladder_that_fits(prepared, capsys):
 
 
 def test_networks_larger_than_this_machine(prepared, monkeypatch):
-    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 20 images at once"):
+    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 16 images at once"):
         prepared(("width: 1.0 ", "width: 64.0 "))
     monkeypatch.setenv("DEEPEN_LAUNCH", "srun")  # where that starts, there is other memory
     prepared(("width: 1.0 ", "width: 64.0 "))
@@ -59,3 +59,24 @@ def test_more_threads_than_this_machine_has(prepared, monkeypatch):
 def test_a_device_that_is_not_there(prepared):
     with pytest.raises(InputError, match="device: cuda:99 is not available"):
         prepared(("device: auto ", "device: cuda:99 "))
+
+
+def test_epochs_and_steps_are_told_before_training(prepared, capsys):
+    prepared(("least_steps: 400 ", "least_steps: 250 "), ("    epochs: auto\n  II:", "    epochs: 5\n  II:"))
+    out, err = capsys.readouterr()
+    header, _, one, two, *_ = out.splitlines()
+    assert header.split()[-5:] == ["epochs", "images", "a", "step", "steps"]
+    assert one.split()[-3:] == ["5", "16", "5"]
+    assert two.split()[-3:] == ["250", "16", "250"]
+    assert err == (
+        "warning: I trains for 5 steps, and in fewer than 200 a network may learn little; "
+        "write models.I.epochs: auto, or at least 200\n"
+    )
+
+
+def test_a_recipe_with_too_few_steps_is_warned_of(prepared, capsys):
+    prepared(("epochs: [3, 3, 12]", "epochs: [3]"), ("least_steps: 400 ", "least_steps: 1 "))
+    assert capsys.readouterr().err.splitlines()[2] == (
+        "warning: III trains for 3 steps, and in fewer than 200 a network may learn little; "
+        "write recipes.onecycle.training.least_steps: 200 or more"
+    )

@@ -19,14 +19,14 @@ from deepen.checkpoint import (
     Checkpoint,
     Checkpoints,
     Position,
-    describe_checkpoint,
     load_checkpoint,
     save_checkpoint,
     training_key,
 )
 from deepen.errors import InputError, Interrupted
 from deepen.history import Epoch
-from deepen.layers import plan
+from deepen.layers import freeze, plan
+from deepen.position import describe_checkpoint
 from deepen.recipes import Muon, Plateau, Sgd
 from deepen.training import Progress, train
 
@@ -65,6 +65,7 @@ NORMS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3, norm=
     [
         {},
         {"layers": NORMS},
+        {"layers": freeze(NORMS, ["conv1_1", "norm1_1"])},
         {"training": recipe(optimizer=Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3))},
         {"training": recipe(optimizer=Sgd(name="sgd", momentum=0, nesterov=False, weight_decay=0))},
         {"training": recipe(optimizer=Muon(name="muon", momentum=0.0, weight_decay=0.1))},

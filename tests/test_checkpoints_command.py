@@ -28,7 +28,7 @@ def left(project):
 def test_interrupted_trainings_are_listed(project, capsys):
     main(["checkpoints", "--project", str(project)])
     header, _, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["training", "steps", "epochs", "kept", "size", "in", "use", "by"]
+    assert header.split() == ["training", "steps", "epochs", "kept", "size"]
     assert re.match(r"I-aaa +5 of 21 +1 of 3 +20\d\d-\d\d-\d\d \d\d:\d\d +0\.0 MB$", rows[0].rstrip())
     assert re.match(r"III-bbb +10 of 21 ", rows[1])
 
@@ -55,7 +55,7 @@ def test_all_are_cleared_or_some(project, capsys):
 def test_one_in_use_is_left(project, capsys):
     with locked(project / "checkpoints" / "I-aaa.lock", print):
         main(["checkpoints", "--project", str(project)])
-        assert f"process {os.getpid()} on" in capsys.readouterr().out
+        assert f"\nI-aaa is in use by process {os.getpid()} on" in capsys.readouterr().out
         main(["checkpoints", "--clear", "--project", str(project)])
     assert f"I-aaa: in use by process {os.getpid()} on" in capsys.readouterr().out
     assert left(project) == ["I-aaa"]
@@ -97,8 +97,14 @@ def test_what_can_t_be_removed_is_told(project, monkeypatch):
 def test_one_that_is_not_there(project):
     with pytest.raises(SystemExit) as error:
         main(["checkpoints", "IV-x", "--project", str(project)])
-    assert str(error.value).startswith("error: IV-x is none of the trainings in ")
-    assert str(error.value).endswith("checkpoints: I-aaa, III-bbb")
+    assert str(error.value) == (f"error: IV-x: no such training in {project}/checkpoints; there are I-aaa, III-bbb")
+    with pytest.raises(SystemExit, match=r"; did you mean III-bbb\?$"):
+        main(["checkpoints", "II-bbb", "--project", str(project)])
+
+
+def test_one_where_none_is_left(tmp_path):
+    with pytest.raises(SystemExit, match=r"x: no such training in .*/checkpoints; no training was interrupted$"):
+        main(["checkpoints", "x", "--project", str(tmp_path)])
 
 
 def test_it_teaches_itself(capsys):

@@ -86,7 +86,8 @@ WHOLE, VIEWS = Augmentation(True, 0.125, 0.1), Augmentation(True, 0.125, 0.1, vi
 
 def trained(images, recipe, augmentation=WHOLE, **options):
     device = choose_device("cuda", 1)
-    training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update={"batch_size": 10})
+    changes = {"batch_size": 10, "class_weights": "balanced" if recipe == "onecycle" else "none"}
+    training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update=changes)
     return Trainer(
         network(LAYERS, he_start(LAYERS, seed=0, model="I"), training.dropout),
         images, compute_statistics(images.images), augmentation, training,

@@ -58,7 +58,9 @@ class TestDownloaded:
         return kind, pickle.loads(content[batches[0]])["data"]
 
     def load(self, name, base):
-        parts = load_dataset(Downloaded(source=name, root="downloads", flip=True, crop=0.1, view="auto"), base)
+        parts = load_dataset(
+            Downloaded(source=name, root="downloads", flip=True, crop=0.1, view="auto", width=1.0), base
+        )
         assert parts.origins == {
             part: f"from {name}'s {part}{'ing' * (part == 'train')} images" for part in parts.images
         }

@@ -23,7 +23,7 @@ def test_dvc_must_be_there(monkeypatch):
 
 def test_help(capsys):
     main(["exp", "--help"])
-    assert "example: deepen exp --temp -S" in capsys.readouterr().out
+    assert "deepen exp --temp -S lr=0.01" in capsys.readouterr().out
 
 
 def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage(tmp_path):

@@ -10,15 +10,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from bad_input import CARD
 from dvc_project import ROOT
-from tensors import he_start
 from test_checkpoint import EXAMPLE
 from test_kills import wait_for
-from test_training import LAYERS, recipe, run, trainer_for
+from test_training import recipe, run, trainer_for
 
 from deepen.checkpoint import Checkpoints
 from deepen.errors import InputError
@@ -27,7 +25,7 @@ from deepen.images import load_images
 from deepen.live import LiveCurves
 from deepen.records import load_records
 from deepen.statistics import load_statistics
-from deepen.training import Progress, guessing_top1, train
+from deepen.training import Progress, train
 from deepen.weights import save_weights
 from deepen.writing import cannot_write, write_text
 
@@ -51,14 +49,12 @@ class TestFullDisk:
 
     def test_curves(self, small_disk):
         row = Epoch(1, 0.1, 2.0, 2.0, 50.0)
-        with LiveCurves(small_disk / "live") as curves:
-            curves.add(row)
-            (small_disk / "ballast").write_bytes(
-                bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize)
-            )
-            with pytest.raises(InputError, match=rf"live: {FULL}"):
-                add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
-            (small_disk / "ballast").unlink()
+        curves = LiveCurves(small_disk / "curves.tsv")
+        curves.add(row)
+        (small_disk / "ballast").write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize))
+        with pytest.raises(InputError, match=rf"curves\.tsv: {FULL}"):
+            add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
+        assert (small_disk / "curves.tsv").read_text().startswith("epoch")
 
     def test_a_table(self, small_disk):
         write_text(small_disk / "table.md", "before")
@@ -212,32 +208,6 @@ class TestMemory:
         assert output.startswith("evaluating 1000000 images at once takes more memory than cpu has left (")
         assert "lower batch_size" in output
         assert resource.getrlimit(resource.RLIMIT_DATA)[0] != 2**31
-
-
-class TestDeadStart:
-    def test_it_is_told_after_five_epochs_and_training_goes_on(self, colored, capsys):
-        state = {key: torch.zeros_like(tensor) for key, tensor in he_start(LAYERS, seed=0, model="I").items()}
-        _, history = run(colored, recipe(), state=state, epochs=7)
-        told = capsys.readouterr().err
-        assert told.count("dead start") == 1
-        assert told.startswith(
-            "I: after 5 epochs validation top-1 is 33.33 %, and naming always the most frequent class may reach 45.50 % "
-            "of 60 images: a dead start, or too few images to tell."
-        )
-        assert "let it grow from a shallower model, with growth: identity" in told
-        assert len(history) == 7
-
-    def test_or_at_the_end_of_fewer(self, colored, capsys):
-        run(colored, recipe(), peak_lr=1e-9, epochs=2)
-        assert "I: after 2 epochs validation top-1 is" in capsys.readouterr().err
-
-    def test_a_network_that_learns_is_left_in_peace(self, colored, capsys):
-        run(colored, recipe(), epochs=6)
-        assert capsys.readouterr().err == ""
-
-    def test_guessing_knows_the_most_frequent_class(self):
-        assert guessing_top1(np.repeat([0, 1], 50)) == pytest.approx(60)
-        assert guessing_top1(np.repeat([0, 1], [99, 1])) > 99
 
 
 def test_two_at_once_hinder_each_other_and_lose_nothing(project):

@@ -13,7 +13,7 @@ from deepen.datasets.fingerprint import fingerprint
 from deepen.errors import InputError
 from deepen.settings import Digits, Downloaded, Folder
 
-AUGMENTED = {"flip": True, "crop": 0.1, "view": "auto"}
+AUGMENTED = {"flip": True, "crop": 0.1, "view": "auto", "width": 1.0}
 
 
 def told(root):

@@ -2,13 +2,14 @@ import hashlib
 import io
 import tarfile
 import unicodedata
+from pathlib import Path
 
 import pytest
 from conftest import archive, assert_equal, photos, picture, train_and_test, write_tree
 from PIL import Image
 
-from deepen.datasets.folder import load_folder
-from deepen.errors import InputError
+from deepen.datasets.folder import data_name, load_folder
+from deepen.errors import InputError, plain
 
 
 def told(root, size=None):
@@ -38,6 +39,27 @@ class TestFolder:
         for ours, theirs in zip(train_and_test(path), train_and_test(write_tree(tmp_path / "d", files)), strict=True):
             assert_equal(ours, theirs)
         assert sorted(file.name for file in tmp_path.iterdir()) == ["d", "images.bin"]
+
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [("photos.zip", "photos"), ("my.photos.TAR.GZ", "my.photos"), ("a.tgz", "a"), ("zip", "zip"), (".zip", ".zip"), ("b\n.tar", "'b\\n'")],
+    )  # fmt: skip
+    def test_the_data_is_called_as_its_archive_or_folder_and_nothing_above(self, tmp_path, monkeypatch, name, told):
+        assert train_and_test(archive(tmp_path / name, photos(), "zip"))[0].name == told
+        assert train_and_test(write_tree(tmp_path / "x" / name, photos()))[0].name == plain(name)
+        monkeypatch.chdir(tmp_path / "x" / name / "train")
+        assert data_name(Path("..")) == plain(name)
+        assert data_name(Path("/")) == "folder"
+
+    def test_images_keep_the_names_of_their_files(self, tmp_path):
+        files = photos() | {"train/cat/é/1.png": picture()}
+        apart = {unicodedata.normalize("NFD", f"around/{name}"): content for name, content in files.items()}
+        train, test = train_and_test(write_tree(tmp_path / "d", files))
+        zipped, _ = train_and_test(archive(tmp_path / "x", apart, "zip"))
+        names = [train.file_of(row) for row in range(len(train))]
+        assert names == sorted(name for name in files if name.startswith("train/"))
+        assert [test.file_of(row) for row in range(len(test))] == sorted(files.keys() - {*names})
+        assert [zipped.file_of(row) for row in range(len(train))] == [f"around/{name}" for name in names]
 
     def test_order_is_that_of_composed_names_whatever_the_disk_makes_of_them(self, tmp_path):
         names = ["é", "z", "Å"]
@@ -155,6 +177,10 @@ class TestFolderFaults:
     def test_a_file_that_is_no_archive(self, tmp_path, content):
         (tmp_path / "x").write_bytes(content)
         assert "is not a whole .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
+
+    def test_an_image(self, tmp_path):
+        path = write_tree(tmp_path, {"x.png": picture()}) / "x.png"
+        assert told(path) == [f"{path}: is an image (PNG); name the folder or the archive that holds all"]
 
     @pytest.mark.parametrize("kind", ["", "gz", "xz"])
     def test_a_truncated_archive(self, tmp_path, kind):

@@ -10,7 +10,18 @@ def differences(one, other):
 
 
 @pytest.mark.parametrize(
-    ("case", "size"), [("muon", 2), ("muon", 4), ("sgd", 2), ("norm", 2), ("uneven", 4), ("views", 2), ("mapped", 2)]
+    ("case", "size"),
+    [
+        ("muon", 2),
+        ("muon", 4),
+        ("sgd", 2),
+        ("norm", 2),
+        ("frozen", 2),
+        ("uneven", 4),
+        ("balanced", 2),
+        ("views", 2),
+        ("mapped", 2),
+    ],
 )
 def test_the_losses_and_counts_of_one_process(tmp_path, case, size):
     alone = ladder(case.replace("mapped", "muon"), tmp_path)  # which has its images in memory

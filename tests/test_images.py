@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import assert_equal
@@ -5,7 +7,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from deepen import images as module
-from deepen.errors import InputError
+from deepen.checksums import ChecksumMismatch
+from deepen.errors import InputError, plain
 from deepen.images import ImageSet, class_name_faults, describe_images, load_images
 
 
@@ -46,6 +49,53 @@ def test_the_bytes_are_those_of_the_library_however_many_are_written_at_once(
     again = load_images(tmp_path / "theirs")
     assert_equal(again, found)
     assert (again.origin, again.notes) == ("test/", ("one", "two"))
+
+
+class TestFiles:
+    """Images that were files keep their names."""
+
+    NAMES = tuple(f"train/größe/{i}\n\x1b\udcff.jpg" if i % 3 else f"train/{'x' * i}.jpg" for i in range(60))
+    PRINTABLE = tuple(map(plain, NAMES))
+
+    def test_they_stay_with_their_images_and_can_be_printed(self, colored, tmp_path):
+        named = replace(colored, files=self.NAMES, name="photos")
+        rows = np.array([59, 0, 0, 7])
+        named.take(np.arange(59, -1, -1)).take(59 - rows).save(tmp_path / "x")
+        found = load_images(tmp_path / "x")
+        assert_equal(found, named.take(rows))
+        assert tuple(found.files) == found.files[:] == tuple(self.PRINTABLE[row] for row in rows)
+        assert [found.file_of(row) for row in range(4)] == [found.files[-4], *found.files[1:]]
+        assert all(name.isprintable() for name in found.files)
+        assert found.name == "photos"
+        found.take(np.array([3, 1])).save(tmp_path / "y")
+        assert load_images(tmp_path / "y").files[:] == (self.PRINTABLE[7], self.PRINTABLE[0])
+        with pytest.raises(IndexError):
+            found.files[4]
+
+    def test_none_are_named_where_images_are_no_files(self, colored, tmp_path):
+        colored.save(tmp_path / "x")
+        assert (len(load_images(tmp_path / "x").files), load_images(tmp_path / "x").file_of(3)) == (0, "")
+
+    def test_the_bytes_are_those_of_the_library_and_of_each_equal_set(self, colored, tmp_path):
+        replace(colored, files=self.NAMES).save(tmp_path / "a")
+        load_images(tmp_path / "a").take(np.arange(60)).save(tmp_path / "b")
+        with safe_open(tmp_path / "a", framework="numpy") as file:
+            save_file({name: file.get_tensor(name) for name in file.keys()}, tmp_path / "c", file.metadata())  # noqa: SIM118
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+
+    def test_a_name_that_changed_is_noticed_and_who_asks_for_none_does_not_read_it(self, colored, tmp_path):
+        replace(colored, files=self.NAMES).save(tmp_path / "x")
+        whole = (tmp_path / "x").read_bytes()
+        for changed in (b"/xyx.jpg", b"/xxx\njpg"):
+            (tmp_path / "x").write_bytes(whole.replace(b"/xxx.jpg", changed, 1))
+            found = load_images(tmp_path / "x")
+            assert_equal(found, colored)
+            with pytest.raises(ChecksumMismatch, match="x: checksum mismatch"):
+                found.file_of(50)
+
+    def test_as_many_as_there_are_images(self, colored):
+        with pytest.raises(ValueError, match="59 files are named for 60 images"):
+            replace(colored, files=self.NAMES[1:]).must_be_sound()
 
 
 def test_images_of_a_file_are_mapped_and_those_that_are_chosen_not_copied(colored, tmp_path):

@@ -144,7 +144,7 @@ class TestTheCommand:
         with pytest.raises(SystemExit, match="0"):
             main(["import", "--help"])
         told = " ".join(capsys.readouterr().out.split())
-        assert "for example: deepen import vgg16-397923af.pth" in told
+        assert "deepen import vgg16-397923af.pth" in told
         assert "Nothing in the file is run." in told
 
 

@@ -16,12 +16,12 @@ from deepen.layers import plan, receptive_field
 from deepen.new_model import with_model
 from deepen.settings import check_text, load_settings
 
-PARAMS = (ROOT / "params.yaml").read_text()
+PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text(PARAMS)
     return tmp_path
 
 
@@ -40,7 +40,7 @@ class TestModels:
         multiplied = 32**2 * 9 * 3 * 128 + 16**2 * 9 * 128 * 256 + 8**2 * 9 * 256 * 512 + 16 * 512 * 1024 + 1024 * 10
         assert rows["I"]["MFLOPs an image"] == pytest.approx(2 * multiplied / 1e6)
         main(["models", "--project", str(folder), "--image", "3x32x32"])
-        assert "for images of 3x32x32 in 10 classes, width 1" in capsys.readouterr().out
+        assert "For images of 3x32x32 in 10 classes, width 1." in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("layers", "side"),
@@ -61,7 +61,9 @@ class TestModels:
 
     def test_images_that_are_prepared_are_known(self, built, capsys):
         main(["models", "--project", str(built.path)])
-        assert "for images of 1x8x8 in 10 classes, width 0.03125" in capsys.readouterr().out
+        assert "For images of 1x8x8 in 10 classes, width 0.03125." in (said := capsys.readouterr().out)
+        assert re.search(r"^II +8 +6,338 .* 34 +1 +10$", said, re.MULTILINE)  # epochs and steps
+        assert max(map(len, said.splitlines())) <= 80
 
     @pytest.mark.parametrize(
         ("words", "error"),
@@ -135,7 +137,9 @@ class TestCompare:
 
     def test_models_that_have_not_run(self, folder):
         error = told("compare", "I", "V", "--project", folder)
-        assert error == f"{folder}/metrics/V.json: missing; name models that have run, or run dvc repro"
+        assert error == f"{folder}/metrics/V.json: missing; name models that have run (I, II), or run dvc repro"
+        assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
+        assert told("compare", "I", "II", "--project", folder / "metrics").endswith("II.json: missing; run dvc repro")
 
 
 class TestNew:
@@ -144,14 +148,14 @@ class TestNew:
         new = (folder / "params.yaml").read_text()
         assert new.startswith(PARAMS.rstrip("\n"))
         model = load_settings(folder / "params.yaml").models["IV"]
-        assert (model.after, model.epochs) == ("III", 12)
+        assert (model.after, model.epochs) == ("III", None)
         assert model.layers == "conv3-128 maxpool conv3-256*2 maxpool conv3-512*8 maxpool fc-1024*2"
         assert "models.IV: after III, layers conv3-128" in capsys.readouterr().out
 
     def test_options(self, folder):
         layers = "conv3-128 maxpool conv3-256*4 maxpool conv3-512*6 maxpool fc-1024*2"
         main(["new", "IV", "--after", "III", "--layers", layers, "--epochs", "5", "--project", str(folder)])
-        main(["new", "small", "--after", "scratch", "--layers", "conv3-8", "--epochs", "1", "--project", str(folder)])
+        main(["new", "small", "--after", "scratch", "--layers", "conv3-8", "--project", str(folder)])
         models = load_settings(folder / "params.yaml").models
         assert (models["IV"].layers, models["IV"].epochs) == (layers, 5)
         assert (models["small"].layers, models["small"].after) == ("conv3-8", "scratch")
@@ -187,7 +191,8 @@ class TestNew:
         [
             (["III", "--after", "II"], "params.yaml: models.III: exists already; take another name"),
             (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
-            (["IV", "--after", "scratch"], "--after scratch: needs --layers and --epochs; write for example --layers"),
+            (["IV", "--after", "IIIX"], "name one of them; did you mean III?"),
+            (["IV", "--after", "scratch"], "--after scratch: needs --layers; write for example --layers"),
             (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
             (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),
             (["IV", "--after", "III", "--layers", "conv3-8"], "models.IV.after: IV has 2 weight layers and 'III' 12"),
@@ -209,7 +214,7 @@ class TestNew:
         (folder / "params.yaml").write_bytes(text.encode())
         main(["new", "IV", "--after", "III", "--project", str(folder)])
         new = (folder / "params.yaml").read_bytes().decode()
-        added = ["  IV:", "    after: III", f"    layers: {load_settings(folder / 'params.yaml').models['IV'].layers}", "    epochs: 12"]  # fmt: skip
+        added = ["  IV:", "    after: III", f"    layers: {load_settings(folder / 'params.yaml').models['IV'].layers}", "    epochs: auto"]  # fmt: skip
         assert new == text.removesuffix(end) + end + end.join(added) + (end if last else "")
 
     @pytest.mark.parametrize(

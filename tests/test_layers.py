@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepen.errors import InputError
-from deepen.layers import forward_flops, identity_faults, parameters, plan, tensor_shapes, training_flops
+from deepen.layers import forward_flops, freeze, identity_faults, parameters, plan, tensor_shapes, training_flops
 from deepen.notation import check_notation, weight_layers
 from deepen.vgg import VGG
 
@@ -42,10 +42,18 @@ def test_parameters_and_depth_of_the_paper_s_networks(name, count, depth):
 
 
 @pytest.mark.parametrize(
-    ("text", "width"), [(LADDER["I"], 1), (LADDER["III"], 0.25), (PAPER["C"], 0.125), ("maxpool conv3-8", 1)]
+    ("text", "width", "frozen"),
+    [
+        (LADDER["I"], 1, []),
+        (LADDER["III"], 0.25, []),
+        (LADDER["II"], 0.25, ["conv1_1", "conv2_1", "conv3_1", "fc1", "head"]),
+        (LADDER["II"], 0.25, ["conv2_2"]),
+        (PAPER["C"], 0.125, []),
+        ("maxpool conv3-8", 1, []),
+    ],
 )
-def test_flops_are_those_that_torch_counts(text, width):
-    layers = plan(text, width=width, image=(3, 32, 32), classes=10)
+def test_flops_are_those_that_torch_counts(text, width, frozen):
+    layers = freeze(plan(text, width=width, image=(3, 32, 32), classes=10), frozen)
     with torch.device("meta"):
         net, images = VGG(layers), torch.zeros(4, 3, 32, 32)
     with FlopCounterMode(display=False) as forward:

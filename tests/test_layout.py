@@ -26,7 +26,7 @@ def fault(root):
 
 def loaded(root):
     return load_dataset(
-        Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto"), root.parent
+        Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0), root.parent
     )
 
 
@@ -128,6 +128,23 @@ class TestWrongLayouts:
         if "e\nmu" in classes:
             (next(root.rglob("e\nmu"))).rename(next(root.rglob("train")) / "emu")
         assert len(load_folder(root, None).images["train"].classes) == len(classes)
+
+    @pytest.mark.parametrize("below", ["", "cat"])
+    def test_the_folder_train_itself_or_a_class_of_it(self, tmp_path, below):
+        root = write_tree(
+            tmp_path / "my photos", {f"train/{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)}
+        )
+        told = fault(root / "train" / below)
+        assert told == f"is, or lies in, a folder named train; if its folders are the classes, set root to '{root}'"
+        assert load_folder(root, None)
+
+    def test_train_in_train(self, tmp_path):
+        root = write_tree(tmp_path, {f"train/train/{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)})
+        assert fault(root) == (
+            "has one class only, 'train'; there must be two folders or more below train/; "
+            "if the classes lie in train/train/, set root to the folder train"
+        )
+        assert load_folder(root / "train", None)
 
     def test_class_folders_in_an_archive(self, tmp_path):
         files = {f"{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)}

@@ -19,7 +19,19 @@ from deepen.outermost import Ended, guarded
 from deepen.weights import save_weights
 
 COMMAND = [sys.executable, "-c", "from deepen.commands import main; main()"]
-COMMANDS = ["predict", "evaluate", "export", "import", "models", "compare", "new", "ladder", "checkpoints"]
+COMMANDS = [
+    "predict",
+    "evaluate",
+    "export",
+    "import",
+    "models",
+    "compare",
+    "new",
+    "ladder",
+    "queue",
+    "watch",
+    "checkpoints",
+]
 LATIN = {**os.environ, "PYTHONIOENCODING": "latin-1"}
 ASCII = {**os.environ, "PYTHONIOENCODING": "ascii"}
 

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import torch
 from made_up_ladders import ladder
 from playwright.sync_api import expect, sync_playwright
 
@@ -24,14 +23,16 @@ def names(classes):
     return tuple(f"class {i}" for i in range(classes))
 
 
-def rendered(models=3, classes=10, image=(3, 8, 8), named=None, most=24, origin="", notes=(), **options):
+def rendered(
+    models=3, classes=10, image=(3, 8, 8), named=None, most=24, origin="", notes=(), name="", files=(), **options
+):
     """The page of a made-up ladder."""
     records, said = ladder(models, classes, image, **options)
-    records[-1] = replace(records[-1], test_origin=origin, notes=list(notes))
+    records[-1] = replace(records[-1], test_origin=origin, notes=list(notes), data_name=name)
     rows, named = said.worst(most), named or names(classes)
     pixels = np.random.default_rng(0).integers(0, 256, (len(rows), *image), dtype=np.uint8)
-    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named)
-    png = figures.as_png(figures.draw_filters(torch.arange(54.0).reshape(2, 3, 3, 3), "filters"))
+    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named, files=files)
+    png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
     return page.render(records, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
 
 
@@ -84,16 +85,29 @@ class TestHtml:
 
     def test_it_loads_nothing(self, html):
         read = Read(html)
-        assert all(image["src"].startswith("data:image/png;base64,") for image in read.every("img"))
+        assert all(re.match("data:image/(png|webp);base64,", image["src"]) for image in read.every("img"))
         assert not any("src" in script for script in read.every("script"))
         assert all(link["href"] == "data:," for link in read.every("link"))
         style = re.search(r"<style>(.*?)</style>", html, re.DOTALL).group(1)
         assert "url(" not in style
         assert "@import" not in style
 
-    def test_plotly_is_in_it_once_and_equal_arguments_give_equal_text(self, html):
-        assert html.count("plotly.js v") == 1
+    def test_it_is_small_and_equal_arguments_give_equal_text(self, html):
+        assert html.count("window.vegaEmbed=") == 1
+        assert len(html) < 1_100_000
         assert rendered() == html
+
+    def test_the_title_names_the_data_as_people_do(self, html):
+        assert "<h1>Deepen: I, II, III on mine</h1>" in html
+        assert "<h1>Deepen: I, II, III on photos</h1>" in rendered(name="photos")
+
+    def test_the_first_screen_has_top_1_first_the_majority_class_and_what_each_model_gains(self, html):
+        text = " ".join(" ".join(Read(html).texts).split())
+        records, _ = ladder()
+        assert "loss in nats model top-1 top-2" in text
+        assert f"majority class {page.tables.majority(records[-1])['top1']:.2f}" in text
+        assert all(f"{sentence}." in text for sentence in page.tables.gains(records))
+        assert text.index("majority class") < text.index(page.tables.gains(records)[0]) < text.index("The ladder")
 
     def test_the_ladder_says_in_words_where_each_layer_came_from(self, html):
         text = " ".join(" ".join(Read(html).texts).split())
@@ -103,7 +117,7 @@ class TestHtml:
 
     def test_intervals_and_published_numbers(self):
         records, _ = ladder(1)
-        low, high = page.tables.wilson_interval(records[0].correct[0], records[0].test_images)
+        low, high = page.wilson_interval(records[0].correct[0], records[0].test_images)
         assert f"{low:.2f} to {high:.2f}" in rendered(1)
         assert "82.45" in rendered(1, source="cifar10", width=1.0)
         assert "82.45" not in rendered(1, source="cifar10", width=0.25)
@@ -114,6 +128,50 @@ class TestHtml:
         assert texts.count("training.optimizer.name") == 1
         assert texts.count("muon") == 3
         assert texts.count("PyTorch") == 1
+
+    def test_settings_are_those_that_were_used(self, html):
+        texts = Read(html[html.index('<section id="settings">') :].replace("</main>", "").split("<footer>")[0]).texts
+        told = [text for text in texts if text.strip()]
+
+        def row(name):
+            place = told.index(name) + 1
+            return told[place : place + 3]
+
+        assert row("peak learning rate") == ["0.01"] * 3
+        assert "0.03" not in told  # the recipe's
+        assert row("batch size") == ["50"] * 3
+        assert row("steps") == ["8"] * 3
+        assert row("validation images") == ["20"] * 3
+        assert row("recipe") == ["onecycle"] * 3
+        assert row("new layers start") == ["random", "identity", "identity"]
+        assert row("compute of its training")[0].endswith(" GFLOP")
+
+    def test_mistakes_have_the_names_of_their_files(self):
+        files = [f"test/cat/{i}.jpg" for i in range(24)]
+        assert set(files) <= set(Read(rendered(files=files)).texts)
+
+    def test_photos_are_shown_as_photos_and_tiny_images_pixel_by_pixel(self, html):
+        assert '<ol class="mistakes">' in html
+        photos = rendered(image=(3, 100, 80))
+        assert '<ol class="mistakes photos">' in photos
+        assert photos.count("data:image/webp;base64,") == 25  # and the picture of augmentation
+
+    def test_the_best_and_the_worst_class_stand_first(self):
+        records, _ = ladder()
+        table = page.page_tables.class_by_class(records, names(10))
+        shares = [float(row[1]) for row in table.rows]
+        assert (shares[0], shares[1]) == (max(shares), min(shares))
+        assert shares[2:] == sorted(shares[2:], reverse=True)
+        assert table.headings[:5] == ["class", "III, %", "I, %", "II, %", "images"]
+        one = page.page_tables.class_by_class([replace(records[0], confusion=[(0, 0, 5), (0, 1, 5)])], names(10))
+        assert one.rows == [["class 0", "50.0", "10", "class 1", "50.0"]]
+
+    def test_best_and_worst_are_told_in_a_sentence(self):
+        told = page.page_tables.extremes([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)], ["cat", "dog"])
+        assert told == "Best: cat, 90.0 % of 10 images. Worst: dog, 50.0 % of 10, most often taken for cat."
+        assert page.page_tables.extremes([(0, 0, 9), (1, 1, 5)], ["cat", "dog"]).startswith(
+            "All classes are recognized equally"
+        )
 
     def test_no_mistakes_is_a_sentence(self):
         text = rendered(most=0)
@@ -166,6 +224,7 @@ def shown(chromium, tmp_path):
         tab.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
         tab.on("requestfailed", lambda request: complaints.append(request.url))
         tab.goto((tmp_path / "index.html").as_uri(), wait_until="load")
+        tab.wait_for_function(DRAWN)
         return tab
 
     yield show
@@ -174,9 +233,12 @@ def shown(chromium, tmp_path):
     assert complaints == []
 
 
-SIZES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => chart.offsetParent).map((chart) => {
-  const {width, height} = chart.querySelector("svg.main-svg").getBoundingClientRect();
+SIZES = """() => [...document.querySelectorAll(".chart > div")]
+  .filter((chart) => getComputedStyle(chart).visibility === "visible").map((chart) => {
+  const {width, height} = chart.querySelector("svg").getBoundingClientRect();
   return [chart.id, width, height, chart.parentElement.getBoundingClientRect().width]; })"""
+
+DRAWN = "[...document.querySelectorAll('.chart > div')].every((chart) => chart.querySelector('svg g'))"
 
 CONTRASTS = """() => {
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -187,10 +249,11 @@ CONTRASTS = """() => {
     const color = getComputedStyle(element).backgroundColor, alpha = numbers(color)[3] ?? 1;
     return alpha ? color : element.parentElement ? behind(element.parentElement) : "rgb(255, 255, 255)";
   };
-  const texts = [...document.querySelectorAll("body *:not(script):not(svg):not(svg *)")]
+  const texts = [...document.querySelectorAll("body *:not(script):not(.choice[hidden] *)")]
     .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
   return texts.map((element) => {
-    const pair = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => b - a);
+    const style = getComputedStyle(element), color = element instanceof SVGElement ? style.fill : style.color;
+    const pair = [light(color), light(behind(element))].sort((a, b) => b - a);
     return [(pair[0] + 0.05) / (pair[1] + 0.05), element.textContent.slice(0, 40)];
   });
 }"""
@@ -210,14 +273,26 @@ class TestInTheBrowser:
         assert all(w > 250 and h > 300 and w <= room + 1 for _, w, h, room in charts), charts
         assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
 
+    def test_the_first_screen_ends_below_the_first_charts(self, shown):
+        tab = shown(rendered())
+        assert (
+            tab.locator("#compute-chart svg").bounding_box()["y"]
+            + tab.locator("#compute-chart svg").bounding_box()["height"]
+            < 900
+        )
+        narrow = shown(rendered(), 400)
+        box = narrow.locator("#accuracy tbody tr:first-child td").first.bounding_box()
+        assert box["x"] + box["width"] < 400
+
     def test_long_and_hostile_names_fit_and_are_shown_as_they_are(self, shown):
         tab = shown(rendered(named=HOSTILE), 400)
         assert tab.evaluate("document.documentElement.scrollWidth") <= 400
-        ticks = tab.locator("#confusion-III .yaxislayer-above text").all_text_contents()
-        assert [tick[:15] for tick in ticks] == [name[:15] for name in HOSTILE]
-        tab.locator("#confusion-III .nsewdrag").hover(position={"x": 5, "y": 5})
-        expect(tab.locator("#confusion-III .hovertext")).to_contain_text(f"{HOSTILE[0]} taken for {HOSTILE[0]}")
+        ticks = tab.locator("#confusion-III .role-axis-label text").all_text_contents()
+        assert {name[:8] for name in HOSTILE} == {tick[:8] for tick in ticks}
+        tab.locator("#confusion-III .mark-rect.role-mark path").first.hover(force=True)
+        expect(tab.locator("#vg-tooltip-element")).to_contain_text(HOSTILE[0])
         assert tab.locator("svg script, svg img, svg b").count() == 0
+        assert tab.locator("#vg-tooltip-element :is(script, img, b)").count() == 0
 
     def test_the_keyboard_chooses_a_model(self, shown):
         tab = shown(rendered())
@@ -248,19 +323,25 @@ class TestInTheBrowser:
 
     def test_hover_tells_the_numbers(self, shown):
         tab = shown(rendered())
-        tab.locator("#accuracy-chart .nsewdrag").hover()
-        expect(tab.locator("#accuracy-chart .hoverlayer")).to_contain_text("III : 68.00 %")
+        tab.locator("#accuracy-chart .mark-symbol.role-mark").last.locator("path").last.hover(force=True)
+        expect(tab.locator("#vg-tooltip-element")).to_contain_text("76.00")
+        expect(tab.locator("#vg-tooltip-element")).to_contain_text("III")
 
-    def test_the_legend_hides_a_model(self, shown):
+    def test_the_legend_shows_a_model_alone(self, shown):
         tab = shown(rendered())
-        tab.locator("#accuracy-chart .legendtoggle").first.click()
-        tab.wait_for_function("document.getElementById('accuracy-chart').data[0].visible === 'legendonly'")
+        lines = "[...document.querySelectorAll('#accuracy-chart .mark-line path')].map((line) => getComputedStyle(line).opacity)"
+        assert tab.evaluate(lines) == ["1", "1", "1"]
+        tab.locator("#accuracy-chart .role-legend-label text").nth(1).click()
+        tab.wait_for_function(f"JSON.stringify({lines}) === JSON.stringify(['0.05', '1', '0.05'])")
 
-    def test_text_has_contrast(self, shown):
-        tab = shown(rendered(classes=30, source="cifar10", width=1.0))
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_text_has_contrast(self, shown, scheme):
+        tab = shown(rendered(classes=12, source="cifar10", width=1.0), color_scheme=scheme)
         found = tab.evaluate(CONTRASTS)
-        assert len(found) > 100
+        assert len(found) > 200
         assert [pair for pair in found if pair[0] < 4.5] == []
+        dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+        assert dark == (scheme == "dark")
 
     @pytest.mark.parametrize("width", [400, 1400])
     def test_on_paper_every_model_is_there_and_no_chart_is_cut_off(self, shown, width):

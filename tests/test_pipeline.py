@@ -5,8 +5,13 @@ import re
 import sys
 
 import pytest
+import torch
 from conftest import photos, picture, write_tree
 from dvc_project import EVALUATIONS, LADDER, Project
+from safetensors.torch import load_file
+
+from deepen.networks import load_network
+from deepen.records import load_records
 
 
 def test_the_whole_chain_runs_once_and_then_nothing_does(built):
@@ -83,11 +88,16 @@ def test_what_the_report_leaves(built, tmp_path):
     assert built.read("reports/confusion.csv").count("\n") == 1 + 359
     assert built.read("reports/index.html").startswith("<!doctype html>")
     specs = json.loads(built("dvc plots show --json --out", str(tmp_path)))["data"]
-    assert {name.split("::")[-1] for name in specs} >= {
-        "reports/curves.csv",
-        "reports/topk.csv",
-        "reports/confusion.csv",
-    }
+    first = ["reports/curves.csv", "reports/topk.csv", "reports/confusion.csv"]
+    live = [f"live/{model}/curves.tsv" for model in ("I", "II", "III")]
+    assert [name.split("::")[-1] for name in specs if not name.endswith(".png")] == first + live
+
+
+def test_the_page_of_dvc_plots_takes_vega_from_the_report(built):
+    page = built.read(".dvc/plots.html")
+    assert '<script src="../reports/vega.js">' in page
+    assert page.index("reports/vega.js") < page.index("if (!window.vegaEmbed)") < page.index("{plot_divs}")
+    assert "window.vegaEmbed=" in built.read("reports/vega.js")
 
 
 def test_a_learning_rate_retrains_every_model(project):
@@ -95,9 +105,17 @@ def test_a_learning_rate_retrains_every_model(project):
     assert ran == ["check", "train@I", "transfer@II", "train@II", "transfer@III", "train@III"]
 
 
-def test_epochs_of_the_last_model_train_only_it(project):
-    ran = project.ran("dvc exp run -S models.III.epochs=2")
+def test_settings_of_the_last_model_train_only_it(project):
+    ran = project.ran("dvc exp run -S models.III.epochs=2 -S +models.III.frozen=copied")
     assert ran == ["check", "transfer@III", "train@III", "evaluate@III", "report"]
+    before, after = (load_file(project.path / f"weights/{model}.safetensors") for model in ("II", "III"))
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert after["conv3_6.bias"].any()  # which began as nothing
+    card, network = load_network(project.path / "weights/III.safetensors")
+    assert card.frozen is None
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    *_, record = load_records(project.path / "records/III.json")
+    assert {layer.role for layer in record.plan() if layer.frozen} == {key.split(".")[0] for key in before}
 
 
 def test_depth_trains_nothing(project):
@@ -113,7 +131,7 @@ def test_the_recipe_s_evaluation_only_evaluates(project):
 
 
 def test_changed_code_runs_the_stages_that_import_it(project):
-    project.edit("src/deepen/figures.py", ('title="Loss"', 'title="The loss"'))
+    project.edit("src/deepen/charts.py", ('"loss (nats)"', '"the loss (nats)"'))
     assert project.ran("dvc repro") == ["report"]
 
 

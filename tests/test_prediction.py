@@ -449,6 +449,22 @@ class TestEvaluate:
         assert [each.pop("part") for each in found] == [None, "test", None]
         assert found[0] == found[1] == found[2]
 
+    def test_mistakes_are_written_with_their_names(self, weights, judged, tmp_path, capsys):
+        write_tree(tmp_path / "images", {f"test/{name}": content for name, content in judged.items()})
+        found = self.found(capsys, weights[3], tmp_path / "images", "--mistakes", tmp_path / "out" / "x.csv")
+        with (tmp_path / "out" / "x.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        recognized = {row["class"]: row["recognized"] for row in found["classes"]}
+        assert len(rows) == 40 - sum(recognized.values()) > 0
+        assert all(
+            row["image"].startswith(f"test/{row['actual']}/") != (row["actual"] == row["predicted"]) for row in rows
+        )
+        assert [float(row["probability"]) for row in rows] == sorted(
+            (float(row["probability"]) for row in rows), reverse=True
+        )
+        with pytest.raises(SystemExit, match="is a folder, and only files are replaced; name a file"):
+            run("evaluate", weights[3], tmp_path / "images", "--mistakes", tmp_path, "--device", "cpu")
+
     def test_one_part_is_taken_and_named(self, weights, judged, tmp_path, capsys):
         for part, first in (("train", 0), ("valid", 5), ("test", 20)):
             write_tree(tmp_path / part, dict(list(judged.items())[first:]))
@@ -463,7 +479,8 @@ class TestEvaluate:
             assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
-        (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train"),
+        (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train, or name {root}/train"),
+        (["Training", "Testing"], [], "has Testing and Training, named like parts; name the one whose images count, or rename them"),
         (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
         ([""], ["--part", "test"], "has no image in test/; leave --part out"),
         (["", "test"], [], "has images in test/ and others, such as cat/0.png; name the part: --part test"),
@@ -473,7 +490,7 @@ class TestEvaluate:
             write_tree(tmp_path / part, judged)
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path, *words)
-        assert str(exit.value) == f"error: {tmp_path}: {fault}"
+        assert str(exit.value) == f"error: {tmp_path}: {fault}".replace("{root}", str(tmp_path))
 
     def test_a_file_that_an_archive_has_twice_is_an_error(self, weights, judged, tmp_path):
         path = archive(tmp_path / "x", judged | {"./cat/3.png": picture()}, "")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from deepen.errors import InputError
@@ -24,6 +26,12 @@ def test_the_worst_mistakes_are_the_most_confident():
 def test_they_come_back_from_a_file(tmp_path):
     SAID.save(tmp_path / "I.json")
     assert load_predictions(tmp_path / "I.json") == SAID
+    named = replace(SAID, files=["a", "b", "c", "d", "e", "f"])
+    named.save(tmp_path / "I.json")
+    assert load_predictions(tmp_path / "I.json") == named
+    replace(named, files=["a"]).save(tmp_path / "I.json")
+    with pytest.raises(InputError, match="its lists differ in length"):
+        load_predictions(tmp_path / "I.json")
     (tmp_path / "I.json").write_text("{}")
     with pytest.raises(InputError, match="is not what this project writes there"):
         load_predictions(tmp_path / "I.json")

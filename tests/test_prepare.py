@@ -1,13 +1,17 @@
 """What the first stage tells of a data set: its parts, where they came from, what was skipped, what is repeated."""
 
+import io
+
+import numpy as np
 import pytest
 import yaml
 from conftest import photos, picture, write_tree
 from dvc_project import ROOT
+from PIL import Image
 
 from deepen.images import load_images
 from deepen.settings import load_settings
-from pipeline.files import SOURCE
+from pipeline.files import NOTES, SOURCE
 from pipeline.prepare import prepare
 from pipeline.source import save_source
 
@@ -52,18 +56,43 @@ def test_parts_that_have_folders(told, tmp_path):
         "train: 40 images of shape (3, 8, 8), 2 classes, from train/",
         "validation: 10 images of shape (3, 8, 8), 2 classes, from valid/",
         "test: 40 images of shape (3, 8, 8), 2 classes, from test/",
-        "skipped 1 file that is not an image: train/labels.csv",
-        "skipped 1 hidden image, whose own or folder's name starts with a dot: valid/cat/.x.png",
     ]
-    assert err == [
+    notes = NOTES.read_text().splitlines()
+    assert err == [notes[0], "... and 3 more in data/notes.txt"]
+    assert notes == [
         "warning: 40 test images are also in train, pixel by pixel, so that accuracy looks better than it is: "
         "test/cat/000.png = train/cat/000.png, test/cat/001.png = train/cat/001.png, test/cat/002.png = train/cat/002.png",
         "warning: 5 images lie under two classes, pixel by pixel: valid/cat/0.png = valid/dog/0.png, "
         "valid/cat/1.png = valid/dog/1.png, valid/cat/2.png = valid/dog/2.png",
+        "skipped 1 file that is not an image: train/labels.csv",
+        "skipped 1 hidden image, whose own or folder's name starts with a dot: valid/cat/.x.png",
     ]
     assert (load_images(tmp_path / "data/validation.safetensors").images[:, 0] == 200).all()
 
 
 def test_small_classes_are_warned_of(told):
-    _, err = told(photos(train=30, test=3))
-    assert "warning: classes with fewer than 20 test images, too few to rely on: 'cat' 3, 'dog' 3; add images, and look at balanced_top1" in err  # fmt: skip
+    _, err = told(photos(train=19, test=0))
+    rule = "too few to rely on: 'cat' {0}, 'dog' {0}; add images, and look at balanced_top1"
+    assert err == [
+        f"warning: classes with fewer than 20 training images, {rule.format(13)}",
+        f"warning: classes with fewer than 20 test images, {rule.format(4)}",
+    ]
+    assert NOTES.read_text().splitlines() == err
+
+
+def test_images_that_are_read_with_a_warning_are_told(told):
+    told(photos(train=30, test=0) | {"train/cat/x.png": picture("I;16", value=7)})
+    assert "\nwarning: train/cat/x.png: is nearly black, as none of its 16-bit values exceeds " in NOTES.read_text()
+
+
+def test_files_and_data_keep_their_names(told, tmp_path):
+    files = photos(train=30, test=0)
+    told(files)
+    for name in ("train", "validation", "test"):
+        found = load_images(tmp_path / f"data/{name}.safetensors")
+        assert found.name == "photos"
+        for row, image in enumerate(found.images):
+            file = found.file_of(row)
+            assert file.startswith(f"train/{found.classes[found.labels[row]]}/")
+            assert np.array_equal(image, np.asarray(Image.open(io.BytesIO(files.pop(file)))).transpose(2, 0, 1))
+    assert files == {}

@@ -71,6 +71,19 @@ def test_after_an_interruption_it_tells_from_where_and_the_rest(capsys):
     assert end.startswith("II: trained the last 3 steps in ")
 
 
+def test_a_warning_is_a_line_of_its_own_beside_the_bar(capsys, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with TrainingProgress("II", 2, 6, 10) as progress:
+        progress.callbacks.start(0, ())
+        progress.callbacks.step()
+        progress.callbacks.warn("II: overfits")
+        progress.callbacks.step()
+    before, after = terminal.getvalue().split("warning: II: overfits\n")
+    assert before.endswith("\r")  # the bar was wiped away
+    assert "II, epoch 1 of 2" in after
+
+
 @pytest.mark.parametrize(
     ("verbosity", "lines", "bar"), [("normal", 2, True), ("verbose", 4, True), ("quiet", 1, False)]
 )

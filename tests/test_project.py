@@ -65,7 +65,7 @@ def test_make_help_lists_every_target():
         (["exp", "SET=depth=I", "NAME=one", "STAGE=report"], ['deepen exp --temp --name one --changes "$SET" report']),
         (["exp", "LADDER=paper", "SET=seed=1"], ['deepen ladder paper --temp --changes "$SET"']),
         (["grid", "LADDER=paper", "SET=seed=1,2"], ['deepen ladder paper --queue --changes "$SET"']),
-        (["grid", "SET=lr=0.01,0.02"], ['deepen exp --queue --changes "$SET"']),
+        (["grid", "SET=lr=0.01,0.02"], ['deepen exp --queue --changes "$SET"', "deepen queue; code=$?; deepen results; exit $code"]),
         (["depths", "DEPTHS=II III"], ["dvc metrics diff depth-II depth-III --targets metrics/final.json"]),
         (["docs"], ["mkdocs build --strict"]),
     ],

@@ -12,7 +12,7 @@ from deepen.settings import Digits, Folder
 
 
 def told(root):
-    dataset = Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto")
+    dataset = Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0)
     return repeats(load_dataset(dataset, root.parent).with_held_out("validation", 0.1))
 
 
@@ -89,5 +89,5 @@ def test_hashes_that_end_in_zeros_are_not_cut_short(monkeypatch, rng):
 
 
 def test_the_digits_are_all_different():
-    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto"), "/")
+    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto", width=1.0), "/")
     assert repeats(parts.with_held_out("validation", 0.1)) == []

@@ -1,18 +1,18 @@
-import dataclasses
+import io
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import LADDER
-from matplotlib import image as mpimg
-from scipy.stats import binomtest
+from PIL import Image
 
-from deepen import figures, tables
+from deepen import charts, figures, tables
 from deepen.augmentation import Augmentation
 from deepen.examples import augmentation_examples
 from deepen.history import Epoch, History
-from deepen.records import Record, load_records, save_records
+from deepen.records import Record, load_records, right_bits, save_records
 from deepen.statistics import compute_statistics
 from deepen.transfer_report import TensorFate
 
@@ -35,127 +35,191 @@ def test_records_are_handed_on_whole(tmp_path):
 
 class TestTables:
     def test_a_row_a_model(self):
-        table = tables.results_table([record("I"), record("II", top1=91.0, top2=96.0, loss=0.4)])
-        assert table["model"].tolist() == ["I", "II"]
-        assert table["weight layers"].tolist() == [5, 8]
-        assert table["top-1"].tolist() == [90.0, 91.0]
-        assert "published top-1" not in table
+        one, two = tables.results_table([record("I"), record("II", top1=91.0, top2=96.0, loss=0.4)])
+        assert (one["model"], two["model"]) == ("I", "II")
+        assert (one["weight layers"], two["weight layers"]) == (5, 8)
+        assert (one["top-1"], two["top-1"]) == (90.0, 91.0)
+        assert "published top-1" not in one
 
     def test_the_published_numbers_stand_beside_cifar10_at_full_width_only(self):
-        assert tables.results_table([record("I", source="cifar10"), record("III", source="cifar10")])[
-            "published top-1"
-        ].tolist() == [82.45, 86.93]
-        assert tables.results_table([record("I", source="cifar10", width=0.25)])["published top-1"].isna().all()
+        found = tables.results_table([record("I", source="cifar10"), record("III", source="cifar10")])
+        assert [row["published top-1"] for row in found] == [82.45, 86.93]
+        assert tables.results_table([record("I", source="cifar10", width=0.25)])[0]["published top-1"] is None
 
     def test_markdown_names_data_number_and_units(self):
         records = [record("I", source="cifar10", top1=90.0, top1_single_view=89.0, top2_single_view=93.0, loss=0.51234)]
-        text = tables.as_markdown(tables.results_table(records), records)
+        text = tables.as_markdown(records)
         assert "Test accuracy in percent on 360 images of `mine`, width 1; loss in nats." in text
-        assert all(cell in text for cell in ("90.00", "89.00", "82.45", "0.512", "1,234"))
+        assert all(cell in text for cell in ("90.00", "86.47 to 92.69", "89.00", "82.45", "0.512", "1,234"))
         assert "93.00" not in text  # the single view beyond top-1 is left to the CSV
+
+    def test_markdown_has_the_majority_class_below_the_models_and_a_sentence_a_rung(self):
+        lines = tables.as_markdown([record("I"), record("II", correct=(288, 342))]).splitlines()
+        assert re.fullmatch(r"\| majority class +\|[ |]+100\.00 \|[ |]+100\.00 \|[ |]+", lines[4])
+        assert "II loses 10.0 points against I (4.8 to 15.2)." in lines
 
     def test_markdown_tells_where_the_test_images_came_from_and_what_is_wrong_with_them(self):
         found = replace(
             record("I"), test_origin="held out of train/ (20 %)", notes=["3 images are in train and in test"]
         )
-        text = tables.as_markdown(tables.results_table([found]), [found])
+        text = tables.as_markdown([found])
         assert "on 360 images of `mine`, held out of train/ (20 %), width 1" in text
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
+        assert "of `photos`, held out" in tables.as_markdown([replace(found, data_name="photos")])
+
+    def test_markdown_calls_the_data_by_its_name(self):
+        found = replace(record("I"), data_name="photos")
+        assert "on 360 images of `photos`, width 1" in tables.as_markdown(tables.results_table([found]), [found])
 
     def test_curves_and_top_k_are_long_tables(self):
-        records = [record("I"), record("II")]
-        assert tables.curves_table(records)[["model", "epoch"]].values.tolist() == [
-            ["I", 1],
-            ["I", 2],
-            ["II", 1],
-            ["II", 2],
-        ]
-        topk = tables.topk_table([record("I", correct=(324,), top1=90.0, top1_single_view=89.0, loss=1.0)])
-        assert topk.drop(columns=["low", "high"]).to_dict("records") == [{"model": "I", "k": 1, "accuracy": 90.0}]
+        rows = tables.curves_table([record("I"), record("II")])
+        assert [(row["model"], row["epoch"]) for row in rows] == [("I", 1), ("I", 2), ("II", 1), ("II", 2)]
+        found = record("I", correct=(324,), top1=90.0, top1_single_view=89.0, loss=1.0)
+        (row,) = tables.topk_table([found])
+        told = {"low": 86.4663, "high": 92.689, "layers": 5, "flops": found.flops}
+        assert row == {"model": "I", "k": 1, "accuracy": 90.0} | told
 
-    def test_intervals_are_those_of_wilson(self):
-        z, share, n = 1.959964, 0.9, 360
-        middle, half = share + z**2 / (2 * n), z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
-        expected = [100 * (middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
-        assert tables.wilson_interval(324, 360) == pytest.approx(expected, abs=1e-3)
-        for correct, images in ((0, 7), (5, 5), (1, 10_000), (899, 900)):
-            of_scipy = binomtest(correct, images).proportion_ci(0.95, method="wilson")
-            assert tables.wilson_interval(correct, images) == pytest.approx([100 * end for end in of_scipy], abs=1e-4)
-        assert tables.wilson_interval(5, 5)[1] == 100
+    def test_the_majority_class_is_that_of_the_test_images(self):
+        found = replace(record("I"), confusion=[(0, 0, 100), (1, 0, 200), (2, 2, 60)], classes=4)
+        assert tables.majority(found) == pytest.approx({"top1": 500 / 9, "top2": 250 / 3, "balanced_top1": 100 / 3})
+
+
+def answers(right, of=360):
+    """A record of a model that had the first `right` images right."""
+    found = np.arange(of) < right
+    return {"right": right_bits(found), "correct": [right, of], "metrics": {"top1": 100 * right / of, "loss": 0.5}}
+
+
+class TestGains:
+    def gain(self, one, other):
+        return tables.gains([replace(record("I"), **answers(one)), replace(record("II"), **answers(other))])
+
+    def test_there_is_a_sentence_for_each_model_but_the_first(self):
+        ladder = [replace(record(name), **answers(right)) for name, right in (("I", 250), ("II", 300), ("III", 330))]
+        assert [sentence.split(" gains")[0] for sentence in tables.gains(ladder)] == ["II", "III"]
+        assert tables.gains(ladder[:1]) == []
+
+    def test_a_gain_a_loss_and_no_clear_difference_are_told_apart(self):
+        assert self.gain(270, 324) == ["II gains 15.0 points over I (11.4 to 18.9)"]
+        assert self.gain(324, 270) == ["II loses 15.0 points against I (11.4 to 18.9)"]
+        assert self.gain(324, 325) == ["II and I differ by 0.3 points (-0.8 to 1.4): no clear difference"]
+        assert self.gain(324, 324) == ["II and I differ by 0.0 points (-1.0 to 1.0): no clear difference"]
+
+    def test_without_the_answers_the_interval_is_that_of_different_images(self):
+        paired, unpaired = (
+            self.gain(270, 300),
+            tables.gains([record("I", correct=(270,)), record("II", correct=(300,))]),
+        )
+        assert paired == ["II gains 8.3 points over I (5.5 to 11.4)"]
+        assert unpaired == ["II gains 8.3 points over I (2.4 to 14.2)"]
+
+    def test_answers_are_kept_in_a_bit_an_image(self):
+        right = np.array([True, False, True] * 5)
+        found = replace(record("I"), right=right_bits(right), test_images=15)
+        assert found.right == "b6da"
+        assert found.right_answers().tolist() == right.tolist()
+        assert record("I").right_answers() is None
+
+
+class TestSummary:
+    def test_it_has_models_intervals_the_majority_class_and_gains(self):
+        ladder = [
+            replace(record(name), **answers(right), data_name="photos") for name, right in (("I", 250), ("II", 300))
+        ]
+        assert (
+            tables.summary(ladder)
+            == """\
+model             weight layers    parameters    top-1    95 % interval
+I                             5         1,234    69.44   64.50 to 73.98
+II                            8         1,234    83.33   79.14 to 86.83
+majority class                                  100.00
+
+Top-1 in percent on 360 test images of photos.
+II gains 13.9 points over I (10.3 to 17.6)
+"""
+        )
+
+    def test_no_line_is_longer_than_a_terminal_of_80_columns(self):
+        long = [
+            replace(record("I"), model=f"{i}-{'x' * 30}", **answers(10**7, 10**7), parameters=10**10, test_images=10**7)
+            for i in (1, 2)
+        ]
+        assert max(map(len, tables.summary(long).splitlines()[:4])) <= 80
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+class TestCharts:
+    @pytest.mark.parametrize("models", [1, 3])
+    def test_each_is_a_picture_and_the_same_again(self, models):
+        records = [record(name) for name in ("I", "II", "III")[:models]]
+        curves, topk = tables.curves_table(records), tables.topk_table(records)
+        specs = [charts.validation_accuracy(curves), charts.losses(curves), charts.accuracy_by_depth(topk)]
+        specs += [charts.accuracy_by_compute(topk), charts.confusion(records[0].confusion, list("abcdefghij"))]
+        for spec in specs:
+            assert "var(" not in json.dumps(charts._with_colors(spec))
+            png = charts.as_png(spec, "title")
+            assert png == charts.as_png(spec, "title")
+            assert pixels(png).std() > 0
+
+    def test_curves_go_on_where_the_model_before_ended(self):
+        one, *_, last = tables.curves_table([record("I"), record("II")])
+        assert one["flops"] == record("I").flops // 2
+        assert last["flops"] == record("I").flops + record("II").flops
+        spec = charts.validation_accuracy(tables.curves_table([record("I"), record("II")]))
+        begins = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
+        assert [moment["words"] for moment in begins] == ["II begins"]
+
+    def test_many_epochs_have_lines_without_marks(self):
+        many = replace(record("I").training, epochs=[Epoch(i, 0.1, 1.0, 2.0, 50.0) for i in range(1, 300)])
+        spec = charts.validation_accuracy(tables.curves_table([replace(record("I"), training=many)]))
+        assert sum(layer["mark"] == "line" for layer in spec["layer"]) == 1
+        assert pixels(charts.as_png(spec, "title")).std() > 0
+
+    def test_the_confusion_matrix_has_counts_and_percent_of_the_actual_class(self):
+        spec = charts.confusion([(0, 0, 2), (0, 1, 1), (1, 1, 1)], ["a", "b"])
+        assert [(row["actual"], row["predicted"], row["images"]) for row in spec["data"]["values"]] == [
+            ("a", "a", 2),
+            ("a", "b", 1),
+            ("b", "b", 1),
+        ]
+        assert [row["percent"] for row in spec["data"]["values"]] == pytest.approx([200 / 3, 100 / 3, 100])
+        assert len(charts.confusion([(0, 0, 2)], [str(i) for i in range(30)])["layer"]) == 1  # without numbers
 
 
 class TestFigures:
-    def drawn(self, path, draw, *args, **options):
-        """The figure, once it is known to give the same file twice, and one with something on it."""
-        for name in ("a.png", "b.png"):
-            figure = draw(*args, **options)
-            figures.save_figure(figure, path / name)
-        assert (path / "a.png").read_bytes() == (path / "b.png").read_bytes()
-        assert mpimg.imread(path / "a.png").std() > 0
-        return figure
-
-    def test_curves_show_every_model(self, tmp_path):
-        figure = self.drawn(tmp_path, figures.draw_curves, tables.curves_table([record("I"), record("II")]))
-        loss, accuracy = figure.axes
-        assert [line.get_label() for line in accuracy.lines] == ["I", "II"]
-        assert accuracy.lines[1].get_ydata().tolist() == [50, 60]
-        assert len(loss.lines) == 4
-
-    def test_depth_has_a_line_for_each_k(self, tmp_path):
-        figure = self.drawn(
-            tmp_path, figures.draw_depth, tables.topk_table([record("I"), record("II", top1=91.0, top2=96.0, loss=1.0)])
-        )
-        assert [line.get_ydata().tolist() for line in figure.axes[0].lines] == [[90, 91], [95, 96]]
-
-    @pytest.mark.parametrize("classes", [2, 30, 60])
-    def test_the_confusion_matrix_counts(self, tmp_path, classes):
-        names = [f"class {i}" for i in range(classes)]
-        figure = self.drawn(tmp_path, figures.draw_confusion, [0, 0, 0, 1], [0, 0, 1, 1], names, "title")
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown[0, :2].tolist() == pytest.approx([200 / 3, 100 / 3])
-        assert shown[1, 1] == 100
-        assert [text.get_text() for text in figure.axes[0].texts] == (["2", "1", "1"] if classes == 2 else [])
-
     @pytest.mark.parametrize("channels", [1, 3, 4])
-    def test_filters_are_tiles(self, tmp_path, rng, channels):
-        figure = self.drawn(
-            tmp_path, figures.draw_filters, rng.standard_normal((8, channels, 3, 3), np.float32), "title"
-        )
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown.shape == ((7, 15, 3) if channels == 3 else (7, 15))
+    def test_filters_are_tiles(self, channels):
+        found = pixels(figures.draw_filters(np.random.default_rng(0).normal(size=(8, channels, 3, 3))))
+        scale, gap = 84, 21
+        assert found.shape == (2 * 3 * scale + gap, 4 * 3 * scale + 3 * gap, 4)
+        assert (found[3 * scale, 0] == 0).all()  # transparent between them
+        assert (found[..., :3] == found[..., :1]).all() == (channels != 3)
 
     def test_filters_to_compare_share_their_shades(self):
         weak, strong = np.arange(4.0).reshape(1, 1, 2, 2), np.array([-1.0, 7.0]).reshape(1, 1, 1, 2)
-        shown = np.asarray(figures.draw_filters(weak, "title", strong).axes[0].images[0].get_array())
-        assert shown[:, :2].tolist() == [[0.125, 0.25], [0.375, 0.5]]
+        found = pixels(figures.draw_filters(weak, strong))
+        assert found[[0, 0, -1, -1], [0, -1, 0, -1], 0].tolist() == [32, 64, 96, 128]
 
-    def test_augmentation_shows_the_image_above_its_forms(self, tmp_path, colored):
+    def test_augmentation_shows_the_image_above_its_forms(self, colored):
         statistics = compute_statistics(colored.images)
         examples = augmentation_examples(colored, Augmentation(True, 0.25, 0.1), statistics, seed=0)
-        figure = self.drawn(tmp_path, figures.draw_augmentation, examples)
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown.shape == (6 * 9 - 1, 10 * 9 - 1, 3)
-        np.testing.assert_allclose(shown[:8, :8], colored.images[0].transpose(1, 2, 0) / 255, atol=1e-6)
-        assert not np.allclose(shown[9:17, :8], shown[:8, :8])
+        assert len(examples) == 60
+        found = pixels(figures.draw_augmentation(examples))
+        tile = 8 * 13
+        assert found.shape == (6 * tile + 5 * 3, 10 * tile + 9 * 3, 4)
+        np.testing.assert_array_equal(found[:tile:13, :tile:13, :3], colored.images[0].transpose(1, 2, 0))
+        assert not np.array_equal(found[tile + 3 : 2 * tile + 3, :tile], found[:tile, :tile])
 
-    def test_augmentation_shows_of_larger_images_what_the_network_sees(self, tmp_path, colored):
+    def test_augmentation_shows_of_larger_images_what_the_network_sees(self, colored):
         augmentation = Augmentation(False, 0.0, 0.0, view=4, scale_jitter=2.0)
-        statistics = compute_statistics(colored.images)
-        examples = augmentation_examples(colored, augmentation, statistics, seed=0)
-        figure = self.drawn(tmp_path, figures.draw_augmentation, examples)
-        shown = np.asarray(figure.axes[0].images[0].get_array())
-        assert shown.shape == (6 * 5 - 1, 10 * 5 - 1, 3)
-        np.testing.assert_allclose(shown[:4, :4], colored.images[0, :, 2:6, 2:6].transpose(1, 2, 0) / 255, atol=1e-6)
+        examples = augmentation_examples(colored, augmentation, compute_statistics(colored.images), seed=0)
+        np.testing.assert_array_equal(examples.images[0], colored.images[0, :, 2:6, 2:6])
 
 
 def test_the_caption_says_which_views_were_averaged():
     found = record("I")
-    assert "views" not in tables.as_markdown(tables.results_table([found]), [found])
-    dense = dataclasses.replace(found, views="dense")
-    assert ", views: dense;" in tables.as_markdown(tables.results_table([dense]), [dense])
-
-
-def test_tables_are_pandas_and_their_csv_can_be_read_again(tmp_path):
-    table = tables.results_table([record("I", source="cifar10")])
-    table.to_csv(tmp_path / "t.csv", index=False)
-    assert pd.read_csv(tmp_path / "t.csv")["published top-1"].tolist() == [82.45]
+    assert "views" not in tables.as_markdown([found])
+    assert ", views: dense;" in tables.as_markdown([replace(found, views="dense")])

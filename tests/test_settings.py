@@ -56,6 +56,13 @@ def test_the_project_s_own_params_are_good():
         ({"seed": True}, "seed: must be a whole number, got the truth value True; write for example seed: 0"),
         ({"seed": GONE}, "seed: is missing; write for example seed: 0"),
         ({"models": GONE}, "models: is missing; see the comments there"),
+        ({"width": None}, "width: must be a number or auto, got nothing; write for example width: 0.25"),
+        ({"datasets__digits__width": GONE}, "datasets.digits.width: is missing; write for example width: 1.0"),
+        ({"datasets__cifar10__width": "auto"}, "datasets.cifar10.width: must be a number, got the string 'auto'; write for example width: 1.0"),
+        ({"recipes__onecycle__training__epochs": 12}, "recipes.onecycle.training.epochs: must be a list, got 12; write for example epochs: [3, 3, 12]"),
+        ({"recipes__onecycle__training__epochs": []}, "recipes.onecycle.training.epochs: must have at least 1 item, got []; write"),
+        ({"recipes__onecycle__training__epochs": [3, 0]}, "recipes.onecycle.training.epochs.1: must be greater than or equal to 1, got 0; see recipes"),
+        ({"recipes__onecycle__training__least_steps": GONE}, "recipes.onecycle.training.least_steps: is missing; write for example least_steps: 600"),
         ({"width": float("nan")}, "width: must be a finite number, got nan; write for example width: 0.25"),
         ({"width": float("inf")}, "width: must be a finite number, got inf"),
         ({"val_fraction": 1}, "val_fraction: must be less than 1, got 1; write for example val_fraction: 0.1"),
@@ -75,6 +82,8 @@ def test_the_project_s_own_params_are_good():
         ({"datasets__folder__size": 32, "datasets__folder__view": 33}, "datasets.folder.view: 33 is more than the images have, size: 32; write at most view: 32"),
         ({"recipes__published__training__scale_jitter": 0.5}, "recipes.published.training.scale_jitter: must be greater than or equal to 1, got 0.5"),
         ({"recipes__published__evaluation__views": "all"}, "evaluation.views: must be 'centre', 'crops' or 'dense', got the string 'all'"),
+        ({"recipes__onecycle__training__class_weights": "even"}, "recipes.onecycle.training.class_weights: must be 'none' or 'balanced', got the string 'even'"),
+        ({"recipes__onecycle__training__class_weights": GONE}, "training.class_weights: is missing; write for example class_weights: balanced"),
         ({"recipes__onecycle__training__schedule": {"name": "cosine"}}, "training.schedule.name: must be one of 'onecycle'"),
         ({"recipes__onecycle__training__optimizer": {"name": "adam"}}, "training.optimizer.name: must be one of 'muon', 'sgd', got the string 'adam'"),
         (
@@ -85,6 +94,9 @@ def test_the_project_s_own_params_are_good():
         ({"models__II__epochs": 4.0}, "models.II.epochs: must be a whole number, got 4.0; write for example epochs: 12"),
         ({"models__I__norm": "layer"}, "models.I.norm: must be 'none' or 'batch', got the string 'layer'"),
         ({"models__II__fresh": "fc2"}, "models.II.fresh: must be a list, got the string 'fc2'; write for example fresh: [fc2]"),
+        ({"models__II__frozen": "conv1_1"}, "models.II.frozen: must be a list of layers, or copied, got the string 'conv1_1'; write for example frozen: copied"),
+        ({"models__II__frozen": [1]}, "models.II.frozen.0: must be a string, got 1; see models.II.frozen there"),
+        ({"models__I__frozen": "copied"}, "models.I.frozen: I starts random, and would stay so; remove frozen, or give it a start"),
         ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder"),
         ({"recipe": "best"}, "recipe: 'best' is none of the recipes: onecycle, published"),
         ({"depth": "V"}, "depth: 'V' is none of the models: I, II, III"),
@@ -95,6 +107,12 @@ def test_the_project_s_own_params_are_good():
         ({"models__II__layers": GOOD["models"]["I"]["layers"]}, "a model grows from a shallower one"),
         ({"models__II__layers": "conv3- fc-9"}, 'models.II.layers[0]: "conv3-" has no channel count; write'),
         ({"width": 0.003}, f"width: 0.003 leaves no channel of 128 in '{GOOD['models']['I']['layers']}'; take at least 0.007812"),
+        ({"datasets__digits__width": 0.003}, f"datasets.digits.width: 0.003 leaves no channel of 128 in '{GOOD['models']['I']['layers']}'; take at least 0.007812"),
+        (
+            {"models__I__start": "imports/x-01234567.safetensors"},
+            f"width: auto takes datasets.digits.width: {GOOD['datasets']['digits']['width']}, which multiplies channels, and models.I.start is an "
+            "imported network, whose channels have a size already; write width: 1.0",
+        ),
         ({"models__scratch": GOOD["models"]["I"]}, "models.scratch: is reserved, as are scratch, final"),
         ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': names files, so 1 to 32 letters"),
         ({"models__iii": GOOD["models"]["III"]}, "models.iii: and models.III are one file name on some disks; rename one"),
@@ -180,7 +198,7 @@ def test_settings_can_t_be_changed():
 class TestTheLadderAgainstTheImages:
     def told(self, image=(3, 32, 32), **changes):
         with pytest.raises(InputError) as error:
-            plan_ladder(check_settings(changed(**changes)), image, 10)
+            plan_ladder(check_settings(changed(width=1.0, **changes)), image, 10)
         return list(error.value.faults)
 
     def test_a_good_ladder_is_laid_out(self):
@@ -234,7 +252,7 @@ BATCH_NORM = {f"models__{name}__norm": "batch" for name in ("I", "II", "III")}
 
 class TestBatchNormOfSingleValues:
     def told(self, image, batch, **changes):
-        settings = check_settings(changed(recipes__onecycle__training__batch_size=batch, **changes))
+        settings = check_settings(changed(width=1.0, recipes__onecycle__training__batch_size=batch, **changes))
         with pytest.raises(InputError) as error:
             plan_ladder(settings, image, 10)
         return list(error.value.faults)
@@ -256,7 +274,8 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("path", "most"),
         [
-            ("lr", 100), ("checkpoint_seconds", 31_536_000), ("width", 64), ("threads", 1024), ("models__I__epochs", 100_000),
+            ("lr", 100), ("checkpoint_seconds", 31_536_000), ("width", 64), ("datasets__digits__width", 64), ("threads", 1024), ("models__I__epochs", 100_000),
+            ("recipes__onecycle__training__least_steps", 10_000_000),
             ("recipes__onecycle__training__lr", 100), ("recipes__onecycle__training__grown_lr", 100),
             ("recipes__onecycle__training__label_smoothing", 0.9), ("recipes__onecycle__training__dropout", 0.95),
             ("recipes__onecycle__training__color_shift", 10), ("recipes__onecycle__training__batch_size", 1_000_000),
@@ -276,7 +295,7 @@ class TestBounds:
         assert "must be greater than or equal to 0.00000001, got 1e-50" in faults(**{path: 1e-50})[0]
 
     def test_models(self):
-        model = {"after": "scratch", "layers": "conv3-8", "epochs": 1}
+        model = {"after": "scratch", "layers": "conv3-128", "epochs": 1}
         thousand = {f"m{i}": model for i in range(1000)}
         assert len(check_settings(changed(models=thousand, depth="m0")).models) == 1000
         told = faults(models=thousand | {"more": model}, depth="m0")
@@ -284,7 +303,7 @@ class TestBounds:
 
     def test_a_long_ladder_is_checked_in_seconds(self):
         models = {
-            f"m{i}": {"after": f"m{i - 1}" if i else "scratch", "layers": f"conv3-8*{i + 1}", "epochs": 1}
+            f"m{i}": {"after": f"m{i - 1}" if i else "scratch", "layers": f"conv3-128*{i + 1}", "epochs": 1}
             for i in range(900)
         }
         start = time.monotonic()
@@ -334,3 +353,48 @@ def test_the_home_of_an_unknown_user():
     assert str(error.value) == (
         "params.yaml: root: the string '~nobody-here/x' starts with the home of an unknown user; write the whole path"
     )
+
+
+class TestAuto:
+    """Width, batch and epochs that follow from the data set and from how many training images there are."""
+
+    def test_the_width_is_the_data_set_s_unless_it_is_typed(self):
+        assert check_settings(changed()).network_width == GOOD["datasets"]["digits"]["width"]
+        assert check_settings(changed(data="cifar10")).network_width == 1.0
+        assert check_settings(changed(data="cifar10", width=0.25)).network_width == 0.25
+
+    def test_a_typed_width_may_be_that_of_an_imported_network(self):
+        assert check_settings(changed(models__I__start="imports/x-01234567.safetensors", width=0.25))
+
+    @pytest.mark.parametrize(
+        ("images", "batch"), [(1, 1), (15, 15), (100, 16), (1023, 16), (1024, 32), (2047, 32), (2048, 64), (4096, 128), (10**6, 128)]
+    )  # fmt: skip
+    def test_few_images_are_learned_from_in_small_batches(self, images, batch):
+        assert check_settings(changed()).batch_size(images) == batch
+
+    def test_a_typed_batch_is_taken_as_it_is(self):
+        settings = check_settings(changed(recipes__onecycle__training__batch_size=100))
+        assert [settings.batch_size(images) for images in (60, 200)] == [60, 100]
+
+    def test_many_images_are_learned_from_as_often_as_the_recipe_says(self):
+        deeper = GOOD["models"] | {"IV": GOOD["models"]["III"] | {"after": "III", "layers": "conv3-64*40"}}
+        settings = check_settings(changed(models=deeper))
+        assert [settings.epochs(model, 50_000) for model in deeper] == [3, 3, 12, 12]
+        assert settings.steps("III", 50_000) == 12 * 390
+        assert check_settings(changed(recipe="published")).epochs("III", 50_000) == 100
+
+    def test_few_images_are_learned_from_more_often_until_there_are_enough_steps(self):
+        settings = check_settings(changed(recipes__onecycle__training__least_steps=300))
+        assert settings.epochs("I", 160) == 30  # of 10 steps
+        assert settings.steps("I", 170) == 300
+        assert settings.epochs("III", 1) == 300
+
+    def test_typed_epochs_are_taken_as_they_are(self):
+        settings = check_settings(changed(models__II__epochs=1))
+        assert (settings.epochs("II", 160), settings.steps("II", 160)) == (1, 10)
+
+    def test_a_model_in_between_changes_only_those_that_grow_from_it(self):
+        branch = GOOD["models"] | {"J": GOOD["models"]["II"]}
+        settings = check_settings(changed(models=branch))
+        assert [settings.epochs(model, 50_000) for model in branch] == [3, 3, 12, 3]
+        assert settings.ancestors("III") == ["I", "II"]

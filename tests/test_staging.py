@@ -225,16 +225,14 @@ def test_a_file_that_could_not_be_read_says_why():
 
 
 @pytest.mark.parametrize("alone", [0, 1000])
-def test_notes_on_images_are_told_at_the_end_once_for_ten_and_counted(tmp_path, processes, monkeypatch, capsys, alone):
+def test_notes_on_images_come_with_them_once_for_ten_and_counted(tmp_path, processes, monkeypatch, alone):
     monkeypatch.setattr(module, "_ALONE", alone)
     dark = picture("I;16", value=0xFFF)
-    load_folder(write_tree(tmp_path, photos() | {f"train/cat/x{i:02}.png": dark for i in range(25)}), None)
-    told = capsys.readouterr().err.splitlines()
-    assert [line.split(": ")[1] for line in told[:-1]] == [f"train/cat/x{i:02}.png" for i in range(10)]
-    assert told[0].startswith(
-        "warning: train/cat/x00.png: is nearly black, as none of its 16-bit values exceeds 4,095; "
-    )
-    assert told[-1] == "warning: ... and 15 more like these"
+    root = write_tree(tmp_path, photos() | {f"train/cat/x{i:02}.png": dark for i in range(25)})
+    told = load_folder(root, None).warnings
+    assert [line.split(": ")[0] for line in told[:-1]] == [f"train/cat/x{i:02}.png" for i in range(10)]
+    assert told[0].startswith("train/cat/x00.png: is nearly black, as none of its 16-bit values exceeds 4,095; ")
+    assert told[-1] == "... and 15 more like these"
 
 
 def test_a_large_image_is_decoded_by_a_process_too(tmp_path):

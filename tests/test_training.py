@@ -1,6 +1,5 @@
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 import yaml_text
@@ -11,11 +10,10 @@ from deepen import trainer as trainer_module
 from deepen import training as module
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
-from deepen.images import ImageSet
 from deepen.layers import plan
 from deepen.recipes import Plateau, Training
 from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer, steps_an_epoch
+from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import network
 
@@ -100,9 +98,11 @@ def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
     assert history[-1].lr < 0.05 / 10
 
 
-@pytest.mark.parametrize(("images", "batch", "expected"), [(60, 8, (7, 8)), (60, 60, (1, 60)), (5, 128, (1, 5))])
-def test_only_whole_batches(images, batch, expected):
-    assert steps_an_epoch(images, batch) == expected
+@pytest.mark.parametrize(("batch", "expected"), [(8, (7, 8)), (60, (1, 60)), (128, (1, 60)), (None, (3, 16))])
+def test_only_whole_batches(colored, batch, expected):
+    trainer = trainer_for(colored, recipe(batch_size=batch))
+    assert (trainer.steps_an_epoch, trainer.batch_size) == expected
+    assert trainer.steps == 3 * expected[0]
 
 
 def test_the_plateau_is_of_validation_accuracy(colored, monkeypatch):
@@ -144,27 +144,3 @@ def test_progress_is_told_of_every_step_and_epoch(colored):
     _, history = run(colored, recipe(), progress=Progress(step=lambda: steps.append(len(epochs)), epoch=epochs.append))
     assert steps == [0] * 7 + [1] * 7 + [2] * 7
     assert epochs == history
-
-
-class TestTooFewImagesToTell:
-    def test_no_dead_start_is_claimed_of_two_images(self, colored, capsys):
-        validation = ImageSet(colored.images[[0, 59]], colored.labels[[0, 59]], colored.classes)
-        train(trainer_for(colored, recipe(), epochs=1), validation, Progress())
-        assert capsys.readouterr().err == (
-            "I: validation has 2 images: too few to tell learning from guessing; take more images, "
-            "or a larger val_fraction\n"
-        )
-
-    def test_nor_of_eight_unequal_ones_whatever_is_reached(self, colored, capsys):
-        rows = np.array([0, 1, 2, 3, 4, 20, 21, 40])
-        validation = ImageSet(colored.images[rows], colored.labels[rows], colored.classes)
-        train(trainer_for(colored, recipe(), epochs=1, peak_lr=1e-9), validation, Progress())
-        assert "validation has 8 images: too few to tell learning from guessing" in capsys.readouterr().err
-
-    def test_one_epoch_is_no_epochs(self, colored, capsys):
-        train(trainer_for(colored, recipe(), epochs=1, peak_lr=1e-9), colored, Progress())
-        assert "I: after 1 epoch validation top-1 is" in capsys.readouterr().err
-
-    @pytest.mark.parametrize("images", range(1, 30))
-    def test_guessing_is_at_most_certain(self, images):
-        assert 0 < module.guessing_top1(np.arange(images) % 2) <= 100

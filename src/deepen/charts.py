@@ -1,160 +1,258 @@
-"""What people explore: every function makes one interactive chart of a table and returns it."""
+"""The charts of the report: every function returns one as a Vega-Lite specification, for the page and as PNG."""
 
-import html
-from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
+import io
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
-import pandas as pd
-import plotly.colors
-import plotly.graph_objects as go
-from numpy.typing import NDArray
+import numpy as np
+from PIL import Image
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+from deepen import figures
+from deepen.confusion import Counts, class_sizes
+from deepen.tables import Rows, unit_of
+
+Spec = dict[str, Any]
+
 MOST_CLASSES = 100  # of a confusion matrix that can still be looked at
 _MOST_NAMES = 40  # classes that have room for their names beside a confusion matrix
 _MOST_NUMBERS = 20  # and for its numbers in it
-_MOST_TICKS = 12  # epochs that can each have a number
-_MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
-_INK, _LINES = "#1b1f24", "#d5dae0"
+_MOST_POINTS = 200  # of all curves together, beyond which lines have no marks
+_SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
+_SERIES = 6
+# Of the page, its charts and pictures: on a light and on a dark ground. Series stay apart for the colour-blind.
+COLORS = {
+    "ink": ("#1b1f24", "#e3e7eb"),
+    "quiet": ("#50585f", "#a9b2bb"),
+    "line": ("#c9d0d7", "#3c454e"),
+    "paper": ("#ffffff", "#14181d"),
+    "heat": ("#5b9bd5", "#2f6cab"),
+    "series0": ("#0066a6", "#5ab4ea"),
+    "series1": ("#b35c00", "#f0a23c"),
+    "series2": ("#00795c", "#3cc79c"),
+    "series3": ("#a02c74", "#e58fc3"),
+    "series4": ("#5a4fcf", "#aba0ff"),
+    "series5": ("#5f666d", "#c0c6cc"),
+}
 
 
-def validation_accuracy(curves: pd.DataFrame) -> go.Figure:
-    """Validation top-1 over the epochs, a line a model; `curves` is tables.curves_table."""
-    figure = go.Figure()
-    for model, rows, style in _models(curves):
-        figure.add_scatter(x=rows["epoch"], y=rows["val_top1"], name=model, hovertemplate="%{y:.2f} %", **style)
-    return _over_epochs(figure, curves, "validation top-1 (percent)")
-
-
-def losses(curves: pd.DataFrame) -> go.Figure:
-    """Training and validation loss over the epochs, two lines a model; `curves` is tables.curves_table."""
-    figure = go.Figure()
-    for model, rows, style in _models(curves):
-        for column, part, dash in (("loss", "training", "solid"), ("val_loss", "validation", "dash")):
-            style["line"] = {**style["line"], "dash": dash}
-            name = f"{model}, {part}"
-            figure.add_scatter(x=rows["epoch"], y=rows[column], name=name, hovertemplate="%{y:.3f}", **style)
-    return _over_epochs(figure, curves, "loss (nats)")
-
-
-def accuracy_by_depth(topk: pd.DataFrame) -> go.Figure:
-    """Test accuracy over weight layers, a line for each k with intervals; `topk` is tables.topk_table with `layers`."""
-    figure = go.Figure()
-    for (k, rows), style in zip(topk.groupby("k"), _styles(topk["k"].nunique()), strict=True):
-        figure.add_scatter(
-            x=rows["layers"],
-            y=rows["accuracy"],
-            name=f"top-{k}",
-            error_y=_intervals(rows),
-            customdata=rows[["model", "low", "high"]],
-            hovertemplate="%{customdata[0]}: %{y:.2f} % (%{customdata[1]:.2f} to %{customdata[2]:.2f})",
-            **style,
-        )
-    _laid_out(figure, "weight layers", "test accuracy (percent)")
-    models = topk.drop_duplicates("model")
-    labels = [f"{layers}<br>{model}" for layers, model in zip(models["layers"], models["model"], strict=True)]
-    return figure.update_xaxes(tickvals=models["layers"], ticktext=labels)
-
-
-def accuracy_by_compute(topk: pd.DataFrame) -> go.Figure:
-    """Test top-1 over the operations that a model and all it grew from took; `topk` has `flops`, cumulated, besides."""
-    rows = topk[topk["k"] == 1]
-    (style,) = _styles(1)
-    figure = go.Figure()
-    figure.add_scatter(
-        x=rows["flops"],
-        y=rows["accuracy"],
-        text=rows["model"],
-        textposition="bottom right",
-        error_y=_intervals(rows),
-        customdata=rows[["low", "high"]],
-        hovertemplate="%{text}: %{y:.2f} % (%{customdata[0]:.2f} to %{customdata[1]:.2f}) after %{x:.3g} operations",
-        name="",
-        **{**style, "mode": "lines+markers+text"},
-    )
-    _laid_out(figure, "operations of all training so far (FLOPs)", "test top-1 (percent)", showlegend=False)
-    return figure.update_xaxes(rangemode="tozero", exponentformat="power")
-
-
-def confusion(counts: NDArray[Any], classes: Sequence[str]) -> go.Figure:
-    """Which class is taken for which: a row an actual class, colours in percent of it; `counts` (classes, classes)."""
-    names = [as_plain_text(name) for name in classes]
-    percent = 100 * counts / counts.sum(1, keepdims=True).clip(min=1)
-    figure = go.Figure()
-    figure.add_heatmap(
-        z=percent.round(2),
-        x=names,
-        y=names,
-        customdata=counts,
-        zmin=0,
-        zmax=100,
-        colorscale=[[0, "#ffffff"], [1, "#5b9bd5"]],
-        xgap=1,
-        ygap=1,
-        colorbar={"ticksuffix": " %", "thickness": 12},
-        hovertemplate="%{y} taken for %{x}: %{customdata} images, %{z:.1f} %<extra></extra>",
-    )
-    if len(classes) <= _MOST_NUMBERS:
-        figure.update_traces(
-            text=[[n or "" for n in row] for row in counts.tolist()], texttemplate="%{text}", textfont={"color": _INK}
-        )
-    height = 380 + min(300, 10 * len(classes))
-    _laid_out(figure, "taken for", "actual class", height=height, margin={"l": 10, "r": 0, "t": 10, "b": 10})
-    ticks = {"tickvals": names, "ticktext": [as_plain_text(_short(name)) for name in classes]}
-    for axis in (figure.layout.xaxis, figure.layout.yaxis):
-        axis.update(type="category", showgrid=False, showticklabels=len(classes) <= _MOST_NAMES, **ticks)
-    return figure.update_yaxes(autorange="reversed").update_xaxes(tickangle=-45)
-
-
-def as_plain_text(text: str) -> str:
-    """Text that comes from outside, for Plotly, which takes some HTML for markup wherever it shows text."""
-    return html.escape(text, quote=False)
-
-
-def _short(text: str, most: int = 16) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}\u2026"
-
-
-def _models(curves: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
-    groups = curves.groupby("model", sort=False)
-    for (model, rows), style in zip(groups, _styles(len(groups)), strict=True):
-        yield str(model), rows, style
-
-
-def _styles(count: int) -> list[dict[str, Any]]:
-    """Colours and marks that stay apart for the colour-blind and in print, all dark enough to be seen on white."""
-    places = [0.6 * i / max(count - 1, 1) for i in range(count)]
-    colors = plotly.colors.sample_colorscale("Plasma", places)
-    markers = [{"symbol": symbol, "size": 8} for symbol in islice(cycle(_MARKERS), count)]
-    return [
-        {"mode": "lines+markers", "line": {"color": color}, "marker": marker}
-        for color, marker in zip(colors, markers, strict=True)
+def accuracy_by_compute(topk: Rows) -> Spec:
+    """Test top-1 with its interval over the compute of all training so far; `topk` is tables.topk_table."""
+    rows, unit = _in_unit([row for row in topk if row["k"] == 1])
+    x, y = _compute(unit), _percent(rows, "accuracy", "test top-1 (percent)", "low", "high")
+    mark = {"color": _var("series0")}
+    tooltip = [_told("model"), _told("accuracy", "top-1", ".2f"), *_INTERVAL, _told("flops", unit, ".3~g")]
+    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold"}
+    layers = [
+        {"mark": {"type": "line", **mark}, "encoding": {"x": x, "y": y}},
+        _interval_rule(x, y, mark),
+        {"mark": {"type": "point", "filled": True, "size": 90, **mark}, "encoding": {"x": x, "y": y}},
+        {"mark": name, "encoding": {"x": x, "y": y, "text": {"field": "model"}}},
+        _hover(x, y, tooltip),
     ]
+    return _chart(rows, layers)
 
 
-def _over_epochs(figure: go.Figure, curves: pd.DataFrame, y: str) -> go.Figure:
-    _laid_out(figure, "epoch of the model", y, hovermode="x unified", hoverdistance=-1)
-    return figure.update_xaxes(dtick=1 if curves["epoch"].max() <= _MOST_TICKS else None)
+def accuracy_by_depth(topk: Rows) -> Spec:
+    """Test accuracy over weight layers, a line for each k with intervals; `topk` is tables.topk_table."""
+    rows = [row | {"kind": f"top-{row['k']}"} for row in topk]
+    layers = sorted({row["layers"] for row in rows})
+    x = {"field": "layers", **_QUANTITY, "title": "weight layers", "axis": {"values": layers, "format": "d"}}
+    y = _percent(rows, "accuracy", "test accuracy (percent)", "low", "high")
+    tooltip = [_told("model"), _told("kind", "accuracy"), _told("accuracy", "percent", ".2f"), *_INTERVAL]
+    return _chart(rows, [*_series(x, y, "kind", rows), _interval_rule(x, y, {}, "kind"), _hover(x, y, tooltip)])
 
 
-def _intervals(rows: pd.DataFrame) -> dict[str, Any]:
-    above, below = rows["high"] - rows["accuracy"], rows["accuracy"] - rows["low"]
-    return {"type": "data", "array": above.clip(lower=0), "arrayminus": below.clip(lower=0), "thickness": 1}
+def validation_accuracy(curves: Rows) -> Spec:
+    """Validation top-1 over the compute of all training so far, a line a model; `curves` is tables.curves_table."""
+    rows, unit = _in_unit(curves)
+    x, y = _compute(unit), _percent(rows, "val_top1", "validation top-1 (percent)")
+    tooltip = [_told("model"), _told("epoch"), _told("val_top1", "top-1", ".2f"), _told("flops", unit, ".3~g")]
+    return _chart(rows, [*_growth(rows, top=False), *_series(x, y, "model", rows), _hover(x, y, tooltip)])
 
 
-def _laid_out(figure: go.Figure, x: str, y: str, **layout: Any) -> go.Figure:
-    figure.update_layout(
-        {
-            "template": "none",
-            "font": {"family": FONT, "size": 13, "color": _INK},
-            "margin": {"l": 10, "r": 16, "t": 10, "b": 10},
-            "legend": {"orientation": "h", "y": -0.2, "yanchor": "top"},
-            "height": 420,
-            "dragmode": False,
-            **layout,
-        }
+def losses(curves: Rows) -> Spec:
+    """Training and validation loss over the compute, two lines a model; `curves` is tables.curves_table."""
+    rows, unit = _in_unit(curves)
+    long = [
+        {name: row[name] for name in ("model", "epoch", "flops")} | {"part": part, "nats": row[column]}
+        for row in rows
+        for part, column in (("training", "loss"), ("validation", "val_loss"))
+    ]
+    x, y = _compute(unit), {"field": "nats", **_QUANTITY, "title": "loss (nats)"}
+    dash = {"field": "part", "type": "nominal", "sort": None, "legend": _LEGEND}
+    tooltip = [_told("model"), _told("part", "loss of"), _told("epoch"), _told("nats", "nats", ".3f")]
+    return _chart(
+        long, [*_growth(rows, top=True), *_series(x, y, "model", long, strokeDash=dash), _hover(x, y, tooltip)]
     )
-    axes = {"gridcolor": _LINES, "linecolor": _LINES, "zeroline": False, "automargin": True}
-    figure.update_xaxes(title={"text": x, "standoff": 10}, **axes)
-    return figure.update_yaxes(title={"text": y, "standoff": 10}, **axes)
+
+
+def confusion(counts: Counts, classes: Sequence[str]) -> Spec:
+    """Which class is taken for which: a row an actual class, its colours in percent of it."""
+    sizes = class_sizes(counts, len(classes))
+    rows = [
+        {"actual": classes[actual], "predicted": classes[predicted], "images": n, "percent": 100 * n / sizes[actual]}
+        for actual, predicted, n in counts
+    ]
+    axis = {"labels": len(classes) <= _MOST_NAMES, "ticks": False, "labelLimit": 110, "grid": False}
+    x, y = (
+        {"field": field, "type": "nominal", "title": title, "scale": {"domain": list(classes)}, "axis": axis | more}
+        for field, title, more in (("predicted", "taken for", {"labelAngle": -45}), ("actual", "actual class", {}))
+    )
+    about = (("actual", "actual class", None), ("predicted", "taken for", None), ("images", None, None))
+    tooltip = [*(_told(*each) for each in about), _told("percent", "% of the class", ".1f")]
+    shade = {
+        "field": "percent",
+        "type": "quantitative",
+        "scale": {"domain": [0, 100], "range": [0.06, 1]},
+        "legend": None,
+    }
+    rect = {"type": "rect", "color": _var("heat")}
+    layers: list[Spec] = [{"mark": rect, "encoding": {"x": x, "y": y, "opacity": shade, "tooltip": tooltip}}]
+    if len(classes) <= _MOST_NUMBERS:
+        layers.append({"mark": "text", "encoding": {"x": x, "y": y, "text": {"field": "images"}, "tooltip": tooltip}})
+    spec = _chart(rows, layers, height=300 + min(400, 12 * len(classes)))
+    return spec | {"view": {"stroke": _var("line")}}
+
+
+def as_png(spec: Spec, title: str, width: int = 560) -> bytes:
+    """A chart as a picture on a light ground, with its title; equal charts give equal bytes."""
+    import vl_convert  # which takes 100 MB of memory
+
+    fixed = spec | {"title": {"text": title, "color": _var("ink")}, "background": _var("paper"), "width": width}
+    drawn = Image.open(io.BytesIO(vl_convert.vegalite_to_png(_with_colors(fixed), scale=1.5)))
+    return figures.as_png(np.asarray(drawn.convert("RGB")))  # a third of the size
+
+
+@cache
+def javascript() -> str:
+    """Vega, Vega-Lite and Vega-Embed, which draw the charts in a browser, as one script."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle(None))  # type: ignore[arg-type]
+
+
+def _with_colors(spec: Spec) -> Spec:
+    """A specification with the colours themselves in place of their names."""
+    text = json.dumps(spec)
+    for name, (light, _) in COLORS.items():
+        text = text.replace(json.dumps(_var(name)), json.dumps(light))
+    return dict(json.loads(text))
+
+
+def _var(name: str) -> str:
+    """A colour by its name, which the style of the page knows: other ones in dark mode."""
+    return f"var(--{name})"
+
+
+_QUANTITY: Spec = {"type": "quantitative", "scale": {"zero": False, "nice": True, "padding": 12}}
+_LEGEND: Spec = {"title": None, "orient": "bottom", "direction": "horizontal", "columns": 4, "symbolOpacity": 1}
+_CONFIG: Spec = {
+    "aria": False,  # the page says in words what a chart shows, and has its numbers as a table
+    "font": "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, Arial, sans-serif",
+    "background": None,
+    "view": {"stroke": None},
+    "axis": {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelColor": _var("ink"),
+        "titleColor": _var("ink"),
+        "gridColor": _var("line"),
+        "domainColor": _var("line"),
+        "tickColor": _var("line"),
+        "labelOverlap": True,
+    },
+    "legend": {"labelFontSize": 12, "labelColor": _var("ink"), "symbolStrokeWidth": 2, "symbolSize": 80},
+    "text": {"color": _var("ink"), "fontSize": 12},
+    "rule": {"color": _var("quiet")},
+    "range": {"category": [_var(f"series{i}") for i in range(_SERIES)], "symbol": list(_SHAPES)},
+}
+
+
+def _told(field: str, title: str | None = None, form: str | None = None) -> Spec:
+    """A line of what is told of the mark that is pointed at."""
+    return {"field": field, "title": title or field} | ({"format": form, "type": "quantitative"} if form else {})
+
+
+_INTERVAL = [_told("low", "at least", ".2f"), _told("high", "at most", ".2f")]
+
+
+def _chart(rows: Rows, layers: list[Spec], height: int = 300) -> Spec:
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "config": _CONFIG,
+        "data": {"values": rows},
+        "layer": layers,
+    }
+
+
+def _in_unit(rows: Rows) -> tuple[Rows, str]:
+    """Rows with their `flops` in the largest unit of which there is at least one, and that unit."""
+    size, unit = unit_of(max(row["flops"] for row in rows))
+    return [row | {"flops": row["flops"] / size} for row in rows], unit
+
+
+def _percent(rows: Rows, field: str, title: str, low: str | None = None, high: str | None = None) -> Spec:
+    """An axis of percent that has room around what it shows, and none beyond 0 and 100."""
+    least, most = min(row[low or field] for row in rows), max(row[high or field] for row in rows)
+    room = max(1.0, 0.06 * (most - least))
+    domain = [max(0.0, least - room), min(100.0, most + room)]
+    return {"field": field, "type": "quantitative", "title": title, "scale": {"domain": domain, "nice": False}}
+
+
+def _compute(unit: str) -> Spec:
+    title = f"compute of all training so far ({unit})"
+    return {"field": "flops", "type": "quantitative", "title": title, "scale": {"zero": True}}
+
+
+def _series(x: Spec, y: Spec, field: str, rows: Rows, **more: Spec) -> list[Spec]:
+    """A line for each value of `field`, with marks of its own; the legend chooses which are shown."""
+    by = {"field": field, "type": "nominal", "sort": None, "legend": _LEGEND}
+    chosen = {"name": "chosen", "select": {"type": "point", "fields": [field], "toggle": "true"}, "bind": "legend"}
+    encoding: Spec = {"x": x, "y": y, "opacity": _shown(1)}
+    line: Spec = {"mark": "line", "encoding": encoding | {"stroke": by} | more}
+    if len(rows) > _MOST_POINTS:
+        return [line | {"params": [chosen]}]
+    line["encoding"]["stroke"] = by | {"legend": None}  # a colour of points alone has one legend with their shapes
+    point = {"type": "point", "filled": True, "size": 45}
+    return [line, {"mark": point, "params": [chosen], "encoding": encoding | {"color": by, "shape": by}}]
+
+
+def _shown(opacity: float) -> Spec:
+    """All but faint where the legend has chosen others."""
+    return {"condition": {"param": "chosen", "value": opacity}, "value": 0.05}
+
+
+def _interval_rule(x: Spec, y: Spec, mark: Mapping[str, str], field: str | None = None) -> Spec:
+    encoding: Spec = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}}
+    if field:
+        encoding["stroke"] = {"field": field, "type": "nominal", "sort": None, "legend": None}
+        encoding["opacity"] = _shown(0.6)
+    return {"mark": {"type": "rule", "strokeWidth": 1.5, **mark}, "encoding": encoding}
+
+
+def _hover(x: Spec, y: Spec, tooltip: list[Spec]) -> Spec:
+    """What is pointed at need not be met exactly: invisible marks larger than those that are seen."""
+    mark = {"type": "point", "filled": True, "size": 300, "opacity": 0, "color": _var("ink")}
+    return {"mark": mark, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
+
+
+def _growth(rows: Rows, *, top: bool) -> list[Spec]:
+    """A line where each model but the first begins, with its name at its top or at its bottom."""
+    ends = list({row["model"]: row["flops"] for row in rows}.items())
+    moments = [{"flops": end, "words": f"{model} begins"} for (_, end), (model, _) in pairwise(ends)]
+    if not moments:
+        return []
+    x, data = {"field": "flops", "type": "quantitative"}, {"data": {"values": moments}}
+    place: Spec = {"align": "right", "y": 0, "dx": -2} if top else {"align": "left", "y": {"expr": "height"}, "dx": 4}
+    words = {"type": "text", "baseline": "top", "angle": 270, "dy": 4, "fontSize": 11, "color": _var("quiet"), **place}
+    return [
+        data | {"mark": {"type": "rule", "strokeDash": [2, 3]}, "encoding": {"x": x}},
+        data | {"mark": words, "encoding": {"x": x, "text": {"field": "words"}}},
+    ]

@@ -14,38 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from deepen.errors import InputError
-from deepen.history import Epoch
 from deepen.locking import holder, locked
+from deepen.position import FOLDER as FOLDER
+from deepen.position import KEY, read_position
+from deepen.position import Position as Position
+from deepen.position import describe_checkpoint as describe_checkpoint
 from deepen.weights import tensors_checksum
 from deepen.writing import replacing
 
-FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
-VERSION = 1
-_KEY = "deepen-checkpoint"
+_EPOCH_SECONDS = 5.0  # short epochs share a checkpoint: to write each would cost more than to repeat some
 _WISHES = "wanted-*"  # files, each locked by a process that waits for the result
-
-
-class Position(BaseModel):
-    """What a checkpoint says of a training: of which model, and where in it.
-
-    `step` counts the steps done, of `steps`; `history` has a row for each epoch done, of `epochs`; `training` is the
-    key of the training it belongs to.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    version: int = VERSION
-    training: str
-    step: int
-    steps: int
-    epochs: int
-    history: list[Epoch]
 
 
 @dataclass(frozen=True)
@@ -69,6 +52,11 @@ class Checkpoints:
     def due(self) -> bool:
         """Whether the last one is as old as was asked for."""
         return time.monotonic() - self._saved >= self._seconds
+
+    @property
+    def due_after_an_epoch(self) -> bool:
+        """Whether the end of an epoch is to be kept: the last one is some seconds old."""
+        return time.monotonic() - self._saved >= min(self._seconds, _EPOCH_SECONDS)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, and of the others the one before."""
@@ -114,15 +102,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint with a checksum over all of it; raises InputError where that can't be done."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     position = checkpoint.position.model_dump_json()
-    metadata = {_KEY: json.dumps({"position": position, "sha256": tensors_checksum(position, tensors)})}
+    metadata = {KEY: json.dumps({"position": position, "sha256": tensors_checksum(position, tensors)})}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
 
 def load_checkpoint(path: Path, training: str) -> Checkpoint:
     """Read a checkpoint of a training; raises InputError where it is damaged, or is not of that training."""
-    text, checksum = _metadata(path)
-    position = _position(path, text)
+    position, text, checksum = read_position(path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -133,32 +120,6 @@ def load_checkpoint(path: Path, training: str) -> Checkpoint:
     if position.training != training:
         raise InputError(f"{path}: is of another training, {position.training}")
     return Checkpoint(position, tensors)
-
-
-def describe_checkpoint(path: Path) -> Position:
-    """Where the training of a checkpoint stands, by its header alone; raises InputError where that is damaged."""
-    return _position(path, _metadata(path)[0])
-
-
-def _metadata(path: Path) -> tuple[str, str]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = json.loads(file.metadata()[_KEY])
-        return found["position"], found["sha256"]
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
-
-
-def _position(path: Path, text: str) -> Position:
-    try:
-        version = json.loads(text)["version"]
-        if version != VERSION:
-            raise InputError(f"{path}: is of format version {version}, and this is version {VERSION}")
-        return Position.model_validate_json(text)
-    except (ValidationError, TypeError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is damaged ({' '.join(str(error).split())})") from error
 
 
 def training_key(settings: Mapping[str, Any], files: Sequence[Path]) -> str:

@@ -11,7 +11,8 @@ from deepen.checksums import read_checked_json, write_checked_json
 class Epoch:
     """One epoch, counted from 1: the last learning rate, the mean loss while training, and what validation found.
 
-    Losses are in nats; `loss` is that of augmented images with dropout and smoothed labels, `val_loss` of neither.
+    Losses are in nats; `loss` is that of augmented images with dropout, smoothed labels and the weights of
+    `class_weights`, `val_loss` of none of these.
     `val_top1` is in percent.
     """
 
@@ -26,9 +27,9 @@ class Epoch:
 class History:
     """How a model was trained.
 
-    `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images`, and
-    `learned` counts each as often as it was learned from. `start` and `weights` are the checksums of the weights that
-    it began and ended with.
+    `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images` and, to
+    watch it, `validation_images`; `learned` counts each of the former as often as it was learned from. `start` and
+    `weights` are the checksums of the weights that it began and ended with.
     """
 
     settings: dict[str, Any]
@@ -38,6 +39,7 @@ class History:
     start: str
     weights: str
     epochs: list[Epoch]
+    validation_images: int = 0
 
     def save(self, path: Path) -> None:
         """Write JSON."""

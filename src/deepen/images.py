@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from deepen.checksums import ChecksumMismatch, checksum
 from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
+from deepen.file_names import FileNames, as_block
 from deepen.writing import replacing
 
 FEW = 20  # images of a class; the share of fewer that is recognized is known to 20 points at best
@@ -29,7 +30,9 @@ class ImageSet:
 
     `stored` is uint8 (n, channels, height, width), 0-255; the set has those of its images that `rows`, where given,
     name, in their order. `labels` is int64 (images,), an index into `classes`. `origin` says where the images came
-    from, `notes` what people should know of them. Images of a `file` are held to its checksums as they are read.
+    from, `notes` what people should know of them, `name` what the data set is called. `files` has, by row of what is
+    stored, the path of each image below the root of the data; it is empty where images are not files. Images of a
+    `file` are held to its checksums as they are read, and so are names.
     """
 
     stored: NDArray[np.uint8]
@@ -39,6 +42,8 @@ class ImageSet:
     origin: str = ""
     notes: tuple[str, ...] = ()
     file: "CheckedFile | None" = None
+    files: Sequence[str] = ()
+    name: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,6 +75,12 @@ class ImageSet:
             self.file.check(images, chosen)
         return images
 
+    def file_of(self, row: int) -> str:
+        """The path of an image, by its number in the set, below the root of the data; empty where it is no file."""
+        if not len(self.files):
+            return ""
+        return self.files[row if self.rows is None else int(self.rows[row])]
+
     def parts(self) -> Iterator[NDArray[np.uint8]]:
         """All images in their order, some megabytes at a time."""
         step = max(1, _PART_BYTES // max(1, math.prod(self.shape)))
@@ -85,6 +96,8 @@ class ImageSet:
             raise ValueError(
                 f"labels reach from {self.labels.min()} to {self.labels.max()}, of {len(self.classes)} classes"
             )
+        if len(self.files) not in (0, len(self.stored)):
+            raise ValueError(f"{len(self.files)} files are named for {len(self.stored)} images")
 
     def take(self, rows: NDArray[np.intp]) -> "ImageSet":
         """The images of these rows, in this order; none is copied before it is asked for."""
@@ -93,18 +106,20 @@ class ImageSet:
     def save(self, path: Path) -> None:
         """Write a safetensors file, some images at a time; equal sets give equal bytes.
 
-        It has a CRC-32 of each image, and a SHA-256 of all else.
+        It has a CRC-32 of each image, a SHA-256 of the files' names, and one of all else.
         """
+        names = as_block(map(self.file_of, range(len(self)))) if len(self.files) else None
         crcs = np.zeros(len(self), "<u4")
         with replacing(path) as temporary, temporary.open("wb") as file:
-            file.write(_head(self, crcs))
+            file.write(_head(self, crcs, names))
+            file.write(names or b"")
             start = 0
             for part in self.parts():
                 crcs[start : start + len(part)] = _crcs(part)
                 start += len(part)
                 file.write(np.ascontiguousarray(part).data)
             file.seek(0)
-            file.write(_head(self, crcs))
+            file.write(_head(self, crcs, names))
 
 
 @dataclass(frozen=True)
@@ -125,33 +140,38 @@ def _crcs(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return np.fromiter((zlib.crc32(image.data) for image in whole), np.uint32, len(whole))
 
 
-def _head(images: ImageSet, crcs: NDArray[np.uint32]) -> bytes:
-    """All of the file but the pixels, as long whatever the CRCs are.
+def _head(images: ImageSet, crcs: NDArray[np.uint32], names: bytearray | None) -> bytes:
+    """All of the file but names and pixels, as long whatever the CRCs are.
 
     A safetensors file opens with a length and JSON, with blanks up to a multiple of 8 bytes.
     """
     tables = images.labels.astype("<i8").tobytes() + crcs.tobytes()
-    after_labels, after_crcs, count = 8 * len(images), 12 * len(images), len(images)
+    count, after_labels, after_crcs = len(images), 8 * len(images), len(tables)
+    before_images = after_crcs + len(names or b"")
     shape = [count, *images.shape]
-    told = {"classes": images.classes, "origin": images.origin, "notes": images.notes}
-    told["sha256"] = checksum(_told(shape, told), [tables])
+    told = {each: getattr(images, each) for each in _TOLD} | {"files": None if names is None else checksum("", [names])}
+    told["sha256"] = checksum(_covered(shape, told), [tables])
     entries = {
         "__metadata__": {_KEY: json.dumps(told)},
         "labels": {"dtype": "I64", "shape": [count], "data_offsets": [0, after_labels]},
         "crcs": {"dtype": "U32", "shape": [count], "data_offsets": [after_labels, after_crcs]},
-        "images": {"dtype": "U8", "shape": shape, "data_offsets": [after_crcs, after_crcs + math.prod(shape)]},
     }
+    if names is not None:
+        entries["files"] = {"dtype": "U8", "shape": [len(names)], "data_offsets": [after_crcs, before_images]}
+    end = before_images + math.prod(shape)
+    entries["images"] = {"dtype": "U8", "shape": shape, "data_offsets": [before_images, end]}
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + tables
 
 
 _KEY = "deepen-images"  # one key only: the library writes several in no fixed order
+_TOLD = ("classes", "origin", "notes", "name")
 
 
-def _told(shape: Sequence[int], told: dict[str, Any]) -> str:
+def _covered(shape: Sequence[int], told: dict[str, Any]) -> str:
     """What the SHA-256 covers besides the tables."""
-    return json.dumps([list(shape), told["classes"], told["origin"], told["notes"]])
+    return json.dumps([list(shape), *(told[each] for each in (*_TOLD, "files"))])
 
 
 def load_images(path: Path) -> ImageSet:
@@ -162,15 +182,17 @@ def load_images(path: Path) -> ImageSet:
     try:
         with safe_open(path, framework="numpy") as file:  # holds the header to its rules, and to the file's length
             labels, crcs, told = file.get_tensor("labels"), file.get_tensor("crcs"), json.loads(file.metadata()[_KEY])
-            shape = file.get_slice("images").get_shape()
-        text, expected = _told(shape, told), told["sha256"]
+        maps = _mapped(path)
+        text, expected = _covered(maps["images"].shape, told), told["sha256"]
         found = ImageSet(
-            _mapped(path),
+            maps["images"],
             labels,
             tuple(told["classes"]),
             origin=told["origin"],
             notes=tuple(told["notes"]),
             file=CheckedFile(path, crcs),
+            files=_names(path, maps, len(labels), told["files"]),
+            name=told["name"],
         )
         found.must_be_sound()
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
@@ -180,15 +202,29 @@ def load_images(path: Path) -> ImageSet:
     return found
 
 
-def _mapped(path: Path) -> NDArray[np.uint8]:
-    """The tensor "images" of a sound safetensors file."""
+def _mapped(path: Path) -> dict[str, NDArray[np.uint8]]:
+    """The tensors "images" and, where there is one, "files" of a sound safetensors file."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(length))["images"]
-    if entry["dtype"] != "U8":
-        raise ValueError(f"images are {entry['dtype']} {tuple(entry['shape'])}")
-    offset = 8 + length + entry["data_offsets"][0]
-    return np.memmap(path, np.uint8, "r", offset, tuple(entry["shape"])).view(np.ndarray)
+        entries = json.loads(file.read(length))
+    maps = {}
+    for name, entry in entries.items():
+        if name in ("images", "files"):
+            if entry["dtype"] != "U8":
+                raise ValueError(f"{name} are {entry['dtype']} {tuple(entry['shape'])}")
+            offset = 8 + length + entry["data_offsets"][0]
+            maps[name] = np.memmap(path, np.uint8, "r", offset, tuple(entry["shape"])).view(np.ndarray)
+    return maps
+
+
+def _names(path: Path, maps: dict[str, NDArray[np.uint8]], count: int, expected: str | None) -> Sequence[str]:
+    """The files' names, none of which is read before it is asked for."""
+
+    def check(block: NDArray[np.uint8], lines: int) -> None:
+        if lines != count or checksum("", [block]) != expected:
+            raise ChecksumMismatch(path)
+
+    return FileNames(maps["files"], count, check) if expected is not None else ()
 
 
 def describe_images(path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:

@@ -59,7 +59,11 @@ class Interruption:
             except TimeoutError:
                 pass
             if self._speaks:
-                print(self._last_message("in the midst of a step"), file=sys.stderr, flush=True)
+                print(
+                    self._last_message("in the midst of a step") + ", and repeats the steps since",
+                    file=sys.stderr,
+                    flush=True,
+                )
             os._exit(_exit_code(self.asked))
 
     def _last_message(self, when: str) -> str:

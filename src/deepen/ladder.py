@@ -1,10 +1,11 @@
 """The models of a ladder laid out for given images, and checked against each other before anything trains."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import prod
 
 from deepen.errors import InputError
-from deepen.layers import Layer, Shape, identity_faults, plan, tensor_shapes, training_flops
+from deepen.freezing import freezing_faults, frozen_roles
+from deepen.layers import Layer, Shape, freeze, identity_faults, plan, tensor_shapes, training_flops, weight_roles
 from deepen.settings import SCRATCH, Model, Settings
 from deepen.transfer import RoleMapping, map_roles, violations
 
@@ -19,29 +20,36 @@ def plan_ladder(
 ) -> Plans:
     """The layers of every model for images (channels, height, width); raises InputError with the faults of all models.
 
-    A fault is a network that the images are too small for, a norm of single values, a transfer that is not total, or an
-    identity that can't be.
+    A fault is a network that the images are too small for, a norm of single values, a transfer that is not total, an
+    identity that can't be, or a frozen layer that is unknown or fresh.
     `starts` gives, by model, the shapes by key in the file that it starts from; where it gives none, the model is not
-    held against its file.
+    held against its file, which is taken to have all layers that are not listed as fresh.
     """
-    starts = starts or {}
+    plans, faults = _lay_out(settings, image, classes)
+    sources = {
+        name: (starts or {}).get(name) if model.start else _shapes(model.after, plans)
+        for name, model in settings.models.items()
+    }
+    for name, layers in plans.items():
+        found = _transfer_faults(settings, settings.models[name], sources[name], layers)
+        faults += [f"params.yaml: models.{name}{fault}" for fault in found]
+    if faults:
+        raise InputError(faults)
+    return {name: _with_frozen(settings.models[name], sources[name], layers) for name, layers in plans.items()}
+
+
+def _lay_out(settings: Settings, image: tuple[int, int, int], classes: int) -> tuple[Plans, list[str]]:
+    """The layers of the models that can be, and what is wrong with the others and with norms."""
     plans: Plans = {}
     faults: list[str] = []
     for name, model in settings.models.items():
         try:
-            plans[name] = plan(model.layers, width=settings.width, image=image, classes=classes, norm=model.norm)
+            width = settings.network_width
+            plans[name] = plan(model.layers, width=width, image=image, classes=classes, norm=model.norm)
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     faults += [f"params.yaml: {fault}" for name in plans for fault in _norm_faults(settings, name, plans[name])]
-    for name, model in settings.models.items():
-        source = starts.get(name) if model.start else _shapes(model.after, plans)
-        if name in plans and source is not None:
-            origin = f"start {model.start}" if model.start else f"after {model.after}"
-            found = _transfer_faults(settings, model, source, plans[name])
-            faults += [f"params.yaml: models.{name}: {origin}: {fault}" for fault in found]
-    if faults:
-        raise InputError(faults)
-    return plans
+    return plans, faults
 
 
 def _norm_faults(settings: Settings, name: str, layers: tuple[Layer, ...]) -> Iterator[str]:
@@ -60,33 +68,42 @@ def _shapes(name: str, plans: Plans) -> Mapping[str, Shape] | None:
 
 
 def _transfer_faults(
-    settings: Settings, model: Model, source: Mapping[str, Shape], layers: tuple[Layer, ...]
-) -> list[str]:
-    mapping = role_mapping(model, source, tensor_shapes(layers))
-    found = violations(source, tensor_shapes(layers), mapping)
-    if settings.growth == "identity" and model.after != SCRATCH:
-        found += identity_faults(layers, mapping.fresh)
-    if found and model.start and settings.width != 1:
-        found.append(f"width is {settings.width}, which multiplies channels; an imported network takes width: 1.0")
-    return found
+    settings: Settings, model: Model, source: Mapping[str, Shape] | None, layers: tuple[Layer, ...]
+) -> Iterator[str]:
+    """What is wrong with how a model starts, and with what of that is frozen; each opens with the key."""
+    if source is not None:
+        mapping = role_mapping(model, source, tensor_shapes(layers))
+        found = violations(source, tensor_shapes(layers), mapping)
+        if settings.growth == "identity" and model.after != SCRATCH:
+            found += identity_faults(layers, mapping.fresh)
+        if found and model.start and settings.network_width != 1:
+            width = settings.network_width
+            found.append(f"width is {width}, which multiplies channels; an imported network takes width: 1.0")
+        origin = f"start {model.start}" if model.start else f"after {model.after}"
+        yield from (f": {origin}: {fault}" for fault in found)
+    copied = _copied(model, source, layers)
+    yield from (f".frozen: {fault}" for fault in freezing_faults(model.frozen, layers, copied))
 
 
-def work_to_follow(settings: Settings, name: str, image: tuple[int, int, int], classes: int) -> float:
-    """How many times as many operations as a model's training those take of all that grow from it."""
+def _with_frozen(model: Model, source: Mapping[str, Shape] | None, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    return freeze(layers, frozen_roles(model.frozen, layers, _copied(model, source, layers)))
+
+
+def _copied(model: Model, source: Mapping[str, Shape] | None, layers: tuple[Layer, ...]) -> Collection[str]:
+    """The roles that a model has from what it starts from."""
+    if source is None:
+        return [role for role in weight_roles(layers) if role not in model.fresh]
+    return role_mapping(model, source, tensor_shapes(layers)).copied
+
+
+def work_to_follow(settings: Settings, name: str, image: tuple[int, int, int], classes: int, images: int) -> float:
+    """How many times the operations of a model's training, on so many images, all take that grow from it."""
+    plans = plan_ladder(settings, image, classes)
 
     def work(model: str) -> float:
-        layers, norm = settings.models[model].layers, settings.models[model].norm
-        laid_out = plan(layers, width=settings.width, image=image, classes=classes, norm=norm)
-        return training_flops(laid_out) * settings.models[model].epochs
+        return training_flops(plans[model]) * settings.epochs(model, images)
 
-    return sum(work(model) for model in settings.models if name in _ancestors(settings, model)) / work(name)
-
-
-def _ancestors(settings: Settings, model: str) -> set[str]:
-    found = set()
-    while (model := settings.models[model].after) != SCRATCH:
-        found.add(model)
-    return found
+    return sum(work(model) for model in settings.models if name in settings.ancestors(model)) / work(name)
 
 
 def role_mapping(model: Model, source: Mapping[str, Shape], target: Mapping[str, Shape]) -> RoleMapping:

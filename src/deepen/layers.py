@@ -1,7 +1,7 @@
 """The layers of a network laid out for images of a shape: roles, shapes, parameters, operations."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
@@ -21,7 +21,8 @@ _STATISTICS = ("running_mean", "running_var")
 class Layer:
     """One layer of a network, named by its role: `conv3_2` is the second convolution of the third group.
 
-    `inputs` and `outputs` are shapes of one image's activations: (channels, height, width), or (features,).
+    `inputs` and `outputs` are shapes of one image's activations: (channels, height, width), or (features,). A `frozen`
+    layer keeps its tensors in training.
     """
 
     kind: Kind
@@ -29,6 +30,12 @@ class Layer:
     inputs: Shape
     outputs: Shape
     kernel: int = 1
+    frozen: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether training changes any tensor of the layer."""
+        return self.kind != "maxpool" and not self.frozen
 
     def tensors(self) -> dict[str, Shape]:
         """The shapes of the layer's tensors by state-dict key: `conv3_2.weight`, `conv3_2.bias`; none for a pool.
@@ -81,6 +88,19 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
     return (*layers, Layer("head", "head", shape, (classes,)))
 
 
+def freeze(layers: Sequence[Layer], roles: Collection[str]) -> tuple[Layer, ...]:
+    """The layers, of which those with these roles are frozen; raises InputError for a role that none has."""
+    known = weight_roles(layers)
+    if unknown := sorted(set(roles) - set(known)):
+        raise InputError(f"frozen: '{unknown[0]}' is an unknown layer; name some of {', '.join(known)}")
+    return tuple(replace(layer, frozen=layer.role in roles) for layer in layers)
+
+
+def weight_roles(layers: Sequence[Layer]) -> list[str]:
+    """The roles of the layers that have tensors, in their order."""
+    return [layer.role for layer in layers if layer.kind != "maxpool"]
+
+
 def tensor_shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
     """The shapes of all parameters by state-dict key, in the order of the layers."""
     return {name: shape for layer in layers for name, shape in layer.tensors().items()}
@@ -99,10 +119,14 @@ def forward_flops(layers: Sequence[Layer]) -> int:
 def training_flops(layers: Sequence[Layer]) -> int:
     """Floating-point operations to learn from one image: forward, and as many again for each of the two gradients.
 
-    The first layer needs none for its input. Biases, norms, pools and the optimizer are left out, as is custom.
+    A frozen layer needs none for its weights, and a layer before which none learns needs none for its input. Biases,
+    norms, pools and the optimizer are left out, as is custom.
     """
-    first = next(layer for layer in layers if layer.kind != "maxpool")
-    return 3 * forward_flops(layers) - _flops(first)
+    found, learned = 0, False  # whether a layer before learns
+    for layer in layers:
+        found += _flops(layer) * (1 + layer.learns + learned)
+        learned = learned or layer.learns
+    return found
 
 
 def _flops(layer: Layer) -> int:

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from deepen.confusion import Counts, by_class, mixups
+from deepen.intervals import wilson_interval
 from deepen.lineage import Row
 from deepen.notation import weight_layers
 from deepen.records import Record
-from deepen.tables import published_top1, wilson_interval
+from deepen.tables import MAJORITY, Rows, majority, published_top1, unit_of
 
 MOST_MIXUPS = 10
 _HEADINGS = {
@@ -22,7 +21,7 @@ _HEADINGS = {
     "low": "at least",
     "high": "at most",
     "layers": "weight layers",
-    "flops": "operations",
+    "flops": "FLOP so far",
 }
 
 
@@ -34,34 +33,44 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def from_frame(frame: pd.DataFrame) -> Table:
-    """A data frame with headings for people and numbers to 5 digits."""
-    shown = frame.map(lambda cell: f"{cell:.5g}" if isinstance(cell, float) else str(cell))
-    return Table([_HEADINGS.get(str(name), str(name)) for name in shown], shown.to_numpy().tolist())
+def from_rows(rows: Rows) -> Table:
+    """Rows with headings for people and numbers to 5 digits."""
+    cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
+    return Table([_HEADINGS.get(name, name) for name in rows[0]], cells)
+
+
+def _cell(name: str, value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) or name == "flops" else str(value)
 
 
 def scores(records: Sequence[Record]) -> Table:
-    """A row a model: what it is, its accuracies with their intervals, and what was published where anything was."""
+    """A row a model, top-1 with its interval first, and last what naming always the most frequent class reaches."""
     rows = [_scores(record) for record in records]
     headings = list(dict.fromkeys(heading for row in rows for heading in row))
+    guess = {_heading(name): f"{value:.2f}" for name, value in majority(records[-1]).items()}
+    rows.append({"model": MAJORITY} | guess)
     return Table(headings, [[row.get(heading, "") for heading in headings] for row in rows])
 
 
 def _scores(record: Record) -> dict[str, str]:
-    row = {
-        "model": record.model,
-        "weight layers": str(weight_layers(record.layers)),
-        "parameters": f"{record.parameters:,}",
-        "epochs": str(len(record.training.epochs)),
-    }
+    row = {"model": record.model}
     for k, correct in enumerate(record.correct, 1):
         low, high = wilson_interval(correct, record.test_images)
         row[f"top-{k}"] = f"{record.metrics[f'top{k}']:.2f}\n{low:.2f} to {high:.2f}"
     if (published := published_top1(record)) is not None:
         row["published top-1"] = f"{published:.2f}"
-    others = {"top1_single_view": "top-1 single view", "balanced_top1": "balanced top-1"}
-    row |= {heading: f"{record.metrics[name]:.2f}" for name, heading in others.items() if name in record.metrics}
-    return row | {"loss": f"{record.metrics['loss']:.3f}"}
+    others = [name for name in ("top1_single_view", "balanced_top1") if name in record.metrics]
+    row |= {_heading(name): f"{record.metrics[name]:.2f}" for name in others}
+    return row | {
+        "loss": f"{record.metrics['loss']:.3f}",
+        "weight layers": str(weight_layers(record.layers)),
+        "parameters": f"{record.parameters:,}",
+        "epochs": str(len(record.training.epochs)),
+    }
+
+
+def _heading(metric: str) -> str:
+    return metric.replace("top", "top-").replace("_", " ")
 
 
 def parameter_counts(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
@@ -84,13 +93,36 @@ def confused(counts: Counts, classes: Sequence[str]) -> Table:
     return Table(["actual class", "taken for", "images", "% of the class"], rows)
 
 
-def class_by_class(counts: Counts, classes: Sequence[str]) -> Table:
-    """A row a class that has images: how many, which share was recognized, what it was taken for most often."""
+def class_by_class(records: Sequence[Record], classes: Sequence[str]) -> Table:
+    """A row a class that has images, the best and the worst of the last model first, then from its best on.
+
+    Which share of it each model recognized, the last one first, and what that took it for most often.
+    """
+    *before, last = (
+        {right.actual: (right, worst) for right, worst in by_class(each.confusion, len(classes))} for each in records
+    )
+    order = sorted(last, key=lambda label: -last[label][0].percent)
     rows = []
-    for right, worst in by_class(counts, len(classes)):
+    for label in [*order[:1], *order[-1:], *order[1:-1]][: len(order)]:
+        right, worst = last[label]
         other = [classes[worst.predicted], f"{worst.percent:.1f}"] if worst else ["", ""]
-        rows.append([classes[right.actual], f"{right.of:,}", f"{right.percent:.1f}", *other])
-    return Table(["class", "images", "% recognized", "most often taken for", "% of the class"], rows)
+        shares = [f"{found[label][0].percent:.1f}" for found in (last, *before)]
+        rows.append([classes[label], *shares, f"{right.of:,}", *other])
+    names = [f"{record.model}, %" for record in (records[-1], *records[:-1])]
+    return Table(["class", *names, "images", "most often taken for", "% of the class"], rows)
+
+
+def extremes(counts: Counts, classes: Sequence[str]) -> str:
+    """The class that is recognized best and the one that is recognized worst, in a sentence."""
+    found = sorted(by_class(counts, len(classes)), key=lambda each: -each[0].percent)
+    (best, _), (worst, taken) = found[0], found[-1]
+    if best.percent == worst.percent:
+        return f"All classes are recognized equally often, {best.percent:.1f} % of the images of each."
+    told = f", most often taken for {classes[taken.predicted]}" if taken else ""
+    return (
+        f"Best: {classes[best.actual]}, {best.percent:.1f} % of {best.of:,} images. "
+        f"Worst: {classes[worst.actual]}, {worst.percent:.1f} % of {worst.of:,}{told}."
+    )
 
 
 def settings(records: Sequence[Record]) -> Table:
@@ -101,15 +133,36 @@ def settings(records: Sequence[Record]) -> Table:
     return Table(["", *(record.model for record in records)], rows)
 
 
+# Told in words, or overridden by what was used: the recipe's rates are where peak_lr comes from.
+_TOLD = ("training.lr", "training.grown_lr", "training.batch_size", "peak_lr", "epochs")
+
+
 def _made_by(record: Record) -> Iterator[tuple[str, str]]:
-    yield "data", record.data
+    trained = record.training
+    used = dict(_flat(trained.settings))
+    yield "data", record.named
     yield "image (channels, height, width)", ", ".join(map(str, record.image))
-    yield "training images", f"{record.training.images:,}"
+    yield "training images", f"{trained.images:,}"
+    if trained.validation_images:
+        yield "validation images", f"{trained.validation_images:,}"
+    yield "test images", f"{record.test_images:,}" + (f", {record.test_origin}" if record.test_origin else "")
     yield "layers", record.layers
     yield "norm", record.norm
     yield "width", f"{record.width:g}"
-    yield from _flat(record.training.settings)
-    yield from record.training.versions.items()
+    yield "grown from", record.after
+    yield "new layers start", ", ".join(dict.fromkeys(each.start for each in record.tensors if each.start))
+    if record.recipe:
+        yield "recipe", record.recipe
+    yield "epochs", f"{len(trained.epochs):,}"
+    if batch := int(used.get("training.batch_size", 0)):
+        yield "batch size", f"{min(batch, trained.images):,}"
+        yield "steps", f"{trained.learned // min(batch, trained.images):,}"
+    if "peak_lr" in used:
+        yield "peak learning rate", used["peak_lr"]
+    size, unit = unit_of(record.flops)
+    yield "compute of its training", f"{record.flops / size:.3g} {unit}"
+    yield from ((name, value) for name, value in used.items() if name not in _TOLD)
+    yield from trained.versions.items()
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

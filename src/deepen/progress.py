@@ -10,6 +10,7 @@ from typing import Literal, Self
 from tqdm import tqdm
 
 from deepen.history import Epoch
+from deepen.notes import tell
 from deepen.training import Progress
 
 Verbosity = Literal["quiet", "normal", "verbose"]
@@ -52,7 +53,7 @@ class TrainingProgress:
     @property
     def callbacks(self) -> Progress:
         """What `train` is to call."""
-        return Progress(self._started, self._stepped, self._ended)
+        return Progress(self._started, self._stepped, self._ended, self._warn)
 
     def _started(self, steps: int, history: Sequence[Epoch]) -> None:
         self._before = self._step = self._bar.n = self._bar.initial = steps
@@ -105,6 +106,10 @@ class TrainingProgress:
     def _print(self, line: str) -> None:
         with tqdm.external_write_mode(file=sys.stdout):  # the bar makes way
             print(line, flush=True)
+
+    def _warn(self, text: str) -> None:
+        with tqdm.external_write_mode(file=sys.stderr):
+            tell([text])
 
     def __enter__(self) -> Self:
         return self

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from deepen.section import Section
+from deepen.automatic import automatic_batch
+from deepen.section import Section, auto
 
 # of learning; beyond, the steps of float32 arithmetic are none, or not finite
 Rate = Annotated[float, Field(ge=1e-8, le=100)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
 ViewKind = Literal["centre", "crops", "dense"]  # of a test image, as views.py has them
+ClassWeights = Literal["none", "balanced"]  # of the loss of an image, as loss.py has them
 
 
 class OneCycle(Section):
@@ -58,12 +61,19 @@ class Training(Section):
     grown_lr: float = Field(ge=1e-6, le=100, examples=[0.6])
     schedule: Annotated[OneCycle | Plateau, Field(discriminator="name")]
     optimizer: Annotated[Muon | Sgd, Field(discriminator="name")]
-    batch_size: int = Field(ge=1, le=1_000_000, examples=[128])
+    batch_size: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, auto] = Field(examples=[128])
+    epochs: list[Epochs] = Field(min_length=1, max_length=1000, examples=["[3, 3, 12]"])  # see `Settings.epochs`
+    least_steps: int = Field(ge=1, le=10_000_000, examples=[600])
     label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
+    class_weights: ClassWeights = Field(examples=["balanced"])
     dropout: float = Field(ge=0, le=0.95, examples=[0.3])
     crop: bool = Field(examples=["true"])
     scale_jitter: float = Field(ge=1, le=16, examples=[2.0])  # arXiv 1409.1556, section 3.1; 1 is none
     color_shift: float = Field(ge=0, le=10, examples=[0.1])
+
+    def batch(self, images: int) -> int:
+        """How many of so many training images a step learns from."""
+        return min(images, automatic_batch(images) if self.batch_size is None else self.batch_size)
 
 
 class Evaluation(Section):

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
+from deepen.automatic import automatic_epochs
 from deepen.errors import InputError, about
+from deepen.freezing import COPIED
 from deepen.layers import Norm
-from deepen.recipes import Evaluation, OneCycle, Plateau, Rate, Recipe, Training
+from deepen.recipes import Epochs, Evaluation, OneCycle, Plateau, Rate, Recipe, Training
 from deepen.section import PathText, Section, auto
 from deepen.settings_faults import SCRATCH as SCRATCH
 from deepen.settings_faults import fault_sentence, reference_faults, show
@@ -16,12 +19,23 @@ from deepen.yaml_reading import parse_yaml, read_yaml
 Growth = Literal["identity", "copy", "random"]
 Image = tuple[int, int, int]  # the shape of one: (channels, height, width)
 _Role = Annotated[str, Field(max_length=64)]
+_Width = Annotated[float, Field(gt=0, le=64)]
+
+
+def _list_of_copied(value: object) -> object:
+    if not isinstance(value, list) and value != COPIED:
+        raise PydanticCustomError("frozen", "must be a list of layers, or copied")
+    return [COPIED] if value == COPIED else value
+
+
+_Frozen = Annotated[list[_Role], BeforeValidator(_list_of_copied)]
 _Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
 
 
 class Augmented(Section):
-    """What every data set says of its images."""
+    """What every data set says of its images, and how wide networks are for them."""
 
+    width: _Width = Field(examples=[1.0])  # what `width: auto` takes
     flip: bool = Field(examples=["true"])  # is a mirrored image still of its class?
     crop: float = Field(ge=0, le=0.5, examples=[0.125])  # how far a crop may reach beyond the image, a fraction of it
     view: _Side = Field(examples=[28])  # side in pixels of what a network sees of an image; None (`auto`): all of it
@@ -83,11 +97,12 @@ class Model(Section):
 
     after: str = Field(examples=["I"])
     layers: str = Field(max_length=10_000, examples=["conv3-128 maxpool fc-1024"])
-    epochs: int = Field(ge=1, le=100_000, examples=[12])
+    epochs: Annotated[Epochs | None, auto] = Field(examples=[12])
     norm: Norm = Field(default="none", examples=["batch"])  # batch: batch normalization after every convolution
     mapping: dict[_Role, _Role] = Field(default={}, examples=["{conv2_2: conv2_1}"])  # role here: role in `after`
     fresh: list[_Role] = Field(default=[], examples=["[fc2]"])
     dropped: list[_Role] = Field(default=[], examples=["[fc2]"])
+    frozen: _Frozen = Field(default=[], examples=["copied"])  # roles; [copied]: all that are copied
     start: PathText | None = Field(
         default=None, examples=["imports/vgg16-0a1b2c3d.safetensors"]
     )  # as deepen import names it
@@ -101,7 +116,7 @@ class Settings(Section):
     lr: Annotated[Rate | None, auto] = Field(examples=[0.01])
     recipe: str = Field(examples=["onecycle"])
     growth: Growth = Field(examples=["identity"])
-    width: float = Field(gt=0, le=64, examples=[0.25])
+    width: Annotated[_Width | None, auto] = Field(examples=[0.25])
     seed: int = Field(ge=0, lt=2**63, examples=[0])
     precision: Literal["auto", "float32", "bfloat16"] = Field(examples=["auto"])
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)$", examples=["auto"])
@@ -132,6 +147,34 @@ class Settings(Section):
         """What networks see of prepared images of this shape; raises InputError where that is more than there is."""
         with about(f"params.yaml: datasets.{self.data}"):
             return self.dataset.seen(image)
+
+    @property
+    def network_width(self) -> float:
+        """What every channel and unit count is multiplied by."""
+        return self.dataset.width if self.width is None else self.width
+
+    def batch_size(self, images: int) -> int:
+        """How many of so many training images a step learns from."""
+        return self.training.batch(images)
+
+    def epochs(self, model: str, images: int) -> int:
+        """How often a model learns from each of so many training images: what it says, or by the recipe's rule."""
+        asked, training = self.models[model].epochs, self.training
+        if asked is not None:
+            return asked
+        steps_an_epoch = images // self.batch_size(images)
+        return automatic_epochs(training.epochs, len(self.ancestors(model)), training.least_steps, steps_an_epoch)
+
+    def steps(self, model: str, images: int) -> int:
+        """How many steps a model's training has on so many images."""
+        return self.epochs(model, images) * (images // self.batch_size(images))
+
+    def ancestors(self, model: str) -> list[str]:
+        """The models that a model grows from, shallowest first."""
+        chain: list[str] = []
+        while (model := self.models[model].after) != SCRATCH:
+            chain.insert(0, model)
+        return chain
 
     def peak_lr(self, model: str) -> float:
         """The highest learning rate of a model's training: lower, by `grown_lr`, for one that starts trained."""
@@ -171,3 +214,4 @@ _EXAMPLES: dict[str, Any] = {  # what to write, by key; None for keys that hold 
     for section in _SECTIONS
     for name, field in section.model_fields.items()
 } | {f"datasets.{name}": field.examples[0] for name, field in Augmented.model_fields.items() if field.examples}
+_EXAMPLES |= {"recipes.epochs": "[3, 3, 12]"}  # not of a model

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from deepen.errors import some
+from deepen.nearest import suggestion
 from deepen.notation import check_notation, weight_layers, width_fault
 from deepen.yaml_reading import is_plain_number
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
+NAME = r"[A-Za-z0-9_-]{1,64}"  # of a data set or recipe
 START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of what is in it, so the setting says that
 RESERVED = (SCRATCH, "final", "statistics", "transfer", "init")  # file names beside those of the models
 
@@ -35,10 +36,11 @@ def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: M
             return f"{where}: is missing; {remedy}"
         case "extra_forbidden":
             known = [key for key in examples if "." not in key]
-            close = [] if last in known else get_close_matches(last, known, n=1)
-            return f"{where}: unknown key; " + (f"did you mean {close[0]}?" if close else "remove it")
+            meant = "" if last in known else suggestion(last, known)
+            return f"{where}: unknown key" + (meant or "; remove it")
         case "literal_error":
-            return f"{where}: must be {context['expected']}, got {show(value)}"
+            known = re.findall("'([^']*)'", str(context["expected"]))
+            return f"{where}: must be {context['expected']}, got {show(value)}{suggestion(str(value), known)}"
         case "union_tag_invalid":
             return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got {show(context['tag'])}"
         case "union_tag_not_found":
@@ -94,18 +96,39 @@ def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
     for key, among in (("data", "datasets"), ("recipe", "recipes"), ("depth", "models")):
         name, names = content.get(key), content.get(among)
         if isinstance(name, str) and isinstance(names, dict) and name not in names:
-            yield f"{key}: '{name[:60]}' is none of the {among}: {_listed(names)}"
+            yield f"{key}: '{name[:60]}' is none of the {among}: {_listed(names)}{suggestion(name, names)}"
         for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
-            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+            if not re.fullmatch(NAME, name):
                 yield f"{among}.{name[:60]!a}: must be 1 to 64 letters, digits, - and _; write for example mine"
     yield from _view_faults(content.get("datasets"))
     models = content.get("models")
     if isinstance(models, dict):
         known = {name: model for name, model in models.items() if isinstance(name, str) and isinstance(model, dict)}
         yield from _name_faults(known)
-        yield from _layer_faults(known, content.get("width"))
+        yield from _layer_faults(known, *_width(content))
         yield from _ladder_faults(known)
         yield from _start_faults(known)
+        yield from _width_faults(known, *_width(content))
+
+
+def _width(content: Mapping[str, Any]) -> tuple[str, object]:
+    """Where the width of the networks stands, and what it is there."""
+    width, data, datasets = (content.get(key) for key in ("width", "data", "datasets"))
+    named = isinstance(data, str) and re.fullmatch(NAME, data)  # what is no name is told elsewhere
+    dataset = datasets.get(data) if isinstance(datasets, dict) and named else None
+    if width == "auto" and isinstance(dataset, dict):
+        return f"datasets.{data}.width", dataset.get("width")
+    return "width", width
+
+
+def _width_faults(models: Mapping[str, Any], where: str, width: object) -> Iterator[str]:
+    """What `width: auto` takes does not fit an imported network; a typed width may be that of the file."""
+    for name, model in models.items():
+        if where != "width" and type(width) in (int, float) and width != 1 and isinstance(model.get("start"), str):
+            yield (
+                f"width: auto takes {where}: {width}, which multiplies channels, and models.{name}.start is an "
+                "imported network, whose channels have a size already; write width: 1.0"
+            )
 
 
 def _view_faults(datasets: object) -> Iterator[str]:
@@ -127,7 +150,7 @@ def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:
         seen.setdefault(name.lower(), name)
 
 
-def _layer_faults(models: Mapping[str, Any], width: object) -> Iterator[str]:
+def _layer_faults(models: Mapping[str, Any], where: str, width: object) -> Iterator[str]:
     for name, model in models.items():
         layers = model.get("layers")
         if not isinstance(layers, str):
@@ -135,7 +158,7 @@ def _layer_faults(models: Mapping[str, Any], width: object) -> Iterator[str]:
         faults = check_notation(layers)
         yield from (f"models.{name}.{fault}" for fault in faults)
         if not faults and isinstance(width, int | float) and 0 < width < 1 and (fault := width_fault(layers, width)):
-            yield f"width: {fault}"
+            yield f"{where}: {fault}"
 
 
 def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
@@ -150,7 +173,7 @@ def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(after, str) or after == SCRATCH:
             continue
         if after not in models:
-            known = _listed(models)
+            known = _listed(models) + suggestion(after, (SCRATCH, *models))
             yield f"models.{name}.after: '{after[:60]}' is an unknown model; it must be {SCRATCH} or one of {known}"
         elif cycle := in_cycles.get(name):
             start = cycle.index(name)
@@ -166,6 +189,8 @@ def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
 def _start_faults(models: Mapping[str, Any]) -> Iterator[str]:
     for name, model in models.items():
         start, after = model.get("start"), model.get("after")
+        if model.get("frozen") and after == SCRATCH and start is None:
+            yield f"models.{name}.frozen: {name} starts random, and would stay so; remove frozen, or give it a start"
         if not isinstance(start, str):
             continue
         if not re.fullmatch(START_FILE, start):

@@ -1,9 +1,9 @@
 """CSV that a spreadsheet shows and does not run (OWASP, "CSV Injection")."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
 
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # what opens a formula, also as full-width characters
 
@@ -13,12 +13,20 @@ def inert(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def as_csv(table: "pd.DataFrame") -> str:
-    """A table as CSV without its index; texts and headings are inert, numbers stay as they are."""
-    texts = [column for column in table if table[column].dtype.kind == "O"]
-    inert_table = table.assign(**{str(column): table[column].map(_inert_text) for column in texts})
-    return inert_table.rename(columns=inert).to_csv(index=False)
+def as_csv(rows: Sequence[Mapping[str, object]], headings: Sequence[str] = ()) -> str:
+    """Rows of cells by heading as CSV, with these headings, else those of the first row; what is missing is empty.
+
+    Texts and headings are inert, numbers stay as they are.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    headings = headings or list(rows[0])
+    writer.writerow(map(inert, headings))
+    writer.writerows([_cell(row[heading]) for heading in headings] for row in rows)
+    return file.getvalue()
 
 
-def _inert_text(cell: object) -> object:
+def _cell(cell: object) -> object:
+    if isinstance(cell, float) and math.isnan(cell):
+        return None
     return inert(cell) if isinstance(cell, str) else cell

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
 
-import pandas as pd
+from tabulate import tabulate
 
-from deepen.intervals import wilson_interval as wilson_interval
+from deepen.confusion import class_sizes
+from deepen.intervals import difference, paired_difference, wilson_interval
 from deepen.notation import weight_layers
 from deepen.records import Record
+
+Rows = list[dict[str, Any]]  # a table: each row's cells by their heading
 
 # CIFAR-10 top-1 in percent by layers, of full-width networks: Jian Zhong, "Implement and train VGG in PyTorch",
 # jianzhongdev.github.io/VisionTechInsights/posts/implement_train_vgg_pytorch. Its schedule looked at the test images.
@@ -16,26 +21,26 @@ PUBLISHED_TOP1 = {
     "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-1024*2": 84.88,
     "conv3-128 maxpool conv3-256*2 maxpool conv3-512*6 maxpool fc-1024*2": 86.93,
 }
+MAJORITY = "majority class"
+_UNITS = {1e18: "EFLOP", 1e15: "PFLOP", 1e12: "TFLOP", 1e9: "GFLOP", 1e6: "MFLOP", 1: "FLOP"}
 
 
-def results_table(records: Sequence[Record]) -> pd.DataFrame:
+def results_table(records: Sequence[Record]) -> Rows:
     """A row a model: what it is, its metrics in percent, and the published top-1 where the data is CIFAR-10 itself."""
-    table = pd.DataFrame(
-        [
-            {
-                "model": record.model,
-                "after": record.after,
-                "weight layers": weight_layers(record.layers),
-                "parameters": record.parameters,
-                "epochs": len(record.training.epochs),
-                **{_heading(name): value for name, value in record.metrics.items()},
-            }
-            for record in records
-        ]
-    )
-    if records[0].source == "cifar10":
-        table["published top-1"] = pd.array([published_top1(record) for record in records], dtype="Float64")
-    return table
+    rows = []
+    for record in records:
+        row = {
+            "model": record.model,
+            "after": record.after,
+            "weight layers": weight_layers(record.layers),
+            "parameters": record.parameters,
+            "epochs": len(record.training.epochs),
+            **{_heading(name): value for name, value in record.metrics.items()},
+        }
+        if records[0].source == "cifar10":
+            row["published top-1"] = published_top1(record)
+        rows.append(row)
+    return rows
 
 
 def published_top1(record: Record) -> float | None:
@@ -43,39 +48,145 @@ def published_top1(record: Record) -> float | None:
     return PUBLISHED_TOP1.get(record.layers) if record.source == "cifar10" and record.width == 1 else None
 
 
+def majority(record: Record) -> dict[str, float]:
+    """Metrics in percent of naming always the most frequent class of the test images; top-k: the k most frequent."""
+    sizes = sorted(class_sizes(record.confusion, record.classes), reverse=True)
+    found = {f"top{k}": 100 * sum(sizes[:k]) / record.test_images for k in range(1, len(record.correct) + 1)}
+    return found | {"balanced_top1": 100 / sum(size > 0 for size in sizes)}
+
+
 def _heading(metric: str) -> str:
     return metric.replace("top", "top-").replace("_", " ")
 
 
-def as_markdown(table: pd.DataFrame, records: Sequence[Record]) -> str:
-    """The table for people, with the single view's top-1 alone, and what its numbers are of."""
-    shown = table.assign(parameters=table["parameters"].map("{:,}".format)).astype(object).where(table.notna(), "")
-    other_views = [name for name in map(str, table) if "single view" in name and name != "top-1 single view"]
-    shown = shown.drop(columns=other_views)
+def as_markdown(records: Sequence[Record]) -> str:
+    """The table for people, with the single view's top-1 alone, what each model gains, and what its numbers are of."""
+    rows = [_shown(row, record) for row, record in zip(results_table(records), records, strict=True)]
+    rows.append({"model": MAJORITY} | {_heading(name): f"{value:.2f}" for name, value in majority(records[-1]).items()})
+    headings = list(rows[0])
+    align = ["left" if heading in ("model", "after") else "right" for heading in headings]
+    cells = [[row.get(heading, "") for heading in headings] for row in rows]
+    table = tabulate(cells, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
+    told = "".join(f"\n{sentence}.\n" for sentence in gains(records))
+    notes = "".join(f"\nWarning: {note}\n" for note in records[-1].notes)
+    return f"{table}\n{told}\n{caption(records[-1])}\n{notes}"
+
+
+def _shown(row: dict[str, Any], record: Record) -> dict[str, str]:
+    """A row of the results as text, its interval beside top-1."""
+    shown = {}
+    for heading, value in row.items():
+        if "single view" in heading and heading != "top-1 single view":
+            continue
+        shown[heading] = _as_text(heading, value)
+        if heading == "top-1":
+            shown["95 % interval"] = interval(record)
+    return shown
+
+
+def _as_text(heading: str, value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}" if heading == "loss" else f"{value:.2f}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def interval(record: Record) -> str:
+    """Of a model's top-1, as text: percent."""
+    return "{:.2f} to {:.2f}".format(*wilson_interval(record.correct[0], record.test_images))
+
+
+def caption(record: Record) -> str:
+    """What the numbers of a ladder's tables are of, in a sentence."""
+    views = "" if record.views == "centre" else f", views: {record.views}"
+    origin = f", {record.test_origin}" if record.test_origin else ""
+    images = f"{record.test_images:,} images of `{record.named}`{origin}"
+    return f"Test accuracy in percent on {images}, width {record.width:g}{views}; loss in nats."
+
+
+def unit_of(flops: float) -> tuple[float, str]:
+    """The largest unit of compute of which there is at least one, as its size and name."""
+    size = next((size for size in _UNITS if flops >= size), 1)
+    return size, _UNITS[size]
+
+
+def gains(records: Sequence[Record]) -> list[str]:
+    """A sentence a model but the first: the points of top-1 between it and the one before, and their 95 % interval."""
+    return [_gain(before, record) for before, record in pairwise(records)]
+
+
+def _gain(before: Record, record: Record) -> str:
+    found, low, high = _difference(record, before)
+    if low > 0:
+        return f"{record.model} gains {_points(found)} over {before.model} ({low:.1f} to {high:.1f})"
+    if high < 0:
+        return f"{record.model} loses {_points(-found)} against {before.model} ({-high:.1f} to {-low:.1f})"
+    better, other = record.model, before.model
+    if found < 0:
+        better, other, found, low, high = other, better, -found, -high, -low
+    return f"{better} and {other} differ by {_points(found)} ({low:.1f} to {high:.1f}): no clear difference"
+
+
+def _difference(one: Record, other: Record) -> tuple[float, float, float]:
+    """Paired where it is known which images each had right."""
+    first, second = one.right_answers(), other.right_answers()
+    if first is None or second is None or len(first) != len(second):
+        return difference(one.correct[0], other.correct[0], one.test_images)
+    return paired_difference(first, second)
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f} point" if f"{value:.1f}" == "1.0" else f"{value:.1f} points"
+
+
+def summary(records: Sequence[Record]) -> str:
+    """The ladder for a terminal of 80 columns: top-1 with its interval, the majority class, what each model gains."""
     last = records[-1]
-    floats = [".3f" if column == "loss" else ".2f" for column in shown]
-    views = "" if last.views == "centre" else f", views: {last.views}"
-    origin = f", {last.test_origin}" if last.test_origin else ""
-    images = f"{last.test_images:,} images of `{last.data}`{origin}"
-    caption = f"Test accuracy in percent on {images}, width {last.width:g}{views}; loss in nats."
-    notes = "".join(f"\nWarning: {note}\n" for note in last.notes)
-    return f"{shown.to_markdown(index=False, floatfmt=floats)}\n\n{caption}\n{notes}"
+    headings = ["model", "weight layers", "parameters", "top-1", "95 % interval"]
+    rows = [
+        [
+            _short(record.model),
+            str(weight_layers(record.layers)),
+            f"{record.parameters:,}",
+            f"{record.metrics['top1']:.2f}",
+            interval(record),
+        ]
+        for record in records
+    ]
+    rows.append([MAJORITY, "", "", f"{majority(last)['top1']:.2f}", ""])
+    align = ["left", *["right"] * 4]
+    table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True)
+    told = [f"Top-1 in percent on {last.test_images:,} test images of {last.named}.", *gains(records)]
+    return "\n".join([*(line.rstrip() for line in table.splitlines()), "", *told]) + "\n"
 
 
-def curves_table(records: Sequence[Record]) -> pd.DataFrame:
-    """A row a model and epoch: the learning rate, the losses and validation top-1."""
-    return pd.DataFrame(
-        [{"model": record.model, **asdict(row)} for record in records for row in record.training.epochs]
-    )
+def _short(name: str, most: int = 20) -> str:
+    """A name that leaves room for the other columns; where it is longer, its beginning and its end."""
+    return name if len(name) <= most else f"{name[: most - 8]}..{name[-6:]}"
 
 
-def topk_table(records: Sequence[Record]) -> pd.DataFrame:
-    """A row a model and k: test accuracy in percent, and the 95 % interval around it."""
-    rows = []
+def curves_table(records: Sequence[Record]) -> Rows:
+    """A row a model and epoch: learning rate, losses, validation top-1, and the compute of all training so far."""
+    rows, before = [], 0
     for record in records:
+        epochs = record.training.epochs
+        for done, row in enumerate(epochs, 1):
+            flops = before + record.flops * done // len(epochs)
+            rows.append({"model": record.model, **asdict(row), "flops": flops})
+        before += record.flops
+    return rows
+
+
+def topk_table(records: Sequence[Record]) -> Rows:
+    """A row a model and k: test accuracy in percent, and the 95 % interval around it.
+
+    Beside them its weight layers, and the floating-point operations that its training and all before it took.
+    """
+    rows, flops = [], 0
+    for record in records:
+        flops += record.flops
+        size = {"layers": weight_layers(record.layers), "flops": flops}
         for k, correct in enumerate(record.correct, 1):
             low, high = wilson_interval(correct, record.test_images)
-            rows.append(
-                {"model": record.model, "k": k, "accuracy": record.metrics[f"top{k}"], "low": low, "high": high}
-            )
-    return pd.DataFrame(rows)
+            found = {"accuracy": record.metrics[f"top{k}"], "low": low, "high": high}
+            rows.append({"model": record.model, "k": k, **found, **size})
+    return rows

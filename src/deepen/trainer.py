@@ -5,7 +5,6 @@ from contextlib import closing
 
 import torch
 from torch import Tensor, nn, optim
-from torch.nn import functional
 
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.cuda_graph import ReplayedStep
@@ -13,6 +12,7 @@ from deepen.device import autocast, memory_told, place
 from deepen.errors import InputError
 from deepen.group import ALONE, Group
 from deepen.images import ImageSet
+from deepen.loss import Loss
 from deepen.mapped import MappedImages, fits
 from deepen.muon import Muon
 from deepen.optimizers import SGD
@@ -55,14 +55,15 @@ class Trainer:
         self.network, self.device, self.dtype = place(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
         self.views = Views(size=augmentation.size)  # to validate with
-        self.steps_an_epoch, self.batch_size = steps_an_epoch(len(images), training.batch_size)
+        self.batch_size = training.batch(len(images))
+        self.steps_an_epoch = len(images) // self.batch_size  # whole batches
         self._group, self._part = group, group.part(self.batch_size)
         if isinstance(network, VGG):
             network.share(group, self.batch_size)
         self._averaged = group.averaging(self.network, device)
         self.steps = max(1, round(epochs * self.steps_an_epoch))
         self.model, self._seed = model, seed
-        self._training = training
+        self.loss = Loss(images.labels, len(images.classes), training, device)
         self._images: AugmentedImages | MappedImages
         if fits(images, augmentation, device, group.processes_here):
             self._images = AugmentedImages(images.images, augmentation, statistics, device)
@@ -86,6 +87,8 @@ class Trainer:
 
     def epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
         """Run an epoch, counted from 1, or what is left of it; returns its mean loss and last learning rate.
+
+        The loss is the one that training lowers, weighted by class where `class_weights` says so.
 
         Raises InputError if the loss is not finite, or the device's memory not enough.
         """
@@ -122,7 +125,7 @@ class Trainer:
         momentum = {
             f"momentum.{key}": buffer
             for key, parameter in self.network.named_parameters()
-            if (buffer := self._optimizer.state[parameter].get("momentum_buffer")) is not None
+            if (buffer := self._optimizer.state.get(parameter, {}).get("momentum_buffer")) is not None
         }
         return weights | momentum | {"losses": self._losses}
 
@@ -142,7 +145,7 @@ class Trainer:
         self._optimizer.zero_grad()
         with autocast(self.device, self.dtype):
             logits = self._averaged(batch)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self._training.label_smoothing)
+            loss = self.loss(logits, labels)
         loss = loss * (len(labels) * self._group.size / len(rows))  # a larger part weighs more in the mean of all
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -160,18 +163,14 @@ class Trainer:
             )
 
 
-def steps_an_epoch(images: int, batch_size: int) -> tuple[int, int]:
-    """How many whole batches an epoch has, and how many images are in each: all of them where one batch holds them."""
-    batch_size = min(images, batch_size)
-    return images // batch_size, batch_size
-
-
 def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, group: Group) -> optim.Optimizer:
+    """The optimizer of what is not frozen."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     momentum, weight_decay = settings.momentum, settings.weight_decay
     if settings.name == "muon":
-        return Muon(network.parameters(), lr, momentum=momentum, weight_decay=weight_decay, group=group)
+        return Muon(parameters, lr, momentum=momentum, weight_decay=weight_decay, group=group)
     return SGD(
-        network.parameters(),
+        parameters,
         lr,
         momentum=momentum,
         nesterov=settings.nesterov,

@@ -2,33 +2,31 @@
 
 import math
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
 from deepen.group import ALONE, Group
+from deepen.guessing import FEW_STEPS, Guessing
 from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.interruption import Interruption
+from deepen.notes import tell
 from deepen.trainer import Trainer
 
 _VALIDATION_BATCH = 500  # at most, and no more than a process learns from at once: that fits into its memory
-_MOST_UNSURE = 20  # points between the share of a class and what chance may make of it, for a start to be judged
-_DEAD_EPOCHS = 5  # so long at chance is no slow start any more
+_JUDGED_EPOCHS, _JUDGED_FRACTION = 5, 0.2  # of the steps; the later of the two is when a start is first judged
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is called at the start with the steps and epochs done before, after each step, and after each epoch."""
+    """What is called at the start with the steps and epochs done before, after each step and epoch, and to warn."""
 
     start: Callable[[int, Sequence[Epoch]], object] = lambda steps, history: None
     step: Callable[[], object] = lambda: None
     epoch: Callable[[Epoch], object] = lambda epoch: None
+    warn: Callable[[str], object] = lambda text: tell([text])
 
 
 def train(
@@ -41,8 +39,9 @@ def train(
 ) -> list[Epoch]:
     """Train to the end, validating after each epoch; returns a row an epoch.
 
-    With `checkpoints` it goes on from the newest of them, and keeps one after each epoch, whenever one is due, and when
-    an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on from what the first one has.
+    With `checkpoints` it goes on from the newest of them, and keeps one after each epoch of some seconds, whenever one
+    is due, at the end, and when an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on
+    from what the first one has.
     """
     return _Loop(trainer, validation, progress, checkpoints, interruption, group).run()
 
@@ -69,10 +68,10 @@ class _Loop:
             loss, lr = self._trainer.epoch(epoch, self._after_step)
             found = self._validate()
             self._note(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
-            self._keep()
+            if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_an_epoch):
+                self._keep()
             self._progress.epoch(self._history[-1])
-            if epoch == min(_DEAD_EPOCHS, self._trainer.epochs):
-                self._warn_of_a_dead_start()
+            self._compare_with_guessing(found)
         return self._history
 
     def _resume(self) -> None:
@@ -108,26 +107,24 @@ class _Loop:
         )
         self._checkpoints.save(Checkpoint(position, self._trainer.state()))
 
-    def _warn_of_a_dead_start(self) -> None:
-        if self._group.rank:
+    def _compare_with_guessing(self, found: Evaluation) -> None:
+        """Warn of a network that learned nothing once it had its time, and of what else is no better at the end."""
+        trainer, epoch = self._trainer, len(self._history)
+        if self._group.rank or trainer.steps < FEW_STEPS or epoch not in (self._first_judged, trainer.epochs):
             return
-        best, guessing = max(row.val_top1 for row in self._history), guessing_top1(self._validation.labels)
-        if best <= guessing:
-            print(f"{self._trainer.model}: {self._dead_start(best, guessing)}", file=sys.stderr, flush=True)
-
-    def _dead_start(self, best: float, guessing: float) -> str:
-        if guessing >= 100 or guessing - majority_top1(self._validation.labels) > _MOST_UNSURE:
-            return (
-                f"validation has {_counted(len(self._validation), 'image')}: too few to tell learning from guessing; "
-                "take more images, or a larger val_fraction"
-            )
-        return (
-            f"after {_counted(len(self._history), 'epoch')} validation top-1 is {best:.2f} %, and naming always the "
-            f"most frequent class may reach {guessing:.2f} % of {_counted(len(self._validation), 'image')}: a dead "
-            "start, or too few images to tell. Either what the last layers learn does not reach the first ones, as in "
-            "deep networks that start random: let it grow from a shallower model, with growth: identity. Or the steps "
-            "are too large or too small: change lr."
+        guessing = Guessing.of(
+            self._history, trainer.loss.of_frequencies, found, self._validation.labels, balanced=trainer.loss.balanced
         )
+        at_the_end = epoch == trainer.epochs
+        text = guessing.warning(trainer.step) if at_the_end else guessing.dead_start(trainer.step)
+        if text:
+            self._progress.warn(f"{trainer.model}: {text}")
+
+    @property
+    def _first_judged(self) -> int:
+        """The epoch after which nothing learned is no slow start any more."""
+        steps = max(FEW_STEPS, self._trainer.steps * _JUDGED_FRACTION)
+        return max(_JUDGED_EPOCHS, math.ceil(steps / self._trainer.steps_an_epoch))
 
     def _validate(self) -> Evaluation:
         return evaluate(
@@ -140,18 +137,3 @@ class _Loop:
             group=self._group,
             views=self._trainer.views,
         )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def majority_top1(labels: NDArray[np.int64]) -> float:
-    """The top-1 (percent) of naming always the most frequent of `labels` (n,)."""
-    return 100 * float(np.bincount(labels).max() / len(labels))
-
-
-def guessing_top1(labels: NDArray[np.int64]) -> float:
-    """That of the majority class and twice its standard error more, at most 100."""
-    share = majority_top1(labels) / 100
-    return min(100.0, 100 * (share + 2 * math.sqrt(share * (1 - share) / len(labels))))

@@ -18,7 +18,8 @@ _MOMENTUM = 0.1  # how far the running statistics go to those of a batch
 class VGG(nn.Module):
     """A plain convolutional network: ReLU after every convolution, or its norm, and every fully-connected layer.
 
-    `dropout` is the fraction of a fully-connected layer's outputs that training sets to zero.
+    `dropout` is the fraction of a fully-connected layer's outputs that training sets to zero. The parameters of frozen
+    layers have no gradient.
     """
 
     def __init__(self, layers: Sequence[Layer], dropout: float = 0.0) -> None:
@@ -28,12 +29,14 @@ class VGG(nn.Module):
         self._group, self._batch = ALONE, 0
         for layer in self.layers:
             if layer.kind == "norm":
-                self.add_module(layer.role, BatchNorm(layer.outputs[0]))
+                self.add_module(layer.role, BatchNorm(layer.outputs[0], layer.frozen))
             elif layer.kind == "conv":
                 conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=layer.kernel // 2)
                 self.add_module(layer.role, conv)
             elif layer.kind != "maxpool":
                 self.add_module(layer.role, nn.Linear(prod(layer.inputs), layer.outputs[0]))
+            if layer.frozen:
+                self.get_submodule(layer.role).requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width), 0-1 scale minus the channel mean."""
@@ -75,17 +78,21 @@ class VGG(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalization of (batch, channels, height, width), arXiv 1502.03167; its state has no count of batches."""
+    """Batch normalization of (batch, channels, height, width), arXiv 1502.03167; its state has no count of batches.
 
-    def __init__(self, channels: int) -> None:
+    If `frozen` it normalizes by its running statistics in training too, and keeps them.
+    """
+
+    def __init__(self, channels: int, frozen: bool = False) -> None:
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.running_mean, self.running_var = nn.Buffer(torch.zeros(channels)), nn.Buffer(torch.ones(channels))
-        self.group = ALONE
+        self.frozen, self.group = frozen, ALONE
 
     def forward(self, x: Tensor) -> Tensor:
         """Training normalizes by the batch and moves the running statistics a tenth of the way there."""
-        if self.training and self.group.size > 1:
+        by_batch = self.training and not self.frozen
+        if by_batch and self.group.size > 1:
             return self._by_the_whole_batch(x)
         return functional.batch_norm(
             x,
@@ -93,7 +100,7 @@ class BatchNorm(nn.Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training,
+            by_batch,
             _MOMENTUM,
             BATCH_NORM_EPSILON,
         )

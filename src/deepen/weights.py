@@ -16,7 +16,7 @@ from deepen.checksums import ChecksumMismatch, checksum
 from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError, plain, some
 from deepen.images import class_name_faults
-from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
+from deepen.layers import Layer, Norm, Shape, freeze, plan, tensor_shapes
 from deepen.settings_faults import MODEL_NAME
 from deepen.writing import replacing
 
@@ -41,7 +41,8 @@ class ModelCard(BaseModel):
     height, width). Images are resized and centre-cropped to `stored` (height, width) before the network takes its view
     of them, if that is less. `classes` are the names in the order of the logits, `mean` is what to subtract from each
     channel on the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
-    `grown_from` is the checksum of the weights that the network grew from.
+    `grown_from` is the checksum of the weights that the network grew from. `frozen` are the roles that keep their
+    weights in training: what a model starts from says so, what it became does not.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -57,6 +58,7 @@ class ModelCard(BaseModel):
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     flip: bool
     grown_from: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    frozen: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _must_agree(self) -> Self:
@@ -84,7 +86,7 @@ class ModelCard(BaseModel):
                 f"image: {image} makes {values[where]:,} numbers of one image in {where}, at most {MOST_VALUES:,} are "
                 "taken; take smaller images or fewer channels"
             )
-        return laid_out
+        return freeze(laid_out, self.frozen or ())
 
 
 def save_weights(path: Path, state: "Mapping[str, NDArray[Any] | Tensor]", card: ModelCard) -> str:

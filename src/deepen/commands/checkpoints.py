@@ -9,26 +9,30 @@ from typing import Any
 
 from tabulate import tabulate
 
+from deepen.commands.words import add_command, add_project
 from deepen.errors import InputError, plain, some
 from deepen.locking import holder
+from deepen.nearest import suggestion
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "checkpoints",
-        help="list or clear what interrupted trainings left",
-        description="List the trainings that were interrupted. Each goes on when dvc repro or dvc exp run comes to it "
-        "with the same settings, images and code; a training that ends removes its own.",
+        "list or clear what interrupted trainings left",
+        "List the trainings that were interrupted. Each goes on when dvc repro or dvc exp run comes to it with the "
+        "same settings, images and code; a training that ends removes its own.",
+        ["deepen checkpoints", "deepen checkpoints --clear"],
     )
     parser.add_argument("trainings", nargs="*", metavar="TRAINING", help="of these only, for example III-0f3a9c")
     parser.add_argument("--clear", action="store_true", help="remove them, but those in use")
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    add_project(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.checkpoint import FOLDER
+    from deepen.position import FOLDER
 
     folders = _trainings(options.project / FOLDER, options.trainings)
     if options.clear:
@@ -36,6 +40,9 @@ def _run(options: argparse.Namespace) -> None:
             print(f"{plain(folder.name)}: {_clear(folder)}")
     elif folders:
         print(tabulate([_row(folder) for folder in folders], "keys"))
+        for folder in folders:
+            if (by := holder(folder.with_suffix(".lock"))) is not None:
+                print(f"{plain(folder.name)} is in use by {by}")
     else:
         print("no training was interrupted")
 
@@ -57,16 +64,18 @@ def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
         raise InputError(f"{plain(root)}: is a link to {plain(root.resolve())}; remove the link, or clear that folder")
     found = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
     if unknown := [name for name in wanted if name not in found]:
-        listed = ", ".join(map(plain, some(list(found)))) or "none"
-        raise InputError([f"{plain(name)} is none of the trainings in {root}: {listed}" for name in unknown])
+        listed = f"there are {', '.join(map(plain, some(list(found))))}" if found else "no training was interrupted"
+        raise InputError(
+            [f"{plain(name)}: no such training in {root}; {listed}" + suggestion(name, found) for name in unknown]
+        )
     return [found[name] for name in wanted or found]
 
 
 def _row(folder: Path) -> dict[str, str]:
-    from deepen.checkpoint import describe_checkpoint
+    from deepen.position import describe_checkpoint
 
     files = sorted(folder.glob("*.safetensors"))
-    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": "", "in use by": ""}
+    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": ""}
     if files:
         newest = files[-1]
         row["kept"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest.stat().st_mtime))
@@ -77,5 +86,4 @@ def _row(folder: Path) -> dict[str, str]:
             row["epochs"] = f"{len(position.history)} of {position.epochs}"
         except InputError as error:
             row["steps"] = plain(error).removeprefix(f"{newest}: ")
-    row["in use by"] = holder(folder.with_suffix(".lock")) or ""
     return row

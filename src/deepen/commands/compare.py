@@ -8,24 +8,28 @@ from typing import Any
 
 from tabulate import tabulate
 
+from deepen.commands.words import add_command, add_project
 from deepen.errors import InputError, plain
+from deepen.nearest import suggestion
 from deepen.settings_faults import MODEL_NAME, RESERVED
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "compare",
-        help="the difference between two models",
-        description="Print the metrics of two models of this run and what the second has more than the first, in the "
-        "words of dvc metrics diff, which compares revisions and not models.",
+        "the difference between two models",
+        "Print the metrics of two models of this run and what the second has more than the first, in the words of "
+        "dvc metrics diff, which compares revisions and not models.",
+        ["deepen compare I III", "deepen compare I III --json"],
     )
     parser.add_argument("first", metavar="MODEL", help="for example I")
     parser.add_argument("second", metavar="MODEL", help="for example III")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--md", action="store_true", help="as a Markdown table")
     form.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    add_project(parser)
     parser.set_defaults(run=_run)
 
 
@@ -36,7 +40,8 @@ def _run(options: argparse.Namespace) -> None:
     folder = options.project / "metrics"
     files = [folder / f"{name}.json" for name in (options.first, options.second)]
     if missing := [file for file in files if not file.is_file()]:
-        raise InputError([f"{file}: missing; name models that have run, or run dvc repro" for file in missing])
+        there = sorted(file.stem for file in folder.glob("*.json") if file.stem not in RESERVED)
+        raise InputError([f"{file}: missing; {_remedy(file.stem, there)}" for file in missing])
     old, new = (_metrics(options.project, file) for file in files)
     rows: list[dict[str, Any]] = [
         {"metric": name, "old": old.get(name), "new": new.get(name)} for name in dict.fromkeys((*old, *new))
@@ -50,6 +55,12 @@ def _run(options: argparse.Namespace) -> None:
     cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
     heads = ["Metric", options.first, options.second, "Change"]
     print(tabulate(cells, heads, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))
+
+
+def _remedy(name: str, there: list[str]) -> str:
+    if not there:
+        return "run dvc repro"
+    return f"name models that have run ({', '.join(there)}), or run dvc repro" + suggestion(name, there)
 
 
 def _metrics(project: Path, file: Path) -> dict[str, float]:

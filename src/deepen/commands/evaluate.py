@@ -2,41 +2,59 @@
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from deepen.commands.predict import add_views
-from deepen.errors import plain
+from deepen.commands.weights_file import add_weights, check_weights
+from deepen.commands.words import add_command, add_device, one_of
+from deepen.errors import InputError, plain
+from deepen.nearest import path_suggestion
 
 if TYPE_CHECKING:
     from deepen.accuracy import Evaluation
     from deepen.images import ImageSet
+    from deepen.predictions import Predictions
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "evaluate",
-        help="judge a network on other images",
-        description="Print top-1 to top-5 accuracy with 95 % intervals (Wilson), balanced top-1, and how many of each "
-        "class are recognized, of images with <class>/* or test/<class>/* in a folder, .tar, .tar.gz, .tar.xz or .zip. "
-        "Folders are named as the network's classes; not every class needs one. Where they lie in train/, valid/ and "
-        "test/, it takes test/, or the one that --part names.",
+        "judge a network on other images",
+        "Judge a trained network on images that it never saw: top-1 to top-5 accuracy with 95 % intervals (Wilson), "
+        "balanced top-1, and how many of each class are recognized. DATA has <class>/* or test/<class>/*, in folders "
+        "named as the network's classes; not every class needs one. Where they lie in train/, valid/ and test/, it "
+        "takes test/, or the one that --part names.",
+        [
+            "deepen evaluate weights/III.safetensors other-photos/",
+            "deepen evaluate weights/III.safetensors photos.zip --part valid",
+        ],
     )
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
-    parser.add_argument("data", type=Path, metavar="DATA", help="a folder or an archive")
+    add_weights(parser)
+    parser.add_argument("data", type=Path, metavar="DATA", help="a folder, .tar, .tar.gz, .tar.xz or .zip")
     parser.add_argument(
         "--part",
-        choices=("train", "val", "valid", "validation", "test"),
-        help="the folder of DATA whose images count, where it has such (default: test)",
+        type=one_of("train", "val", "valid", "validation", "test"),
+        metavar="PART",
+        help="which folder's images count: train, val, valid, validation or test (default: test)",
+    )
+    parser.add_argument(
+        "--mistakes",
+        type=Path,
+        metavar="FILE.csv",
+        help="also write all mistakes, the surest first: image, its class, the one it was taken for, probability",
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--single-view", action="store_true", help="without mirror images")
     add_views(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
+    add_device(parser)
     parser.set_defaults(run=_run)
 
 
@@ -44,24 +62,44 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.datasets.judged import load_judged
     from deepen.prediction import Classifier
 
+    check_weights(options.weights)
+    if not os.path.lexists(options.data):
+        raise InputError(f"{plain(options.data)}: no such folder or archive{path_suggestion(options.data)}")
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in judged.notes:
         print(note, file=sys.stderr)
-    found = {"part": judged.part} | _described(network.evaluate(judged.images), judged.images)
+    evaluation = network.evaluate(judged.images)
+    predictions = _predictions(evaluation, judged.images)
+    found = {"part": judged.part} | _described(evaluation, predictions, judged.images)
     print(json.dumps(found, indent=1) if options.json else _as_tables(found))
+    if options.mistakes:
+        _write_mistakes(options.mistakes, predictions, judged.images.classes)
 
 
-def _described(found: "Evaluation", images: "ImageSet") -> dict[str, Any]:
-    """Accuracies in percent, with their intervals, and what is known of each class that has images."""
+def _predictions(found: "Evaluation", images: "ImageSet") -> "Predictions":
     from deepen.predictions import Predictions
-    from deepen.tables import wilson_interval
+
+    names = [images.file_of(row) for row in range(len(images))]
+    return Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), files=names)
+
+
+def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[str]) -> None:
+    from deepen.mistakes import HEADINGS, mistakes_table
+    from deepen.spreadsheets import as_csv
+    from deepen.writing import write_text
+
+    write_text(path, as_csv(mistakes_table(predictions, classes), HEADINGS))
+
+
+def _described(found: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:
+    """Accuracies in percent, with their intervals, and what is known of each class that has images."""
+    from deepen.intervals import wilson_interval
 
     top = []
     for correct in found.correct:
         low, high = wilson_interval(correct, found.images)
         top.append({"accuracy": 100 * correct / found.images, "low": low, "high": high})
-    predictions = Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist())
     classes = [
         {"class": images.classes[label], "images": count, "recognized": recognized}
         for label, (recognized, count) in predictions.recall().items()

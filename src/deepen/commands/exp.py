@@ -4,23 +4,30 @@ import argparse
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from deepen.commands.words import add_command
 from deepen.errors import InputError
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "exp",
-        help="run an experiment, with settings as they are",
-        description="Run dvc exp run with the same options. Values of -S are put in quotes where Hydra's grammar needs "
-        "them, so that a root may have blanks, accents and brackets. --changes has several, with blanks between them.",
-        epilog="example: deepen exp --temp -S 'datasets.folder.root=/photos (1)'",
-        prefix_chars="\0",  # no word is an option of this command: all are dvc's
-        add_help=False,
+        "run an experiment: dvc exp run, settings checked first",
+        "Run the ladder once more with some settings changed: dvc exp run, with the same options. Names and values of "
+        "settings are checked before DVC starts, and put in quotes where Hydra's grammar needs them, so that a root "
+        "may have blanks, accents and brackets. --changes has several settings, with blanks between them.",
+        [
+            "deepen exp --temp -S lr=0.01",
+            "deepen exp --temp -S data=folder -S 'datasets.folder.root=/my photos'",
+            "deepen exp --temp --changes 'depth=I lr=0.01' report",
+        ],
+        own_options=False,
     )
     parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="options of dvc exp run")
     parser.set_defaults(run=lambda options: _run(options.options, parser.format_help()))
@@ -33,16 +40,37 @@ def _run(options: Sequence[str], usage: str) -> None:
         run_experiment(options)
 
 
-def run_experiment(options: Sequence[str], changes: Iterable[str] = ()) -> None:
-    """Become `dvc exp run` with these changes and options; returns only by raising InputError."""
-    from deepen.overrides import quoted_options
+def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = None) -> None:
+    """Become `dvc exp run` with these options, and with a `ladder`, the content of a params.yaml, in place of the own.
+
+    Returns only by raising InputError, with every fault of the options.
+    """
+    from deepen.overrides import quoted_options, replacement
 
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
+    words = list(quoted_options(options))
+    _check(words, ladder)
     if {"--temp", "--queue"} & set(options):
         _check_cache()
-    words = [word for change in changes for word in ("--set-param", change)]
-    os.execvp("dvc", ["dvc", "exp", "run", *words, *quoted_options(options)])
+    changes = [word for change in replacement(ladder or {}) for word in ("--set-param", change)]
+    os.execvp("dvc", ["dvc", "exp", "run", *changes, *words])
+
+
+def _check(words: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
+    """Raise InputError for what is wrong with options of `dvc exp run`; outside a project that is for DVC to say."""
+    from deepen.changes import change_faults
+    from deepen.commands.stages import name_faults, word_faults
+    from deepen.yaml_reading import read_yaml
+
+    content = ladder or (read_yaml(Path("params.yaml")) if Path("params.yaml").is_file() else None)
+    stages = read_yaml(Path("dvc.yaml")) if Path("dvc.yaml").is_file() else None
+    if isinstance(content, dict) and isinstance(stages, dict):
+        models = [str(name) for name in content.get("models") or ()]
+        faults = [*name_faults(words, Path()), *word_faults(words, stages.get("stages") or {}, models)]
+        faults += change_faults(content, [value for flag, value in pairwise(words) if flag == "--set-param"])
+        if faults:
+            raise InputError(faults)
 
 
 def _check_cache() -> None:

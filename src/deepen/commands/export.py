@@ -4,22 +4,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from deepen.commands.weights_file import add_weights, check_weights
+from deepen.commands.words import add_command, one_of
 from deepen.errors import InputError, about
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "export",
-        help="write a network as ONNX, or under torchvision's names",
-        description="Write the network of a weights file for other programs. onnx takes any network and makes a model "
+        "write a network as ONNX, or for torchvision",
+        "Write the network of a weights file for other programs. onnx takes any network and makes a model "
         "that takes uint8 images as they are, in batches of any size, and gives logits and probabilities; it is kept "
         "only if onnxruntime computes with it what Deepen does. torchvision takes a network of the shape of "
         "torchvision's vgg11, vgg13, vgg16, vgg19 or one with _bn, and makes a state dict that loads strictly there.",
-        epilog="for example: deepen export weights/III.safetensors --to onnx",
+        ["deepen export weights/III.safetensors --to onnx"],
     )
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
-    parser.add_argument("--to", choices=("onnx", "torchvision"), required=True, help="what to write")
+    add_weights(parser)
+    parser.add_argument(
+        "--to", type=one_of("onnx", "torchvision"), required=True, metavar="FORMAT", help="onnx or torchvision"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="default: in this folder, III.onnx or III-torchvision.safetensors"
     )
@@ -28,6 +33,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    check_weights(options.weights)
     ending = ".onnx" if options.to == "onnx" else "-torchvision.safetensors"
     output = options.output or Path(options.weights.stem + ending)
     if output.exists() and not options.force:

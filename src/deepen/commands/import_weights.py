@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.commands.models import parse_image
 from deepen.commands.new import add_model
+from deepen.commands.words import add_command, add_project
 from deepen.errors import InputError, about, plain
 
 if TYPE_CHECKING:
@@ -20,16 +21,20 @@ FOLDER = "imports"
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "import",
-        help="make a trained PyTorch network the first model of a ladder",
-        description="Read the state dict of one of torchvision's VGG networks (vgg11, vgg13, vgg16, vgg19, with or "
+        "make a trained PyTorch network a ladder's first model",
+        "Read the state dict of one of torchvision's VGG networks (vgg11, vgg13, vgg16, vgg19, with or "
         "without _bn, any number of classes), or, with --layers, of any plain network of convolutions, maxpools and "
         "linear layers. Write it to imports/ in the project as a weights file, and print the entry of params.yaml with "
         "which a model starts from it. A state dict inside a checkpoint, and prefixes such as module. and _orig_mod., "
         "are taken off and said. Nothing in the file is run.",
-        epilog="for example: deepen import vgg16-397923af.pth; deepen import mine.pth --image 3x32x32 --mean 0 0 0 "
-        "--std 1 1 1 --layers 'conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024'",
+        [
+            "deepen import vgg16-397923af.pth --add vgg16",
+            "deepen import mine.pth --image 3x32x32 --mean 0 0 0 --std 1 1 1 \\\n"
+            "    --layers 'conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024'",
+        ],
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="what torch.save wrote, or a .safetensors")
     parser.add_argument("--key", metavar="KEY", help="where the file holds several state dicts: which, as model_ema")
@@ -48,7 +53,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--std", type=float, nargs="+", metavar="R", help="likewise")
     parser.add_argument("--add", metavar="NAME", help="write the entry into params.yaml too, as the model of this name")
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    add_project(parser)
     parser.set_defaults(run=_run)
 
 
@@ -130,7 +135,7 @@ def _lines(path: Path) -> Sequence[str]:
 
 def _entry(card: "ModelCard", start: str) -> dict[str, object]:
     head = ["head"]  # other images have other classes
-    return {"after": "scratch", "start": start, "layers": card.layers, "norm": card.norm, "epochs": 3} | {
+    return {"after": "scratch", "start": start, "layers": card.layers, "norm": card.norm, "epochs": "auto"} | {
         "fresh": head,
         "dropped": list(head),
     }
@@ -153,7 +158,7 @@ Under models in params.yaml, as the first of a ladder:
     start: {start}
     layers: {card.layers}
     norm: {card.norm}
-    epochs: 3
+    epochs: auto
     fresh: [head]     # your classes are others; leave out both lines to go on with these {len(card.classes)}
     dropped: [head]
 

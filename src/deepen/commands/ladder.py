@@ -5,19 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from deepen.commands.exp import run_experiment
-from deepen.errors import InputError
+from deepen.commands.words import add_command
+from deepen.errors import InputError, plain, some
+from deepen.nearest import suggestion
 
 FOLDER = Path("ladders")
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "ladder",
-        help="run an experiment with a ladder of ladders/",
-        description="Run dvc exp run with ladders/NAME.yaml in the place of params.yaml. The file is checked first; "
-        "all options of deepen exp may follow: with --temp or --queue your params.yaml stays as it is.",
-        epilog="example: deepen ladder paper --temp -S datasets.folder.root=/photos",
+        "run an experiment with a ladder of ladders/",
+        "Run dvc exp run with ladders/NAME.yaml in the place of params.yaml, such as the VGG paper's networks A to E. "
+        "The file is checked first; all options of deepen exp may follow: with --temp or --queue your params.yaml "
+        "stays as it is.",
+        ["deepen ladder paper --temp -S datasets.folder.root=/photos"],
     )
     parser.add_argument("name", metavar="NAME", help="for example paper")
     parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="options of deepen exp")
@@ -25,15 +29,18 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.overrides import replacement
     from deepen.settings import load_settings
     from deepen.yaml_reading import read_yaml
 
     path = FOLDER / f"{options.name}.yaml"
     if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml"))) or "none"
-        raise InputError(f"{path}: missing; name one of the ladders ({there}), in the project's folder")
+        there = sorted(file.stem for file in FOLDER.glob("*.yaml"))
+        listed = ", ".join(map(plain, some(there))) or "none"
+        raise InputError(
+            f"{path}: missing; name one of the ladders ({listed}), in the project's folder"
+            + suggestion(options.name, there)
+        )
     load_settings(path)
     content = read_yaml(path)
     assert isinstance(content, dict)  # load_settings has seen to it
-    run_experiment(options.options, replacement(content))
+    run_experiment(options.options, content)

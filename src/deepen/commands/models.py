@@ -3,12 +3,15 @@
 import argparse
 import json
 import sys
+import textwrap
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from deepen.commands.words import add_command, add_project, whole_number
 from deepen.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,54 +19,92 @@ if TYPE_CHECKING:
     from deepen.settings import Settings
 
 TRAIN = Path("data/train.safetensors")
+UNKNOWN = sys.maxsize  # number of training images
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "models",
-        help="the ladder: layers, parameters, operations, receptive field",
-        description="Print the models of params.yaml, laid out for the images that dvc repro prepared or those that "
-        "--image describes.",
+        "the ladder: layers, parameters, operations, steps",
+        "Print the models of params.yaml, laid out for the images that dvc repro prepared or those that --image "
+        "describes: how large each is, what it takes to run, and how long it is trained.",
+        ["deepen models", "deepen models --image 3x32x32 --classes 100"],
     )
     parser.add_argument("--image", metavar="CxHxW", help="shape of an image, for example 3x32x32")
     parser.add_argument(
-        "--classes", type=int, metavar="N", help="how many classes, with --image (default: 10)", default=10
+        "--classes", type=whole_number, metavar="N", help="how many classes, with --image (default: 10)", default=10
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    add_project(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     from deepen.ladder import plan_ladder
-    from deepen.layers import forward_flops, parameters, receptive_field, training_flops
-    from deepen.notation import weight_layers
     from deepen.settings import load_settings
 
     settings = load_settings(options.project / "params.yaml")
     image, classes, images = _images(options)
     image = settings.seen(image)
     plans = plan_ladder(settings, image, classes)
-    rows = [
-        {
-            "model": name,
-            "after": model.after,
-            "weight layers": weight_layers(model.layers),
-            "parameters": parameters(plans[name]),
-            "MFLOPs an image": forward_flops(plans[name]) / 1e6,
-            "MFLOPs to learn from one": training_flops(plans[name]) / 1e6,
-            "receptive field": receptive_field(plans[name]),
-            "layers": model.layers,
-        }
-        for name, model in settings.models.items()
-    ]
+    rows = [_row(settings, plans, name, images) for name in settings.models]
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
-        print(tabulate(rows, "keys", intfmt=",", floatfmt=",.1f"))
-        print(f"\nfor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.width:g}")
+        print(_as_text(rows))
+        print(f"\nFor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.network_width:g}.")
     _warn_of_memory(settings, plans, images)
+
+
+def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[str, Any]:
+    """What there is to say of a model, with its steps, None where the number of training images is not known."""
+    from deepen.layers import forward_flops, parameters, receptive_field, training_flops
+    from deepen.notation import weight_layers
+
+    model, layers, epochs = settings.models[name], plans[name], settings.epochs(name, images)
+    steps = settings.steps(name, images) if images != UNKNOWN else None
+    return {
+        "model": name,
+        "after": model.after,
+        "weight layers": weight_layers(model.layers),
+        "parameters": parameters(layers),
+        "MFLOPs an image": forward_flops(layers) / 1e6,
+        "MFLOPs to learn from one": training_flops(layers) / 1e6,
+        "receptive field": receptive_field(layers),
+        "epochs": epochs,
+        "steps": steps,
+        "layers": model.layers,
+    }
+
+
+def _as_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A table of the numbers in 80 columns, and below it the layers of each model."""
+    cells = [
+        [
+            row["model"],
+            row["weight layers"],
+            f"{row['parameters']:,}",
+            f"{row['MFLOPs an image']:,.{1 if row['MFLOPs an image'] >= 1 else 3}f}",
+            row["receptive field"],
+            f"{row['epochs']:,}",
+            "-" if row["steps"] is None else f"{row['steps']:,}",
+        ]
+        for row in rows
+    ]
+    heads = ["model", "layers", "parameters", "MFLOPs", "sees", "epochs", "steps"]
+    table = tabulate(cells, heads, disable_numparse=True, colalign=("left", *["right"] * 6))
+    layers = [textwrap.fill(f"{row['model']}, after {row['after']}: {row['layers']}", 80, **_WRAPPED) for row in rows]
+    return "\n".join((table, "", _LEGEND, "", *layers))
+
+
+_WRAPPED: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+_LEGEND = textwrap.fill(
+    "layers: those with weights. MFLOPs: to take one image through. sees: the side in pixels of what one place after "
+    "the last convolution or pool sees of the image.",
+    80,
+)
 
 
 def _warn_of_memory(settings: "Settings", plans: "Plans", images: int) -> None:
@@ -77,7 +118,7 @@ def _warn_of_memory(settings: "Settings", plans: "Plans", images: int) -> None:
 
 
 def _images(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int]:
-    """The shape of an image, the number of classes, and that of training images: endless where there are none yet."""
+    """The shape of an image, the number of classes, and that of training images: UNKNOWN where there are none yet."""
     from deepen.images import load_images
 
     if options.image is None:
@@ -89,7 +130,7 @@ def _images(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int
     image = parse_image(options.image)
     if options.classes < 2:
         raise InputError(f"--classes {options.classes}: must be at least 2; write for example --classes 10")
-    return image, options.classes, sys.maxsize
+    return image, options.classes, UNKNOWN
 
 
 def parse_image(text: str) -> tuple[int, int, int]:

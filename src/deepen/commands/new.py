@@ -8,25 +8,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deepen.commands.words import add_command, add_project, whole_number
 from deepen.errors import InputError
+from deepen.nearest import suggestion
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "new",
-        help="add a model to params.yaml",
-        description="Write one more model into params.yaml, which is checked first and whose comments stay. By default "
-        "it has two more of the last convolution than the model it grows from, and as many epochs.",
-        epilog="example: deepen new IV --after III --epochs 20",
+        "add a model to params.yaml",
+        "Write one more model into params.yaml, which is checked first and whose comments stay; dvc repro then trains "
+        "it alone. By default it has two more of the last convolution than the model it grows from, and as many "
+        "epochs.",
+        ["deepen new IV --after III", "deepen new IV --after III --epochs 20"],
     )
     parser.add_argument("name", metavar="NAME", help="for example IV")
     parser.add_argument("--after", required=True, metavar="MODEL", help="the model it grows from, or scratch")
     parser.add_argument(
         "--layers", metavar="LAYERS", help="for example 'conv3-128 maxpool conv3-256*2 maxpool fc-1024'"
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="how long it is trained")
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    parser.add_argument("--epochs", type=whole_number, metavar="N", help="how long it is trained")
+    add_project(parser)
     parser.set_defaults(run=_run)
 
 
@@ -63,12 +67,16 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     models = load_settings(path).models
     source = models.get(options.after)
     if source is None and options.after != SCRATCH:
-        raise InputError(f"--after {options.after}: is none of {SCRATCH}, {', '.join(models)}; name one of them")
-    if source is None and None in (options.layers, options.epochs):
-        raise InputError(f"--after {SCRATCH}: needs --layers and --epochs; write for example {EXAMPLE}")
+        raise InputError(
+            f"--after {options.after}: is none of {SCRATCH}, {', '.join(models)}; name one of them"
+            + suggestion(options.after, models)
+        )
+    if source is None and options.layers is None:
+        raise InputError(f"--after {SCRATCH}: needs --layers; write for example {EXAMPLE}")
     entry: dict[str, object] = {"after": options.after}
     entry["layers"] = options.layers if options.layers is not None else deepened(source.layers if source else "")
-    entry["epochs"] = options.epochs if options.epochs is not None else source and source.epochs
+    epochs = source and source.epochs if options.epochs is None else options.epochs
+    entry["epochs"] = "auto" if epochs is None else epochs
     if source and source.norm != "none":
         entry["norm"] = source.norm
     return entry
@@ -85,7 +93,7 @@ def _write(path: Path, name: str, entry: dict[str, object]) -> None:
         shutil.copymode(path, temporary)
 
 
-EXAMPLE = "--layers 'conv3-128 maxpool fc-1024' --epochs 3"
+EXAMPLE = "--layers 'conv3-128 maxpool fc-1024'"
 
 
 def deepened(layers: str, more: int = 2) -> str:

@@ -15,20 +15,52 @@ from deepen.commands import (
     models,
     new,
     predict,
+    queue,
+    results,
     settings,
+    state,
+    watch,
 )
+from deepen.commands.words import Parser
+from deepen.errors import plain
+from deepen.nearest import suggestion
 
-# Each module adds one command; what takes long to import, its `run` imports.
-_COMMANDS = (predict, evaluate, export, import_weights, settings, models, compare, new, exp, ladder, checkpoints)
+# Each module adds one command, in the order in which people come to need them; what takes long to import, its `run`
+# imports.
+_COMMANDS = (
+    *(settings, models, exp, watch, results, compare, predict, evaluate),
+    *(new, ladder, queue, import_weights, export, checkpoints),
+)
+_PASSED_ON = ("exp", "ladder")  # whose further words are for dvc exp run
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """What the words say: `run` is the command's function, which takes them; raises SystemExit where they are wrong."""
-    parser = argparse.ArgumentParser(prog="deepen", description="What people do with a ladder besides `dvc repro`.")
+    parser = Parser(
+        prog="deepen",
+        usage="deepen [COMMAND ...]",
+        description="What people do with a ladder of networks besides dvc repro. Without a\n"
+        "command: where this project stands, and what comes next.",
+        epilog="deepen COMMAND --help explains a command, with examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(run=state.tell)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND [...]", prog="deepen", parser_class=Parser)
     for command in _COMMANDS:
         command.add(commands)
     for each in (parser, *(each for each in commands.choices.values() if "-" in each.prefix_chars)):
         each.add_argument("--debug", action="store_true", help="after an error, print its traceback too")
+    _check(parser, commands.choices, words)
     return parser.parse_args(words)
+
+
+def _check(parser: Parser, commands: dict[str, Parser], words: Sequence[str]) -> None:
+    """End with an error for a command or an option that does not exist, which names the nearest that does."""
+    at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
+    parser.check_options(words[:at])
+    name = words[at] if at < len(words) else None
+    if name is not None and name not in commands:
+        parser.error(f"{plain(name)[:60]}: unknown command" + suggestion(name, commands))
+    if name is not None and name not in _PASSED_ON:
+        commands[name].check_options(words[at + 1 :])

@@ -6,7 +6,9 @@ import glob
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,10 @@ from typing import Any
 
 from tabulate import tabulate
 
+from deepen.commands.weights_file import add_weights, check_weights
+from deepen.commands.words import add_command, add_device, one_of, whole_number
 from deepen.errors import InputError, plain, some
+from deepen.nearest import path_suggestion
 from deepen.notes import tell
 from deepen.spreadsheets import inert
 
@@ -33,16 +38,20 @@ class _Found:
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "predict",
-        help="the most probable classes of images",
-        description="Print the most probable classes of images, with their probabilities. Images of any size: each "
-        "is turned upright, resized and centre-cropped to the network's. Where the network's data may be flipped, "
-        "probabilities are the mean over an image and its mirror image.",
-        epilog="examples: deepen predict weights/III.safetensors photo.jpg photos/; "
-        "find . -name '*.jpg' -print0 | deepen predict weights/III.safetensors --csv - > found.csv",
+        "the most probable classes of images",
+        "Ask a trained network what is on images: print the most probable classes of each, with their probabilities. "
+        "Images may have any size: each is turned upright, resized and centre-cropped to the network's. Where the "
+        "network's data may be flipped, probabilities are the mean over an image and its mirror image.",
+        [
+            "deepen predict weights/III.safetensors photo.jpg",
+            "deepen predict weights/III.safetensors photos/ --csv > found.csv",
+            "find . -name '*.jpg' | deepen predict weights/III.safetensors --top 1 -",
+        ],
     )
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="for example weights/III.safetensors")
+    add_weights(parser)
     parser.add_argument(
         "images",
         nargs="+",
@@ -50,7 +59,9 @@ def add(commands: Any) -> None:
         help="a file, a folder (all images below it), a pattern such as 'photos/*.jpg', or - for a list of files on "
         "standard input, one a line or, as find -print0 writes it, with null characters between",
     )
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes an image (default: 5)")
+    parser.add_argument(
+        "--top", type=whole_number, default=5, metavar="K", help="how many classes an image (default: 5)"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", dest="write", action="store_const", const=_write_json, help="a JSON array, one image a line"
@@ -60,7 +71,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--single-view", action="store_true", help="of the image alone, without its mirror image")
     add_views(parser)
-    parser.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
+    add_device(parser)
     parser.set_defaults(run=_run, write=_write_table)
 
 
@@ -68,10 +79,11 @@ def add_views(parser: argparse.ArgumentParser) -> None:
     """Add the option that says what a network looks at."""
     parser.add_argument(
         "--views",
-        choices=("centre", "crops", "dense"),
+        type=one_of("centre", "crops", "dense"),
         default="centre",
-        help="of a network trained on a view of larger images: its centre, a grid of 5x5 crops, or, its "
-        "fully-connected layers as convolutions, everywhere; probabilities are the mean (default: centre)",
+        metavar="VIEWS",
+        help="for a network trained on views of larger images: centre, crops (a grid of 5x5), or dense (everywhere, "
+        "its fully-connected layers as convolutions); probabilities are the mean (default: centre)",
     )
 
 
@@ -80,6 +92,7 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.top < 1:
         raise InputError(f"--top {options.top}: must be at least 1; write for example --top 5")
+    check_weights(options.weights)
     files = list(_files(options.images))
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     faults: list[str] = []
@@ -142,7 +155,10 @@ def _matches(pattern: str, faults: list[str]) -> list[str]:
     closed = [name for name in folders if os.path.isdir(name) and not os.access(name, os.R_OK | os.X_OK)]
     faults += [f"{plain(name)}: can't be listed (Permission denied); make it readable" for name in closed]
     if not matches and not closed:
-        faults.append(f"{plain(pattern)}: is no file or folder, nor a pattern that matches any; see its spelling")
+        meant = path_suggestion(Path(pattern))
+        faults.append(
+            f"{plain(pattern)}: is no file or folder, nor a pattern that matches any{meant or '; see its spelling'}"
+        )
     return matches
 
 
@@ -170,14 +186,24 @@ def _listed(content: bytes) -> list[str]:
 
 
 def _write_table(found: Iterable[_Found]) -> None:
+    """A row an image; where that is wider than the terminal, a paragraph each."""
     rows = [
         [plain(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
         for one in found
         if one.best is not None
     ]
-    if rows:
-        _encode()
-        print(tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True))
+    if not rows:
+        return
+    _encode()
+    table = tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True)
+    width = max(80, shutil.get_terminal_size().columns)
+    if max(map(len, table.splitlines())) > width:
+        said = [f"{file}: {', '.join(classes)}" for file, *classes in rows]
+        table = "\n".join(
+            textwrap.fill(each, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+            for each in said
+        )
+    print(table)
 
 
 def _write_json(found: Iterable[_Found]) -> None:

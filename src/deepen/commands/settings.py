@@ -4,16 +4,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from deepen.commands.words import add_command
+
 
 def add(commands: Any) -> None:
     """Add the command to argparse's `commands`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "settings",
-        help="check params.yaml",
-        description="Say everything that is wrong with params.yaml, or with another file of its kind, such as one of "
-        "ladders/. make repro does it first: where a key is missing, DVC's own message is harder to read.",
+        "check params.yaml",
+        "Say everything that is wrong with params.yaml, or with another file of its kind, such as one of ladders/. "
+        "make repro does it first: where a key is missing, DVC's own message is harder to read.",
+        ["deepen settings", "deepen settings ladders/paper.yaml"],
     )
-    parser.add_argument("file", nargs="?", type=Path, default=Path("params.yaml"), metavar="FILE")
+    parser.add_argument(
+        "file", nargs="?", type=Path, default=Path("params.yaml"), metavar="FILE", help="default: params.yaml"
+    )
     parser.set_defaults(run=_run)
 
 

@@ -21,6 +21,7 @@ from typing import IO, Any, Self
 from deepen.datasets.files import MOST_FILE_BYTES, Entry
 from deepen.datasets.names import tar_name, zip_names
 from deepen.errors import InputError, plain
+from deepen.formats import HEAD_BYTES, format_of_head
 
 MOST_FILES = 20_000_000
 MOST_SMALL_FILES = 100_000  # files and folders that any archive may have; more, where it has BYTES_A_FILE for each
@@ -53,10 +54,20 @@ def _told_if_broken(root: Path) -> Iterator[None]:
     except InputError:
         raise
     except _BROKEN as error:
+        if (image := _image_format(root)) is not None:
+            raise InputError(f"{root}: is an image ({image}); name the folder or the archive that holds all") from error
         raise InputError(
             f"{root}: is not a whole .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); "
             "fetch it again, or pack it as one of these"
         ) from error
+
+
+def _image_format(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return format_of_head(file.read(HEAD_BYTES))
+    except OSError:
+        return None
 
 
 class _Bounds:

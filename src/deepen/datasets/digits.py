@@ -19,4 +19,4 @@ def load_digits() -> ImageSet:
     file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
     table = np.loadtxt(str(file), delimiter=",")  # a row an image: 64 pixels, then the digit
     images = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    return ImageSet(images, table[:, 64].astype(np.int64), tuple("0123456789"))
+    return ImageSet(images, table[:, 64].astype(np.int64), tuple("0123456789"), name="digits")

@@ -24,18 +24,19 @@ def load_downloaded(name: Literal["cifar10", "cifar100", "fashion_mnist"], root:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT)
     try:
-        return _image_set(_KINDS[name](root, train=True, download=True)), _image_set(_KINDS[name](root, train=False))
+        train, test = _KINDS[name](root, train=True, download=True), _KINDS[name](root, train=False)
+        return _image_set(train, name), _image_set(test, name)
     except (URLError, OSError, RuntimeError, EOFError) as error:
         raise InputError(f"datasets.{name}: could not be downloaded ({error}); {_by_hand(name, root)}") from error
     finally:
         socket.setdefaulttimeout(timeout)
 
 
-def _image_set(dataset: Any) -> ImageSet:
+def _image_set(dataset: Any, name: str) -> ImageSet:
     pixels = np.asarray(dataset.data)  # (n, height, width, 3) or, grey, (n, height, width)
     images = np.moveaxis(pixels, -1, 1) if pixels.ndim == 4 else pixels[:, None]
     labels = np.asarray(dataset.targets, dtype=np.int64)
-    return ImageSet(np.ascontiguousarray(images), labels, tuple(dataset.classes))
+    return ImageSet(np.ascontiguousarray(images), labels, tuple(dataset.classes), name=name)
 
 
 def _by_hand(name: str, root: Path) -> str:

@@ -1,11 +1,13 @@
 """The user's own images: train/<class>/* and optionally val/<class>/* and test/<class>/*, in a folder or an archive."""
 
+import os
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deepen.datasets.layout import FOLDERS, Classes, Layout
 from deepen.datasets.layout_faults import class_faults, layout_faults
@@ -30,25 +32,21 @@ def load_folder(root: Path, size: int | None, room: Path | None = None) -> Parts
             if found.read is None:
                 layout.add_folder(found)
             elif layout.add_image(found, len(staging)):
-                names.append(plain(found.path))
-                staging.add(names[-1], found.read)
+                names.append(plain("/".join(found.parts)))
+                staging.add(plain(found.path), found.read)
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
         faults += [] if faults else _size_faults(staging.sizes)
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
-        images = staging.images()
-    return _parts(layout, images, names, walk)
-
-
-def _parts(layout: Layout, images: NDArray[np.uint8], names: list[str], walk: Walk) -> Parts:
-    classes = tuple(sorted(layout.parts["train"]))
+        classes = tuple(sorted(layout.parts["train"]))
+        images = ImageSet(staging.images(), NO_LABELS, classes, files=names, name=data_name(root))
     return Parts(
-        {FOLDERS[name]: _image_set(found, classes, images) for name, found in layout.parts.items()},
+        {FOLDERS[name]: _part(found, images) for name, found in layout.parts.items()},
         {FOLDERS[name]: f"from {name}/" for name in layout.parts},
-        names,
         (*walk.notes, *_notes(layout)),
+        tuple(some(staging.notes)),
     )
 
 
@@ -78,12 +76,22 @@ def _size_faults(sizes: set[tuple[int, int]]) -> list[str]:
     ]
 
 
-def _image_set(part: Classes, classes: tuple[str, ...], images: NDArray[np.uint8]) -> ImageSet:
-    rows = [(label, part[name][file]) for label, name in enumerate(classes) for file in sorted(part.get(name, ()))]
-    return chosen(images, rows, classes)
+def _part(part: Classes, images: ImageSet) -> ImageSet:
+    named = enumerate(images.classes)
+    return chosen(images, [(label, part[name][file]) for label, name in named for file in sorted(part.get(name, ()))])
 
 
-def chosen(images: NDArray[np.uint8], rows: list[tuple[int, int]], classes: tuple[str, ...]) -> ImageSet:
-    """The images of these labels and rows."""
+def chosen(images: ImageSet, rows: list[tuple[int, int]]) -> ImageSet:
+    """Of a set without labels yet, the images of these labels and rows."""
     labels, numbers = np.array(rows, np.int64).reshape(-1, 2).T
-    return ImageSet(images, labels.copy(), classes, numbers.astype(np.intp))
+    return replace(images, labels=labels.copy(), rows=numbers.astype(np.intp))
+
+
+def data_name(root: Path) -> str:
+    """What a data set is called: as its folder or archive, without what comes before or an archive's ending."""
+    name = Path(os.path.abspath(root)).name
+    return plain(name if root.is_dir() else _ARCHIVE.sub("", name) or name) or "folder"
+
+
+_ARCHIVE = re.compile(r"\.(zip|tar|t(ar\.)?(gz|xz|bz2)|tbz)$", re.IGNORECASE)
+NO_LABELS = np.zeros(0, np.int64)

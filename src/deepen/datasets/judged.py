@@ -6,14 +6,15 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
-from deepen.datasets.folder import chosen
+from deepen.datasets.folder import NO_LABELS, chosen, data_name
 from deepen.datasets.layout import Loose, place_of
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Found, PathParts, Walk
-from deepen.datasets.wrong_layout import no_image
+from deepen.datasets.wrong_layout import meant_part, no_image
 from deepen.decoders import Form
 from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
+from deepen.notes import tell
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
     """
     walk, choice = Walk(root), _Choice(classes, part)
     taken: list[tuple[int, PathParts, int]] = []  # label, path, number
+    files: list[str] = []
     with Staging(Form(shape[1:], shape[0])) as staging:
         for found in walk:
             label = None if found.read is None else choice.label(found)
             if found.read is not None and label is not None:
-                number = staging.add(plain(found.path), found.read)
-                taken.append((label, found.parts, number))
+                files.append(plain("/".join(found.parts)))
+                taken.append((label, found.parts, staging.add(plain(found.path), found.read)))
         staging.finish()
+        tell(staging.notes)
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else choice.faults(walk) + _hidden_faults(walk, classes)
         taken.sort(key=itemgetter(0, 1))  # an archive has them in any order
@@ -50,8 +53,8 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
         ]
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
-        images = staging.images()
-    judged = chosen(images, [(label, number) for label, _, number in taken], tuple(classes))
+        images = ImageSet(staging.images(), NO_LABELS, tuple(classes), files=files, name=data_name(root))
+    judged = chosen(images, [(label, number) for label, _, number in taken])
     return Judged(judged, choice.part, walk.notes)
 
 
@@ -71,6 +74,7 @@ class _Choice:
     asked: str | None
     parts: set[str] = field(default_factory=set)
     _outside: list[str] = field(default_factory=list)
+    _meant: dict[str, str] = field(default_factory=dict)  # folders named like parts, as Training, by part
     _unknown: dict[PathParts, Loose] = field(default_factory=dict)  # images by their folder
     _nested: dict[PathParts, Loose] = field(default_factory=dict)
 
@@ -82,6 +86,8 @@ class _Choice:
             place = None  # a class that is named as a part, or a folder in a class that is
         if place is None:
             self._outside.append(plain(found.path))
+            if (meant := meant_part(name for name in folders if name not in self.classes)) is not None:
+                self._meant[meant[1]] = meant[0]
         else:
             self.parts.add(place.part)
             folders = place.below[:1]
@@ -110,10 +116,15 @@ class _Choice:
                 + (f", but in {has}; name another --part" if has else "; leave --part out")
             ]
         if self.parts and self.part is None:
+            first = min(self.parts)
+            below = f", or name {plain(walk.root / first)}" if (walk.root / first).is_dir() else ""
             return [
                 f"has images in {has} and none in test/, in small letters; rename the folder of the test images, or, "
-                f"if the network was not trained on them, say --part {min(self.parts)}"
+                f"if the network was not trained on them, say --part {first}{below}"
             ]
+        if len(self._meant) > 1:
+            names = sorted(map(plain, self._meant.values()))
+            return [f"has {' and '.join(names)}, named like parts; name the one whose images count, or rename them"]
         if self.parts and self._outside and not self.asked:
             return [f"has images in {has} and others, such as {self._outside[0]}; name the part: --part test"]
         classes = ", ".join(some(list(map(plain, self.classes))))

@@ -27,7 +27,9 @@ def class_faults(layout: Layout) -> list[str]:
     train = parts["train"]
     faults = []
     if len(train) == 1:
-        faults.append(f"has one class only, {next(iter(train))!a}; there must be two folders or more below train/")
+        name = next(iter(train))
+        deeper = f"; if the classes lie in train/{name}/, set root to the folder train" if name in FOLDERS else ""
+        faults.append(f"has one class only, {name!a}; there must be two folders or more below train/{deeper}")
     faults += [
         f"{plain(f'{part}/{name}/')}: holds no image; add some or remove it"
         for part, classes in parts.items()

@@ -1,6 +1,5 @@
 """A data set as it is loaded: its images by part, where each part came from, and what is worth telling of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -16,14 +15,14 @@ class Parts:
     """The images of a data set.
 
     `images` has a set for each part; `origins` says for each where it came from, as "from test/" or "held out of train/
-    (20 %)". `names`, where images are files, has the path of each by its row in what is stored. `notes` are sentences
-    on what was left out.
+    (20 %)". `notes` are sentences on what was left out, `warnings` on what may be wrong
+    with images that were not.
     """
 
     images: dict[Part, ImageSet]
     origins: dict[Part, str]
-    names: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def with_held_out(self, part: Part, fraction: float, keep: int = 1) -> "Parts":
         """The same, where there is no such part with `fraction` (0-1) of the training images held out for it.

@@ -56,6 +56,4 @@ def _under_two_classes(parts: Parts, hashes: dict[Part, NDArray[np.bytes_]]) -> 
 def _name(parts: Parts, part: Part, row: int) -> str:
     """What an image of a part is called: its path or, where it is no file, its number and class."""
     images = parts.images[part]
-    if parts.names is None:
-        return f"{part} image {row} ({images.classes[images.labels[row]]})"
-    return parts.names[row if images.rows is None else images.rows[row]]
+    return images.file_of(row) or f"{part} image {row} ({images.classes[images.labels[row]]})"

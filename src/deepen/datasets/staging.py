@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from deepen.decoders import Decoders, File, Form, Image, decode_file
 from deepen.errors import InputError
-from deepen.notes import tell
 from deepen.writing import cannot_write
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # what a process is handed at once, at most, but for one file
@@ -27,15 +26,16 @@ class Staging:
     """Images in the order in which their files are added.
 
     Their pixels go to a file without a name in the folder `room`, by default that of the system; it is gone with the
-    last map of it, however this process ends. `faults` tells of files that can't be read, each with its row; `sizes`
-    has every (height, width) there is. Once a set can't come of it any more no pixels are kept.
+    last map of it, however this process ends. `faults` tells of files that can't be read, each with its row, `notes` of
+    those that can, with a warning; `sizes` has every (height, width) there is. Once a set can't come of it any more no
+    pixels are kept.
     """
 
     def __init__(self, form: Form, room: Path | None = None) -> None:
         self._form, self._room = form, room or Path(tempfile.gettempdir())
         self.faults: list[tuple[int, str]] = []
         self.sizes: set[tuple[int, int]] = set()
-        self._notes: list[str] = []
+        self.notes: list[str] = []
         self._channels = 1
         self._added = self._stored = self._sent = 0
         self._files: list[File] = []
@@ -77,11 +77,10 @@ class Staging:
         return self._added - 1
 
     def finish(self) -> None:
-        """Have all that were added decoded, and tell the notes; from here on `faults` and `sizes` are known."""
+        """Have all that were added decoded; from here on `faults`, `notes` and `sizes` are known."""
         self._send()
         while self._waiting:
             self._store(self._waiting.popleft().result())
-        tell(self._notes)
         with self._told_if_full():
             self._pixels.flush()
 
@@ -104,7 +103,7 @@ class Staging:
 
     def _store(self, decoded: Iterable[Image]) -> None:
         for found in decoded:
-            self._notes += found.notes
+            self.notes += found.notes
             if found.pixels is None:
                 self.faults.append((self._stored, found.fault))
             else:

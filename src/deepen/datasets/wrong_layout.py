@@ -29,6 +29,8 @@ def without_train(layout: Layout, walk: Walk) -> str:
         return no_image("train/<class>/", walk)
     if rename := renaming(walk.root, loose, "train"):
         return f"has no train/, but folders named like it; rename: {rename}"
+    if (above := _above_train(walk.root)) is not None:
+        return f"is, or lies in, a folder named train; if its folders are the classes, set root to {_quoted(above)}"
     base = _common(loose)
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
@@ -46,6 +48,13 @@ def without_train(layout: Layout, walk: Walk) -> str:
     )
 
 
+def _above_train(root: Path) -> Path | None:
+    """The folder around one named train that is, or that holds, this root; None where the root is an archive."""
+    folder = root.absolute()
+    train = next((each for each in (folder, folder.parent) if each.name == "train"), None)
+    return train.parent if train and root.is_dir() else None
+
+
 def detection(layout: Layout) -> str:
     """What to tell of images/ with images beside labels/ without."""
     full = layout.folders_with_images()
@@ -58,6 +67,13 @@ def detection(layout: Layout) -> str:
                     "(YOLO), where folders don't name classes; sort the images into train/<class>/"
                 )
     return ""
+
+
+def meant_part(folders: Iterable[str]) -> tuple[str, str] | None:
+    """The first of these folders that is named like a part but otherwise, as Training, and that part; else None."""
+    return next(
+        ((name, _ALIASES[name.lower()]) for name in folders if name.lower() in _ALIASES and name not in FOLDERS), None
+    )
 
 
 def renaming(root: Path, folders: Iterable[PathParts], needed: str = "") -> str:

@@ -1,0 +1,171 @@
+"""Small sets of photos: the ladder with the settings that follow from the images, and with a hand-made grid of others.
+
+Each run is a line of a file, and a run that has its line is not done again.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import RESULTS, report
+from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
+from deepen.accuracy import evaluate
+from deepen.augmentation import Augmentation
+from deepen.device import choose_device, choose_dtype
+from deepen.growth import he_start, start
+from deepen.images import ImageSet
+from deepen.ladder import plan_ladder
+from deepen.settings import SCRATCH, Settings, check_settings
+from deepen.statistics import compute_statistics
+from deepen.trainer import Trainer
+from deepen.vgg import network
+from deepen.weights import State, as_arrays
+from deepen.yaml_reading import read_yaml
+
+WIDTH, THREADS, SEEDS = 0.0625, 1, 3
+BATCHES, STEPS, RATES = (16, 32, 64), (150, 500), (0.015, 0.03)  # of the grid
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run is made with: images a step, steps of each model, peak learning rate; None for `auto`."""
+
+    batch_size: int | None = None
+    steps: int | None = None
+    lr: float | None = None
+
+
+SETTINGS = (Setting(), *(Setting(*found) for found in product(BATCHES, STEPS, RATES)))
+
+
+def settings_for(setting: Setting, seed: int, images: int) -> Settings:
+    """The settings of params.yaml for a folder of photos, with those of a run."""
+    content: Any = read_yaml(Path("params.yaml"))
+    content |= {"data": "folder", "width": WIDTH, "seed": seed, "threads": THREADS, "device": "cpu"}
+    if setting.batch_size and setting.steps and setting.lr:
+        content["recipes"][content["recipe"]]["training"]["batch_size"] = setting.batch_size
+        epochs = -(-setting.steps // (images // setting.batch_size))
+        content |= {"lr": setting.lr, "models": {n: m | {"epochs": epochs} for n, m in content["models"].items()}}
+    return check_settings(content)
+
+
+def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[str, Any]:
+    """Train each model from the one before; returns top-1 (percent), steps and epochs by model, and seconds."""
+    begin, training = time.perf_counter(), settings.training
+    plans = plan_ladder(settings, settings.seen(images.shape), len(images.classes))
+    device, augmentation = choose_device("cpu", THREADS), Augmentation.of(settings.dataset, training)
+    states: dict[str, State] = {SCRATCH: {}}
+    found: dict[str, Any] = {
+        "images": len(images),
+        "batch size": settings.batch_size(len(images)),
+        "steps": {},
+        "top1": {},
+    }
+    for name, model in settings.models.items():
+        fresh = he_start(plans[name], seed=settings.seed, model=name)
+        state, _ = start(settings, name, plans, states[model.after], fresh)
+        trainer = Trainer(
+            network(plans[name], state, training.dropout),
+            images,
+            compute_statistics(images.images),
+            augmentation,
+            training,
+            model=name,
+            peak_lr=settings.peak_lr(name),
+            epochs=settings.epochs(name, len(images)),
+            seed=settings.seed,
+            device=device,
+            dtype=choose_dtype(settings.precision, device),
+        )
+        for epoch in range(1, trainer.epochs + 1):
+            trainer.epoch(epoch, lambda: None)
+        states[name] = as_arrays(trainer.network.state_dict())
+        judged = evaluate(trainer.network, test, trainer.mean, flip_averaging=True, batch_size=500)
+        found["top1"][name], found["steps"][name] = judged.percent(1), trainer.steps
+    return found | {"seconds": time.perf_counter() - begin}
+
+
+def is_current(run: dict[str, Any]) -> bool:
+    """Whether `auto` still comes to the batch and the steps of a run; a run of the grid says its own."""
+    settings, images = settings_for(Setting(**run["setting"]), run["seed"], run["images"]), run["images"]
+    steps = {name: settings.steps(name, images) for name in settings.models}
+    return bool(settings.batch_size(images) == run["batch size"] and steps == run["steps"])
+
+
+def missing_runs(
+    done: list[dict[str, Any]], sets: list[PhotoSet], seeds: int
+) -> Iterator[tuple[PhotoSet, Setting, int]]:
+    """What is to be run: seed by seed and set by set, that which has no line yet."""
+    known = {(run["set"], json.dumps(run["setting"], sort_keys=True), run["seed"]) for run in done}
+    for seed, each, setting in product(range(seeds), sets, SETTINGS):
+        if (each.name, json.dumps(asdict(setting), sort_keys=True), seed) not in known:
+            yield each, setting, seed
+
+
+def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a set and model: the mean over the seeds with `auto`, and with the settings of the grid.
+
+    A set counts with as many seeds as all its settings have.
+    """
+    rows = []
+    for each in SETS:
+        top1 = {setting: _top1(runs, each.name, setting) for setting in SETTINGS}
+        if seeds := min(map(len, top1.values())):
+            rows += [_row(each, name, top1, seeds) for name in top1[Setting()][0]]
+    return rows
+
+
+def _top1(runs: list[dict[str, Any]], name: str, setting: Setting) -> list[dict[str, float]]:
+    """Top-1 by model of each seed in turn."""
+    found = {run["seed"]: run["top1"] for run in runs if run["set"] == name and Setting(**run["setting"]) == setting}
+    return [found[seed] for seed in sorted(found)]
+
+
+def _row(each: PhotoSet, name: str, top1: dict[Setting, list[dict[str, float]]], seeds: int) -> dict[str, Any]:
+    means = {setting: statistics.mean(found[name] for found in top1[setting][:seeds]) for setting in SETTINGS}
+    auto = means.pop(Setting())
+    best = max(means, key=lambda setting: means[setting])
+    return {
+        "set": each.name,
+        "of each class": ", ".join(map(str, sorted(set(each.counts()), reverse=True))),
+        "seeds": seeds,
+        "model": name,
+        "auto": auto,
+        "best of the grid": means[best],
+        "auto is behind by": means[best] - auto,
+        "its batch, steps, lr": f"{best.batch_size}, {best.steps}, {best.lr}",
+        "median of the grid": statistics.median(means.values()),
+        "worst": min(means.values()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=Path, help="folder with train/<class>/* and test/<class>/*")
+    parser.add_argument("--runs", type=Path, default=RESULTS / "small_sets.jsonl", help="a line a run")
+    parser.add_argument("--sets", nargs="+", choices=[each.name for each in SETS], default=[each.name for each in SETS])
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    options = parser.parse_args()
+    runs = [json.loads(line) for line in options.runs.read_text().splitlines()] if options.runs.exists() else []
+    runs = [run for run in runs if is_current(run)]
+    loaded: tuple[str, ImageSet, ImageSet] | None = None
+    for each, setting, seed in missing_runs(runs, [each for each in SETS if each.name in options.sets], options.seeds):
+        if loaded is None or loaded[0] != each.name:
+            loaded = (each.name, *load_set(each, options.images, settings_for(Setting(), 0, each.images)))
+        _, images, test = loaded
+        found = train_ladder(settings_for(setting, seed, len(images)), images, test)
+        runs.append({"set": each.name, "setting": asdict(setting), "seed": seed, **found})
+        with options.runs.open("a") as file:
+            file.write(json.dumps(runs[-1]) + "\n")
+        print(runs[-1], flush=True)
+    report("small_sets", table(runs), width=WIDTH, size=SIZE, seeds=options.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The experiments of a project, as DVC keeps them: a commit each, below refs/exps, that holds settings and metrics."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepen.errors import InputError
+from deepen.recorded import changed_since
+from deepen.yaml_reading import parse_yaml
+
+_REFS = "refs/exps/*/*/*"  # two parts of the commit that an experiment started from, and its name
+_FILES = ("params.yaml", "metrics/final.json", "dvc.lock")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The ladder run once: `settings` is what its params.yaml holds, `metrics` what its metrics/final.json does.
+
+    `metrics` is empty where they are not those of its settings, because it ended before its report; `why` says so.
+    `date` is that of its commit, as 2026-01-31 12:00.
+    """
+
+    name: str
+    date: str
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    why: str = ""
+
+
+def list_experiments(project: Path, *, everywhere: bool = False) -> tuple[list[Experiment], int]:
+    """The experiments that started from the last commit, or `everywhere` all; and how many others there are.
+
+    Raises InputError where the project is not in a git repository with a commit.
+    """
+    head = _git(project, "rev-parse", "HEAD").decode().strip()
+    listed = _git(project, "for-each-ref", "--format=%(committerdate:format-local:%Y-%m-%d %H:%M) %(refname)", _REFS)
+    refs = [(line[:16], line[17:]) for line in listed.decode().splitlines()]
+    chosen = [(date, ref) for date, ref in refs if everywhere or "".join(ref.split("/")[2:4]) == head]
+    contents = _contents(project, [f"{ref}:./{file}" for _, ref in chosen for file in _FILES])
+    experiments = [_experiment(ref.rpartition("/")[2], date, *(next(contents) for _ in _FILES)) for date, ref in chosen]
+    return experiments, len(refs) - len(chosen)
+
+
+def workspace(project: Path) -> Experiment | None:
+    """The project's own last run; None where there is none."""
+    contents = [(project / file).read_bytes() if (project / file).is_file() else None for file in _FILES]
+    return _experiment("workspace", "", *contents) if contents[0] is not None and contents[1] is not None else None
+
+
+def _experiment(name: str, date: str, params: bytes | None, metrics: bytes | None, lock: bytes | None) -> Experiment:
+    settings = parse_yaml((params or b"").decode(errors="replace"), f"params.yaml of {name}")
+    settings = settings if isinstance(settings, dict) else {}
+    changed = changed_since((lock or b"").decode(errors="replace"), settings)
+    why = "it has no report" if changed is None else f"{', '.join(changed[:3])} changed since" if changed else ""
+    return Experiment(name, date, settings, {} if why else _metrics(name, metrics), why)
+
+
+def _metrics(name: str, content: bytes | None) -> dict[str, float]:
+    try:
+        found = json.loads(content or b"{}")
+        return {str(key): float(value) for key, value in found.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"metrics/final.json of {name}: is not what this project writes there; run dvc repro"
+        ) from error
+
+
+def _contents(project: Path, names: Iterable[str]) -> Iterator[bytes | None]:
+    """The contents of files in commits, named as git does, in their order; None where a commit has no such file."""
+    answer = _git(project, "cat-file", "--batch", given="\n".join(names).encode() + b"\n")
+    at = 0
+    while at < len(answer):
+        head, _, _ = answer[at:].partition(b"\n")
+        at += len(head) + 1
+        if head.endswith(b" missing"):
+            yield None
+        else:
+            size = int(head.split()[-1])
+            yield answer[at : at + size]
+            at += size + 1
+
+
+def _git(project: Path, *words: str, given: bytes = b"") -> bytes:
+    try:
+        return subprocess.run(["git", *words], cwd=project, input=given, capture_output=True, check=True).stdout
+    except FileNotFoundError as error:
+        raise InputError("git: not available; install it") from error
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+        raise InputError(
+            f"{project}: git {words[0]} fails ({reason}); run in a project of which git has a commit"
+        ) from error

@@ -1,0 +1,62 @@
+"""Settings that -S changes are checked before DVC starts."""
+
+import pytest
+import yaml_text
+from dvc_project import ROOT
+
+from deepen.changes import change_faults
+
+CONTENT = yaml_text.load((ROOT / "params.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        ["lr=0.01", "models.III.epochs=2", "data=cifar10", "recipe=published"],
+        ["+models.IV={after: III, layers: conv3-8*40, epochs: 2}", "depth=IV"],
+        ["~models.III", "depth=II"],
+        ["++models.III.norm=batch", "+models.II.mapping={conv2_2: conv2_1}"],
+        ["lr=0.01,0.02", "depth=I,II"],
+        ["seed=range(0, 3)", "growth=choice(copy, random)"],
+        ["datasets.folder.root='my photos (1), [2]'"],
+        ["params.yaml:seed=3", "other.yaml:nothing=3"],
+        ["data=${recipe}"],
+    ],
+)
+def test_good_ones(changes):
+    assert change_faults(CONTENT, changes) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        (["recipe.lr=0.1"], ["-S recipe.lr: unknown setting; did you mean recipes.onecycle.training.lr?"]),
+        (["recipes.onecylce.training.lr=1"], ["-S recipes.onecylce.training.lr: unknown setting; did you mean recipes.onecycle.training.lr?"]),
+        (["models.III.epoch=3"], ["-S models.III.epoch: unknown setting; did you mean models.III.epochs?"]),
+        (["models.epochs=3"], ["-S models.epochs: unknown setting; did you mean models.I.epochs?"]),
+        (["~lrr", "sed=1"], ["-S lrr: unknown setting; did you mean lr?", "-S sed: unknown setting; did you mean seed?"]),
+        (["qqqq=1"], ["-S qqqq: unknown setting; params.yaml has all of them"]),
+        (["lr"], ["-S lr: can't be read (missing EQUAL at '<EOF>'); write for example -S lr=0.01"]),
+        (["data=cifar"], ["params.yaml, changed by -S: data: 'cifar' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder; did you mean cifar10?"]),
+        (["recipe=onecylce"], ["params.yaml, changed by -S: recipe: 'onecylce' is none of the recipes: onecycle, published; did you mean onecycle?"]),
+        (["growth=copi"], ["params.yaml, changed by -S: growth: must be 'identity', 'copy' or 'random', got the string 'copi'; did you mean copy?"]),
+        (["models.II.after=i1"], ["params.yaml, changed by -S: models.II.after: 'i1' is an unknown model; it must be scratch or one of I, II, III; did you mean I?"]),
+        (["~seed"], ["params.yaml, changed by -S: seed: is missing; write for example seed: 0"]),
+        (["+lrr=1"], ["params.yaml, changed by -S: lrr: unknown key; did you mean lr?"]),
+        (["seed=0,1,-1", "threads=1,0"], ["params.yaml, changed by -S: threads: must be greater than or equal to 1, got 0; write for example threads: 2", "params.yaml, changed by -S: seed: must be greater than or equal to 0, got -1; write for example seed: 0"]),
+        (["+models.IV={after: III, epochs: 2}"], ["params.yaml, changed by -S: models.IV.layers: is missing; write for example layers: conv3-128 maxpool fc-1024"]),
+    ],
+)  # fmt: skip
+def test_each_fault_is_told(changes, faults):
+    assert change_faults(CONTENT, changes) == faults
+
+
+def test_without_changes_the_faults_are_those_of_the_file():
+    assert change_faults(CONTENT | {"seed": -1}, []) == [
+        "params.yaml: seed: must be greater than or equal to 0, got -1; write for example seed: 0"
+    ]
+
+
+def test_a_grid_of_a_million_is_not_tried_out():
+    assert change_faults(CONTENT, [f"{name}=range(1,101)" for name in ("seed", "threads", "checkpoint_seconds")]) == []

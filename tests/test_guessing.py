@@ -1,0 +1,141 @@
+"""A network that does no better than guessing is told as what it is: dead, overfitting, or with little learned."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tensors import he_start
+from test_training import LAYERS, recipe, trainer_for
+
+from deepen import training as module
+from deepen.accuracy import Evaluation
+from deepen.guessing import Guessing, majority_top1
+from deepen.history import Epoch
+from deepen.images import ImageSet
+from deepen.training import Progress, train
+
+GUESSER = Guessing(loss=1.2, guessed_loss=0.9, val_loss=1.0, guessed_val_loss=0.9, top1=63.0, guessed_top1=63.0, images=100, balanced=False)  # fmt: skip
+
+
+def told(**changes):
+    return dataclasses.replace(GUESSER, **changes).warning(1000)
+
+
+class TestWhatIsTold:
+    def test_of_a_dead_start(self):
+        assert told() == (
+            "learned nothing in 1,000 steps: the training loss, 1.200, is not clearly lower than that of guessing by the "
+            "frequency of classes, 0.900, and validation top-1, 63.00 %, is no higher than that of always naming the most "
+            "frequent class, 63.00 %; change lr, or let it grow from a shallower model with growth: identity"
+        )
+        assert told(loss=0.89, images=2) == told(loss=0.89) != told(loss=0.88)  # a dead start is dead of any validation
+
+    def test_of_overfitting(self):
+        assert told(loss=0.1) == (
+            "overfits: the training loss has fallen to 0.100, that of guessing is 0.900, but validation top-1, 63.00 %, "
+            "is no higher than that of always naming the most frequent class, 63.00 %; add images, or set a smaller "
+            "width, fewer epochs or more dropout"
+        )
+
+    def test_of_little_learned(self):
+        little = told(loss=0.1, val_loss=0.8)
+        assert little == (
+            "learned little: validation top-1, 63.00 %, is no higher than that of always naming the most frequent class, "
+            "63.00 %, although the validation loss, 0.800, is lower than that of guessing, 0.900; set more epochs, or "
+            "class_weights: balanced"
+        )
+        assert told(val_loss=0.8) == little  # dropout and augmentation may keep the training loss up
+
+    def test_of_balanced_classes(self):
+        balanced = {"balanced": True, "top1": 33.0, "guessed_top1": 100 / 3}
+        assert "validation balanced top-1, 33.00 %, is no higher than that of always naming one class, 33.33 %" in told(**balanced)  # fmt: skip
+        assert told(**balanced, val_loss=0.8).endswith("; set more epochs")
+
+    def test_of_too_few_images(self):
+        assert told(loss=0.1, images=20) == (
+            "validation has 20 images, too few to tell learning from guessing; add images, or set a larger val_fraction"
+        )
+
+    def test_nothing_where_it_is_better_by_one_image(self):
+        assert told(top1=64.0) is None
+        assert dataclasses.replace(GUESSER, top1=64.0).dead_start(1000) is None
+
+    def test_only_a_dead_start_is_told_early(self):
+        assert GUESSER.dead_start(1000) == told()
+        assert dataclasses.replace(GUESSER, loss=0.1).dead_start(1000) is None
+
+
+class TestWhatIsHeldAgainstEachOther:
+    labels = np.array([0] * 6 + [1] * 3 + [2])
+
+    def of(self, history, *, balanced):
+        predicted = torch.tensor([0] * 6 + [1, 0, 0] + [0])
+        found = Evaluation(10, (7, 9, 10), (7, 9, 10), 0.7, predicted, torch.ones(10))
+        return Guessing.of(history, 0.9, found, self.labels, balanced=balanced)
+
+    def test_accuracy_against_the_most_frequent_class(self):
+        found = self.of([Epoch(1, 0.1, 1.0, 0.7, 70.0)], balanced=False)
+        assert (found.top1, found.guessed_top1) == (70, majority_top1(self.labels)) == (70, 60)
+        assert found.guessed_val_loss == pytest.approx(-(0.6 * np.log(0.6) + 0.3 * np.log(0.3) + 0.1 * np.log(0.1)))
+
+    def test_the_mean_of_the_recalls_where_classes_are_balanced(self):
+        found = self.of([Epoch(1, 0.1, 1.0, 0.7, 70.0)], balanced=True)
+        assert (found.top1, found.guessed_top1) == pytest.approx((100 * (1 + 1 / 3 + 0) / 3, 100 / 3))
+
+    def test_the_training_loss_of_the_last_fifth(self):
+        history = [Epoch(i, 0.1, float(i), 0.7, 70.0) for i in range(1, 13)]
+        assert self.of(history, balanced=False).loss == 11.5
+        assert self.of(history[:3], balanced=False).loss == 3
+
+
+@pytest.fixture
+def ten_are_enough(monkeypatch):
+    monkeypatch.setattr(module, "FEW_STEPS", 10)
+
+
+DEAD = {key: torch.zeros_like(tensor) for key, tensor in he_start(LAYERS, seed=0, model="I").items()}
+
+
+def warnings(images, validation=None, training=None, **options):
+    """What a training warns of, each with the epoch after which it did."""
+    found, done = [], []
+    progress = Progress(epoch=done.append, warn=lambda text: found.append((len(done), text)))
+    state = options.pop("state", None)
+    state = None if state is None else {key: tensor.clone() for key, tensor in state.items()}
+    train(trainer_for(images, training or recipe(), state=state, **options), validation or images, progress)
+    return found
+
+
+@pytest.mark.usefixtures("ten_are_enough")
+class TestInTraining:
+    def test_a_dead_start_is_told_after_five_epochs_and_at_the_end(self, colored):
+        (early, first), (late, last) = warnings(colored, state=DEAD, epochs=7)
+        assert (early, late) == (5, 7)
+        assert first.startswith("I: learned nothing in 35 steps: the training loss, 1.10")
+        assert last.startswith("I: learned nothing in 49 steps: ")
+
+    def test_or_after_a_fifth_of_the_steps_where_that_is_later(self, colored):
+        (early, _), (late, _) = warnings(colored, state=DEAD, epochs=60, training=recipe(batch_size=60))
+        assert (early, late) == (12, 60)
+
+    def test_a_network_that_learns_is_left_in_peace(self, colored):
+        assert warnings(colored, epochs=6) == []
+
+    def test_one_that_learns_what_does_not_hold_overfits(self, colored):
+        others = ImageSet(colored.images, (colored.labels + 1) % 3, colored.classes)
+        [(epoch, text)] = warnings(colored, others, epochs=6)
+        assert epoch == 6
+        assert text.startswith("I: overfits: the training loss has fallen to 0.")
+
+    def test_it_is_a_warning_on_standard_error(self, colored, capsys):
+        train(trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Progress())
+        assert capsys.readouterr().err.startswith("warning: I: learned nothing in 14 steps: ")
+
+
+def test_photos_of_unequal_classes_that_took_three_steps_are_not_called_dead(rng):
+    labels = np.repeat([0, 1, 2], [130, 51, 24])
+    images = ImageSet(rng.integers(0, 255, (205, 3, 8, 8), dtype=np.uint8), labels, ("apple", "pear", "plum"))
+    validation = images.take(np.arange(0, 205, 9))
+    assert warnings(images, validation, recipe(batch_size=128), epochs=3) == []
+    assert warnings(images, validation, recipe(batch_size=128), epochs=3, state=DEAD) == []

@@ -1,0 +1,265 @@
+"""`deepen results`: the experiments that git has below refs/exps, ranked, in a table that fits."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+
+import pytest
+import yaml_text
+from dvc_project import ROOT
+
+from deepen.commands import main
+from deepen.commands.stages import name_faults
+from deepen.differences import differences
+from deepen.experiments import Experiment, list_experiments, workspace
+from deepen.ranking import rank, ranking, seeds_together
+from deepen.recorded import changed_since
+
+PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
+LOCK = """schema: '2.0'
+stages:
+  train@I:
+    cmd: python -m pipeline.train I
+    deps:
+    - path: src/deepen/vgg.py
+      hash: md5
+      md5: 00
+      size: 1
+    params:
+      params.yaml:
+        data: {data}
+        models.I:
+          after: scratch
+          layers: {layers}
+          epochs: {epochs}
+    outs:
+    - path: weights/I.safetensors
+      hash: md5
+      md5: {weights}
+      size: 9
+  report:
+    cmd: python -m pipeline.report
+    deps:
+    - path: weights/I.safetensors
+      hash: md5
+      md5: {read}
+      size: 9
+    params:
+      params.yaml:
+        depth: {depth}
+    outs:
+    - path: metrics/final.json
+      md5: ff
+"""
+
+
+def lock(params, **files):
+    recorded = {"weights": "aa", "read": "aa"} | files
+    model = params["models"]["I"]
+    return LOCK.format(**params, **recorded, layers=model["layers"], epochs=model["epochs"])
+
+
+def with_changes(**changes):
+    params = json.loads(json.dumps(PARAMS))
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = params
+        for part in parents:
+            node = node[part]
+        node[last] = value
+    return params
+
+
+class Repository:
+    """A git repository in which experiments are made as DVC makes them, without DVC."""
+
+    def __init__(self, path):
+        self.path = path
+        names = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        self.env = {**os.environ, **names, "GIT_COMMITTER_DATE": "2026-01-31T12:00:00", "TZ": "UTC"}
+        self("init", "-q")
+        self.write(PARAMS, 50.0)
+        self.commit("start")
+
+    def __call__(self, *words):
+        return subprocess.run(["git", *words], cwd=self.path, env=self.env, check=True, capture_output=True, text=True).stdout.strip()  # fmt: skip
+
+    def write(self, params, top1, loss=1.0, **recorded):
+        (self.path / "metrics").mkdir(exist_ok=True)
+        (self.path / "params.yaml").write_text(yaml_text.dump(params))
+        (self.path / "metrics/final.json").write_text(json.dumps({"top1": top1, "loss": loss}))
+        (self.path / "dvc.lock").write_text(lock(params, **recorded))
+
+    def commit(self, message):
+        self("add", "-A")
+        self("commit", "-qm", message)
+
+    def experiment(self, name, params, top1, loss=1.0, **recorded):
+        head = self("rev-parse", "HEAD")
+        self.write(params, top1, loss, **recorded)
+        self.commit(name)
+        self("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", "HEAD")
+        self("reset", "-q", "--hard", head)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("COLUMNS", "80")
+    return Repository(tmp_path)
+
+
+def results(capsys, *words):
+    main(["results", *words])
+    return capsys.readouterr().out
+
+
+def test_a_row_an_experiment_best_first_with_the_settings_that_differ(repository, capsys):
+    repository.experiment("low", with_changes(lr=0.01), 61.25)
+    repository.experiment("high", with_changes(lr=0.1, progress="quiet"), 61.25, loss=0.5)
+    said = results(capsys)
+    assert said.startswith("No model of this run is evaluated yet: run dvc repro.\n\nExperiments, best first (top-1")
+    assert [line.split() for line in said.splitlines()[4:9]] == [
+        ["top-1", "loss", "experiment", "lr", "date"],
+        ["-------", "------", "------------", "----", "----------------"],
+        ["61.25", "0.500", "high", "0.1", "2026-01-31", "12:00"],
+        ["61.25", "1.000", "low", "0.01", "2026-01-31", "12:00"],
+        ["50.00", "1.000", "workspace", "auto"],
+    ]
+
+
+def test_without_experiments_there_is_no_table_of_them(repository, capsys):
+    assert results(capsys) == "No model of this run is evaluated yet: run dvc repro.\n\n"
+
+
+def test_experiments_of_other_commits_are_counted_and_shown_if_asked_for(repository, capsys):
+    repository.experiment("old", with_changes(lr=0.01), 61.25)
+    repository("commit", "-q", "--allow-empty", "-m", "next")
+    assert "\n1 more started from other commits: deepen results --all\n" in f"\n{results(capsys)}"
+    said = results(capsys, "--all")
+    assert "old" in said
+    assert "other commits" not in said
+
+
+def test_numbers_that_are_of_other_settings_are_not_shown(repository, capsys):
+    """DVC leaves the metrics of before in an experiment that ends before its report."""
+    repository.experiment("no-report", with_changes(models__I__epochs=9), 50.0, weights="bb")
+    repository.experiment("unread", with_changes(), 99.0, read="cc")
+    (repository.path / "params.yaml").write_text(yaml_text.dump(with_changes(depth="II")))
+    said = results(capsys)
+    assert said.count("      -  ") == 3
+    assert "no-report has no top-1 of its own: weights/I.safetensors changed since\n" in said
+    assert "unread has no top-1 of its own: weights/I.safetensors changed since\n" in said
+    assert "workspace has no top-1 of its own: depth changed since\n" in said
+
+
+def test_what_has_changed_since():
+    assert changed_since(lock(PARAMS), PARAMS) == []
+    assert changed_since(lock(PARAMS), with_changes(models__I__epochs=99, models__II__epochs=99)) == ["models.I.epochs"]
+    assert changed_since(lock(PARAMS), with_changes(models__I__norm="batch")) == ["models.I.norm"]
+    assert changed_since(lock(PARAMS), {}) == ["depth", "data", "models.I"]
+    assert changed_since(lock(PARAMS).replace("after: scratch", "after: ["), PARAMS) == ["dvc.lock"]
+    assert changed_since("", PARAMS) is None
+
+
+def test_what_dvc_records_is_understood(built):
+    params = yaml_text.load(built.read("params.yaml"))
+    assert changed_since(built.read("dvc.lock"), params) == []
+    assert changed_since(built.read("dvc.lock"), {**params, "lr": 0.5, "progress": "quiet"}) == ["lr"]
+    assert workspace(built.path).metrics == json.loads(built.read("metrics/III.json"))
+    assert list_experiments(built.path) == ([], 0)
+
+
+def test_other_forms(repository, capsys):
+    repository.experiment("low", with_changes(lr=0.01), 61.25)
+    low, here = json.loads(results(capsys, "--json"))
+    assert low == {"experiment": "low", "date": "2026-01-31 12:00", "metrics": {"top1": 61.25, "loss": 1.0}, "settings": {"lr": "0.01"}}  # fmt: skip
+    assert (here["experiment"], here["date"], here["settings"]) == ("workspace", None, {"lr": "auto"})
+    low, _ = csv.DictReader(io.StringIO(results(capsys, "--csv")))
+    assert low == {"experiment": "low", "date": "2026-01-31 12:00", "top1": "61.25", "loss": "1.0", "lr": "0.01"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda path: (path / "params.yaml").unlink(), r"^error: \.: has no params.yaml; run in the project's folder, or"),
+        (lambda path: (path / "metrics/final.json").write_text("[]"), "metrics/final.json of workspace: is not what this"),
+        (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse fails \(.*; run in a project of"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told(repository, spoil, error):
+    spoil(repository.path)
+    with pytest.raises(SystemExit, match=error):
+        main(["results"])
+
+
+def test_git_must_be_there(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match="git: not available; install it"):
+        main(["results"])
+
+
+def test_the_name_of_an_experiment_is_not_given_twice(repository):
+    repository.experiment("low", with_changes(lr=0.01), 61.25)
+    told = "low: an experiment has that name; take another, or dvc exp remove low first"
+    assert list(name_faults(["--temp", "-n", "low"], repository.path)) == [told]
+    assert list(name_faults(["--name=low"], repository.path)) == [told]
+    for words in (["-n", "high"], ["-n", "low", "--force"], ["-n", "low", "--queue"], []):
+        assert list(name_faults(words, repository.path)) == []
+
+
+def runs(*changes):
+    return [
+        Experiment(f"rate-{i}", "2026-01-31 12:00", with_changes(**change), {"top1": 50.0 + i, "loss": 1.0})
+        for i, change in enumerate(changes)
+    ]
+
+
+class TestDifferences:
+    def test_of_the_data_and_the_recipe_in_use_and_the_models_up_to_depth_alone(self):
+        one = with_changes(data="cifar10", datasets__cifar10__flip=False, datasets__folder__flip=False)
+        two = with_changes(depth="I", models__III__epochs=99, recipes__published__training__lr=0.5)
+        assert differences([one, two]) == [
+            {"data": "cifar10", "depth": "III"},
+            {"data": "digits", "depth": "I"},
+        ]
+
+    def test_one_of_a_model_counts_among_those_that_have_the_model(self):
+        rows = differences([with_changes(models__III__norm="batch"), with_changes(), with_changes(depth="II")])
+        assert rows == [
+            {"depth": "III", "models.III.norm": "batch"},
+            {"depth": "III", "models.III.norm": "default"},
+            {"depth": "II"},
+        ]
+
+
+class TestRanking:
+    def test_settings_that_are_too_many_for_columns_share_one(self):
+        long = "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-1024*2"
+        ranked = rank(runs({"models__III__layers": long, "lr": 0.5}, {"width": 0.123}))
+        for width in (80, 100):
+            table = ranking(ranked, width)
+            assert max(map(len, table.splitlines())) <= width
+            assert "date" not in table
+            flat = " ".join(table.split())
+            assert f"models.III.layers {long}" in flat
+            assert flat.startswith("top-1 loss experiment and its settings")
+        assert "models.III.layers" in ranking(ranked, 250).splitlines()[0]
+
+    def test_a_long_name_is_never_cut(self):
+        (one,) = runs({})
+        name = "an-experiment-with-a-name-" * 4
+        ranked = rank([Experiment(name, one.date, one.settings, one.metrics)])
+        assert name in ranking(ranked, 80)
+
+    def test_seeds_are_told_together(self):
+        ranked = rank(runs({"seed": 1}, {"seed": 2}, {"seed": 2, "lr": 0.5}, {"seed": 3}, {"seed": 2}))
+        assert seeds_together(ranked) == [
+            "3 seeds, lr auto: top-1 52.33 on average, 50.00 to 54.00 (rate-4, rate-3, rate-0)"
+        ]
+
+    def test_where_the_seed_is_the_same_there_is_nothing_to_tell(self):
+        assert seeds_together(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []

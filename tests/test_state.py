@@ -1,0 +1,108 @@
+"""`deepen` alone says where a project stands and what is next."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from dvc_project import ROOT
+from test_checkpoint import at
+
+from deepen.checkpoint import Checkpoints
+from deepen.commands import main
+from deepen.locking import locked
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """One in which nothing has run, and of which git knows nothing."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    return tmp_path
+
+
+def said(capsys):
+    main([])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    return re.sub(r"\n  ", " ", "\n".join(lines)).splitlines()
+
+
+def test_outside_a_project(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    first, second = said(capsys)
+    assert first == f"{tmp_path} is not a project of Deepen: it has no params.yaml and dvc.yaml"
+    assert second.startswith(
+        "next: cd to your clone of Deepen; without one, git clone its repository and run make repro"
+    )
+
+
+def test_below_a_project(project, monkeypatch, capsys):
+    (project / "weights").mkdir()
+    monkeypatch.chdir(project / "weights")
+    assert said(capsys) == [f"this folder is inside a project of Deepen: cd {project}"]
+
+
+def test_nothing_trained(project, capsys):
+    assert said(capsys) == ["nothing trained yet", "next: make repro (or dvc repro), which trains I, II, III"]
+
+
+def test_wrong_settings(project, capsys):
+    (project / "params.yaml").write_text(
+        re.sub("data: .*", "data: digist", (project / "params.yaml").read_text(), count=1)
+    )
+    first, second = said(capsys)
+    assert first.startswith(
+        "params.yaml has 1 fault, such as params.yaml: data: 'digist' is none of the datasets: digits"
+    )
+    assert first.endswith("; did you mean digits?")
+    assert second == "next: deepen settings"
+
+
+def test_half_trained(project, capsys):
+    (project / "weights").mkdir()
+    (project / "weights/I.safetensors").touch()
+    checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)
+    checkpoints.save(at(10))
+    (project / "checkpoints/III-ffffff").mkdir()  # before its first checkpoint
+    told = "II is half trained (checkpoint of step 10 of 21): dvc repro, or the same dvc exp run, goes on with it"
+    assert said(capsys) == [told, "1 model trained", "next: dvc repro, which trains II, III"]
+    with locked(project / "checkpoints/II-0a1b2c.lock", print):
+        assert said(capsys)[0].startswith("II is in training (checkpoint of step 10 of 21), by process ")
+    next((project / "checkpoints/II-0a1b2c").iterdir()).write_text("x")  # damaged, which the training itself will tell
+    assert said(capsys)[0] == "1 model trained"
+
+
+def test_all_trained(built, monkeypatch, capsys):
+    monkeypatch.chdir(built.path)
+    top1 = json.loads(built.read("metrics/final.json"))["top1"]
+    assert said(capsys) == [
+        f"3 models trained on digits, top-1 of III {top1:.2f} %, report at reports/index.html",
+        "next: dvc exp run --temp -S lr=0.01, or deepen predict weights/III.safetensors photo.jpg",
+    ]
+
+
+def test_settings_that_have_changed_since(project, built, capsys):
+    shutil.copytree(built.path, project, dirs_exist_ok=True, symlinks=True)
+    params = project / "params.yaml"
+    params.write_text(re.sub("lr: auto ", "lr: 0.01 ", params.read_text(), count=1))
+    assert said(capsys)[-1] == "next: dvc repro: lr changed since"
+    main(["new", "IV", "--after", "III"])
+    capsys.readouterr()
+    assert said(capsys)[-1] == "next: dvc repro, which trains IV"
+
+
+def test_it_needs_neither_pytorch_nor_dvc(project):
+    (project / "weights").mkdir()
+    (project / "weights/I.safetensors").touch()
+    checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)
+    checkpoints.save(at(10))
+    program = (
+        "import sys; from deepen.commands import main; main([]); print(*{'torch', 'dvc', 'pandas'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""

@@ -1,0 +1,163 @@
+"""`deepen watch`: what trains now, as locks and checkpoints say."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+from dvc_project import ROOT
+from test_checkpoint import EXAMPLE, POSITION
+
+from deepen import watching
+from deepen.checkpoint import Checkpoint, Checkpoints
+from deepen.commands import main, watch
+from deepen.history import Epoch, History
+from deepen.locking import locked
+from deepen.watching import trainings
+
+
+def at(step, *top1):
+    history = [Epoch(number, 0.1, 1.25, 0.75, value) for number, value in enumerate(top1, 1)]
+    return Checkpoint(
+        POSITION.model_copy(update={"training": "II-abc", "step": step, "history": history}), EXAMPLE.tensors
+    )
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """This process trains II in a copy of a project, in the experiment `low`, after I, which is trained."""
+    copy = tmp_path / ".dvc/tmp/exps/tmp1"
+    copy.mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", copy)
+    epochs = [Epoch(1, 0.1, 1.0, 2.0, 40.0), Epoch(2, 0.1, 1.0, 2.0, 80.0)]
+    History({}, {}, 1, 1, "", "", epochs).save(copy / "curves/I.json")
+    monkeypatch.chdir(copy)
+    monkeypatch.setattr(psutil.Process, "environ", lambda self: {"DVC_EXP_NAME": "low"})
+    (tmp_path / "checkpoints").mkdir()
+    with locked(tmp_path / "checkpoints/II-abc.lock", print):
+        yield tmp_path
+
+
+def keep(project, step, *top1, seconds_ago=0.0):
+    checkpoints = Checkpoints(project / "checkpoints/II-abc", 0)
+    checkpoints.newest()
+    checkpoints.save(at(step, *top1))
+    newest = max((project / "checkpoints/II-abc").glob("*.safetensors"))
+    time = newest.stat().st_mtime - seconds_ago
+    os.utime(newest, (time, time))
+
+
+def shown(project, capsys):
+    main(["watch", "--project", str(project)])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_nothing(tmp_path, capsys):
+    assert shown(tmp_path, capsys) == ["nothing trains now"]
+
+
+def test_a_training_in_a_copy_with_the_models_before_it(project, capsys):
+    assert shown(project, capsys) == ["experiment low, II: in its first epoch, no checkpoint yet"]
+    keep(project, 7, 81.0, seconds_ago=21)
+    keep(project, 14, 81.0, 90.5, seconds_ago=7)
+    assert shown(project, capsys) == [
+        "experiment low, II: step 14 of 21 as of 7 s ago, about 7 s left",
+        "model    epochs    top-1    val loss    loss  validation top-1",
+        "-------  --------  -------  ----------  ------",
+        "I        2 of 2    80.00    2.000       1.000  40 80",
+        "II       2 of 3    90.50    0.750       1.250  81 90",
+    ]
+
+
+def test_who_does_not_hold_a_lock_does_not_train(project):
+    keep(project, 7, 81.0)
+    shutil.copytree(project / "checkpoints/II-abc", project / "checkpoints/III-x")
+    (project / "checkpoints/III-x.lock").write_text(f"process 1 on {socket.gethostname()}, since 2026-01-01 00:00")
+    assert [each.model for each in trainings(project)] == ["II"]
+
+
+def test_a_checkpoint_that_is_damaged_gives_way_to_the_one_before(project, capsys):
+    keep(project, 7, 81.0)
+    keep(project, 14, 81.0, 90.5)
+    max((project / "checkpoints/II-abc").glob("*.safetensors")).write_bytes(b"x" * 100)
+    assert "II: step 7 of 21" in shown(project, capsys)[0]
+
+
+def test_a_training_on_another_machine_is_shown_with_what_is_known_of_it(project, capsys):
+    keep(project, 7, 81.0)
+    (project / "checkpoints/II-abc.lock").write_text("process 1 on elsewhere, since 2026-01-01 00:00")
+    lines = shown(project, capsys)
+    assert lines[0] == "II: step 7 of 21 as of 0 s ago"
+    assert [line.split()[0] for line in lines[3:]] == ["II"]
+
+
+def test_a_run_is_the_outermost_dvc(project):
+    (found,) = trainings(project)
+    assert found.run == psutil.Process()
+
+    class Fake:
+        def __init__(self, *words):
+            self.words = list(words)
+
+        def cmdline(self):
+            return self.words
+
+    inner, outer = Fake("python", "/x/bin/dvc", "repro"), Fake("/x/bin/python", "/x/bin/dvc", "exp", "queue-worker")
+    trainer = Fake("python", "-m", "pipeline.train")
+    trainer.parents = lambda: [Fake("sh"), inner, Fake("x"), outer, Fake("bash", "-c", "x dvc")]
+    assert watching._run(trainer) is outer
+
+
+def test_bars_are_on_one_scale_and_fit(project, capsys, monkeypatch):
+    keep(project, 7, *([80.0] * 500), 120.0)
+    monkeypatch.setenv("COLUMNS", "80")
+    (found,) = trainings(project)
+    monkeypatch.setattr(watch, "_can_print", lambda text: True)
+    *_, one, two = watch.described(found, True).splitlines()
+    assert one.endswith(" ▁▅")
+    assert two.endswith("▅▅█")
+    assert len(two) < 80
+    monkeypatch.setattr(watch, "_can_print", lambda text: False)
+    assert watch.described(found, True).splitlines()[-1].endswith("  80 80 80 80 80 120")
+
+
+def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeypatch):
+    keep(project, 7, 81.0)
+    dvc = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    monkeypatch.setattr(watching, "_run", lambda process: psutil.Process(dvc.pid))
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 1:
+            (project / "checkpoints/II-abc.lock").unlink()
+        elif len(looks) == 2:
+            dvc.communicate(b"\n")
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main(["watch", "--project", str(project)])
+    first, then, last = capsys.readouterr().out.replace("\033[J", "").split("\033[")
+    assert first.count("\n") == 5
+    assert then == "5Anothing trains now; the run goes on with another stage\n"
+    assert last == "1Athe run has ended; deepen results shows what came of it\n"
+    assert looks == [2.0, 2.0]
+
+
+def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.time, "sleep", interrupted)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main(["watch", "--project", str(tmp_path)])
+    assert capsys.readouterr().out == "nothing trains now; waiting for a training\n"
+
+
+def test_it_does_not_import_pytorch(tmp_path):
+    code = "import sys; from deepen.commands import main; main(['watch', '--once']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "nothing trains now\nFalse\n"

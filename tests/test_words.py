@@ -1,0 +1,172 @@
+"""The words of the command line: help that fits, and for each that is wrong one line with the nearest right one."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from dvc_project import ROOT
+
+from deepen.commands import main, predict
+from deepen.commands.parser import _COMMANDS
+from deepen.commands.stages import word_faults
+from deepen.nearest import nearest, path_suggestion, suggestion
+
+NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
+
+
+def refused(capsys, *words):
+    with pytest.raises(SystemExit) as exit:
+        main(words)
+    assert exit.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "found"),
+    [
+        ("predic", ["predict", "export"], "predict"),
+        ("IIX", ["I", "II", "III"], "II"),
+        ("CIFAR", ["digits", "cifar10"], "cifar10"),
+        ("iii", ["I", "II", "III"], "III"),
+        ("photos", ["digits", "cifar10"], None),
+        ("x" * 100_000, ["x"], None),
+        ("", ["x"], None),
+    ],
+)
+def test_the_nearest_word(word, known, found):
+    assert nearest(word, known) == found
+    assert suggestion(word, known) == (f"; did you mean {found}?" if found else "")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["predic", "--top", "x"], "predic: unknown command; did you mean predict? deepen --help explains"),
+        (["\x1b[31m"], r"'\x1b[31m': unknown command; deepen --help explains"),
+        (["--versoin"], "--versoin: unknown option; did you mean --version? deepen --help explains"),
+        (["new", "IV", "--aftre", "III"], "--aftre: unknown option; did you mean --after? deepen new --help explains"),
+        (["predict", "--devcie=cpu"], "--devcie: unknown option; did you mean --device? deepen predict --help explains"),
+        (["predict", "--xyz", "w"], "--xyz: unknown option; deepen predict --help explains"),
+        (["predict"], "missing: WEIGHTS, IMAGE; deepen predict --help explains"),
+        (["predict", "w", "x", "--device", "cdua:1"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cdua:1'; did you mean cuda:1? deepen predict --help explains"),
+        (["evaluate", "w", "x", "--device", "cuda:01"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cuda:01'; did you mean cuda:1? deepen evaluate --help explains"),
+        (["evaluate", "w", "x", "--part", "tset"], "--part: must be one of train, val, valid, validation, test, got 'tset'; did you mean test? deepen evaluate --help explains"),
+        (["predict", "w", "x", "--top", "five"], "--top: must be a whole number, got 'five'; deepen predict --help explains"),
+        (["predict", "w", "x", "--top"], "--top: expected one argument; deepen predict --help explains"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_is_one_line(capsys, words, error):
+    assert refused(capsys, *words) == f"error: {error}\n"
+
+
+def test_what_follows_two_dashes_is_no_option(capsys):
+    with pytest.raises(SystemExit, match="no such file"):
+        main(["predict", "gone.safetensors", "--", "--a photo.jpg"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_fits_80_columns_and_has_examples_of_words_that_exist(capsys, name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with suppress(SystemExit):
+        main([name, "--help"])
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    described, _, examples = said.rpartition("\nexample")
+    assert f"deepen {name}" in examples
+    for line in re.findall(rf"deepen {name}(.*)", examples):
+        assert all(option in described for option in re.findall(r" (--[a-z-]+)", line)) or name in ("exp", "ladder")
+
+
+def test_the_list_of_commands_fits_too(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with suppress(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert re.findall(r"^    ([a-z]+) +\w", said, re.MULTILINE) == NAMES
+    assert max(map(len, said.splitlines())) <= 80
+
+
+class TestWeights:
+    def test_those_that_are_there_are_named(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "weights/init").mkdir(parents=True)
+        for name in ("I", "II", "III", "scratch"):
+            (tmp_path / f"weights/{name}.safetensors").touch()
+        listed = "no such file; there are I, II, III in weights/"
+        for word, error in (
+            ("weights/IIX.safetensors", f"{listed}; did you mean II?"),
+            ("weights/V.safetensors", listed),
+            ("weights/II", f"{listed}; did you mean II?; a name ends in .safetensors"),
+            ("III.safetensors", f"{listed}; did you mean III?"),
+        ):
+            for command in (["predict", word, "x"], ["evaluate", word, "x"], ["export", word, "--to", "onnx"]):
+                with pytest.raises(SystemExit) as exit:
+                    main(command)
+                assert str(exit.value) == f"error: {word}: {error}"
+
+    @pytest.mark.parametrize("link", [False, True])
+    def test_untrained_ones_are_told(self, tmp_path, monkeypatch, capsys, link):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "weights/init").mkdir(parents=True)
+        (tmp_path / "weights/init/II.safetensors").write_text("x")
+        path = "weights/init/II.safetensors"
+        if link:
+            (tmp_path / "linked").symlink_to(path)
+            path = "linked"
+        with pytest.raises(SystemExit, match="no readable safetensors file"):
+            main(["evaluate", path, "x"])
+        assert capsys.readouterr().err.startswith(
+            f"warning: {path}: weights that II starts from, before its training; trained ones are in weights/, not weights/init/\n"
+        )
+
+
+def test_a_path_that_is_like_another(tmp_path):
+    (tmp_path / "photos").mkdir()
+    found = tmp_path / "photos"
+    assert path_suggestion(tmp_path / "photo") == f"; did you mean {found}?"
+    assert path_suggestion(tmp_path / "xyz") == path_suggestion(tmp_path / "gone/photo") == ""
+    (tmp_path / "I.safetensors").write_text("x")
+    with pytest.raises(SystemExit, match=rf"error: .*/phtos: no such folder or archive; did you mean {found}\?$"):
+        main(["evaluate", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
+    with pytest.raises(SystemExit, match=rf"nor a pattern that matches any; did you mean {found}\?$"):
+        main(["predict", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
+
+
+def test_predictions_too_wide_for_a_table_are_paragraphs(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for name, count in (("cat", 5), ("golden retriever of a long name", 5)):
+        predict._write_table([predict._Found(Path("a.jpg"), [(name, 0.25)] * count, "", ())])
+    table, told = capsys.readouterr().out.split("\na.jpg: ")
+    assert table.splitlines()[2].split() == ["a.jpg", *["cat", "25.0", "%"] * 5]
+    assert told.splitlines() == [
+        "golden retriever of a long name 25.0 %, golden retriever of a long",
+        "  name 25.0 %, golden retriever of a long name 25.0 %, golden retriever of a",
+        "  long name 25.0 %, golden retriever of a long name 25.0 %",
+    ]
+
+
+class TestStages:
+    STAGES = {"prepare": {"cmd": ""}, "train": {"foreach": "${models}", "do": {}}, "report": {"cmd": ""}}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("words", "faults"),
+        [
+            (["--temp", "-n", "repotr", "-S", "lr=1", "--set-param", "x", "train@I", "report", "train"], []),
+            (["dvc.yaml:x", "data/x", "-f", "--set", "x=1", "--new-option-of-dvc"], []),
+            (["repotr"], ["repotr: unknown stage; did you mean report?"]),
+            (["xyz"], ["xyz: unknown stage; name one of prepare, train, report"]),
+            (["trian@II", "--tmep"], ["trian@II: unknown stage; did you mean train@II?", "--tmep: unknown option; did you mean --temp?"]),
+            (["train@III"], ["train@III: unknown stage; did you mean train@II?"]),
+        ],
+    )  # fmt: skip
+    def test_what_dvc_exp_run_takes(self, words, faults):
+        assert list(word_faults(words, self.STAGES, ["I", "II"])) == faults
+
+
+def test_the_documentation_names_commands_that_exist():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for name in re.findall(r"^(?:\$ )?deepen ([a-z]+)", page.read_text(), re.MULTILINE):
+            assert name in NAMES, (page.name, name)

@@ -27,6 +27,7 @@ from deepen.settings import Settings, load_settings
 from deepen.statistics import Statistics, compute_statistics
 from deepen.trainer import Trainer
 from deepen.vgg import network
+from deepen.weights import State, as_arrays
 
 CIFAR = 45_000  # training images, for the epochs that params.yaml gives a ladder on them
 SECONDS = 480  # after so many no further seed starts: a call ends within ten minutes
@@ -131,7 +132,7 @@ def first_convolution(bench: Bench, batch: int = 128) -> Iterator[dict[str, Any]
 def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str, Any]]:
     """Train every model with the default recipe, each from the one before; test top-1 is with flip averaging."""
     settings = bench.settings.model_copy(update={"seed": seed})
-    state: dict[str, Tensor] = {}
+    state: State = {}
     for model, layers in bench.plans.items():
         state, _ = start(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
         net = network(layers, state, settings.training.dropout)
@@ -141,7 +142,7 @@ def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str
             trainer.epoch(epoch, lambda: None)
         seconds = time.perf_counter() - begin
         found = evaluate(net, bench.test, trainer.mean, flip_averaging=True, batch_size=500, dtype=bench.dtype)
-        state = {key: tensor.cpu() for key, tensor in net.state_dict().items()}
+        state = as_arrays(net.state_dict())
         yield {"seed": seed, "model": model, "epochs": epochs[model], "seconds": seconds, "top1": found.percent(1)}
 
 

@@ -16,9 +16,10 @@ from benchmarks.measure import THREADS, alternate, report
 from deepen.accuracy import infer
 from deepen.device import place
 from deepen.growth import he_start
+from deepen.networks import load_network
 from deepen.prediction import BATCH, Classifier
 from deepen.settings import load_settings
-from deepen.weights import ModelCard, load_network, save_weights
+from deepen.weights import ModelCard, save_weights
 
 IMAGES, MODEL, WIDTH = 10_000, "III", 0.25
 

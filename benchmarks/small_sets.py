@@ -13,8 +13,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from benchmarks.measure import RESULTS, report
 from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
 from deepen.accuracy import evaluate
@@ -27,6 +25,7 @@ from deepen.settings import SCRATCH, Settings, check_settings
 from deepen.statistics import compute_statistics
 from deepen.trainer import Trainer
 from deepen.vgg import network
+from deepen.weights import State, as_arrays
 from deepen.yaml_reading import read_yaml
 
 WIDTH, THREADS, SEEDS = 0.0625, 1, 3
@@ -61,7 +60,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
     begin, training = time.perf_counter(), settings.training
     plans = plan_ladder(settings, settings.seen(images.shape), len(images.classes))
     device, augmentation = choose_device("cpu", THREADS), Augmentation.of(settings.dataset, training)
-    states: dict[str, dict[str, Tensor]] = {SCRATCH: {}}
+    states: dict[str, State] = {SCRATCH: {}}
     found: dict[str, Any] = {
         "images": len(images),
         "batch size": settings.batch_size(len(images)),
@@ -86,7 +85,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
         )
         for epoch in range(1, trainer.epochs + 1):
             trainer.epoch(epoch, lambda: None)
-        states[name] = dict(trainer.network.state_dict())
+        states[name] = as_arrays(trainer.network.state_dict())
         judged = evaluate(trainer.network, test, trainer.mean, flip_averaging=True, batch_size=500)
         found["top1"][name], found["steps"][name] = judged.percent(1), trainer.steps
     return found | {"seconds": time.perf_counter() - begin}

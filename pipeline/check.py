@@ -5,16 +5,13 @@ import sys
 from collections.abc import Iterator
 
 from safetensors.numpy import save_file
-from tabulate import tabulate
 
 from deepen.capacity import memory_faults
-from deepen.device import check_threads, find_device
 from deepen.errors import InputError
 from deepen.images import describe_images, load_images
 from deepen.ladder import Plans, plan_ladder
 from deepen.layers import parameters
-from deepen.mapped import memory
-from deepen.notation import weight_layers
+from deepen.machine import check_threads, device_memory
 from deepen.records import save_records
 from deepen.settings import SCRATCH, Settings, load_settings
 from deepen.starts import start_shapes
@@ -35,24 +32,11 @@ def check() -> None:
     with replacing(files.weights(SCRATCH)) as temporary:
         save_file({}, temporary)
     save_records(files.records(SCRATCH), [])
-    print(tabulate(_rows(settings, plans, images), "keys", intfmt=","))
+    sizes = [f"{name} ({parameters(layers):,} parameters)" for name, layers in plans.items()]
+    shape = "x".join(map(str, image))
+    print(f"{' to '.join(dict.fromkeys((sizes[0], sizes[-1])))}: fit images of {shape} in {len(classes)} classes")
     for warning in _too_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
-
-
-def _rows(settings: Settings, plans: Plans, images: int) -> list[dict[str, object]]:
-    return [
-        {
-            "model": name,
-            "after": model.after,
-            "weight layers": weight_layers(model.layers),
-            "parameters": parameters(plans[name]),
-            "epochs": settings.epochs(name, images),
-            "images a step": settings.batch_size(images),
-            "steps": settings.steps(name, images),
-        }
-        for name, model in settings.models.items()
-    ]
 
 
 def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
@@ -74,7 +58,7 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:
     """Raise InputError where this machine can't train what is asked of it."""
     check_threads(settings.threads)
-    if faults := memory_faults(settings, plans, images, memory(find_device(settings.device))):
+    if faults := memory_faults(settings, plans, images, device_memory(settings.device)):
         raise InputError(faults)
 
 

@@ -9,13 +9,15 @@ from deepen.device import choose_device, choose_dtype, place
 from deepen.group import Group
 from deepen.history import History, load_history
 from deepen.images import ImageSet, load_images
+from deepen.intervals import wilson_interval
 from deepen.layers import parameters
+from deepen.networks import load_network
 from deepen.predictions import Predictions
 from deepen.records import Record, load_records, right_bits, save_records
 from deepen.settings import Settings, load_settings
 from deepen.transfer_report import Transferred, load_transfer
 from deepen.views import Views
-from deepen.weights import ModelCard, load_network, weights_checksum
+from deepen.weights import ModelCard, weights_checksum
 from deepen.writing import write_json
 from pipeline import files, require_unchanged
 from pipeline.agreement import require_agreement
@@ -61,8 +63,8 @@ def evaluate_model(name: str) -> None:
     write_json(files.metrics(name), record.metrics)
     predictions.save(files.predictions(name))
     test.take(predictions.worst(MISTAKES)).save(files.mistakes(name))
-    told = ", ".join(f"{key} {value}" for key, value in record.metrics.items())
-    print(f"{name} on {found.images} test images: {told}")
+    low, high = wilson_interval(found.correct[0], found.images)
+    print(f"{name}: top-1 {found.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {found.images:,} test images")
 
 
 def _require_agreement(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 TRAIN, VALIDATION, TEST = (Path(f"data/{part}.safetensors") for part in ("train", "validation", "test"))
 SOURCE = Path("data/source.json")
+STATISTICS = Path("data/statistics.json")
 NOTES = Path("data/notes.txt")
-STATISTICS = Path("metrics/statistics.json")
 PARAMS = Path("params.yaml")
 
 
@@ -21,12 +21,17 @@ def weights(model: str) -> Path:
 
 def transfer(model: str) -> Path:
     """What became of each tensor."""
-    return Path(f"metrics/transfer/{model}.json")
+    return Path(f"transfers/{model}.json")
 
 
 def history(model: str) -> Path:
     """How a model was trained."""
     return Path(f"curves/{model}.json")
+
+
+def examples(model: str) -> Path:
+    """Training images as they are and as a model's training may see them."""
+    return Path(f"curves/{model}-examples.safetensors")
 
 
 def live(model: str) -> Path:

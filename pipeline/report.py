@@ -5,34 +5,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepen import charts, figures, page, tables
-from deepen.augmentation import Augmentation
 from deepen.errors import InputError
-from deepen.examples import augmentation_examples
 from deepen.images import ImageSet, load_images
 from deepen.mistakes import HEADINGS, mistakes_table
 from deepen.predictions import Predictions, load_predictions
 from deepen.records import Record, load_records
-from deepen.settings import Settings, load_settings
+from deepen.settings import load_settings
 from deepen.spreadsheets import as_csv
-from deepen.statistics import load_statistics
 from deepen.weights import ModelCard, load_weights, weights_checksum
 from deepen.writing import replacing, write_json, write_text
 from pipeline import files, require_unchanged, run
-from pipeline.agreement import require_agreement, statistics_claims
+from pipeline.agreement import require_agreement
 
 REPORTS = Path("reports")
 
 
 def report() -> None:
-    settings = load_settings()
-    depth = settings.depth
+    depth = load_settings().depth
     records, predictions = load_records(files.records(depth)), load_predictions(files.predictions(depth))
     (card, state), (_, before) = (load_weights(path) for path in (files.weights(depth), files.init(depth)))
-    mistakes = load_images(files.mistakes(depth))
-    _require_agreement(depth, records, predictions, mistakes, card)
+    mistakes, examples = load_images(files.mistakes(depth)), load_images(files.examples(depth))
+    _require_agreement(depth, records, predictions, mistakes, examples, card)
     first = next(layer.role for layer in card.plan() if layer.kind == "conv")
     ended, began = state[f"{first}.weight"], before[f"{first}.weight"]
-    augmentation = _draw_augmentation(settings, card)
+    augmentation = figures.draw_augmentation(examples)
     require_unchanged()
 
     write_json(files.metrics("final"), records[-1].metrics)
@@ -44,10 +40,17 @@ def report() -> None:
     _write_pictures(records, card.classes, pictures)
     write_text(REPORTS / "vega.js", charts.javascript())
     write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
+    accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
+    print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
 
 
 def _require_agreement(
-    depth: str, records: Sequence[Record], predictions: Predictions, mistakes: ImageSet, card: ModelCard
+    depth: str,
+    records: Sequence[Record],
+    predictions: Predictions,
+    mistakes: ImageSet,
+    examples: ImageSet,
+    card: ModelCard,
 ) -> None:
     path, said, weights, init = files.records(depth), files.predictions(depth), files.weights(depth), files.init(depth)
     if not records:
@@ -61,23 +64,11 @@ def _require_agreement(
             ("checksum of the start", (path, last.training.start), (init, weights_checksum(init))),
             *(("checksum of what a model grew from", (path, one), (path, other)) for one, other in grown),
             ("checksum of the weights", (said, predictions.weights), (path, last.weights)),
+            ("checksum of the weights", (files.examples(depth), examples.origin), (weights, weights_checksum(weights))),
             ("number of images", (said, len(predictions.actual)), (path, last.test_images)),
             ("classes", (files.mistakes(depth), mistakes.classes), (weights, card.classes)),
         ]
     )
-
-
-def _draw_augmentation(settings: Settings, card: ModelCard) -> bytes:
-    images, statistics = load_images(files.TRAIN), load_statistics(files.STATISTICS)
-    require_agreement(
-        [
-            ("classes", (files.weights(settings.depth), card.classes), (files.TRAIN, images.classes)),
-            ("mean", (files.weights(settings.depth), card.mean), (files.STATISTICS, statistics.mean)),
-            *statistics_claims(files.STATISTICS, statistics, files.TRAIN, images),
-        ]
-    )
-    augmentation = Augmentation.of(settings.dataset, settings.training)
-    return figures.draw_augmentation(augmentation_examples(images, augmentation, statistics, seed=settings.seed))
 
 
 def _write_tables(records: Sequence[Record], predictions: Predictions, classes: Sequence[str]) -> None:

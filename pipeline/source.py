@@ -1,5 +1,6 @@
 """What the source of the images held when DVC looked at it, and whether it still does."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from deepen.checksums import read_checked_json, write_checked_json
@@ -14,7 +15,15 @@ def save_source(dataset: Dataset, base: Path, path: Path) -> None:
     """Write down what a source holds, relative roots from `base`, and say it."""
     found = fingerprint(dataset, base)
     write_checked_json(path, {"fingerprint": found})
-    print(", ".join(f"{name} {value}" for name, value in found.items() if name != "sha256"))
+    print(_told(dataset, base, found))
+
+
+def _told(dataset: Dataset, base: Path, found: Mapping[str, str | int]) -> str:
+    """For example `images from photos: 285 files, 12.3 MB`."""
+    if not isinstance(dataset, Folder):
+        return f"images from {dataset.source}"
+    count, megabytes = int(found["files"]), int(found["bytes"]) / 1e6
+    return f"images from {plain(dataset.path(base).name)}: {count:,} file{'s' * (count != 1)}, {megabytes:,.1f} MB"
 
 
 def require_same_source(dataset: Dataset, base: Path, path: Path) -> None:

@@ -9,7 +9,8 @@ def statistics() -> None:
     found = compute_statistics(load_images(files.TRAIN).images)
     require_unchanged()
     found.save(files.STATISTICS)
-    print(f"mean {found.mean}, eigenvalues {found.eigenvalues}")
+    mean = ", ".join(f"{value:.3f}" for value in found.mean)
+    print(f"{found.images[0]:,} training images: channel mean {mean} (0 is black, 1 is white)")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from deepen import __version__
 from deepen.augmentation import Augmentation
 from deepen.checkpoint import FOLDER, Checkpoints, training_key
 from deepen.device import choose_device, choose_dtype
+from deepen.examples import augmentation_examples
 from deepen.group import Group
 from deepen.history import Epoch, History
 from deepen.images import ImageSet, load_images
@@ -19,13 +20,14 @@ from deepen.interruption import Interruption
 from deepen.ladder import work_to_follow
 from deepen.live import LiveCurves
 from deepen.locking import locked
+from deepen.networks import load_network
 from deepen.progress import TrainingProgress
 from deepen.settings import Settings, load_settings
 from deepen.statistics import Statistics, load_statistics
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
 from deepen.vgg import VGG
-from deepen.weights import ModelCard, load_network, save_weights, weights_checksum
+from deepen.weights import ModelCard, save_weights, weights_checksum
 from pipeline import BASE, COMMAND, files, require_unchanged
 from pipeline.agreement import require_agreement, statistics_claims
 from pipeline.together import run_together
@@ -37,11 +39,6 @@ def train_model(name: str) -> None:
     settings = load_settings()
     group = Group()
     device = choose_device(settings.device, settings.threads, group.local_rank)
-    if settings.progress != "quiet" and group.rank == 0:
-        threads = f"{settings.threads} of {os.cpu_count()} CPU threads (threads in params.yaml)"
-        what = threads if device.type == "cpu" else device.type if group.size > 1 else str(device)
-        each = f" in each of {group.size} processes" if group.size > 1 else ""
-        print(f"{name}: training on {what}{each}", flush=True)
     start = files.init(name)
     images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
     shaping = _shaping(name, settings, device, len(images))
@@ -70,6 +67,9 @@ def train_model(name: str) -> None:
         shaped, began = shaping | ({"frozen": card.frozen} if card.frozen else {}), weights_checksum(start)
         history = History(shaped, VERSIONS, len(images), learned, began, weights, epochs, len(validation))
         history.save(files.history(name))
+        augmentation = Augmentation.of(settings.dataset, settings.training)
+        examples = augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
+        examples.save(files.examples(name))
         require_unchanged()
         checkpoints.remove()
 
@@ -89,10 +89,19 @@ def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, 
         trainer.epochs,
         trainer.steps,
         trainer.batch_size,
+        where=_where(settings, trainer.device, group),
         to_follow=to_follow,
         verbosity=settings.progress,
     ) as progress:
         yield _both(progress.callbacks, live)
+
+
+def _where(settings: Settings, device: torch.device, group: Group) -> str:
+    """What it trains on, for example `2 of 8 CPU threads`."""
+    threads = f"{settings.threads} of {os.cpu_count()} CPU threads"
+    if group.size > 1:
+        return f"{group.size} processes, each on {threads if device.type == 'cpu' else device.type}"
+    return f"{threads} (threads in params.yaml)" if device.type == "cpu" else str(device)
 
 
 def _both(progress: Progress, live: LiveCurves) -> Progress:

@@ -1,17 +1,13 @@
 """Where a model starts: the weights of the one it grows from, and fresh layers."""
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
 from deepen.growth import he_start, start
 from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder
 from deepen.settings import SCRATCH, Model, Settings, load_settings
 from deepen.starts import start_shapes
 from deepen.statistics import load_statistics
-from deepen.transfer_report import as_table, save_transfer
-from deepen.weights import ModelCard, load_weights, save_weights, weights_checksum
+from deepen.transfer_report import as_line, save_transfer
+from deepen.weights import ModelCard, State, load_weights, save_weights, weights_checksum
 from pipeline import BASE, files, require_unchanged, run
 from pipeline.agreement import require_agreement, statistics_claims
 
@@ -41,11 +37,11 @@ def transfer_to(name: str) -> None:
     require_unchanged()
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
-    frozen = f"; frozen: {', '.join(card.frozen)}" if card.frozen else ""
-    print(f"{name} starts from {model.start or model.after}\n{as_table(report)}{frozen}")
+    frozen = f", {len(card.frozen)} layers frozen" if card.frozen else ""
+    print(f"{name} from {model.start or model.after}: {as_line(report)}{frozen}")
 
 
-def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[Mapping[str, Tensor], str | None]:
+def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[State, str | None]:
     """The tensors that a model starts from, and the checksum of the weights that it grows from."""
     if model.start:
         return load_weights(BASE / model.start)[1], None

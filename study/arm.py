@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from deepen.accuracy import Evaluation, evaluate
 from deepen.augmentation import Augmentation
@@ -22,6 +21,7 @@ from deepen.settings import Augmented, Settings, load_settings
 from deepen.statistics import compute_statistics
 from deepen.trainer import Trainer
 from deepen.vgg import VGG, network
+from deepen.weights import State, as_arrays
 from pipeline import require_unchanged, run
 from pipeline.agreement import require_agreement
 from study.settings import Arm, Study, load_studies
@@ -70,7 +70,7 @@ def measure(
     statistics = compute_statistics(images.images)
     augmentation = Augmentation.of(dataset, training)
     few = test.take(np.arange(0, len(test), max(1, len(test) // study.curve_images)))
-    state: dict[str, Tensor] = {}
+    state: State = {}
     curve: list[Point] = []
     for model, share in _models(arm, settings):
         peak_lr = training.lr * (training.grown_lr if state else 1.0)
@@ -90,7 +90,7 @@ def measure(
             dtype=choose_dtype(settings.precision, device),
         )
         curve += _trained(trainer, model, flops, curve[-1].flops if curve else 0, few)
-        state = dict(trainer.network.state_dict())
+        state = as_arrays(trainer.network.state_dict())
     found = _evaluated(trainer, test, flips=dataset.flip)
     return {
         "target": arm.target,
@@ -118,13 +118,13 @@ def _models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:
 
 
 def _start(
-    arm: Arm, model: str, source: dict[str, Tensor], settings: Settings, plans: dict[str, tuple[Layer, ...]], seed: int
-) -> dict[str, Tensor]:
+    arm: Arm, model: str, source: State, settings: Settings, plans: dict[str, tuple[Layer, ...]], seed: int
+) -> State:
     """What a model starts from: grown from `source`, or random where that is empty."""
     fresh = he_start(plans[model], seed=seed, model=model)
     if arm.start == "pytorch":
         torch.manual_seed(derive(seed, model, "start"))
-        fresh = {key: tensor.detach() for key, tensor in VGG(plans[model]).state_dict().items()}
+        fresh = as_arrays(VGG(plans[model]).state_dict())
     return start(settings, model, plans, source, fresh)[0] if source else fresh
 
 

@@ -26,13 +26,14 @@ import yaml_text
 from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import save, save_file
+from tensors import he_start
 
 from deepen.datasets.folder import load_folder
 from deepen.errors import InputError
-from deepen.growth import he_start
 from deepen.ladder import plan_ladder
+from deepen.networks import load_network
 from deepen.settings import load_settings
-from deepen.weights import ModelCard, load_network, save_weights, tensors_checksum
+from deepen.weights import ModelCard, save_weights, tensors_checksum
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers

@@ -120,9 +120,10 @@ def assert_equal(one, other):
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """A tiny project in which the whole chain has run, and which names the stages it ran; not to be changed."""
+    """A tiny project in which the whole chain has run, with what that said and its stages; not to be changed."""
     project = tiny_project(tmp_path_factory.mktemp("built"))
-    project.first = project.ran("dvc repro")
+    project.said = project("dvc repro")
+    project.first = project.stages(project.said)
     project("git add -A")
     project("git commit -qm built")
     return project

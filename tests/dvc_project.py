@@ -84,7 +84,12 @@ class Project:
 
     def ran(self, command: str, *words: str) -> list[str]:
         """The stages that a command really executed, in order, but for `scan`, which is run each time."""
-        stages = re.findall(r"^Running stage '(.*)':", self(command, *words), re.MULTILINE)
+        return self.stages(self(command, *words))
+
+    @staticmethod
+    def stages(said: str) -> list[str]:
+        """The stages that DVC says it ran."""
+        stages = re.findall(r"^Running stage '(.*)':", said, re.MULTILINE)
         return [stage for stage in stages if stage != "scan"]
 
     def is_up_to_date(self) -> bool:
@@ -108,7 +113,7 @@ class Project:
 
     def files(self) -> dict[str, bytes]:
         """The contents of all that the stages write, by name."""
-        folders = ("data", "weights", "curves", "live", "records", "predictions", "metrics", "reports")
+        folders = ("data", "weights", "curves", "live", "records", "predictions", "metrics", "reports", "transfers")
         paths = [path for folder in folders for path in (self.path / folder).rglob("*") if path.is_file()]
         return {str(path.relative_to(self.path)): path.read_bytes() for path in paths}
 

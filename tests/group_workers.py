@@ -21,6 +21,7 @@ from deepen.layers import freeze, plan
 from deepen.recipes import Sgd
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
+from deepen.weights import as_arrays
 
 LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
 CASES = {
@@ -70,7 +71,7 @@ def ladder(case, folder):
                 images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
             found.append(train(trainer, images(), Progress(), group=group))
-            state = trainer.network.state_dict()
+            state = as_arrays(trainer.network.state_dict())
         correct = evaluate(
             trainer.network,
             images(),

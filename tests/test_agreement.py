@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tensors import load_weights
 
 from deepen.history import load_history
 from deepen.images import load_images
 from deepen.predictions import load_predictions
 from deepen.records import load_records, save_records
 from deepen.statistics import load_statistics
-from deepen.weights import load_weights, save_weights
+from deepen.weights import save_weights
 
 
 def rewritten_classes(path):
@@ -74,8 +75,12 @@ def cut_predictions(path):
     replace(found, actual=found.actual[:-1]).save(path)
 
 
+def of_another_training(path):
+    replace(load_images(path), origin="0" * 64).save(path)
+
+
 TRAIN, TEST, VALIDATION = (f"data/{part}.safetensors" for part in ("train", "test", "validation"))
-INIT, WEIGHTS, STATISTICS = "weights/init/II.safetensors", "weights/II.safetensors", "metrics/statistics.json"
+INIT, WEIGHTS, STATISTICS = "weights/init/II.safetensors", "weights/II.safetensors", "data/statistics.json"
 CASES = [
     (
         "transfer II",
@@ -101,11 +106,17 @@ CASES = [
     ("evaluate II", WEIGHTS, trained_longer, f"curves/II.json: checksum of the weights .* in {WEIGHTS}"),
     ("evaluate II", WEIGHTS, grown_elsewhere, f"{WEIGHTS}: checksum of what it grew from 0+, but"),
     ("evaluate II", "records/I.json", of_other_weights, f"{WEIGHTS}: checksum of what it grew from"),
-    ("evaluate II", "curves/II.json", of_another_start, "metrics/transfer/II.json: checksum of the start"),
+    ("evaluate II", "curves/II.json", of_another_start, "transfers/II.json: checksum of the start"),
     ("report", "records/III.json", without_models, "records/III.json: has no model"),
     ("report", "records/III.json", of_other_weights, "records/III.json: checksum of the weights"),
     ("report", "weights/III.safetensors", trained_longer, "records/III.json: checksum of the weights"),
     ("report", "weights/init/III.safetensors", trained_longer, "records/III.json: checksum of the start"),
+    (
+        "report",
+        "curves/III-examples.safetensors",
+        of_another_training,
+        "curves/III-examples.*: checksum of the weights 0+",
+    ),
     ("report", "predictions/III.json", cut_predictions, "predictions/III.json: its lists differ in length"),
     (
         "report",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from dvc_project import ROOT
+from tensors import he_start
 from torch.utils.data import DataLoader
 
 from benchmarks import gpu, measure
@@ -21,7 +22,6 @@ from benchmarks.plain import (
 )
 from benchmarks.statistics import deepen_statistics, plain_statistics
 from deepen.accuracy import evaluate
-from deepen.growth import he_start
 from deepen.layers import plan
 from deepen.settings import load_settings
 from deepen.statistics import compute_statistics

@@ -9,6 +9,7 @@ import struct
 import pytest
 import torch
 from safetensors.torch import save_file
+from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
 
 from deepen import checkpoint as module
@@ -23,7 +24,6 @@ from deepen.checkpoint import (
     training_key,
 )
 from deepen.errors import InputError, Interrupted
-from deepen.growth import he_start
 from deepen.history import Epoch
 from deepen.layers import freeze, plan
 from deepen.position import describe_checkpoint

@@ -13,29 +13,31 @@ import pytest
 import torch
 from bad_input import CARD, STATE
 from dvc_project import ROOT
+from tensors import load_weights
 
 from deepen.checksums import ChecksumMismatch, read_checked_json, write_checked_json
 from deepen.errors import InputError
 from deepen.images import load_images
-from deepen.weights import load_weights, save_weights, weights_checksum
+from deepen.weights import save_weights, weights_checksum
 
 READ_BY = {  # a file of each kind, and the stage that reads it
     "data/train.safetensors": "statistics",
     "data/validation.safetensors": "train II",
     "data/test.safetensors": "evaluate II",
-    "metrics/statistics.json": "transfer II",
+    "data/statistics.json": "transfer II",
     "weights/I.safetensors": "transfer II",
     "weights/init/II.safetensors": "train II",
     "weights/II.safetensors": "evaluate II",
     "curves/II.json": "evaluate II",
-    "metrics/transfer/II.json": "evaluate II",
+    "curves/III-examples.safetensors": "report",
+    "transfers/II.json": "evaluate II",
     "records/I.json": "evaluate II",
     "records/III.json": "report",
     "predictions/III.json": "report",
     "predictions/III-mistakes.safetensors": "report",
 }
 
-HEALED = ("data/train.safetensors", "weights/I.safetensors", "metrics/statistics.json")  # also in the short form
+HEALED = ("data/train.safetensors", "weights/I.safetensors", "data/statistics.json")  # also in the short form
 
 
 def damage(path, at=0.9):

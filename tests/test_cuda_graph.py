@@ -3,12 +3,12 @@ from contextlib import contextmanager
 import pytest
 import torch
 from dvc_project import ROOT
+from tensors import he_start
 
 from deepen import mapped
 from deepen.augmentation import Augmentation
 from deepen.cuda_graph import ReplayedStep
 from deepen.device import choose_device
-from deepen.growth import he_start
 from deepen.layers import freeze, plan
 from deepen.settings import load_settings
 from deepen.statistics import compute_statistics

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from conftest import photos, train_and_test, write_tree
 
 from deepen.datasets import load_dataset
+from deepen.datasets.digits import load_digits
 from deepen.datasets.split import hold_out
 from deepen.errors import InputError
 from deepen.images import ImageSet
@@ -43,6 +45,13 @@ class TestHoldOut:
             "class 'b' has 1 image, but 3 are needed to hold one out for test; add images or remove the class",
             "class 'c' has 2 images, but 3 are needed to hold one out for test; add images or remove the class",
         )
+
+
+def test_the_digits_are_those_that_scikit_learn_loads():
+    ours, theirs = load_digits(), sklearn.datasets.load_digits()
+    assert np.array_equal(ours.images[:, 0], np.rint(theirs.images * (255 / 16)))
+    assert np.array_equal(ours.labels, theirs.target)
+    assert ours.classes == tuple(map(str, theirs.target_names))
 
 
 def test_the_digits_are_all_there_and_half_of_them_are_held_out():

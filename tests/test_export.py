@@ -20,9 +20,10 @@ from deepen.augmentation import normalize
 from deepen.commands import main
 from deepen.errors import InputError
 from deepen.layers import plan, tensor_shapes
+from deepen.networks import load_network
 from deepen.torchvision_names import LAYERS, Exported, find_net, lay_out, to_torchvision
 from deepen.vgg import network
-from deepen.weights import ModelCard, load_network, save_weights
+from deepen.weights import ModelCard, save_weights
 
 CARD = ModelCard(
     model="III",

@@ -2,20 +2,21 @@
 
 import pytest
 import torch
+from tensors import he_start
 from test_settings import changed
 from test_training import recipe, trainer_for
 
 from deepen.capacity import training_bytes
 from deepen.errors import InputError
 from deepen.freezing import frozen_roles
-from deepen.growth import he_start
 from deepen.ladder import plan_ladder
 from deepen.layers import freeze, parameters, plan, training_flops
+from deepen.networks import load_network
 from deepen.recipes import Sgd
 from deepen.settings import check_settings
 from deepen.training import Progress, train
 from deepen.vgg import network
-from deepen.weights import ModelCard, load_network, save_weights
+from deepen.weights import ModelCard, save_weights
 
 LAYERS = plan("conv3-8*2 maxpool fc-16*2", width=1, image=(3, 8, 8), classes=3, norm="batch")
 FROZEN = ("conv1_1", "norm1_1", "fc1")

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
 
 from deepen import training as module
 from deepen.accuracy import Evaluation
-from deepen.growth import he_start
 from deepen.guessing import Guessing, majority_top1
 from deepen.history import Epoch
 from deepen.images import ImageSet

@@ -7,13 +7,13 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from tensors import he_start
 from test_training import AUGMENTATION, LAYERS, recipe, run, trainer_for
 
-from deepen import mapped
+from deepen import machine, mapped
 from deepen.accuracy import evaluate
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
-from deepen.growth import he_start
 from deepen.images import ImageSet, load_images
 from deepen.mapped import MappedImages, fits, gathered
 from deepen.statistics import compute_statistics
@@ -178,7 +178,7 @@ def test_what_fits_is_a_share_of_the_memory_with_the_border(colored, monkeypatch
 def test_the_memory_is_that_of_the_machine_or_what_a_control_group_allows(monkeypatch):
     whole = mapped.memory(CPU)
     assert 2**28 < whole < 2**50
-    monkeypatch.setattr(mapped, "_limits", lambda: [2**29, 2**20])
+    monkeypatch.setattr(machine, "_limits", lambda: [2**29, 2**20])
     assert mapped.memory(CPU) == 2**20
     properties = SimpleNamespace(total_memory=80 * 10**9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
@@ -201,7 +201,7 @@ def test_limits_of_control_groups_of_both_versions(tmp_path, groups, limits, fou
     for name, limit in limits.items():
         (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fs" / name).write_text(f"{limit}\n")
-    assert set(mapped._limits(tmp_path / "cgroup", tmp_path / "fs")) == found
+    assert set(machine._limits(tmp_path / "cgroup", tmp_path / "fs")) == found
 
 
 def test_a_map_is_evaluated_as_it_lies_and_never_copied_as_a_whole(colored, large, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 import torch
@@ -9,8 +10,8 @@ from conftest import photos, picture, write_tree
 from dvc_project import EVALUATIONS, LADDER, Project
 from safetensors.torch import load_file
 
+from deepen.networks import load_network
 from deepen.records import load_records
-from deepen.weights import load_network
 
 
 def test_the_whole_chain_runs_once_and_then_nothing_does(built):
@@ -45,9 +46,40 @@ def test_the_metrics_are_the_table(built):
         assert list(row) == ["top1", "top2", "top3", "top4", "top5", "balanced_top1", "loss"]
         assert 0 <= row["top1"] <= row["top2"] <= row["top5"] <= 100
     assert shown["metrics/final.json"] == shown["metrics/III.json"]
-    columns = {key for file in shown.values() for key, value in file["data"].items() if not isinstance(value, list)}
-    assert columns == {"top1", "top2", "top3", "top4", "top5", "balanced_top1", "loss"}
+    assert set(shown) == {f"metrics/{name}.json" for name in ("I", "II", "III", "final")}
+    asked = json.loads(built("dvc metrics show --json transfers/II.json"))[""]["data"]["transfers/II.json"]["data"]
+    assert (asked["copied_tensors"], asked["fresh_tensors"], asked["dropped_tensors"]) == (10, 6, 0)
     assert built.read("reports/table.md").count("\n| I") == 3
+
+
+WITHOUT_PYTORCH = """
+import sys
+from pipeline import check, prepare, report, scan, statistics, transfer
+for stage in (scan.scan, prepare.prepare, statistics.statistics, check.check, report.report):
+    stage()
+transfer.transfer_to("II")
+print(*{"torch", "torchvision"} & sys.modules.keys())
+"""
+
+
+def test_what_needs_no_pytorch_does_not_import_it(project):
+    project.edit("params.yaml", ("device: auto ", "device: cpu "))
+    before = project.files()
+    said = project(sys.executable, "-c", WITHOUT_PYTORCH)
+    assert said.splitlines()[-2:] == ["II from I: 10 tensors copied, 6 new (identity)", ""]
+    assert project.files() == before
+
+
+def test_a_stage_prints_five_lines_at_most_in_80_columns(built):
+    stages = built.said.split("Running stage '")[1:]
+    for stage in stages:
+        lines = (
+            stage.replace("Generating lock file 'dvc.lock'\n", "").partition("Updating lock file")[0].splitlines()[2:]
+        )
+        assert 1 <= len([line for line in lines if line]) <= 5, stage
+        assert max(map(len, lines)) <= 85, stage
+    assert re.search(r"^I: top-1 \d+\.\d\d % \(\d+\.\d to \d+\.\d\) on 359 test images$", built.said, re.MULTILINE)
+    assert "\nreport: reports/index.html\n" in stages[-1]
 
 
 def test_what_the_report_leaves(built, tmp_path):

@@ -11,16 +11,17 @@ import pytest
 import torch
 from conftest import archive, photos, picture, write_tree
 from PIL import Image
+from tensors import he_start, load_weights
 
 import deepen
 from deepen import prediction
 from deepen.accuracy import infer
 from deepen.commands import main
 from deepen.errors import InputError
-from deepen.growth import he_start
 from deepen.images import ImageSet
+from deepen.networks import load_network
 from deepen.views import dense_logits
-from deepen.weights import ModelCard, load_network, load_weights, save_weights
+from deepen.weights import ModelCard, save_weights
 
 
 @pytest.fixture(scope="module")

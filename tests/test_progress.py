@@ -17,7 +17,9 @@ class Terminal(io.StringIO):
 
 def shown(capsys, to_follow=0.0, verbosity="normal", history=()):
     """What a training of two epochs of three steps prints, or what is left of it."""
-    with TrainingProgress("II", 2, 6, 10, to_follow=to_follow, verbosity=verbosity) as progress:
+    with TrainingProgress(
+        "II", 2, 6, 10, where="2 of 8 CPU threads", to_follow=to_follow, verbosity=verbosity
+    ) as progress:
         progress.callbacks.start(3 * len(history), history)
         for row in ROWS[len(history) :]:
             for _ in range(3):
@@ -26,11 +28,26 @@ def shown(capsys, to_follow=0.0, verbosity="normal", history=()):
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_log_has_a_line_an_epoch_and_one_for_the_end(capsys):
-    first, second, end = shown(capsys)
-    assert re.fullmatch(r"II, epoch 1 of 2: loss 2\.000, validation top-1 50\.00 %, \d+ s left", first)
-    assert re.fullmatch(r"II, epoch 2 of 2: loss 1\.000, validation top-1 75\.00 %, 0 s left", second)
-    assert re.fullmatch(r"II: trained 2 epochs in \d+\.\d s, \d+ images/s; validation top-1 75\.00 %", end)
+def test_a_log_has_a_line_for_the_start_some_between_and_one_for_the_end(capsys):
+    start, first, end = shown(capsys)
+    assert start == "II: training for 2 epochs on 2 of 8 CPU threads"
+    assert re.fullmatch(r"II, epoch 1 of 2: validation top-1 50\.00 %, \d+ s left", first)
+    assert re.fullmatch(r"II: trained 2 epochs in \d+\.\d s, [\d,]+ images/s; validation top-1 75\.00 %", end)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "told"), [(1, []), (2, [1]), (3, [1, 2]), (4, [1, 2, 3]), (12, [3, 6, 9]), (100, [25, 50, 75])]
+)
+def test_a_log_has_at_most_five_lines_however_many_epochs_there_are(capsys, epochs, told):
+    with TrainingProgress("II", epochs, epochs, 10) as progress:
+        progress.callbacks.start(0, [])
+        for epoch in range(1, epochs + 1):
+            progress.callbacks.step()
+            progress.callbacks.epoch(Epoch(epoch, 0.1, 2.0, 1.5, 50.0))
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(found[1]) for line in lines if (found := re.match(r"II, epoch (\d+) of", line))] == told
+    assert len(lines) == len(told) + 2 <= 5
+    assert max(map(len, lines)) <= 80
 
 
 def test_quiet_is_a_line_a_model(capsys):
@@ -38,20 +55,19 @@ def test_quiet_is_a_line_a_model(capsys):
 
 
 def test_verbose_has_what_else_is_known(capsys):
-    assert ", validation loss 0.500, learning rate 0.05, " in shown(capsys, verbosity="verbose")[1]
+    assert "II, epoch 2 of 2: loss 1.000, val 0.500, top-1 75.00 %, lr 0.05, " in shown(capsys, verbosity="verbose")[2]
 
 
 def test_the_time_left_for_the_ladder_counts_the_models_to_follow(capsys, monkeypatch):
     clock = iter([0.0, 30.0, 60.0, 60.0])  # ten seconds a step
     monkeypatch.setattr("deepen.progress.time.perf_counter", lambda: next(clock))
-    first, second, _ = shown(capsys, to_follow=2.0)
-    assert first.endswith("30 s left, about 2 min for the ladder")  # 30 s, and twice the 60 s of this model
-    assert second.endswith("0 s left, about 2 min for the ladder")
+    _, first, _ = shown(capsys, to_follow=2.0)
+    assert first.endswith("30 s left, ladder 2 min")  # 30 s, and twice the 60 s of this model
 
 
 def test_after_an_interruption_it_tells_from_where_and_the_rest(capsys):
-    begin, _, end = shown(capsys, history=ROWS[:1])
-    assert begin == "II: going on after 3 of 6 steps"
+    begin, end = shown(capsys, history=ROWS[:1])
+    assert begin == "II: going on after 3 of 6 steps on 2 of 8 CPU threads"
     assert end.startswith("II: trained the last 3 steps in ")
 
 
@@ -69,13 +85,27 @@ def test_a_warning_is_a_line_of_its_own_beside_the_bar(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("verbosity", "lines", "bar"), [("normal", 1, True), ("verbose", 3, True), ("quiet", 1, False)]
+    ("verbosity", "lines", "bar"), [("normal", 2, True), ("verbose", 4, True), ("quiet", 1, False)]
 )
 def test_a_terminal_has_a_bar_that_makes_way_for_the_line(capsys, monkeypatch, verbosity, lines, bar):
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     assert len(shown(capsys, verbosity=verbosity, to_follow=1.0)) == lines
-    assert ("II, epoch 1 of 2:   0%" in terminal.getvalue()) == bar
+    assert ("II, epoch 1 of 2   0%" in terminal.getvalue()) == bar
     assert terminal.getvalue().rpartition("\r")[2].strip() == ""  # nothing of the bar is left
+
+
+def test_the_bar_fits_into_80_columns_whole(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    row = Epoch(11, 0.1, 2.0, 1.5, 100.0)
+    with TrainingProgress("III", 12, 6000, 10, to_follow=2.0) as progress:
+        progress.callbacks.start(5500, [row])
+        progress.callbacks.step()
+        progress.callbacks.epoch(row)
+        progress._bar.refresh()
+    bars = [re.sub("\x1b[^m]*m", "", bar).rstrip() for bar in terminal.getvalue().split("\r")]
+    assert max(map(len, bars)) <= 80
+    assert re.fullmatch(r"III, epoch 12 of 12  92%\|.+\| .* left, validation 100\.00 %, ladder \d+ s", bars[-3])
 
 
 @pytest.mark.parametrize("no_color", [True, False])

@@ -3,13 +3,13 @@ import dataclasses
 import pytest
 import torch
 import yaml_text
+from tensors import he_start
 from test_settings import PARAMS
 
 from deepen import trainer as trainer_module
 from deepen import training as module
 from deepen.augmentation import Augmentation, AugmentedImages
 from deepen.errors import InputError
-from deepen.growth import he_start
 from deepen.layers import plan
 from deepen.recipes import Plateau, Training
 from deepen.statistics import compute_statistics

@@ -1,8 +1,8 @@
 import pytest
 import torch
+from tensors import he_start
 from test_layers import PAPER
 
-from deepen.growth import he_start
 from deepen.layers import plan
 from deepen.vgg import network
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from tensors import he_start
 from torch import nn
 
 from deepen.accuracy import evaluate, infer
-from deepen.growth import he_start
 from deepen.images import ImageSet
 from deepen.layers import plan
 from deepen.vgg import network

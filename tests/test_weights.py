@@ -1,10 +1,14 @@
+import re
+
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
+from tensors import he_start, load_weights
 
 from deepen.errors import InputError
-from deepen.growth import he_start
-from deepen.weights import ModelCard, load_network, load_weights, save_weights
+from deepen.networks import load_network
+from deepen.weights import ModelCard, save_weights, weights_checksum
 
 CARD = ModelCard(
     model="I",
@@ -99,6 +103,35 @@ def test_tensors_that_don_t_fit_the_metadata(tmp_path):
     assert error.value.faults == (
         f"{tmp_path}/x: tensor fc1.bias is missing; {remedy}",
         f"{tmp_path}/x: tensor extra is of no layer in its metadata; {remedy}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fault"),
+    [
+        (torch.float64, "tensor fc1.bias is float64, weights are float32"),
+        (torch.bfloat16, "has tensors of a type that is not float32 (data type 'bfloat16' not understood)"),
+    ],
+)
+def test_tensors_of_another_type(tmp_path, dtype, fault):
+    save_weights(tmp_path / "x", STATE, CARD)
+    with safe_open(tmp_path / "x", framework="pt") as file:
+        metadata = file.metadata()
+    state = {**STATE, "fc1.bias": STATE["fc1.bias"].to(dtype)}
+    if dtype == torch.float64:
+        save_weights(tmp_path / "x", state, CARD)
+    else:
+        save_file(state, tmp_path / "x", metadata=metadata)
+    with pytest.raises(InputError, match=re.escape(f"x: {fault}")):
+        load_weights(tmp_path / "x")
+
+
+def test_checksums_are_those_of_files_that_were_written_before(tmp_path):
+    written = save_weights(tmp_path / "x", {key: torch.ones_like(tensor) for key, tensor in STATE.items()}, CARD)
+    assert (
+        written
+        == weights_checksum(tmp_path / "x")
+        == "d4e2c2db27aaa9fa4939ece967c7058c4654ab54079886375fbdbcf83767cc59"
     )
 
 

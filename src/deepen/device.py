@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from deepen.errors import InputError, lacks_memory, plain
+from deepen.machine import check_threads
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
@@ -38,16 +39,6 @@ def _available_devices() -> list[str]:
     if torch.cuda.is_available():
         found += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     return found + (["mps"] if torch.backends.mps.is_available() else [])
-
-
-def check_threads(threads: int) -> None:
-    """Raise InputError for more than four threads a CPU of this machine: they would only wait for each other."""
-    there = os.cpu_count() or 1
-    if threads > 4 * there:
-        raise InputError(
-            f"params.yaml: threads: {threads} is more than four for each of the {there} CPUs of this machine; "
-            f"write for example threads: {there}, which may change the last digits of results"
-        )
 
 
 def choose_device(name: str, threads: int, local_rank: int | None = None) -> torch.device:

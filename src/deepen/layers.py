@@ -12,6 +12,8 @@ Kind = Literal["conv", "norm", "maxpool", "fc", "head"]
 Norm = Literal["none", "batch"]
 Shape = tuple[int, ...]
 
+BATCH_NORM_EPSILON = 1e-5  # added to a variance before its root is taken
+
 _STATISTICS = ("running_mean", "running_var")
 
 

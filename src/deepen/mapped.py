@@ -1,11 +1,9 @@
 """Images that stay in their map while a network learns from them: batches gathered ahead of their use, by a thread."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from deepen.augmentation import WHOLE, Augmentation, AugmentedImages
 from deepen.images import ImageSet
+from deepen.machine import main_memory
 from deepen.statistics import Statistics
 
 RESIDENT_SHARE = 0.25  # of the device's memory that training images may take; the rest is the network's
@@ -37,20 +36,7 @@ def memory(device: torch.device) -> int:
         return torch.cuda.get_device_properties(device).total_memory
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory())
-    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits())
-
-
-def _limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """What the control groups that this process is in allow, and those above them: Linux, version 1 or 2."""
-    files = []
-    for line in groups.read_text().splitlines() if groups.exists() else ():
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "memory"):
-            top, name = (root / controllers, "memory.limit_in_bytes") if controllers else (root, "memory.max")
-            inside = Path(path.lstrip("/"))
-            files += [top / folder / name for folder in (inside, *inside.parents)]
-    found = [file.read_text().strip() for file in files if file.is_file()]
-    return [int(limit) for limit in found if limit != "max"]
+    return main_memory()
 
 
 class MappedImages:

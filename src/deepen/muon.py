@@ -8,15 +8,16 @@ import math
 from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
 from deepen.group import ALONE, Group
+from deepen.optimizers import Uncompiled
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps are enough
 _STEPS = 5
 
 
-class Muon(optim.Optimizer):
+class Muon(Uncompiled):
     """Nesterov momentum; the step of a parameter of two dimensions or more is made the nearest orthogonal matrix.
 
     Such a step changes a layer as much for one direction of its input as for any other. Convolutions count as matrices

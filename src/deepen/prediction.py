@@ -18,10 +18,10 @@ from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, some
 from deepen.fitting import planes
 from deepen.images import ImageSet
+from deepen.networks import load_network
 from deepen.pictures import Picture, list_pictures, read_picture
 from deepen.recipes import ViewKind
 from deepen.views import Views
-from deepen.weights import load_network
 
 BATCH = 256
 _AHEAD = 1  # batches that are decoded while the network is at another

@@ -19,9 +19,10 @@ Verbosity = Literal["quiet", "normal", "verbose"]
 class TrainingProgress:
     """A context that shows how far a model is and how much time is left, and at the end what came of it.
 
-    `quiet` shows the end alone. `normal` shows a bar in a terminal, and elsewhere a line an epoch. `verbose` shows that
-    line in a terminal too, with losses and learning rate. `to_follow` is how many times as much work as this model's
-    training is left for the models that grow from it.
+    `quiet` shows the end alone. `normal` shows a line for the start, which says `where` it trains, and then a bar in a
+    terminal, elsewhere a line after each quarter of the epochs. `verbose` shows a line an epoch in both, with losses
+    and learning rate. `to_follow` is how many times as much work as this model's training is left for the models that
+    grow from it.
     """
 
     def __init__(
@@ -31,15 +32,16 @@ class TrainingProgress:
         steps: int,
         batch_size: int,
         *,
+        where: str = "",
         to_follow: float = 0.0,
         verbosity: Verbosity = "normal",
     ) -> None:
         self._model, self._epochs, self._steps, self._batch_size = model, epochs, steps, batch_size
-        self._to_follow, self._verbosity = to_follow, verbosity
+        self._where, self._to_follow, self._verbosity = where, to_follow, verbosity
         self._in_terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=steps,
-            unit="step",
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
             disable=not self._in_terminal or verbosity == "quiet",
             dynamic_ncols=True,
             leave=False,
@@ -57,13 +59,21 @@ class TrainingProgress:
         self._before = self._step = self._bar.n = self._bar.initial = steps
         self._last = history[-1] if history else None
         self._start = time.perf_counter()
+        if self._verbosity != "quiet":
+            self._print(f"{self._model}: {self._start_told(steps)}")
         self._describe(len(history) + 1)
         self._bar.refresh()
+
+    def _start_told(self, steps: int) -> str:
+        where = f" on {self._where}" if self._where else ""
         if steps:
-            self._print(f"{self._model}: going on after {steps} of {self._steps} steps")
+            return f"going on after {steps:,} of {self._steps:,} steps{where}"
+        return f"training for {_counted(self._epochs, 'epoch')}{where}"
 
     def _describe(self, epoch: int) -> None:
-        self._bar.set_description(f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False)
+        self._bar.set_description_str(
+            f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False
+        )
 
     def _stepped(self) -> None:
         self._step += 1
@@ -72,18 +82,20 @@ class TrainingProgress:
     def _ended(self, row: Epoch) -> None:
         self._last = row
         model_left, ladder_left = self._seconds_left()
-        self._bar.set_postfix_str(
-            f"val top-1 {row.val_top1:.2f} %" + (f", ladder {_duration(ladder_left)}" if self._to_follow else ""),
-            refresh=False,
-        )
+        ladder = f", ladder {_duration(ladder_left)}" if self._to_follow else ""
+        self._bar.set_postfix_str(f"validation {row.val_top1:.2f} %{ladder}", refresh=False)
         self._describe(row.epoch + 1)
-        if self._verbosity == "verbose" or (self._verbosity == "normal" and not self._in_terminal):
-            details = f", validation loss {row.val_loss:.3f}, learning rate {row.lr:.3g}"
-            self._print(
-                f"{self._model}, epoch {row.epoch} of {self._epochs}: loss {row.loss:.3f}, validation top-1 "
-                f"{row.val_top1:.2f} %{details if self._verbosity == 'verbose' else ''}, {_duration(model_left)} left"
-                + (f", about {_duration(ladder_left)} for the ladder" if self._to_follow else "")
-            )
+        start = f"{self._model}, epoch {row.epoch} of {self._epochs}: "
+        if self._verbosity == "verbose":
+            found = f"loss {row.loss:.3f}, val {row.val_loss:.3f}, top-1 {row.val_top1:.2f} %, lr {row.lr:.2g}"
+            self._print(f"{start}{found}, {_duration(model_left)} left")
+        elif self._verbosity == "normal" and not self._in_terminal and row.epoch in self._quarters:
+            self._print(f"{start}validation top-1 {row.val_top1:.2f} %, {_duration(model_left)} left{ladder}")
+
+    @property
+    def _quarters(self) -> set[int]:
+        """The epochs after which a quarter, a half and three quarters of them are done: the end has its own line."""
+        return {-(-self._epochs * quarter // 4) for quarter in (1, 2, 3)} - {self._epochs}
 
     def _seconds_left(self) -> tuple[float, float]:
         """For this model, and for it and those to follow, at the pace so far."""
@@ -108,10 +120,15 @@ class TrainingProgress:
         self._bar.close()
         if kind is None:
             seconds = time.perf_counter() - self._start
-            what = f"{self._epochs} epochs" if not self._before else f"the last {self._step - self._before} steps"
-            rate = (self._step - self._before) * self._batch_size / seconds
+            done = self._step - self._before
+            what = f"the last {_counted(done, 'step')}" if self._before else _counted(self._epochs, "epoch")
+            rate = done * self._batch_size / seconds
             found = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
-            print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:.0f} images/s{found}", flush=True)
+            print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:,.0f} images/s{found}", flush=True)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,9 +1,9 @@
 """The learning rate from step to step, reckoned on the host."""
 
 import torch
-from torch import optim
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from deepen.optimizers import SGD
 from deepen.recipes import OneCycle, Plateau
 
 _PLATEAU_THRESHOLD = 1e-3  # relative: a gain below a thousandth of the best is none, as in the blog post
@@ -14,9 +14,7 @@ class Schedule:
 
     def __init__(self, settings: OneCycle | Plateau, peak_lr: float, steps: int) -> None:
         self._settings, self._peak_lr, self._steps = settings, peak_lr, steps
-        self._bearer = optim.SGD(
-            [torch.zeros(())], peak_lr
-        )  # of the rate alone: PyTorch's plateau turns an optimizer's
+        self._bearer = SGD([torch.zeros(())], peak_lr)  # of the rate alone: PyTorch's plateau turns an optimizer's
         self._plateau = None
         if isinstance(settings, Plateau):
             self._plateau = ReduceLROnPlateau(

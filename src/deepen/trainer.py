@@ -15,6 +15,7 @@ from deepen.images import ImageSet
 from deepen.loss import Loss
 from deepen.mapped import MappedImages, fits
 from deepen.muon import Muon
+from deepen.optimizers import SGD
 from deepen.randomness import derive
 from deepen.recipes import Muon as MuonSettings
 from deepen.recipes import Sgd, Training
@@ -168,7 +169,7 @@ def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, gro
     momentum, weight_decay = settings.momentum, settings.weight_decay
     if settings.name == "muon":
         return Muon(parameters, lr, momentum=momentum, weight_decay=weight_decay, group=group)
-    return optim.SGD(
+    return SGD(
         parameters,
         lr,
         momentum=momentum,

@@ -4,19 +4,18 @@ A mapping speaks of roles (`conv3_2`), never of positions, shapes or order, and 
 the source is copied or dropped, every tensor of the target is copied or fresh, and each entry hits.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
+
+from numpy.typing import NDArray
 
 from deepen.errors import InputError
 from deepen.layers import Shape
 from deepen.transfer_report import TensorFate, TransferReport
 
-if TYPE_CHECKING:
-    from torch import Tensor
+State = dict[str, NDArray[Any]]  # the tensors of a network by name
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,8 @@ def _counted_once(side: str, roles: Iterable[str], entries: Sequence[str], neith
 
 
 def transfer(
-    source_state: Mapping[str, Tensor], target_state: Mapping[str, Tensor], mapping: RoleMapping
-) -> tuple[dict[str, Tensor], TransferReport]:
+    source_state: Mapping[str, NDArray[Any]], target_state: Mapping[str, NDArray[Any]], mapping: RoleMapping
+) -> tuple[State, TransferReport]:
     """Copy what the mapping says into a new state dict; the rest keeps what `target_state` holds.
 
     No tensor of the result shares memory with either argument. Raises InputError with every violation at once.
@@ -122,11 +121,11 @@ def transfer(
     state, fates = {}, []
     for key, tensor in target_state.items():
         origin = origins.get(key)
-        state[key] = (source_state[origin] if origin else tensor).detach().clone()
-        fates.append(TensorFate("copied" if origin else "fresh", origin, key, tuple(tensor.shape)))
+        state[key] = (source_state[origin] if origin else tensor).copy()
+        fates.append(TensorFate("copied" if origin else "fresh", origin, key, tensor.shape))
     for key, tensor in source_state.items():
         if _role(key) in mapping.dropped:
-            fates.append(TensorFate("dropped", key, None, tuple(tensor.shape)))
+            fates.append(TensorFate("dropped", key, None, tensor.shape))
     return state, TransferReport(tuple(fates))
 
 
@@ -152,5 +151,5 @@ def _by_role(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
     return found
 
 
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, Shape]:
-    return {key: tuple(tensor.shape) for key, tensor in state.items()}
+def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, Shape]:
+    return {key: tensor.shape for key, tensor in state.items()}

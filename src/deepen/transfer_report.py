@@ -1,12 +1,10 @@
-"""What a transfer did with each tensor: as values, as a table for people, as lists for a file."""
+"""What a transfer did with each tensor: as values, as a line for people, as a file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-from tabulate import tabulate
+from typing import Literal, get_args
 
 from deepen.checksums import read_checked_json, write_checked_json
 from deepen.layers import Shape
@@ -52,35 +50,20 @@ class TransferReport:
         )
 
 
-def as_table(report: TransferReport) -> str:
-    """The report for people: a line a tensor, and what was copied, fresh and dropped in all."""
-    rows = [
-        (
-            fate.target or "-",
-            fate.fate,
-            fate.source or fate.start or "",
-            "x".join(map(str, fate.shape)),
-            fate.parameters,
-        )
-        for fate in report.tensors
-    ]
-    totals = [
-        f"{fate} {tensors} tensors, {parameters:,} parameters"
-        for fate in get_args(Fate)
-        for tensors, parameters in [report.count(fate)]
-    ]
-    return tabulate(rows, ["tensor", "fate", "from", "shape", "parameters"], intfmt=",") + "\n" + "; ".join(totals)
+def as_line(report: TransferReport) -> str:
+    """The report for people, for example `10 tensors copied, 6 new (identity)`."""
+    starts = dict.fromkeys(tensor.start for tensor in report.tensors if tensor.fate == "fresh" and tensor.start)
+    words = {"copied": "copied", "fresh": f"new ({', '.join(starts)})", "dropped": "dropped"}
+    told = [f"{count} {words[fate]}" for fate in get_args(Fate) if (count := report.count(fate)[0])]
+    return ", ".join(told).replace(" ", " tensor " if told[0].startswith("1 ") else " tensors ", 1)
 
 
-def as_metrics(report: TransferReport) -> dict[str, list[dict[str, Any]]]:
-    """The report for files, as lists, which DVC leaves out of its table of metrics: that is for accuracy."""
+def counts(report: TransferReport) -> dict[str, int]:
+    """How many tensors and parameters met each fate: `copied_tensors`, `copied_parameters` and so on."""
     return {
-        "counts": [
-            {"fate": fate, "tensors": tensors, "parameters": parameters}
-            for fate in get_args(Fate)
-            for tensors, parameters in [report.count(fate)]
-        ],
-        "tensors": [asdict(fate) for fate in report.tensors],
+        f"{fate}_{what}": count
+        for fate in get_args(Fate)
+        for what, count in zip(("tensors", "parameters"), report.count(fate), strict=True)
     }
 
 
@@ -88,19 +71,25 @@ def as_metrics(report: TransferReport) -> dict[str, list[dict[str, Any]]]:
 class Transferred:
     """What a transfer's file says: the checksum of the weights that came of it, in a list, and the fate of each tensor.
 
-    A first model that starts from a file has its name in `start`.
+    A first model that starts from a file has its name in `start`. The counts are of the tensors.
     """
 
+    copied_tensors: int
+    copied_parameters: int
+    fresh_tensors: int
+    fresh_parameters: int
+    dropped_tensors: int
+    dropped_parameters: int
     weights: tuple[str]
-    counts: list[dict[str, Any]]
     tensors: list[TensorFate]
     start: tuple[str] | None = None
 
 
 def save_transfer(path: Path, report: TransferReport, weights: str, start: str | None) -> None:
-    """Write the report of a transfer as JSON."""
+    """Write the report of a transfer as JSON: numbers, which `dvc metrics show` shows of it, before lists."""
     origin = {"start": [start]} if start else {}
-    write_checked_json(path, {**origin, "weights": [weights], **as_metrics(report)})
+    tensors = [asdict(fate) for fate in report.tensors]
+    write_checked_json(path, {**counts(report), **origin, "weights": [weights], "tensors": tensors})
 
 
 def load_transfer(path: Path) -> Transferred:

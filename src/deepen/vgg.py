@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from deepen.group import ALONE, Group
-from deepen.layers import Layer
+from deepen.layers import BATCH_NORM_EPSILON, Layer
 
-BATCH_NORM_EPSILON = 1e-5
 _MOMENTUM = 0.1  # how far the running statistics go to those of a batch
 
 
@@ -116,9 +117,12 @@ class BatchNorm(nn.Module):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
-def network(layers: Sequence[Layer], state: Mapping[str, Tensor], dropout: float = 0.0) -> VGG:
-    """A network that holds the very tensors of `state`, not copies; raises RuntimeError where a key does not fit."""
+def network(layers: Sequence[Layer], state: Mapping[str, Tensor | NDArray[Any]], dropout: float = 0.0) -> VGG:
+    """A network that holds the very tensors or arrays of `state`, not copies.
+
+    Raises RuntimeError where a key does not fit.
+    """
     with torch.device("meta"):
         net = VGG(layers, dropout)
-    net.load_state_dict(state, strict=True, assign=True)
+    net.load_state_dict({key: torch.as_tensor(values) for key, values in state.items()}, strict=True, assign=True)
     return net

@@ -1,16 +1,16 @@
-"""Weights files: safetensors whose metadata is all that is needed to use the network alone."""
+"""Weights files: safetensors whose metadata is all that is needed to use the network alone; read without PyTorch."""
 
 import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from deepen.checksums import ChecksumMismatch, checksum
 from deepen.dvc_cache import how_to_repair
@@ -18,8 +18,12 @@ from deepen.errors import InputError, plain, some
 from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, freeze, plan, tensor_shapes
 from deepen.settings_faults import MODEL_NAME
-from deepen.vgg import VGG, network
 from deepen.writing import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State = dict[str, NDArray[Any]]  # the tensors of a network by name
 
 _CHECKSUM = "sha256"
 _KEY = "deepen"  # one key only: safetensors writes several in no fixed order, and equal weights must give equal files
@@ -85,9 +89,9 @@ class ModelCard(BaseModel):
         return freeze(laid_out, self.frozen or ())
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> str:
+def save_weights(path: Path, state: "Mapping[str, NDArray[Any] | Tensor]", card: ModelCard) -> str:
     """Write a state dict; equal tensors and cards give equal bytes. Returns the checksum of the two."""
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    tensors = {key: np.asarray(array, order="C") for key, array in as_arrays(state).items()}
     text = card.model_dump_json(exclude_none=True)
     found = tensors_checksum(text, tensors)
     told = json.dumps({**json.loads(text), _CHECKSUM: found}, separators=(",", ":"))
@@ -96,8 +100,16 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: ModelCard) -> st
     return found
 
 
-def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
-    """Read the card and the tensors of a network, on the CPU.
+def as_arrays(state: "Mapping[str, NDArray[Any] | Tensor]") -> State:
+    """A state dict as NumPy has it; what is on the CPU is not copied."""
+    return {
+        key: tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
+        for key, tensor in state.items()
+    }
+
+
+def load_weights(path: Path) -> tuple[ModelCard, State]:
+    """Read the card and the tensors of a network, as NumPy arrays.
 
     Nothing in the file is run, and nothing is believed: raises InputError where it is no safetensors file, where its
     metadata is not that of a network, and with every fault of its tensors where they are not those of that network;
@@ -123,16 +135,16 @@ def load_weights(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
 
 def weights_checksum(path: Path) -> str:
     """The checksum that a weights file has in its metadata, as `save_weights` returned it."""
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="numpy") as file:
         return str(json.loads(file.metadata()[_KEY])[_CHECKSUM])
 
 
-def tensors_checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of a text and of tensors on the CPU by name, as 64 hexadecimal digits."""
+def tensors_checksum(text: str, tensors: "Mapping[str, NDArray[Any] | Tensor]") -> str:
+    """The SHA-256 of a text and of tensors by name, as 64 hexadecimal digits."""
     parts: list[Any] = []
-    for name, tensor in sorted(tensors.items()):
-        parts += [repr((name, tensor.dtype, tuple(tensor.shape))).encode()]
-        parts += [tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data]
+    for name, array in sorted(as_arrays(tensors).items()):
+        parts += [f"({name!r}, torch.{array.dtype}, {array.shape})".encode()]  # torch.: as files have had it
+        parts += [np.asarray(array, order="C").reshape(-1).view(np.uint8).data]
     return checksum(text, parts)
 
 
@@ -146,12 +158,6 @@ def _parted(text: str | None) -> tuple[str, str | None]:
     return json.dumps(content), found
 
 
-def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
-    """The card and the network of a weights file, on the CPU, in evaluation mode."""
-    card, state = load_weights(path)
-    return card, network(card.plan(), state, dropout).eval()
-
-
 def _reasons(error: ValidationError | InputError) -> str:
     if isinstance(error, InputError):
         return plain(" ".join(error.faults))
@@ -159,27 +165,27 @@ def _reasons(error: ValidationError | InputError) -> str:
     return plain(", ".join(some(found, 3)))
 
 
-def _tensor_faults(state: Mapping[str, Tensor], expected: Mapping[str, Shape]) -> list[str]:
+def _tensor_faults(state: Mapping[str, NDArray[Any]], expected: Mapping[str, Shape]) -> list[str]:
     faults = [f"tensor {key} is missing" for key in expected if key not in state]
     faults += [f"tensor {plain(key)} is of no layer in its metadata" for key in sorted(state) if key not in expected]
     for key in (key for key in expected if key in state):
-        shape, dtype = tuple(state[key].shape), state[key].dtype
+        shape, dtype = state[key].shape, state[key].dtype
         if shape != expected[key]:
             faults.append(f"tensor {key} has shape {shape}, its layer in the metadata has {expected[key]}")
-        elif dtype != torch.float32:
-            faults.append(f"tensor {key} is {dtype}, weights are torch.float32")
-        elif not state[key].isfinite().all():
+        elif dtype != np.float32:
+            faults.append(f"tensor {key} is {dtype}, weights are float32")
+        elif not np.isfinite(state[key]).all():
             faults.append(f"tensor {key} holds values that are not finite")
     return faults
 
 
-def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[str | None, State]:
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if header > _MOST_HEADER:
             raise OSError(f"a header of {header:,} bytes, at most {_MOST_HEADER:,} are taken")
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(
@@ -188,3 +194,6 @@ def _read(path: Path) -> tuple[str | None, dict[str, Tensor]]:
         ) from error
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is no readable safetensors file ({error}); {how_to_repair(path)}") from error
+    except (TypeError, AttributeError) as error:  # what safetensors raises for types that NumPy lacks
+        fault = f"{path}: has tensors of a type that is not float32 ({error}); {how_to_repair(path)}"
+        raise InputError(fault) from error

@@ -43,8 +43,8 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _write_onnx(weights: Path, output: Path) -> None:
+    from deepen.networks import load_network
     from deepen.onnx_export import TOLERANCE, check_exportable, measure_difference, to_onnx
-    from deepen.weights import load_network
     from deepen.writing import replacing
 
     card, network = load_network(weights)
@@ -63,6 +63,7 @@ def _write_onnx(weights: Path, output: Path) -> None:
 
 
 def _write_torchvision(weights: Path, output: Path) -> None:
+    import torch
     from safetensors.torch import save_file
 
     from deepen.torchvision_names import METADATA, Exported, find_net, to_torchvision
@@ -75,7 +76,8 @@ def _write_torchvision(weights: Path, output: Path) -> None:
         net = find_net(layers)
     exported = Exported(net=net, classes=card.classes, mean=card.mean, std=(1.0, 1.0, 1.0))
     with replacing(output) as temporary:
-        save_file(to_torchvision(layers, state), temporary, metadata={METADATA: exported.model_dump_json()})
+        tensors = {key: torch.from_numpy(array) for key, array in state.items()}
+        save_file(to_torchvision(layers, tensors), temporary, metadata={METADATA: exported.model_dump_json()})
     print(f"{output}: for torchvision.models.{net}(num_classes={len(card.classes)}).load_state_dict")
     print(f"it takes images of {'x'.join(map(str, card.image[1:]))} after")
     print(f"torchvision.transforms.Normalize({list(card.mean)}, [1.0, 1.0, 1.0])")

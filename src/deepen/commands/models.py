@@ -110,11 +110,10 @@ _LEGEND = textwrap.fill(
 def _warn_of_memory(settings: "Settings", plans: "Plans", images: int) -> None:
     """The ladder may be for a larger machine, so that models too large for this one are a warning here."""
     from deepen.capacity import memory_faults
-    from deepen.device import find_device
-    from deepen.mapped import memory
+    from deepen.machine import device_memory
 
     with suppress(InputError):  # the device may be on that machine too
-        for fault in memory_faults(settings, plans, images, memory(find_device(settings.device))):
+        for fault in memory_faults(settings, plans, images, device_memory(settings.device)):
             print(f"warning: {fault}", file=sys.stderr)
 
 

@@ -4,14 +4,19 @@ Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI M
 the test part there.
 """
 
+from importlib.metadata import distribution
+
 import numpy as np
-from sklearn.datasets import load_digits as load_sklearn_digits
 
 from deepen.images import ImageSet
 
 
 def load_digits() -> ImageSet:
-    """All digits as one set of (1797, 1, 8, 8); the source's 0-16 is stretched to 0-255."""
-    bunch = load_sklearn_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
-    return ImageSet(images, bunch.target.astype(np.int64), tuple(map(str, bunch.target_names)), name="digits")
+    """All digits as one set of (1797, 1, 8, 8); the source's 0-16 is stretched to 0-255.
+
+    The file is read as it lies in scikit-learn, whose import takes three times as long as the rest of the stage.
+    """
+    file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
+    table = np.loadtxt(str(file), delimiter=",")  # a row an image: 64 pixels, then the digit
+    images = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return ImageSet(images, table[:, 64].astype(np.int64), tuple("0123456789"), name="digits")

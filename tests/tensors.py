@@ -1,0 +1,18 @@
+"""Starts and weights files as PyTorch's tensors, for tests that compute with networks."""
+
+import torch
+
+from deepen import growth, weights
+
+
+def as_tensors(state):
+    return {key: torch.from_numpy(array) for key, array in state.items()}
+
+
+def he_start(layers, *, seed, model):
+    return as_tensors(growth.he_start(layers, seed=seed, model=model))
+
+
+def load_weights(path):
+    card, state = weights.load_weights(path)
+    return card, as_tensors(state)

@@ -62,7 +62,7 @@ def test_a_device_that_is_not_there(prepared):
 
 
 def test_epochs_and_steps_are_told_before_training(prepared, capsys):
-    prepared(("least_steps: 400 ", "least_steps: 250 "), ("    epochs: auto\n  II:", "    epochs: 5\n  II:"))
+    prepared(("least_steps: 600 ", "least_steps: 250 "), ("    epochs: auto\n  II:", "    epochs: 5\n  II:"))
     out, err = capsys.readouterr()
     header, _, one, two, *_ = out.splitlines()
     assert header.split()[-5:] == ["epochs", "images", "a", "step", "steps"]
@@ -75,7 +75,7 @@ def test_epochs_and_steps_are_told_before_training(prepared, capsys):
 
 
 def test_a_recipe_with_too_few_steps_is_warned_of(prepared, capsys):
-    prepared(("epochs: [3, 3, 12]", "epochs: [3]"), ("least_steps: 400 ", "least_steps: 1 "))
+    prepared(("epochs: [3, 3, 12]", "epochs: [3]"), ("least_steps: 600 ", "least_steps: 1 "))
     assert capsys.readouterr().err.splitlines()[2] == (
         "warning: III trains for 3 steps, and in fewer than 200 a network may learn little; "
         "write recipes.onecycle.training.least_steps: 200 or more"

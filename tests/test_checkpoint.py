@@ -1,6 +1,7 @@
 """A training gone on with is the training that was never stopped, bit for bit; what is damaged is told and passed by."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -147,6 +148,16 @@ def test_one_is_due_after_the_seconds_asked_for_whatever_the_clock_on_the_wall_s
     assert checkpoints.due
     checkpoints.save(EXAMPLE)
     assert not checkpoints.due
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.0, 1), (6.0, 3)])
+def test_epochs_of_a_moment_share_a_checkpoint_and_the_end_is_kept(colored, tmp_path, monkeypatch, seconds, kept):
+    clock, saved = itertools.count(), []
+    monkeypatch.setattr(module.time, "monotonic", lambda: seconds * next(clock))
+    monkeypatch.setattr(module, "save_checkpoint", lambda path, found: saved.append(found.position.step))
+    checkpoints = Checkpoints(tmp_path, 1e9)
+    train(trainer_for(colored, recipe(dropout=0.3)), colored, Progress(), checkpoints)
+    assert saved == [7, 14, STEPS][-kept:]
 
 
 class Asked:

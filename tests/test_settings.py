@@ -367,7 +367,7 @@ class TestAuto:
         assert check_settings(changed(models__I__start="imports/x-01234567.safetensors", width=0.25))
 
     @pytest.mark.parametrize(
-        ("images", "batch"), [(1, 1), (15, 15), (100, 16), (1023, 16), (1024, 32), (2047, 32), (2048, 64), (4096, 128), (10**6, 128)]
+        ("images", "batch"), [(1, 1), (15, 15), (255, 16), (256, 32), (767, 32), (768, 64), (4095, 64), (4096, 128), (10**6, 128)]
     )  # fmt: skip
     def test_few_images_are_learned_from_in_small_batches(self, images, batch):
         assert check_settings(changed()).batch_size(images) == batch

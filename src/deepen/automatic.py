@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-_LARGEST_BATCH, _SMALLEST_BATCH = 128, 16
-_BATCHES = 32  # at least so many an epoch, down to the smallest batch
+_BATCHES = ((256, 16), (768, 32), (4096, 64))  # below so many images, so many a step
+_LARGEST_BATCH = 128
 
 
 def automatic_batch(images: int) -> int:
-    """The largest power of two, from 16 to 128, of which so many training images make at least 32 batches."""
-    batch = _LARGEST_BATCH
-    while batch > _SMALLEST_BATCH and images < _BATCHES * batch:
-        batch //= 2
-    return batch
+    """16 images a step where there are fewer than 256 to learn from, 32 below 768, 64 below 4,096, and then 128."""
+    return next((batch for below, batch in _BATCHES if images < below), _LARGEST_BATCH)
 
 
 def automatic_epochs(usual: Sequence[int], place: int, least_steps: int, steps_an_epoch: int) -> int:

@@ -20,6 +20,7 @@ MOST_CLASSES = 100  # of a confusion matrix that can still be looked at
 _MOST_NAMES = 40  # classes that have room for their names beside a confusion matrix
 _MOST_NUMBERS = 20  # and for its numbers in it
 _MOST_POINTS = 200  # of all curves together, beyond which lines have no marks
+_LEGEND_ROOM = 45  # characters on the narrowest screen
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
 _SERIES = 6
 # Of the page, its charts and pictures: on a light and on a dark ground. Series stay apart for the colour-blind.
@@ -44,7 +45,7 @@ def accuracy_by_compute(topk: Rows) -> Spec:
     x, y = _compute(unit), _percent(rows, "accuracy", "test top-1 (percent)", "low", "high")
     mark = {"color": _var("series0")}
     tooltip = [_told("model"), _told("accuracy", "top-1", ".2f"), *_INTERVAL, _told("flops", unit, ".3~g")]
-    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold"}
+    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold", "limit": 80}
     layers = [
         {"mark": {"type": "line", **mark}, "encoding": {"x": x, "y": y}},
         _interval_rule(x, y, mark),
@@ -148,7 +149,7 @@ def _var(name: str) -> str:
 
 
 _QUANTITY: Spec = {"type": "quantitative", "scale": {"zero": False, "nice": True, "padding": 12}}
-_LEGEND: Spec = {"title": None, "orient": "bottom", "direction": "horizontal", "columns": 4, "symbolOpacity": 1}
+_LEGEND: Spec = {"title": None, "orient": "bottom", "direction": "horizontal", "symbolOpacity": 1}
 _CONFIG: Spec = {
     "aria": False,  # the page says in words what a chart shows, and has its numbers as a table
     "font": "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, Arial, sans-serif",
@@ -165,7 +166,13 @@ _CONFIG: Spec = {
         "tickColor": _var("line"),
         "labelOverlap": True,
     },
-    "legend": {"labelFontSize": 12, "labelColor": _var("ink"), "symbolStrokeWidth": 2, "symbolSize": 80},
+    "legend": {
+        "labelFontSize": 12,
+        "labelColor": _var("ink"),
+        "symbolStrokeWidth": 2,
+        "symbolSize": 80,
+        "layout": {"bottom": {"anchor": "start", "direction": "vertical", "margin": 4}},
+    },
     "text": {"color": _var("ink"), "fontSize": 12},
     "rule": {"color": _var("quiet")},
     "range": {"category": [_var(f"series{i}") for i in range(_SERIES)], "symbol": list(_SHAPES)},
@@ -213,7 +220,9 @@ def _compute(unit: str) -> Spec:
 
 def _series(x: Spec, y: Spec, field: str, rows: Rows, **more: Spec) -> list[Spec]:
     """A line for each value of `field`, with marks of its own; the legend chooses which are shown."""
-    by = {"field": field, "type": "nominal", "sort": None, "legend": _LEGEND}
+    longest = max(len(str(row[field])) for row in rows)
+    legend = _LEGEND | {"columns": max(1, min(5, _LEGEND_ROOM // (longest + 4)))}
+    by = {"field": field, "type": "nominal", "sort": None, "legend": legend}
     chosen = {"name": "chosen", "select": {"type": "point", "fields": [field], "toggle": "true"}, "bind": "legend"}
     encoding: Spec = {"x": x, "y": y, "opacity": _shown(1)}
     line: Spec = {"mark": "line", "encoding": encoding | {"stroke": by} | more}

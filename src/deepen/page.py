@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen import charts, figures, page_tables, tables
+from deepen import charts, figures, page_tables, tables, vega
 from deepen.confusion import class_sizes
 from deepen.errors import some
 from deepen.images import FEW, ImageSet
@@ -44,7 +44,7 @@ class Chart:
     """A chart, and what it shows in a sentence and as a table, for those who can't see it."""
 
     name: str
-    spec: charts.Spec
+    spec: vega.Spec
     alternative: str
     numbers: page_tables.Table | None = None
 
@@ -62,7 +62,7 @@ def render(
     specs = {chart.name: chart.spec for chart in [*drawn.values(), *(each["chart"] for each in confusions)] if chart}
     return _template().render(
         css=Markup(_style()),
-        vega=Markup(charts.javascript().replace("</script", "<\\/script")),
+        vega=Markup(vega.javascript().replace("</script", "<\\/script")),
         specs=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
         records=records,
         last=last,
@@ -102,7 +102,7 @@ def _template() -> Template:
 
 def _style() -> str:
     """The style sheet, with the colours of a light and of a dark ground."""
-    light, dark = ("; ".join(f"--{name}: {both[place]}" for name, both in charts.COLORS.items()) for place in (0, 1))
+    light, dark = ("; ".join(f"--{name}: {both[place]}" for name, both in vega.COLORS.items()) for place in (0, 1))
     colors = f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
     return colors + Path(__file__).with_name(_STYLE).read_text(encoding="utf-8")
 

@@ -57,7 +57,7 @@ def render(
     `records` are those of a model and of all it grew from, `said` is what that model said of the test images, and
     `mistakes` are the first of the images that said.worst names.
     """
-    last, rows, small = records[-1], lineage(records), max(mistakes.shape[1:]) <= _SMALL
+    last, rows = records[-1], lineage(records)
     drawn, confusions = _charts(records), [_confusion(record, classes) for record in records]
     specs = {chart.name: chart.spec for chart in [*drawn.values(), *(each["chart"] for each in confusions)] if chart}
     return _template().render(
@@ -80,14 +80,7 @@ def render(
         confusions=confusions,
         by_class=page_tables.class_by_class(records, classes),
         extremes=page_tables.extremes(last.confusion, classes),
-        mistakes=list(_mistakes(mistakes, said)),
-        photos=not small,
-        augmentation=_as_url("image/png", pictures.augmentation) if small else _as_webp(pictures.augmentation),
-        role=pictures.role,
-        filters={
-            "before": _as_url("image/png", pictures.filters_before),
-            "after": _as_url("image/png", pictures.filters_after),
-        },
+        **_pictures(mistakes, said, pictures),
         settings=page_tables.settings(records),
     )
 
@@ -136,6 +129,19 @@ def _confusion(record: Record, classes: Sequence[str]) -> dict[str, Any]:
         "model": record.model,
         "chart": Chart(f"confusion-{record.model}", spec, words) if drawn else None,
         "mixups": page_tables.confused(record.confusion, classes),
+    }
+
+
+def _pictures(mistakes: ImageSet, said: Predictions, pictures: Pictures) -> dict[str, Any]:
+    """What the page has of images: the mistakes, augmentation and filters."""
+    small = max(mistakes.shape[1:]) <= _SMALL
+    before, after = (_as_url("image/png", png) for png in (pictures.filters_before, pictures.filters_after))
+    return {
+        "mistakes": list(_mistakes(mistakes, said)),
+        "photos": not small,
+        "augmentation": (_as_url("image/png", pictures.augmentation) if small else _as_webp(pictures.augmentation)),
+        "role": pictures.role,
+        "filters": {"before": before, "after": after},
     }
 
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepen import charts, figures, page, tables
+from deepen import charts, figures, page, tables, vega
 from deepen.errors import InputError
 from deepen.images import ImageSet, load_images
 from deepen.mistakes import HEADINGS, mistakes_table
@@ -38,7 +38,7 @@ def report() -> None:
         augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began)
     )
     _write_pictures(records, card.classes, pictures)
-    write_text(REPORTS / "vega.js", charts.javascript())
+    write_text(REPORTS / "vega.js", vega.javascript())
     write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
     accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
@@ -88,7 +88,7 @@ def _write_pictures(records: Sequence[Record], classes: Sequence[str], pictures:
         "depth": (charts.accuracy_by_depth(tables.topk_table(records)), f"Test accuracy on {last.named}"),
         "confusion": (charts.confusion(last.confusion, classes), f"Model {last.model} on the test images"),
     }
-    contents = {name: charts.as_png(spec, title) for name, (spec, title) in drawn.items()}
+    contents = {name: vega.draw(spec, title) for name, (spec, title) in drawn.items()}
     contents |= {"filters": pictures.filters_after, "augmentation": pictures.augmentation}
     for name, content in contents.items():
         with replacing(REPORTS / f"{name}.png") as temporary:

@@ -8,7 +8,7 @@ import pytest
 from conftest import LADDER
 from PIL import Image
 
-from deepen import charts, figures, tables
+from deepen import charts, figures, tables, vega
 from deepen.augmentation import Augmentation
 from deepen.examples import augmentation_examples
 from deepen.history import Epoch, History
@@ -159,10 +159,16 @@ class TestCharts:
         specs = [charts.validation_accuracy(curves), charts.losses(curves), charts.accuracy_by_depth(topk)]
         specs += [charts.accuracy_by_compute(topk), charts.confusion(records[0].confusion, list("abcdefghij"))]
         for spec in specs:
-            assert "var(" not in json.dumps(charts._with_colors(spec))
-            png = charts.as_png(spec, "title")
-            assert png == charts.as_png(spec, "title")
+            assert "var(" not in json.dumps(vega._with_colors(spec))
+            png = vega.draw(spec, "title")
+            assert png == vega.draw(spec, "title")
             assert pixels(png).std() > 0
+
+    def test_names_that_look_like_colors_stay_names(self):
+        found = vega._with_colors(charts.confusion([(0, 0, 2)], ["var(--ink)", "b"]))
+        assert found["data"]["values"][0]["actual"] == "var(--ink)"
+        assert found["layer"][0]["encoding"]["x"]["scale"]["domain"] == ["var(--ink)", "b"]
+        assert found["layer"][0]["mark"]["color"] == vega.COLORS["heat"][0]
 
     def test_curves_go_on_where_the_model_before_ended(self):
         one, *_, last = tables.curves_table([record("I"), record("II")])
@@ -176,7 +182,7 @@ class TestCharts:
         many = replace(record("I").training, epochs=[Epoch(i, 0.1, 1.0, 2.0, 50.0) for i in range(1, 300)])
         spec = charts.validation_accuracy(tables.curves_table([replace(record("I"), training=many)]))
         assert sum(layer["mark"] == "line" for layer in spec["layer"]) == 1
-        assert pixels(charts.as_png(spec, "title")).std() > 0
+        assert pixels(vega.draw(spec, "title")).std() > 0
 
     def test_the_confusion_matrix_has_counts_and_percent_of_the_actual_class(self):
         spec = charts.confusion([(0, 0, 2), (0, 1, 1), (1, 1, 1)], ["a", "b"])

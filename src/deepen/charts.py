@@ -1,50 +1,26 @@
 """The charts of the report: every function returns one as a Vega-Lite specification, for the page and as PNG."""
 
-import io
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from deepen import figures
 from deepen.confusion import Counts, class_sizes
 from deepen.tables import Rows, unit_of
-
-Spec = dict[str, Any]
+from deepen.vega import CONFIG, Spec, color
 
 MOST_CLASSES = 100  # of a confusion matrix that can still be looked at
 _MOST_NAMES = 40  # classes that have room for their names beside a confusion matrix
 _MOST_NUMBERS = 20  # and for its numbers in it
 _MOST_POINTS = 200  # of all curves together, beyond which lines have no marks
-_SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
-_SERIES = 6
-# Of the page, its charts and pictures: on a light and on a dark ground. Series stay apart for the colour-blind.
-COLORS = {
-    "ink": ("#1b1f24", "#e3e7eb"),
-    "quiet": ("#50585f", "#a9b2bb"),
-    "line": ("#c9d0d7", "#3c454e"),
-    "paper": ("#ffffff", "#14181d"),
-    "heat": ("#5b9bd5", "#2f6cab"),
-    "series0": ("#0066a6", "#5ab4ea"),
-    "series1": ("#b35c00", "#f0a23c"),
-    "series2": ("#00795c", "#3cc79c"),
-    "series3": ("#a02c74", "#e58fc3"),
-    "series4": ("#5a4fcf", "#aba0ff"),
-    "series5": ("#5f666d", "#c0c6cc"),
-}
+_LEGEND_ROOM = 45  # characters on the narrowest screen
 
 
 def accuracy_by_compute(topk: Rows) -> Spec:
     """Test top-1 with its interval over the compute of all training so far; `topk` is tables.topk_table."""
     rows, unit = _in_unit([row for row in topk if row["k"] == 1])
     x, y = _compute(unit), _percent(rows, "accuracy", "test top-1 (percent)", "low", "high")
-    mark = {"color": _var("series0")}
+    mark = {"color": color("series0")}
     tooltip = [_told("model"), _told("accuracy", "top-1", ".2f"), *_INTERVAL, _told("flops", unit, ".3~g")]
-    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold"}
+    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold", "limit": 80}
     layers = [
         {"mark": {"type": "line", **mark}, "encoding": {"x": x, "y": y}},
         _interval_rule(x, y, mark),
@@ -109,67 +85,16 @@ def confusion(counts: Counts, classes: Sequence[str]) -> Spec:
         "scale": {"domain": [0, 100], "range": [0.06, 1]},
         "legend": None,
     }
-    rect = {"type": "rect", "color": _var("heat")}
+    rect = {"type": "rect", "color": color("heat")}
     layers: list[Spec] = [{"mark": rect, "encoding": {"x": x, "y": y, "opacity": shade, "tooltip": tooltip}}]
     if len(classes) <= _MOST_NUMBERS:
         layers.append({"mark": "text", "encoding": {"x": x, "y": y, "text": {"field": "images"}, "tooltip": tooltip}})
     spec = _chart(rows, layers, height=300 + min(400, 12 * len(classes)))
-    return spec | {"view": {"stroke": _var("line")}}
-
-
-def as_png(spec: Spec, title: str, width: int = 560) -> bytes:
-    """A chart as a picture on a light ground, with its title; equal charts give equal bytes."""
-    import vl_convert  # which takes 100 MB of memory
-
-    fixed = spec | {"title": {"text": title, "color": _var("ink")}, "background": _var("paper"), "width": width}
-    drawn = Image.open(io.BytesIO(vl_convert.vegalite_to_png(_with_colors(fixed), scale=1.5)))
-    return figures.as_png(np.asarray(drawn.convert("RGB")))  # a third of the size
-
-
-@cache
-def javascript() -> str:
-    """Vega, Vega-Lite and Vega-Embed, which draw the charts in a browser, as one script."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle(None))  # type: ignore[arg-type]
-
-
-def _with_colors(spec: Spec) -> Spec:
-    """A specification with the colours themselves in place of their names."""
-    text = json.dumps(spec)
-    for name, (light, _) in COLORS.items():
-        text = text.replace(json.dumps(_var(name)), json.dumps(light))
-    return dict(json.loads(text))
-
-
-def _var(name: str) -> str:
-    """A colour by its name, which the style of the page knows: other ones in dark mode."""
-    return f"var(--{name})"
+    return spec | {"view": {"stroke": color("line")}}
 
 
 _QUANTITY: Spec = {"type": "quantitative", "scale": {"zero": False, "nice": True, "padding": 12}}
-_LEGEND: Spec = {"title": None, "orient": "bottom", "direction": "horizontal", "columns": 4, "symbolOpacity": 1}
-_CONFIG: Spec = {
-    "aria": False,  # the page says in words what a chart shows, and has its numbers as a table
-    "font": "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, Arial, sans-serif",
-    "background": None,
-    "view": {"stroke": None},
-    "axis": {
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "labelColor": _var("ink"),
-        "titleColor": _var("ink"),
-        "gridColor": _var("line"),
-        "domainColor": _var("line"),
-        "tickColor": _var("line"),
-        "labelOverlap": True,
-    },
-    "legend": {"labelFontSize": 12, "labelColor": _var("ink"), "symbolStrokeWidth": 2, "symbolSize": 80},
-    "text": {"color": _var("ink"), "fontSize": 12},
-    "rule": {"color": _var("quiet")},
-    "range": {"category": [_var(f"series{i}") for i in range(_SERIES)], "symbol": list(_SHAPES)},
-}
+_LEGEND: Spec = {"title": None, "orient": "bottom", "direction": "horizontal", "symbolOpacity": 1}
 
 
 def _told(field: str, title: str | None = None, form: str | None = None) -> Spec:
@@ -186,7 +111,7 @@ def _chart(rows: Rows, layers: list[Spec], height: int = 300) -> Spec:
         "width": "container",
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
-        "config": _CONFIG,
+        "config": CONFIG,
         "data": {"values": rows},
         "layer": layers,
     }
@@ -213,7 +138,9 @@ def _compute(unit: str) -> Spec:
 
 def _series(x: Spec, y: Spec, field: str, rows: Rows, **more: Spec) -> list[Spec]:
     """A line for each value of `field`, with marks of its own; the legend chooses which are shown."""
-    by = {"field": field, "type": "nominal", "sort": None, "legend": _LEGEND}
+    longest = max(len(str(row[field])) for row in rows)
+    legend = _LEGEND | {"columns": max(1, min(5, _LEGEND_ROOM // (longest + 4)))}
+    by = {"field": field, "type": "nominal", "sort": None, "legend": legend}
     chosen = {"name": "chosen", "select": {"type": "point", "fields": [field], "toggle": "true"}, "bind": "legend"}
     encoding: Spec = {"x": x, "y": y, "opacity": _shown(1)}
     line: Spec = {"mark": "line", "encoding": encoding | {"stroke": by} | more}
@@ -239,7 +166,7 @@ def _interval_rule(x: Spec, y: Spec, mark: Mapping[str, str], field: str | None 
 
 def _hover(x: Spec, y: Spec, tooltip: list[Spec]) -> Spec:
     """What is pointed at need not be met exactly: invisible marks larger than those that are seen."""
-    mark = {"type": "point", "filled": True, "size": 300, "opacity": 0, "color": _var("ink")}
+    mark = {"type": "point", "filled": True, "size": 300, "opacity": 0, "color": color("ink")}
     return {"mark": mark, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
 
 
@@ -251,7 +178,7 @@ def _growth(rows: Rows, *, top: bool) -> list[Spec]:
         return []
     x, data = {"field": "flops", "type": "quantitative"}, {"data": {"values": moments}}
     place: Spec = {"align": "right", "y": 0, "dx": -2} if top else {"align": "left", "y": {"expr": "height"}, "dx": 4}
-    words = {"type": "text", "baseline": "top", "angle": 270, "dy": 4, "fontSize": 11, "color": _var("quiet"), **place}
+    words = {"type": "text", "baseline": "top", "angle": 270, "dy": 4, "fontSize": 11, "color": color("quiet"), **place}
     return [
         data | {"mark": {"type": "rule", "strokeDash": [2, 3]}, "encoding": {"x": x}},
         data | {"mark": words, "encoding": {"x": x, "text": {"field": "words"}}},

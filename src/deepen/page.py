@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen import charts, figures, page_tables, tables
+from deepen import charts, figures, page_tables, tables, vega
 from deepen.confusion import class_sizes
 from deepen.errors import some
 from deepen.images import FEW, ImageSet
@@ -44,7 +44,7 @@ class Chart:
     """A chart, and what it shows in a sentence and as a table, for those who can't see it."""
 
     name: str
-    spec: charts.Spec
+    spec: vega.Spec
     alternative: str
     numbers: page_tables.Table | None = None
 
@@ -57,12 +57,12 @@ def render(
     `records` are those of a model and of all it grew from, `said` is what that model said of the test images, and
     `mistakes` are the first of the images that said.worst names.
     """
-    last, rows, small = records[-1], lineage(records), max(mistakes.shape[1:]) <= _SMALL
+    last, rows = records[-1], lineage(records)
     drawn, confusions = _charts(records), [_confusion(record, classes) for record in records]
     specs = {chart.name: chart.spec for chart in [*drawn.values(), *(each["chart"] for each in confusions)] if chart}
     return _template().render(
         css=Markup(_style()),
-        vega=Markup(charts.javascript().replace("</script", "<\\/script")),
+        vega=Markup(vega.javascript().replace("</script", "<\\/script")),
         specs=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
         records=records,
         last=last,
@@ -80,14 +80,7 @@ def render(
         confusions=confusions,
         by_class=page_tables.class_by_class(records, classes),
         extremes=page_tables.extremes(last.confusion, classes),
-        mistakes=list(_mistakes(mistakes, said)),
-        photos=not small,
-        augmentation=_as_url("image/png", pictures.augmentation) if small else _as_webp(pictures.augmentation),
-        role=pictures.role,
-        filters={
-            "before": _as_url("image/png", pictures.filters_before),
-            "after": _as_url("image/png", pictures.filters_after),
-        },
+        **_pictures(mistakes, said, pictures),
         settings=page_tables.settings(records),
     )
 
@@ -102,7 +95,7 @@ def _template() -> Template:
 
 def _style() -> str:
     """The style sheet, with the colours of a light and of a dark ground."""
-    light, dark = ("; ".join(f"--{name}: {both[place]}" for name, both in charts.COLORS.items()) for place in (0, 1))
+    light, dark = ("; ".join(f"--{name}: {both[place]}" for name, both in vega.COLORS.items()) for place in (0, 1))
     colors = f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
     return colors + Path(__file__).with_name(_STYLE).read_text(encoding="utf-8")
 
@@ -136,6 +129,19 @@ def _confusion(record: Record, classes: Sequence[str]) -> dict[str, Any]:
         "model": record.model,
         "chart": Chart(f"confusion-{record.model}", spec, words) if drawn else None,
         "mixups": page_tables.confused(record.confusion, classes),
+    }
+
+
+def _pictures(mistakes: ImageSet, said: Predictions, pictures: Pictures) -> dict[str, Any]:
+    """What the page has of images: the mistakes, augmentation and filters."""
+    small = max(mistakes.shape[1:]) <= _SMALL
+    before, after = (_as_url("image/png", png) for png in (pictures.filters_before, pictures.filters_after))
+    return {
+        "mistakes": list(_mistakes(mistakes, said)),
+        "photos": not small,
+        "augmentation": (_as_url("image/png", pictures.augmentation) if small else _as_webp(pictures.augmentation)),
+        "role": pictures.role,
+        "filters": {"before": before, "after": after},
     }
 
 

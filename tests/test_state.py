@@ -86,6 +86,16 @@ def test_all_trained(built, monkeypatch, capsys):
     ]
 
 
+def test_experiments_are_counted(project, capsys):
+    commands = ["init -q", "add -A", "-c user.name=t -c user.email=t@example.org commit -qm start"]
+    for words in commands:
+        subprocess.run(["git", *words.split()], check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    for name in (f"{head[:2]}/{head[2:]}/low", f"{head[:2]}/{head[2:]}/high", "celery/stash/1", f"00/{head[2:]}/old"):
+        subprocess.run(["git", "update-ref", f"refs/exps/{name}", "HEAD"], check=True)
+    assert said(capsys)[0] == "2 experiments from the last commit: deepen results"
+
+
 def test_settings_that_have_changed_since(project, built, capsys):
     shutil.copytree(built.path, project, dirs_exist_ok=True, symlinks=True)
     params = project / "params.yaml"

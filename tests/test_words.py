@@ -117,7 +117,7 @@ class TestWeights:
             (tmp_path / "linked").symlink_to(path)
             path = "linked"
         with pytest.raises(SystemExit, match="no readable safetensors file"):
-            main(["evaluate", path, "x"])
+            main(["evaluate", path, "."])
         assert capsys.readouterr().err.startswith(
             f"warning: {path}: weights that II starts from, before its training; trained ones are in weights/, not weights/init/\n"
         )
@@ -141,11 +141,8 @@ def test_predictions_too_wide_for_a_table_are_paragraphs(capsys, monkeypatch):
         predict._write_table([predict._Found(Path("a.jpg"), [(name, 0.25)] * count, "", ())])
     table, told = capsys.readouterr().out.split("\na.jpg: ")
     assert table.splitlines()[2].split() == ["a.jpg", *["cat", "25.0", "%"] * 5]
-    assert told.splitlines() == [
-        "golden retriever of a long name 25.0 %, golden retriever of a long",
-        "  name 25.0 %, golden retriever of a long name 25.0 %, golden retriever of a",
-        "  long name 25.0 %, golden retriever of a long name 25.0 %",
-    ]
+    assert " ".join(told.split()) == ", ".join(["golden retriever of a long name 25.0 %"] * 5)
+    assert max(map(len, f"a.jpg: {told}".splitlines())) <= 80
 
 
 class TestStages:

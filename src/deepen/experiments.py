@@ -1,6 +1,7 @@
 """The experiments of a project, as DVC keeps them: a commit each, below refs/exps, that holds settings and metrics."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from deepen.recorded import changed_since
 from deepen.yaml_reading import parse_yaml
 
 _REFS = "refs/exps/*/*/*"  # two parts of the commit that an experiment started from, and its name
+_NAMED = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38,62}/.+")  # and none of DVC's own notes
 _FILES = ("params.yaml", "metrics/final.json", "dvc.lock")
 
 
@@ -35,13 +37,24 @@ def list_experiments(project: Path, *, everywhere: bool = False) -> tuple[list[E
 
     Raises InputError where the project is not in a git repository with a commit.
     """
-    head = _git(project, "rev-parse", "HEAD").decode().strip()
-    listed = _git(project, "for-each-ref", "--format=%(committerdate:format-local:%Y-%m-%d %H:%M) %(refname)", _REFS)
-    refs = [(line[:16], line[17:]) for line in listed.decode().splitlines()]
-    chosen = [(date, ref) for date, ref in refs if everywhere or "".join(ref.split("/")[2:4]) == head]
+    chosen, others = _refs(project, everywhere)
     contents = _contents(project, [f"{ref}:./{file}" for _, ref in chosen for file in _FILES])
     experiments = [_experiment(ref.rpartition("/")[2], date, *(next(contents) for _ in _FILES)) for date, ref in chosen]
-    return experiments, len(refs) - len(chosen)
+    return experiments, others
+
+
+def list_names(project: Path) -> list[str]:
+    """The names of the experiments that started from the last commit, without a look into them."""
+    return [ref.rpartition("/")[2] for _, ref in _refs(project)[0]]
+
+
+def _refs(project: Path, everywhere: bool = False) -> tuple[list[tuple[str, str]], int]:
+    """Dates and references of the experiments from the last commit, or of all; and how many others there are."""
+    head = _git(project, "rev-parse", "HEAD").decode().strip()
+    listed = _git(project, "for-each-ref", "--format=%(committerdate:format-local:%Y-%m-%d %H:%M) %(refname)", _REFS)
+    refs = [(line[:16], line[17:]) for line in listed.decode().splitlines() if _NAMED.fullmatch(line[17:])]
+    chosen = [(date, ref) for date, ref in refs if everywhere or "".join(ref.split("/")[2:4]) == head]
+    return chosen, len(refs) - len(chosen)
 
 
 def workspace(project: Path) -> Experiment | None:

@@ -33,7 +33,8 @@ def path_suggestion(path: Path) -> str:
     """The same for a path at which nothing is, of what lies in its folder."""
     try:
         with os.scandir(path.parent) as entries:
-            found = nearest(path.name, [entry.name for entry in islice(entries, _MOST_NAMES)])
+            by_stem = {Path(entry.name).stem: entry.name for entry in islice(entries, _MOST_NAMES)}
     except OSError:
         return ""
-    return f"; did you mean {plain(path.parent / found)}?" if found else ""
+    found = nearest(path.stem, by_stem)  # equal endings are no likeness
+    return f"; did you mean {plain(path.parent / by_stem[found])}?" if found else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepen.errors import InputError, plain
-from deepen.experiments import list_experiments
+from deepen.experiments import list_names
 from deepen.nearest import nearest
 
 _WITH_VALUE = (
@@ -58,7 +58,7 @@ def name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
     named = [word for flag, word in pairwise(options) if flag in ("-n", "--name")]
     named += [word.partition("=")[2] for word in options if word.startswith("--name=")]
     try:
-        taken = {each.name for each in list_experiments(project)[0]} if named else set()
+        taken = set(list_names(project)) if named else set()
     except InputError:  # without git or a commit, of which DVC tells
         return
     for name in (name for name in named if name in taken):

@@ -77,14 +77,14 @@ def _interrupted(project: Path) -> Iterator[str]:
 
 def _results(project: Path, settings: "Settings", trained: Sequence[str]) -> Iterator[str]:
     """What is trained, on what, how well, and where the report is."""
-    from deepen.experiments import list_experiments
+    from deepen.experiments import list_names
 
     if trained:
         on, top1 = _evaluated(project, settings)
         report = f", report at {REPORT}" if (project / REPORT).is_file() else ""
         yield f"{_count(len(trained), 'model')} trained{on}{top1}{report}"
     try:
-        found, _ = list_experiments(project)
+        found = list_names(project)
     except InputError:  # of a folder that is not in git
         return
     if found:

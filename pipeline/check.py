@@ -32,11 +32,17 @@ def check() -> None:
     with replacing(files.weights(SCRATCH)) as temporary:
         save_file({}, temporary)
     save_records(files.records(SCRATCH), [])
-    sizes = [f"{name} ({parameters(layers):,} parameters)" for name, layers in plans.items()]
     shape = "x".join(map(str, image))
-    print(f"{' to '.join(dict.fromkeys((sizes[0], sizes[-1])))}: fit images of {shape} in {len(classes)} classes")
+    print(f"images of {shape} in {len(classes)} classes, {settings.batch_size(images)} images a step")
+    print("; ".join(_shallowest_and_deepest(settings, plans, images)))
     for warning in _too_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def _shallowest_and_deepest(settings: Settings, plans: Plans, images: int) -> Iterator[str]:
+    """A few words on the first and the last model, however many there are."""
+    for name in dict.fromkeys((next(iter(plans)), next(reversed(plans)))):
+        yield f"{name}: {parameters(plans[name]):,} parameters, {settings.steps(name, images):,} steps"
 
 
 def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:

@@ -73,19 +73,18 @@ def test_what_needs_no_pytorch_does_not_import_it(project):
 def test_a_stage_prints_five_lines_at_most_in_80_columns(built):
     stages = built.said.split("Running stage '")[1:]
     for stage in stages:
-        lines = (
-            stage.replace("Generating lock file 'dvc.lock'\n", "").partition("Updating lock file")[0].splitlines()[2:]
-        )
-        assert 1 <= len([line for line in lines if line]) <= 5, stage
-        assert max(map(len, lines)) <= 85, stage
-    assert re.search(r"^I: top-1 \d+\.\d\d % \(\d+\.\d to \d+\.\d\) on 359 test images$", built.said, re.MULTILINE)
+        said = stage.replace("Generating lock file 'dvc.lock'\n", "").partition("Updating lock file")[0]
+        lines = [line for line in said.splitlines()[2:] if line and not line.startswith("warning: ")]
+        assert 1 <= len(lines) <= 5, stage
+        assert max(map(len, lines)) <= 80, stage
+    assert re.search(r"^I: top-1 \d+\.\d\d % \(\d+\.\d to \d+\.\d\) on 898 test images$", built.said, re.MULTILINE)
     assert "\nreport: reports/index.html\n" in stages[-1]
 
 
 def test_what_the_report_leaves(built, tmp_path):
     pictures = {path.stem for path in (built.path / "reports").glob("*.png")}
     assert pictures == {"curves", "depth", "confusion", "filters", "augmentation"}
-    assert built.read("reports/confusion.csv").count("\n") == 1 + 359
+    assert built.read("reports/confusion.csv").count("\n") == 1 + 898
     assert built.read("reports/index.html").startswith("<!doctype html>")
     specs = json.loads(built("dvc plots show --json --out", str(tmp_path)))["data"]
     first = ["reports/curves.csv", "reports/topk.csv", "reports/confusion.csv"]

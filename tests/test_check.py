@@ -51,9 +51,9 @@ def test_networks_larger_than_this_machine(prepared, monkeypatch):
 
 def test_more_threads_than_this_machine_has(prepared, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    prepared(("threads: 2 ", "threads: 12 "))
+    prepared(("threads: auto ", "threads: 12 "))
     with pytest.raises(InputError) as error:
-        prepared(("threads: 2 ", "threads: 13 "))
+        prepared(("threads: auto ", "threads: 13 "))
     assert str(error.value) == (
         "params.yaml: threads: 13 is more than four for each of the 3 CPUs of this machine; "
         "write for example threads: 3, which may change the last digits of results"

@@ -38,7 +38,7 @@ def test_a_ladder_that_fits(prepared, capsys):
     said = capsys.readouterr().out
     assert said == (
         "images of 1x8x8 in 10 classes, 16 images a step\n"
-        "I: 2,012,170 parameters, 400 steps; III: 15,450,890 parameters, 400 steps\n"
+        "I: 2,012,170 parameters, 600 steps; III: 15,450,890 parameters, 600 steps\n"
     )
 
 

@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true", help="all of it small, on any device; writes nothing")
     arguments = parser.parse_args()
     size, settings = (REHEARSAL if arguments.rehearse else Size()), load_settings()
-    device = choose_device("auto" if arguments.rehearse else "cuda", settings.threads)
+    device = choose_device("auto" if arguments.rehearse else "cuda", settings.cpu_threads)
     images, test = real_images(arguments.images.resolve())
     if arguments.rehearse:
         images, _ = hold_out(images, 1 - REHEARSAL_IMAGES / len(images), "rehearsal")

@@ -63,7 +63,7 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
 
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:
     """Raise InputError where this machine can't train what is asked of it."""
-    check_threads(settings.threads)
+    check_threads(settings.cpu_threads)
     if faults := memory_faults(settings, plans, images, device_memory(settings.device)):
         raise InputError(faults)
 

@@ -29,7 +29,7 @@ MISTAKES = 24  # images, of those that were most confidently taken for another c
 def evaluate_model(name: str) -> None:
     settings = load_settings()
     group = Group()
-    device = choose_device(settings.device, settings.threads, group.local_rank)
+    device = choose_device(settings.device, settings.cpu_threads, group.local_rank)
     card, network = load_network(files.weights(name))
     test, history, transferred = (
         load_images(files.TEST),

@@ -25,7 +25,7 @@ def run_together(stage: Callable[..., None], module: str) -> None:
 def _become(command: str, module: str, words: tuple[str, ...]) -> None:
     """Have this process become what starts the others; returns only by raising InputError."""
     settings = load_settings()  # what is wrong with them is told once, and not by each process
-    os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))  # or torchrun warns that it sets it
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.cpu_threads))  # or torchrun warns that it sets it
     # Where processes that are started again share the store of the former, they find the former's addresses there
     # (pytorch/pytorch issue 135712).
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")

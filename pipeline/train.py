@@ -38,7 +38,7 @@ VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platf
 def train_model(name: str) -> None:
     settings = load_settings()
     group = Group()
-    device = choose_device(settings.device, settings.threads, group.local_rank)
+    device = choose_device(settings.device, settings.cpu_threads, group.local_rank)
     start = files.init(name)
     images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
     shaping = _shaping(name, settings, device, len(images))
@@ -98,7 +98,7 @@ def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, 
 
 def _where(settings: Settings, device: torch.device, group: Group) -> str:
     """What it trains on, for example `2 of 8 CPU threads`."""
-    threads = f"{settings.threads} of {os.cpu_count()} CPU threads"
+    threads = f"{settings.cpu_threads} of {os.cpu_count()} CPU threads"
     if group.size > 1:
         return f"{group.size} processes, each on {threads if device.type == 'cpu' else device.type}"
     return f"{threads} (threads in params.yaml)" if device.type == "cpu" else str(device)
@@ -128,7 +128,7 @@ def _shaping(name: str, settings: Settings, device: torch.device, images: int) -
         "seed": settings.seed,
         "device": device.type,
         "dtype": str(choose_dtype(settings.precision, device)),
-        "threads": settings.threads,
+        "threads": settings.cpu_threads,
     }
 
 

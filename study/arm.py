@@ -39,7 +39,8 @@ class Point:
 def train_arm(study_name: str, name: str, seed: str) -> None:
     settings = load_settings()
     studies = load_studies(settings)
-    study, dataset = studies[study_name], settings.datasets[studies.data]
+    settings = settings.model_copy(update={"data": studies.data})  # not the ladder's, by which `auto` would go
+    study, dataset = studies[study_name], settings.dataset
     files = [Path(f"study/data/{part}.safetensors") for part in ("train", "test")]
     images, test = map(load_images, files)
     require_agreement(
@@ -66,7 +67,7 @@ def measure(
     training = arm.training(settings)
     plans = plan_ladder(settings, dataset.seen(images.shape), len(images.classes))
     budget = study.compute[arm.target] * training_flops(plans[arm.target])  # for each image of an epoch
-    device = choose_device(settings.device, settings.threads)
+    device = choose_device(settings.device, settings.cpu_threads)
     statistics = compute_statistics(images.images)
     augmentation = Augmentation.of(dataset, training)
     few = test.take(np.arange(0, len(test), max(1, len(test) // study.curve_images)))

@@ -139,7 +139,7 @@ def tiny_project(home: Path) -> Project:
     project.edit(
         "params.yaml",
         ("width: auto ", "width: 0.03125 "),
-        ("threads: 2 ", "threads: 1 "),
+        ("threads: auto ", "threads: 1 "),
         ("epochs: auto\n", "epochs: 1\n"),
     )
     project("git init -q")

@@ -38,7 +38,7 @@ def test_a_ladder_that_fits(prepared, capsys):
     said = capsys.readouterr().out
     assert said == (
         "images of 1x8x8 in 10 classes, 16 images a step\n"
-        "I: 2,012,170 parameters, 400 steps; III: 15,450,890 parameters, 400 steps\n"
+        "I: 2,012,170 parameters, 600 steps; III: 15,450,890 parameters, 600 steps\n"
     )
 
 
@@ -51,9 +51,9 @@ def test_networks_larger_than_this_machine(prepared, monkeypatch):
 
 def test_more_threads_than_this_machine_has(prepared, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    prepared(("threads: 2 ", "threads: 12 "))
+    prepared(("threads: auto ", "threads: 12 "))
     with pytest.raises(InputError) as error:
-        prepared(("threads: 2 ", "threads: 13 "))
+        prepared(("threads: auto ", "threads: 13 "))
     assert str(error.value) == (
         "params.yaml: threads: 13 is more than four for each of the 3 CPUs of this machine; "
         "write for example threads: 3, which may change the last digits of results"

@@ -62,7 +62,7 @@ class TestModels:
     def test_images_that_are_prepared_are_known(self, built, capsys):
         main(["models", "--project", str(built.path)])
         assert "For images of 1x8x8 in 10 classes, width 0.03125." in (said := capsys.readouterr().out)
-        assert re.search(r"^II +8 +6,338 .* 34 +1 +10$", said, re.MULTILINE)  # epochs and steps
+        assert re.search(r"^II +8 +6,338 .* 34 +1 +12$", said, re.MULTILINE)  # epochs and steps
         assert max(map(len, said.splitlines())) <= 80
 
     @pytest.mark.parametrize(

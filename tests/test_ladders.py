@@ -98,7 +98,7 @@ def test_a_ladder_can_be_the_project_s_own(project, pictures):
         ("width: auto", "width: 0.0625"),
         ("size: 256 ", "size: 40 "),
         ("view: 224", "view: 32"),
-        ("threads: 2", "threads: 1"),
+        ("threads: auto", "threads: 1"),
         ("epochs: auto", "epochs: 1"),
     ):
         assert old in text

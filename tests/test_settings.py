@@ -398,3 +398,7 @@ class TestAuto:
         settings = check_settings(changed(models=branch))
         assert [settings.epochs(model, 50_000) for model in branch] == [3, 3, 12, 3]
         assert settings.ancestors("III") == ["I", "II"]
+
+    def test_threads_are_fixed_by_the_data_and_not_by_the_machine(self):
+        assert [check_settings(changed(data=data)).cpu_threads for data in ("digits", "folder")] == [1, 2]
+        assert check_settings(changed(threads=4)).cpu_threads == 4

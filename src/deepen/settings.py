@@ -120,7 +120,7 @@ class Settings(Section):
     seed: int = Field(ge=0, lt=2**63, examples=[0])
     precision: Literal["auto", "float32", "bfloat16"] = Field(examples=["auto"])
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)$", examples=["auto"])
-    threads: int = Field(ge=1, le=1024, examples=[2])
+    threads: Annotated[Annotated[int, Field(ge=1, le=1024)] | None, auto] = Field(examples=[2])
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
     checkpoint_seconds: float = Field(ge=0, le=365 * 86_400, examples=[60])
     progress: Literal["quiet", "normal", "verbose"] = Field(examples=["normal"])
@@ -152,6 +152,12 @@ class Settings(Section):
     def network_width(self) -> float:
         """What every channel and unit count is multiplied by."""
         return self.dataset.width if self.width is None else self.width
+
+    @property
+    def cpu_threads(self) -> int:
+        """How many threads compute on the CPU: steps on the digits are too short to be shared."""
+        usual = 1 if isinstance(self.dataset, Digits) else 2
+        return usual if self.threads is None else self.threads
 
     def batch_size(self, images: int) -> int:
         """How many of so many training images a step learns from."""

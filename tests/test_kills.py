@@ -19,6 +19,7 @@ def slow(built, tmp_path_factory):
     """A project whose three models train for some seconds each and keep a checkpoint every step; and its results."""
     project = built.copy(tmp_path_factory.mktemp("slow"))
     project.edit("params.yaml", ("epochs: 1\n", "epochs: 60\n"), ("_seconds: 60 ", "_seconds: 0 "))
+    project.edit("params.yaml", ("progress: normal ", "progress: verbose "))  # a line an epoch, to wait for
     project("git commit -qam slow")
     undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed"))
     undisturbed("dvc repro")

@@ -14,7 +14,7 @@ CONTENT = yaml_text.load((ROOT / "params.yaml").read_text())
     [
         [],
         ["lr=0.01", "models.III.epochs=2", "data=cifar10", "recipe=published"],
-        ["+models.IV={after: III, layers: conv3-8*40, epochs: 2}", "depth=IV"],
+        ["+models.IV={after: III, layers: conv3-64*40, epochs: 2}", "depth=IV"],
         ["~models.III", "depth=II"],
         ["++models.III.norm=batch", "+models.II.mapping={conv2_2: conv2_1}"],
         ["lr=0.01,0.02", "depth=I,II"],

@@ -126,8 +126,10 @@ class TestOfALadder:
 
     def test_all_layers(self):
         layers = "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024"
-        shapes = {key: tuple(each.shape) for key, each in he_start(self.plans()["I"], seed=0, model="I").items()}
-        changes = {"models__I__layers": layers, "models__I__start": "imports/x-0a1b2c3d.safetensors"}
+        shapes = {
+            key: tuple(each.shape) for key, each in he_start(self.plans(width=1.0)["I"], seed=0, model="I").items()
+        }
+        changes = {"models__I__layers": layers, "models__I__start": "imports/x-0a1b2c3d.safetensors", "width": 1.0}
         assert self.told({"I": shapes}, models__I__frozen="copied", **changes) == [
             "params.yaml: models.I.frozen: all layers are frozen, so nothing would train; leave one out, for example head"
         ]

@@ -34,14 +34,15 @@ from deepen.torchvision_names import LAYERS, lay_out, to_torchvision
 from deepen.vgg import network
 from deepen.weights import ModelCard, save_weights
 
-PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
+TEXT = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0 ", 1)  # as imports need
+PARAMS = yaml_text.load(TEXT)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, small_nets):
     """A project of small networks, to be in."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    (tmp_path / "params.yaml").write_text(TEXT)
     return tmp_path
 
 

@@ -67,10 +67,6 @@ class TestTables:
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
         assert "of `photos`, held out" in tables.as_markdown([replace(found, data_name="photos")])
 
-    def test_markdown_calls_the_data_by_its_name(self):
-        found = replace(record("I"), data_name="photos")
-        assert "on 360 images of `photos`, width 1" in tables.as_markdown(tables.results_table([found]), [found])
-
     def test_curves_and_top_k_are_long_tables(self):
         rows = tables.curves_table([record("I"), record("II")])
         assert [(row["model"], row["epoch"]) for row in rows] == [("I", 1), ("I", 2), ("II", 1), ("II", 2)]

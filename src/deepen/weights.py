@@ -142,10 +142,20 @@ def weights_checksum(path: Path) -> str:
 def tensors_checksum(text: str, tensors: "Mapping[str, NDArray[Any] | Tensor]") -> str:
     """The SHA-256 of a text and of tensors by name, as 64 hexadecimal digits."""
     parts: list[Any] = []
-    for name, array in sorted(as_arrays(tensors).items()):
-        parts += [f"({name!r}, torch.{array.dtype}, {array.shape})".encode()]  # torch.: as files have had it
-        parts += [np.asarray(array, order="C").reshape(-1).view(np.uint8).data]
+    for name, tensor in sorted(tensors.items()):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        parts += [f"({name!r}, torch.{kind}, {tuple(tensor.shape)})".encode()]  # torch.: as files have had it
+        parts += [_bytes(tensor).data]
     return checksum(text, parts)
+
+
+def _bytes(tensor: "NDArray[Any] | Tensor") -> NDArray[np.uint8]:
+    """A tensor's bytes, also of a type that NumPy does not have."""
+    if isinstance(tensor, np.ndarray):
+        return np.asarray(tensor, order="C").reshape(-1).view(np.uint8)
+    from torch import uint8
+
+    return np.asarray(tensor.detach().cpu().contiguous().reshape(-1).view(uint8).numpy())
 
 
 def _parted(text: str | None) -> tuple[str, str | None]:

@@ -37,13 +37,13 @@ def test_a_ladder_that_fits(prepared, capsys):
     prepared()
     said = capsys.readouterr().out
     assert said == (
-        "images of 1x8x8 in 10 classes, 16 images a step\n"
+        "images of 1x8x8 in 10 classes, 20 images a step\n"
         "I: 2,012,170 parameters, 600 steps; III: 15,450,890 parameters, 600 steps\n"
     )
 
 
 def test_networks_larger_than_this_machine(prepared, monkeypatch):
-    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 16 images at once"):
+    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 20 images at once"):
         prepared(("width: 1.0 ", "width: 64.0 "))
     monkeypatch.setenv("DEEPEN_LAUNCH", "srun")  # where that starts, there is other memory
     prepared(("width: 1.0 ", "width: 64.0 "))
@@ -69,7 +69,7 @@ def test_epochs_and_steps_are_told_before_training(prepared, capsys):
     prepared(("least_steps: 600 ", "least_steps: 250 "), ("    epochs: auto\n  II:", "    epochs: 5\n  II:"))
     out, err = capsys.readouterr()
     about, models = out.splitlines()
-    assert about == "images of 1x8x8 in 10 classes, 16 images a step"
+    assert about == "images of 1x8x8 in 10 classes, 20 images a step"
     assert re.fullmatch(r"I: [0-9,]+ parameters, 5 steps; III: [0-9,]+ parameters, 250 steps", models)
     assert err == (
         "warning: I trains for 5 steps, and in fewer than 200 a network may learn little; "

@@ -367,7 +367,7 @@ class TestAuto:
         assert check_settings(changed(models__I__start="imports/x-01234567.safetensors", width=0.25))
 
     @pytest.mark.parametrize(
-        ("images", "batch"), [(1, 1), (15, 15), (255, 16), (256, 32), (767, 32), (768, 64), (4095, 64), (4096, 128), (10**6, 128)]
+        ("images", "batch"), [(1, 1), (31, 31), (767, 32), (768, 64), (4095, 64), (4096, 128), (10**6, 128)]
     )  # fmt: skip
     def test_few_images_are_learned_from_in_small_batches(self, images, batch):
         assert check_settings(changed()).batch_size(images) == batch
@@ -385,13 +385,13 @@ class TestAuto:
 
     def test_few_images_are_learned_from_more_often_until_there_are_enough_steps(self):
         settings = check_settings(changed(recipes__onecycle__training__least_steps=300))
-        assert settings.epochs("I", 160) == 30  # of 10 steps
+        assert settings.epochs("I", 160) == 60  # of 5 steps
         assert settings.steps("I", 170) == 300
         assert settings.epochs("III", 1) == 300
 
     def test_typed_epochs_are_taken_as_they_are(self):
         settings = check_settings(changed(models__II__epochs=1))
-        assert (settings.epochs("II", 160), settings.steps("II", 160)) == (1, 10)
+        assert (settings.epochs("II", 160), settings.steps("II", 160)) == (1, 5)
 
     def test_a_model_in_between_changes_only_those_that_grow_from_it(self):
         branch = GOOD["models"] | {"J": GOOD["models"]["II"]}

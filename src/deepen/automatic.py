@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-_BATCHES = ((256, 16), (768, 32), (4096, 64))  # below so many images, so many a step
+_BATCHES = ((768, 32), (4096, 64))  # below so many images, so many a step
 _LARGEST_BATCH = 128
 
 
 def automatic_batch(images: int) -> int:
-    """16 images a step where there are fewer than 256 to learn from, 32 below 768, 64 below 4,096, and then 128."""
+    """32 images a step where there are fewer than 768 to learn from, 64 below 4,096, and then 128."""
     return next((batch for below, batch in _BATCHES if images < below), _LARGEST_BATCH)
 
 

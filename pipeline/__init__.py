@@ -29,7 +29,8 @@ def run(stage: Callable[..., None]) -> None:
     _on_signals(_stop)
     gc.freeze()  # what is imported stays
     gc.enable()
-    guarded(lambda: _run(stage), again=f"run {COMMAND} again", debug="DEEPEN_DEBUG" in os.environ)
+    debug = "DEEPEN_DEBUG" in os.environ
+    guarded(lambda: _run(stage), again=f"run {COMMAND} again", debug=debug, must_finish=True)
     if _IS_STAGE:  # all is written; Python would first take every module apart, which takes half a second of PyTorch
         os._exit(0)
 

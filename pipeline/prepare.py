@@ -34,7 +34,7 @@ def prepare() -> None:
 def _tell(warnings: Sequence[str], notes: Sequence[str]) -> None:
     """Write a line each to a file, and print two at most: all there are, or the first and where the others are."""
     lines = [*(f"warning: {warning}" for warning in warnings), *notes]
-    write_text(files.NOTES, "".join(f"{line}\n" for line in lines))
+    write_text(files.NOTES, "".join(f"{line}\n" for line in lines or ["no warning"]))
     shown = lines if len(lines) <= _MOST else [*lines[: _MOST - 1], f"... and {len(lines) - 1} more in {files.NOTES}"]
     print(*shown, sep="\n", end="\n" * bool(shown), file=sys.stderr)
 

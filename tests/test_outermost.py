@@ -209,6 +209,15 @@ def test_a_reader_that_has_enough_is_no_error():
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+def test_a_stage_whose_reader_went_away_has_failed():
+    code = "from deepen.outermost import guarded; guarded(lambda: print('x' * 200_000), again='run it again', must_finish=True)"
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "-", sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("1\n", "error: standard output was closed; run it again\n")
+
+
 SLOW = """
 print("started", flush=True)
 from deepen import commands

@@ -98,8 +98,9 @@ class TestGains:
     def test_a_gain_a_loss_and_no_clear_difference_are_told_apart(self):
         assert self.gain(270, 324) == ["II gains 15.0 points over I (11.4 to 18.9)"]
         assert self.gain(324, 270) == ["II loses 15.0 points against I (11.4 to 18.9)"]
-        assert self.gain(324, 325) == ["II and I differ by 0.3 points (-0.8 to 1.4): no clear difference"]
-        assert self.gain(324, 324) == ["II and I differ by 0.0 points (-1.0 to 1.0): no clear difference"]
+        assert self.gain(324, 325) == ["II is 0.3 points above I (-0.8 to 1.4): no clear difference"]
+        assert self.gain(325, 324) == ["II is 0.3 points below I (-1.4 to 0.8): no clear difference"]
+        assert self.gain(324, 324) == ["II is 0.0 points above I (-1.0 to 1.0): no clear difference"]
 
     def test_without_the_answers_the_interval_is_that_of_different_images(self):
         paired, unpaired = (

@@ -1,14 +1,17 @@
 """`deepen results`: the experiments that git has below refs/exps, ranked, in a table that fits."""
 
 import csv
+import hashlib
 import io
 import json
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 import yaml_text
 from dvc_project import ROOT
+from made_up_ladders import ladder
 
 from deepen.commands import main
 from deepen.commands.stages import name_faults
@@ -16,6 +19,7 @@ from deepen.differences import differences
 from deepen.experiments import Experiment, list_experiments, workspace
 from deepen.ranking import rank, ranking, seeds_together
 from deepen.recorded import changed_since
+from deepen.records import save_records
 
 PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
 LOCK = """schema: '2.0'
@@ -156,6 +160,17 @@ def test_numbers_that_are_of_other_settings_are_not_shown(repository, capsys):
     assert "workspace has no top-1 of its own: depth changed since\n" in said
 
 
+def test_models_that_are_of_another_run_than_dvc_lock_are_told(repository, capsys):
+    """As after git checkout without dvc checkout."""
+    (repository.path / "records").mkdir()
+    save_records(repository.path / "records/III.json", ladder()[0])
+    assert "Note: the models' files are of another run than dvc.lock, so" in results(capsys)
+    found = hashlib.md5((repository.path / "records/III.json").read_bytes()).hexdigest()
+    text = lock(PARAMS) + f"    - path: records/III.json\n      md5: {found}\n"
+    (repository.path / "dvc.lock").write_text(text)
+    assert "Note:" not in results(capsys)
+
+
 def test_what_has_changed_since():
     assert changed_since(lock(PARAMS), PARAMS) == []
     assert changed_since(lock(PARAMS), with_changes(models__I__epochs=99, models__II__epochs=99)) == ["models.I.epochs"]
@@ -260,6 +275,13 @@ class TestRanking:
         assert seeds_together(ranked) == [
             "3 seeds, lr auto: top-1 52.33 on average, 50.00 to 54.00 (rate-4, rate-3, rate-0)"
         ]
+
+    def test_what_is_of_other_images_or_other_code_is_not_told_together(self):
+        one, two, three = runs({"seed": 1}, {"seed": 2}, {"seed": 3})
+        ranked = rank([one, replace(two, images="new"), replace(three, images="new")])
+        assert [settings["images"] for _, settings in ranked] == ["version 2", "version 2", "version 1"]
+        assert [text[:31] for text in seeds_together(ranked)] == ["2 seeds, images version 2: top-"]
+        assert seeds_together(rank([one, replace(two, code="x"), replace(three, code="y")])) == []
 
     def test_where_the_seed_is_the_same_there_is_nothing_to_tell(self):
         assert seeds_together(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []

@@ -69,7 +69,7 @@ def test_half_trained(project, capsys):
     checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)
     checkpoints.save(at(10))
     (project / "checkpoints/III-ffffff").mkdir()  # before its first checkpoint
-    told = "II is half trained (checkpoint of step 10 of 21): dvc repro, or the same dvc exp run, goes on with it"
+    told = "II was interrupted (checkpoint of step 10 of 21): the same command goes on with it, if nothing else was changed"
     assert said(capsys) == [told, "1 model trained", "next: dvc repro, which trains II, III"]
     with locked(project / "checkpoints/II-0a1b2c.lock", print):
         assert said(capsys)[0].startswith("II is in training (checkpoint of step 10 of 21), by process ")

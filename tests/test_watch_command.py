@@ -36,6 +36,7 @@ def project(tmp_path, monkeypatch):
     History({}, {}, 1, 1, "", "", epochs).save(copy / "curves/I.json")
     monkeypatch.chdir(copy)
     monkeypatch.setattr(psutil.Process, "environ", lambda self: {"DVC_EXP_NAME": "low"})
+    (tmp_path / "params.yaml").touch()
     (tmp_path / "checkpoints").mkdir()
     with locked(tmp_path / "checkpoints/II-abc.lock", print):
         yield tmp_path
@@ -56,7 +57,13 @@ def shown(project, capsys):
 
 
 def test_nothing(tmp_path, capsys):
+    (tmp_path / "params.yaml").touch()
     assert shown(tmp_path, capsys) == ["nothing trains now"]
+
+
+def test_what_is_not_a_project_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"has no params\.yaml; run in the project's folder, or say --project"):
+        main(["watch", "--once", "--project", str(tmp_path)])
 
 
 def test_a_training_in_a_copy_with_the_models_before_it(project, capsys):
@@ -153,11 +160,13 @@ def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(watch.time, "sleep", interrupted)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    (tmp_path / "params.yaml").touch()
     main(["watch", "--project", str(tmp_path)])
     assert capsys.readouterr().out == "nothing trains now; waiting for a training\n"
 
 
 def test_it_does_not_import_pytorch(tmp_path):
+    (tmp_path / "params.yaml").touch()
     code = "import sys; from deepen.commands import main; main(['watch', '--once']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "nothing trains now\nFalse\n"

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 
 from deepen.errors import InputError, plain
 from deepen.nearest import nearest
-from deepen.settings import check_settings
+from deepen.settings import Model, check_settings
 
 _MOST_COMBINATIONS = 200  # of a grid that are checked
 
@@ -41,6 +41,9 @@ def _parsed(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Ov
     overrides, faults = [], []
     for change in changes:
         key = change.partition("=")[0]
+        if not key.strip("+~"):
+            faults.append(f"-S {plain(change)[:200]}: names no setting; write for example -S lr=0.01")
+            continue
         if ":" in key and not key.startswith("params.yaml:"):
             continue  # of another file
         try:
@@ -50,7 +53,7 @@ def _parsed(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Ov
             faults.append(f"-S {plain(change)[:200]}: can't be read ({reason}); write for example -S lr=0.01")
             continue
         overrides.append(override)
-        faults += filter(None, [_name_fault(content, override)])
+        faults += filter(None, [_name_fault(content, override) or _values_fault(change, override)])
     return overrides, faults
 
 
@@ -60,11 +63,31 @@ def _name_fault(content: Mapping[str, Any], override: Override) -> str:
     key = override.key_or_group
     if override.is_add() or override.is_force_add():
         return ""
+    if _may_be_added(content, key):
+        return f"-S {plain(key)[:200]}: not in params.yaml yet; write -S +{plain(key)[:200]}=... to add it"
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
             siblings = list(map(str, node)) if isinstance(node, Mapping) else []
             return f"-S {plain(key)[:200]}: unknown setting{_meant(content, key, part, siblings)}"
         node = node[part]
+    return ""
+
+
+def _may_be_added(content: Mapping[str, Any], key: str) -> bool:
+    """Whether it is a setting that a model may have and doesn't yet."""
+    first, _, rest = key.partition(".")
+    name, _, field = rest.partition(".")
+    models = content.get("models")
+    model = models.get(name) if first == "models" and isinstance(models, Mapping) else None
+    return isinstance(model, Mapping) and field in Model.model_fields and field not in model
+
+
+def _values_fault(change: str, override: Override) -> str:
+    """What is wrong with several values to try, if anything is: an interval can't be listed."""
+    try:
+        next(_values(override), None)
+    except HydraException:
+        return f"-S {plain(change)[:200]}: its values can't be listed; write them with commas between"
     return ""
 
 

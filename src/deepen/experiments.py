@@ -1,15 +1,16 @@
 """The experiments of a project, as DVC keeps them: a commit each, below refs/exps, that holds settings and metrics."""
 
+import hashlib
 import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from deepen.errors import InputError
-from deepen.recorded import changed_since
+from deepen.recorded import changed_since, code_of, recorded
 from deepen.yaml_reading import parse_yaml
 
 _REFS = "refs/exps/*/*/*"  # two parts of the commit that an experiment started from, and its name
@@ -22,7 +23,7 @@ class Experiment:
     """The ladder run once: `settings` is what its params.yaml holds, `metrics` what its metrics/final.json does.
 
     `metrics` is empty where they are not those of its settings, because it ended before its report; `why` says so.
-    `date` is that of its commit, as 2026-01-31 12:00.
+    `date` is that of its commit, as 2026-01-31 12:00. `images` and `code` tell which images and which code made it.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Experiment:
     settings: Mapping[str, Any]
     metrics: Mapping[str, float]
     why: str = ""
+    images: str = ""
+    code: str = ""
 
 
 def list_experiments(project: Path, *, everywhere: bool = False) -> tuple[list[Experiment], int]:
@@ -60,15 +63,29 @@ def _refs(project: Path, everywhere: bool = False) -> tuple[list[tuple[str, str]
 def workspace(project: Path) -> Experiment | None:
     """The project's own last run; None where there is none."""
     contents = [(project / file).read_bytes() if (project / file).is_file() else None for file in _FILES]
-    return _experiment("workspace", "", *contents) if contents[0] is not None and contents[1] is not None else None
+    if contents[0] is None or contents[1] is None:
+        return None
+    found = _experiment("workspace", "", *contents)
+    if not found.why and _of_another_run(project, found, (contents[2] or b"").decode(errors="replace")):
+        return replace(found, metrics={}, why="the models' files are of another run than dvc.lock")
+    return found
+
+
+def _of_another_run(project: Path, here: Experiment, lock: str) -> bool:
+    """Whether what DVC keeps of the models is not what dvc.lock says, as after git checkout without dvc checkout."""
+    path = f"records/{here.settings.get('depth')}.json"
+    file = project / path
+    return file.is_file() and hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() != recorded(lock, path)
 
 
 def _experiment(name: str, date: str, params: bytes | None, metrics: bytes | None, lock: bytes | None) -> Experiment:
     settings = parse_yaml((params or b"").decode(errors="replace"), f"params.yaml of {name}")
     settings = settings if isinstance(settings, dict) else {}
-    changed = changed_since((lock or b"").decode(errors="replace"), settings)
-    why = "it has no report" if changed is None else f"{', '.join(changed[:3])} changed since" if changed else ""
-    return Experiment(name, date, settings, {} if why else _metrics(name, metrics), why)
+    text = (lock or b"").decode(errors="replace")
+    changed = changed_since(text, settings)
+    why = "dvc.lock has no report" if changed is None else f"{', '.join(changed[:3])} changed since" if changed else ""
+    images = "".join(recorded(text, f"data/{part}.safetensors") for part in ("train", "test"))
+    return Experiment(name, date, settings, {} if why else _metrics(name, metrics), why, images, code_of(text))
 
 
 def _metrics(name: str, content: bytes | None) -> dict[str, float]:

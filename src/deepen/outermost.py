@@ -34,12 +34,15 @@ class Ended(SystemExit):
         self.code = code
 
 
-def guarded(function: Callable[[], object], *, debug: bool = False, again: str = AGAIN) -> None:
+def guarded(
+    function: Callable[[], object], *, debug: bool = False, must_finish: bool = False, again: str = AGAIN
+) -> None:
     """Call a function; raises Ended where that goes wrong: with code 1 after an error, with 130 after Ctrl-C.
 
     What is wrong goes to standard error. An InputError is a line a fault. A lack of memory or disk, and a standard
-    output that can't be written, are one line, which says to do what `again` says. Anything else is a mistake of ours:
-    one line, and the traceback in a file; with `debug`, the traceback of each of these.
+    output that can't be written, are one line, which says to do what `again` says. That the reader of the output has
+    gone away is an error only where the function `must_finish`. Anything else is a mistake of ours: one line, and the
+    traceback in a file; with `debug`, the traceback of each of these.
     """
     with _one_interruption() as came:
         try:
@@ -47,6 +50,8 @@ def guarded(function: Callable[[], object], *, debug: bool = False, again: str =
             _written_out(function)
         except BrokenPipeError:  # as in `deepen predict ... | head`: what is left goes nowhere, also at the exit
             _drop_output()
+            if must_finish:
+                raise _ended([f"error: standard output was closed; {again}"], 1) from None
         except KeyboardInterrupt as error:
             raise _ended([str(error) or "interrupted"], getattr(error, "code", INTERRUPTED)) from error
         except Exception as error:

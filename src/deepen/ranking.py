@@ -14,8 +14,17 @@ Ranked = list[tuple[Experiment, dict[str, str]]]  # with the settings in which i
 
 
 def rank(experiments: Sequence[Experiment]) -> Ranked:
-    """The experiments by top-1, then by loss, best first; last those without results."""
+    """The experiments by top-1, then by loss, best first; last those without results.
+
+    Where they are of different images or of different code, that is told beside the settings.
+    """
     different = differences([each.settings for each in experiments])
+    for what in ("images", "code"):
+        found = list(dict.fromkeys(getattr(each, what) for each in experiments if each.metrics))
+        if len(found) > 1:  # they can't be compared by their settings alone
+            for each, settings in zip(experiments, different, strict=True):
+                if each.metrics:
+                    settings[what] = f"version {found.index(getattr(each, what)) + 1}"
     return sorted(zip(experiments, different, strict=True), key=lambda row: _order(row[0].metrics))
 
 

@@ -1,6 +1,7 @@
 """Whether results belong to settings: what dvc.lock says of the stages that made them, held to a params.yaml."""
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ def changed_since(lock: str, settings: Mapping[str, object], stage: str = "repor
     Empty where its results are those of these `settings`, the content of a params.yaml; None where it has not run. Of
     files those alone are looked at that other stages write. `lock` is the text of a dvc.lock.
     """
-    stages = {name: _read(text) for name, text in _STAGE.findall(lock)}
+    stages = _stages(lock)
     if stage not in stages:
         return None
     makers = {path: name for name, each in stages.items() for path in each.outs}
@@ -44,6 +45,26 @@ def changed_since(lock: str, settings: Mapping[str, object], stage: str = "repor
                 left += [maker] if maker not in seen else []
                 seen.add(maker)
     return list(found)
+
+
+def recorded(lock: str, path: str) -> str:
+    """The MD5 of a file as the stage that wrote it left it; empty where the text of a dvc.lock has none."""
+    return next((each.outs[path] for each in _stages(lock).values() if path in each.outs), "")
+
+
+def code_of(lock: str) -> str:
+    """A hash of the code that trained and evaluated the models, by the text of a dvc.lock."""
+    files = {
+        (path, md5)
+        for name, each in _stages(lock).items()
+        for path, md5 in each.deps.items()
+        if name.startswith(("transfer@", "train@", "evaluate@")) and path.endswith(".py")
+    }
+    return hashlib.md5(repr(sorted(files)).encode(), usedforsecurity=False).hexdigest()
+
+
+def _stages(lock: str) -> dict[str, _Stage]:
+    return {name: _read(text) for name, text in _STAGE.findall(lock)}
 
 
 @functools.cache

@@ -120,10 +120,9 @@ def _gain(before: Record, record: Record) -> str:
         return f"{record.model} gains {_points(found)} over {before.model} ({low:.1f} to {high:.1f})"
     if high < 0:
         return f"{record.model} loses {_points(-found)} against {before.model} ({-high:.1f} to {-low:.1f})"
-    better, other = record.model, before.model
-    if found < 0:
-        better, other, found, low, high = other, better, -found, -high, -low
-    return f"{better} and {other} differ by {_points(found)} ({low:.1f} to {high:.1f}): no clear difference"
+    way = "below" if found < 0 else "above"
+    interval = f"{low:.1f} to {high:.1f}"
+    return f"{record.model} is {_points(abs(found))} {way} {before.model} ({interval}): no clear difference"
 
 
 def _difference(one: Record, other: Record) -> tuple[float, float, float]:

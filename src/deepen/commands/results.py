@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.commands.words import add_command, add_project
-from deepen.errors import InputError, plain
+from deepen.commands.words import add_command, add_project, require_project
+from deepen.errors import plain
 from deepen.spreadsheets import inert
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.experiments import list_experiments, workspace
     from deepen.ranking import rank
 
-    if not (options.project / "params.yaml").is_file():
-        raise InputError(f"{plain(options.project)}: has no params.yaml; run in the project's folder, or say --project")
+    require_project(options.project)
     here = workspace(options.project)
     experiments, others = list_experiments(options.project, everywhere=options.all)
     ranked = rank([*([here] if here else []), *experiments])
@@ -70,7 +69,7 @@ def _models(project: Path, here: "Experiment | None") -> str:
         return "No model of this run is evaluated yet: run dvc repro."
     text = summary(load_records(path)).rstrip()
     if here.why:
-        text += f"\n\nNote: {here.why}, so that params.yaml is not what these models are of: run dvc repro."
+        text += f"\n\nNote: {here.why}, so these results are not those of params.yaml: run dvc repro."
     return text + (f"\n\nReport: {plain(project / REPORT)}" if (project / REPORT).is_file() else "")
 
 

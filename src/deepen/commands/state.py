@@ -72,7 +72,7 @@ def _interrupted(project: Path) -> Iterator[str]:
         if at:
             yield f"{model} is in training{where}, by {at}"
         elif where:
-            yield f"{model} is half trained{where}: dvc repro, or the same dvc exp run, goes on with it"
+            yield f"{model} was interrupted{where}: the same command goes on with it, if nothing else was changed"
 
 
 def _results(project: Path, settings: "Settings", trained: Sequence[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.commands.words import add_command, add_project
+from deepen.commands.words import add_command, add_project, require_project
 from deepen.durations import told
 from deepen.errors import plain
 
@@ -46,6 +46,7 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.watching import trainings
 
+    require_project(options.project)
     in_terminal = sys.stdout.isatty()
     if options.once or not in_terminal:
         print("\n\n".join(described(each, in_terminal) for each in trainings(options.project)) or _NOTHING)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deepen.errors import plain, printable
+from deepen.errors import InputError, plain, printable
 from deepen.nearest import suggestion
 
 _DEVICE = r"auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?"  # as params.yaml has it
@@ -55,6 +55,12 @@ def add_command(
 def add_project(parser: argparse.ArgumentParser) -> None:
     """Add the option that says which project is meant."""
     parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+
+
+def require_project(folder: Path) -> None:
+    """Raise InputError where a folder is not that of a project."""
+    if not (folder / "params.yaml").is_file():
+        raise InputError(f"{plain(folder)}: has no params.yaml; run in the project's folder, or say --project")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

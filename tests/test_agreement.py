@@ -88,7 +88,7 @@ CASES = [
         without_eigenvalues,
         f"{STATISTICS}: its mean, eigenvalues and eigenvectors differ in length",
     ),
-    ("transfer II", TRAIN, fewer, f"{STATISTICS}: number of images 1295, but 100 in {TRAIN}"),
+    ("transfer II", TRAIN, fewer, f"{STATISTICS}: number of images 809, but 100 in {TRAIN}"),
     (
         "transfer II",
         TRAIN,

@@ -45,7 +45,8 @@ def damage(path, at=0.9):
     content, times = bytearray(path.read_bytes()), path.stat()
     place = int(len(content) * at)
     if path.suffix == ".json":
-        place = next(i for i in range(place, len(content)) if content[i : i + 1] in b"234567")
+        places = (i for i in range(place, len(content)) if b"sha256" not in content[i - 5 : i + 6])  # of a value
+        place = next(i for i in places if content[i : i + 1] in b"234567")
     content[place] ^= 1
     os.chmod(path, 0o644)
     path.write_bytes(content)

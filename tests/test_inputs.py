@@ -34,7 +34,7 @@ STAGES = {  # words of the command, a setting that the stage reads, how that is 
     "transfer": (["II"], "growth", "growth: identity=>growth: random", "weights/I.safetensors"),
     "train": (["II"], "lr", "lr: auto=>lr: 0.01", "weights/init/II.safetensors"),
     "evaluate": (["II"], "threads", "threads: 1=>threads: 2", "records/I.json"),
-    "report": ([], "seed", "seed: 0=>seed: 1", "predictions/III.json"),
+    "report": ([], "depth", "depth: III=>depth: II ", "predictions/III.json"),
 }
 
 

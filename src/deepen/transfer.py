@@ -6,6 +6,7 @@ the source is copied or dropped, every tensor of the target is copied or fresh, 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +103,8 @@ def transfer(
 ) -> tuple[State, TransferReport]:
     """Copy what the mapping says into a new state dict; the rest keeps what `target_state` holds.
 
-    No tensor of the result shares memory with either argument. Raises InputError with every violation at once.
+    Tensors may be NumPy arrays or PyTorch's; those of the result are of the same kind, and none of them shares memory
+    with either argument. Raises InputError with every violation at once.
     """
     faults = violations(_shapes(source_state), _shapes(target_state), mapping)
     origins = {
@@ -121,7 +123,7 @@ def transfer(
     state, fates = {}, []
     for key, tensor in target_state.items():
         origin = origins.get(key)
-        state[key] = (source_state[origin] if origin else tensor).copy()
+        state[key] = deepcopy(source_state[origin] if origin else tensor)
         fates.append(TensorFate("copied" if origin else "fresh", origin, key, tensor.shape))
     for key, tensor in source_state.items():
         if _role(key) in mapping.dropped:

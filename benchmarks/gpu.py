@@ -25,9 +25,9 @@ from deepen.ladder import Plans, plan_ladder
 from deepen.layers import training_flops
 from deepen.settings import Settings, load_settings
 from deepen.statistics import Statistics, compute_statistics
+from deepen.tensors import State, as_arrays
 from deepen.trainer import Trainer
 from deepen.vgg import network
-from deepen.weights import State, as_arrays
 
 CIFAR = 45_000  # training images, for the epochs that params.yaml gives a ladder on them
 SECONDS = 480  # after so many no further seed starts: a call ends within ten minutes

@@ -23,9 +23,9 @@ from deepen.images import ImageSet
 from deepen.ladder import plan_ladder
 from deepen.settings import SCRATCH, Settings, check_settings
 from deepen.statistics import compute_statistics
+from deepen.tensors import State, as_arrays
 from deepen.trainer import Trainer
 from deepen.vgg import network
-from deepen.weights import State, as_arrays
 from deepen.yaml_reading import read_yaml
 
 WIDTH, THREADS, SEEDS = 0.0625, 1, 3

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from safetensors.numpy import save_file
 
+from deepen.automatic import FEW_STEPS
 from deepen.capacity import memory_faults
 from deepen.errors import InputError
-from deepen.images import describe_images, load_images
+from deepen.images import load_images
 from deepen.ladder import Plans, plan_ladder
 from deepen.layers import parameters
 from deepen.machine import check_threads, device_memory
@@ -18,13 +19,11 @@ from deepen.starts import start_shapes
 from deepen.writing import replacing
 from pipeline import BASE, files, require_unchanged, run
 
-FEW_STEPS = 200
-
 
 def check() -> None:
     settings = load_settings()
-    image, classes = describe_images(files.TRAIN)
-    images = len(load_images(files.TRAIN))
+    train = load_images(files.TRAIN)
+    image, classes, images = train.shape, train.classes, len(train)
     plans = plan_ladder(settings, settings.seen(image), len(classes), start_shapes(settings.models, BASE))
     if not os.environ.get("DEEPEN_LAUNCH"):  # else what trains is elsewhere, on parts of each batch
         _check_machine(settings, plans, images)

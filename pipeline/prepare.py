@@ -4,11 +4,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import PARTS
 from deepen.datasets.repeats import repeats
 from deepen.errors import some
-from deepen.images import FEW, ImageSet, small_classes
+from deepen.images import FEW, ImageSet
 from deepen.settings import load_settings
 from deepen.writing import write_text
 from pipeline import BASE, files, require_unchanged, run
@@ -44,7 +46,8 @@ _MOST = 2  # lines besides one for each part
 
 def _small(images: ImageSet, part: str) -> list[str]:
     """A sentence on the classes that have few images."""
-    found = [f"{name!r} {count}" for name, count in small_classes(images, FEW).items()]
+    counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
+    found = [f"{name!r} {count}" for name, count in zip(images.classes, counts, strict=True) if count < FEW]
     if not found:
         return []
     return [

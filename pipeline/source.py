@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deepen.checksums import read_checked_json, write_checked_json
+from deepen.dataset_settings import Digits, Downloaded, Folder
 from deepen.datasets.fingerprint import fingerprint
 from deepen.errors import InputError, plain
-from deepen.settings import Digits, Downloaded, Folder
 
 Dataset = Digits | Downloaded | Folder
 

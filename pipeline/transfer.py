@@ -6,8 +6,9 @@ from deepen.ladder import plan_ladder
 from deepen.settings import SCRATCH, Model, Settings, load_settings
 from deepen.starts import start_shapes
 from deepen.statistics import load_statistics
+from deepen.tensors import State
 from deepen.transfer_report import as_line, save_transfer
-from deepen.weights import ModelCard, State, load_weights, save_weights, weights_checksum
+from deepen.weights import ModelCard, load_weights, save_weights, weights_checksum
 from pipeline import BASE, files, require_unchanged, run
 from pipeline.agreement import require_agreement, statistics_claims
 

@@ -10,6 +10,7 @@ import torch
 from deepen.accuracy import Evaluation, evaluate
 from deepen.augmentation import Augmentation
 from deepen.checksums import write_checked_json
+from deepen.dataset_settings import Augmented
 from deepen.datasets.split import hold_out
 from deepen.device import choose_device, choose_dtype
 from deepen.growth import he_start, start
@@ -17,11 +18,11 @@ from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder
 from deepen.layers import Layer, training_flops
 from deepen.randomness import derive
-from deepen.settings import Augmented, Settings, load_settings
+from deepen.settings import Settings, load_settings
 from deepen.statistics import compute_statistics
+from deepen.tensors import State, as_arrays
 from deepen.trainer import Trainer
 from deepen.vgg import VGG, network
-from deepen.weights import State, as_arrays
 from pipeline import require_unchanged, run
 from pipeline.agreement import require_agreement
 from study.settings import Arm, Study, load_studies

@@ -33,7 +33,8 @@ from deepen.errors import InputError
 from deepen.ladder import plan_ladder
 from deepen.networks import load_network
 from deepen.settings import load_settings
-from deepen.weights import ModelCard, save_weights, tensors_checksum
+from deepen.tensors import tensors_checksum
+from deepen.weights import ModelCard, save_weights
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers

@@ -19,9 +19,9 @@ from deepen.growth import grow, he_start
 from deepen.images import ImageSet
 from deepen.layers import freeze, plan
 from deepen.recipes import Sgd
+from deepen.tensors import as_arrays
 from deepen.trainer import Trainer
 from deepen.training import Progress, train
-from deepen.weights import as_arrays
 
 LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
 CASES = {

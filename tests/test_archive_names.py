@@ -12,10 +12,10 @@ import pytest
 from conftest import archive, picture, write_tree
 from PIL import Image
 
+from deepen.dataset_settings import Folder
 from deepen.datasets import load_dataset
 from deepen.datasets.folder import load_folder
 from deepen.errors import InputError
-from deepen.settings import Folder
 
 CLASSES = ("Äpfel", "犬", "é")
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import archive, photos, train_and_test
 
-from deepen.datasets import archives
+from deepen.datasets import archive_bounds
 from deepen.datasets.folder import load_folder
 from deepen.errors import InputError
 
@@ -26,9 +26,9 @@ def tar(path, files, kind, others=0, name="train/cat/{}.txt"):
 
 @pytest.mark.parametrize("name", ["train/cat/{}.txt", "train/cat/{}.png", "{}/", "train/cat/.git/{}"])
 def test_no_more_members_than_its_size_can_have(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(archives, "MOST_SMALL_FILES", 100)
+    monkeypatch.setattr(archive_bounds, "MOST_SMALL_FILES", 100)
     path = tar(tmp_path / "x.tar.gz", photos(), "gz", 1000, name)
-    most = max(100, path.stat().st_size // archives.BYTES_A_FILE)
+    most = max(100, path.stat().st_size // archive_bounds.BYTES_A_FILE)
     with pytest.raises(InputError) as error:
         load_folder(path, None)
     assert error.value.faults == (
@@ -38,13 +38,13 @@ def test_no_more_members_than_its_size_can_have(tmp_path, monkeypatch, name):
 
 
 def test_at_the_bound_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MOST_SMALL_FILES", 100)
+    monkeypatch.setattr(archive_bounds, "MOST_SMALL_FILES", 100)
     assert len(train_and_test(tar(tmp_path / "x.tar.gz", photos(), "gz", 100 - len(photos())))[0]) == 8
     assert len(train_and_test(tar(tmp_path / "x.tar", photos(), "", 1000))[0]) == 8  # 512 bytes each
 
 
 def test_all_that_any_archive_may_have_is_read_in_seconds(tmp_path):
-    count = archives.MOST_SMALL_FILES - len(photos())
+    count = archive_bounds.MOST_SMALL_FILES - len(photos())
     whole = tar(tmp_path / "x", photos(), "").read_bytes().rstrip(b"\0")
     whole += bytes(-len(whole) % tarfile.BLOCKSIZE)
     others = tarfile.TarInfo("train/cat/x.txt").tobuf() * count
@@ -57,7 +57,7 @@ def test_all_that_any_archive_may_have_is_read_in_seconds(tmp_path):
 
 
 def test_a_large_file_that_is_not_an_image_is_skipped(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MOST_FILE_BYTES", 1000)
+    monkeypatch.setattr(archive_bounds, "MOST_FILE_BYTES", 1000)
     film = {"train/cat/film.mp4": bytes(5000)}
     for path in (tar(tmp_path / "x", photos() | film, ""), tar(tmp_path / "y", film | photos(), "gz")):
         assert load_folder(path, None).notes == ("skipped 1 file that is not an image: train/cat/film.mp4",)
@@ -77,7 +77,7 @@ def headers(size, count):
 
 
 def test_headers_count_as_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MOST_SMALL_BYTES", 1 << 20)
+    monkeypatch.setattr(archive_bounds, "MOST_SMALL_BYTES", 1 << 20)
     (tmp_path / "x").write_bytes(headers(1 << 19, 4))
     with pytest.raises(
         InputError, match=r"has more than 1,048,576 bytes unpacked, 200 times its size; unpack it yourself"

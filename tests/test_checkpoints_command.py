@@ -14,6 +14,7 @@ from deepen.locking import locked
 @pytest.fixture
 def project(tmp_path):
     """Two interrupted trainings."""
+    (tmp_path / "params.yaml").touch()
     for name, steps in (("I-aaa", (5,)), ("III-bbb", (8, 10))):
         checkpoints = Checkpoints(tmp_path / "checkpoints" / name, 0)
         for step in steps:
@@ -40,6 +41,7 @@ def test_a_damaged_one_is_listed_as_that(project, capsys):
 
 
 def test_none(tmp_path, capsys):
+    (tmp_path / "params.yaml").touch()
     main(["checkpoints", "--project", str(tmp_path)])
     assert capsys.readouterr().out == "no training was interrupted\n"
 
@@ -102,7 +104,13 @@ def test_one_that_is_not_there(project):
         main(["checkpoints", "II-bbb", "--project", str(project)])
 
 
+def test_what_is_not_a_project_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"has no params\.yaml; run in the project's folder, or say --project"):
+        main(["checkpoints", "--project", str(tmp_path)])
+
+
 def test_one_where_none_is_left(tmp_path):
+    (tmp_path / "params.yaml").touch()
     with pytest.raises(SystemExit, match=r"x: no such training in .*/checkpoints; no training was interrupted$"):
         main(["checkpoints", "x", "--project", str(tmp_path)])
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import archive, photos, picture, write_tree
 
+from deepen.dataset_settings import Digits, Downloaded, Folder
 from deepen.datasets.fingerprint import fingerprint
 from deepen.errors import InputError
-from deepen.settings import Digits, Downloaded, Folder
 
 AUGMENTED = {"flip": True, "crop": 0.1, "view": "auto", "width": 1.0}
 

@@ -8,9 +8,9 @@ from conftest import LADDER
 from deepen.errors import InputError
 from deepen.growth import grow, he_start
 from deepen.layers import plan, tensor_shapes
+from deepen.tensors import as_arrays
 from deepen.transfer import map_roles, transfer
 from deepen.vgg import network
-from deepen.weights import as_arrays
 
 LAYERS = plan(LADDER["III"], width=1 / 16, image=(3, 8, 8), classes=4)
 FRESH = ["conv2_2", "conv3_2", "conv3_3", "fc2"]

@@ -8,8 +8,9 @@ from safetensors.numpy import save_file
 
 from deepen import images as module
 from deepen.checksums import ChecksumMismatch
+from deepen.class_names import class_name_faults
 from deepen.errors import InputError, plain
-from deepen.images import ImageSet, class_name_faults, describe_images, load_images
+from deepen.images import ImageSet, load_images
 
 
 def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored, tmp_path):
@@ -20,19 +21,17 @@ def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored
     assert np.array_equal(found.labels, colored.labels)
     assert found.classes == colored.classes
     assert found.images.dtype == np.uint8
-    assert describe_images(tmp_path / "b.safetensors") == ((3, 8, 8), ("red", "green", "blue"))
     assert (tmp_path / "new" / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("read", [load_images, describe_images])
 @pytest.mark.parametrize("content", [None, b"", b"nonsense" * 10])
-def test_a_file_that_is_no_image_set(tmp_path, read, content):
+def test_a_file_that_is_no_image_set(tmp_path, content):
     if content is not None:
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(
         InputError, match=r"x: is not an image set of this project .*; name another file, or make it again"
     ):
-        read(tmp_path / "x")
+        load_images(tmp_path / "x")
 
 
 @pytest.mark.parametrize("count", [0, 1, 60])

@@ -109,7 +109,7 @@ class TestCompare:
         ):
             main(["compare", "I", "II", "--project", str(project.path)])
 
-    @pytest.mark.parametrize("name", ["final", "statistics", "../metrics/I", ""])
+    @pytest.mark.parametrize("name", ["final", "init", "../metrics/I", ""])
     def test_only_models_are_compared(self, folder, name):
         with pytest.raises(SystemExit, match=r"not a model; name models of params\.yaml, for example I and III"):
             main(["compare", "I", name, "--project", str(folder)])

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import archive, photos, picture, write_tree
 
+from deepen.dataset_settings import Folder
 from deepen.datasets import load_dataset
 from deepen.datasets.folder import load_folder
 from deepen.errors import InputError
-from deepen.settings import Folder
 
 IMAGE = picture()
 

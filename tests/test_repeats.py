@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import picture, write_tree
 
+from deepen.dataset_settings import Digits, Folder
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import Parts
 from deepen.datasets.repeats import repeats
 from deepen.images import ImageSet
-from deepen.settings import Digits, Folder
 
 
 def told(root):

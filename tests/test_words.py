@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dvc_project import ROOT
 
-from deepen.commands import main, predict
+from deepen.commands import answers, main
 from deepen.commands.parser import _COMMANDS
 from deepen.commands.stages import word_faults
 from deepen.nearest import nearest, path_suggestion, suggestion
@@ -138,7 +138,7 @@ def test_a_path_that_is_like_another(tmp_path):
 def test_predictions_too_wide_for_a_table_are_paragraphs(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for name, count in (("cat", 5), ("golden retriever of a long name", 5)):
-        predict._write_table([predict._Found(Path("a.jpg"), [(name, 0.25)] * count, "", ())])
+        answers.write_table([answers.Answer(Path("a.jpg"), [(name, 0.25)] * count, "", ())])
     table, told = capsys.readouterr().out.split("\na.jpg: ")
     assert table.splitlines()[2].split() == ["a.jpg", *["cat", "25.0", "%"] * 5]
     assert " ".join(told.split()) == ", ".join(["golden retriever of a long name 25.0 %"] * 5)

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepen.dataset_settings import Augmented
 from deepen.recipes import Training
 from deepen.scale_jitter import enlarged
-from deepen.settings import Augmented
 from deepen.statistics import Statistics
 
 WHOLE = slice(None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+FEW_STEPS = 200  # in fewer a network can't be expected to do better than guessing
 _BATCHES = ((768, 32), (4096, 64))  # below so many images, so many a step
 _LARGEST_BATCH = 128
 

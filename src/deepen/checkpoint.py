@@ -24,7 +24,7 @@ from deepen.position import FOLDER as FOLDER
 from deepen.position import KEY, read_position
 from deepen.position import Position as Position
 from deepen.position import describe_checkpoint as describe_checkpoint
-from deepen.weights import tensors_checksum
+from deepen.tensors import tensors_checksum
 from deepen.writing import replacing
 
 _EPOCH_SECONDS = 5.0  # short epochs share a checkpoint: to write each would cost more than to repeat some

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import psutil
 
 from deepen.errors import InputError
+from deepen.experiments import final_metrics
 
 State = Literal["waits", "runs", "done", "failed"]
 _REPORTED = re.compile(r"^(Running stage|Stage) 'report'", re.MULTILINE)
@@ -72,9 +73,7 @@ class Queue:
                 return None
         except OSError:
             return None
-        show = ["git", "show", f"{task.reference}:./metrics/final.json"]
-        done = subprocess.run(show, cwd=self._project, capture_output=True, text=True)
-        return float(json.loads(done.stdout)["top1"]) if done.returncode == 0 else None
+        return final_metrics(self._project, task.reference).get("top1")
 
     def _is_at_work(self, key: str) -> bool:
         """Whether an experiment that a worker took lives on: with its worker, or in the process that this started."""

@@ -60,6 +60,12 @@ def _refs(project: Path, everywhere: bool = False) -> tuple[list[tuple[str, str]
     return chosen, len(refs) - len(chosen)
 
 
+def final_metrics(project: Path, reference: str) -> dict[str, float]:
+    """What metrics/final.json holds at a reference of git; empty where there is none."""
+    (content,) = _contents(project, [f"{reference}:./metrics/final.json"])
+    return _metrics(reference, content)
+
+
 def workspace(project: Path) -> Experiment | None:
     """The project's own last run; None where there is none."""
     contents = [(project / file).read_bytes() if (project / file).is_file() else None for file in _FILES]

@@ -1,11 +1,11 @@
 """Which layers of a model keep their weights: those that `frozen` names, and their norms."""
 
 from collections.abc import Collection, Iterator, Sequence
-from difflib import get_close_matches
 from itertools import pairwise
 
 from deepen.errors import some
 from deepen.layers import Layer, weight_roles
+from deepen.nearest import nearest
 
 COPIED = "copied"  # stands for all roles that are copied
 
@@ -28,10 +28,9 @@ def freezing_faults(named: Sequence[str], layers: Sequence[Layer], copied: Colle
                 yield "copied: no layer is copied; remove frozen"
         elif role not in known:
             unknown = True
-            close = get_close_matches(role, known, n=1, cutoff=0.8)
-            yield f"'{role}' is an unknown layer; " + (
-                f"did you mean {close[0]}?" if close else f"name some of {', '.join(known)}"
-            )
+            close = nearest(role, known, 0.8)
+            remedy = f"did you mean {close}?" if close else f"name some of {', '.join(known)}"
+            yield f"'{role}' is an unknown layer; {remedy}"
         elif role not in copied:
             yield f"{role} is fresh and would stay as it starts; freeze layers that are copied: {_listed(copied)}"
     if named and not unknown and set(known) <= frozen_roles(named, layers, copied):

@@ -11,7 +11,8 @@ from deepen.ladder import Plans, role_mapping
 from deepen.layers import BATCH_NORM_EPSILON, Layer, Shape, identity_faults, tensor_shapes
 from deepen.randomness import numpy_generator
 from deepen.settings import SCRATCH, Growth, Settings
-from deepen.transfer import State, transfer
+from deepen.tensors import State
+from deepen.transfer import transfer
 from deepen.transfer_report import TransferReport
 
 Weights = NDArray[np.float32]

@@ -12,7 +12,6 @@ from deepen.accuracy import Evaluation
 from deepen.history import Epoch
 from deepen.loss import frequency_loss
 
-FEW_STEPS = 200  # in fewer a network can't be expected to do better than guessing
 _FALLEN = 0.98  # of the loss of guessing: what an epoch has by chance is no learning
 _MOST_UNSURE = 20  # points, of twice the standard error of an accuracy, that still tell learning from guessing
 

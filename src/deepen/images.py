@@ -2,9 +2,6 @@
 
 import json
 import math
-import unicodedata
-import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from deepen.checked_images import CheckedFile, crcs_of, mapped
 from deepen.checksums import ChecksumMismatch, checksum
 from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError
@@ -41,7 +39,7 @@ class ImageSet:
     rows: NDArray[np.intp] | None = None
     origin: str = ""
     notes: tuple[str, ...] = ()
-    file: "CheckedFile | None" = None
+    file: CheckedFile | None = None
     files: Sequence[str] = ()
     name: str = ""
 
@@ -115,29 +113,11 @@ class ImageSet:
             file.write(names or b"")
             start = 0
             for part in self.parts():
-                crcs[start : start + len(part)] = _crcs(part)
+                crcs[start : start + len(part)] = crcs_of(part)
                 start += len(part)
                 file.write(np.ascontiguousarray(part).data)
             file.seek(0)
             file.write(_head(self, crcs, names))
-
-
-@dataclass(frozen=True)
-class CheckedFile:
-    """Where images lie, and the CRC-32 of each: uint32 (images,)."""
-
-    path: Path
-    crcs: NDArray[np.uint32]
-
-    def check(self, images: NDArray[np.uint8], rows: NDArray[np.intp] | slice) -> None:
-        """Raise ChecksumMismatch unless these are the images of these rows."""
-        if not np.array_equal(_crcs(images), self.crcs[rows]):
-            raise ChecksumMismatch(self.path)
-
-
-def _crcs(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    whole = np.ascontiguousarray(images)
-    return np.fromiter((zlib.crc32(image.data) for image in whole), np.uint32, len(whole))
 
 
 def _head(images: ImageSet, crcs: NDArray[np.uint32], names: bytearray | None) -> bytes:
@@ -182,7 +162,7 @@ def load_images(path: Path) -> ImageSet:
     try:
         with safe_open(path, framework="numpy") as file:  # holds the header to its rules, and to the file's length
             labels, crcs, told = file.get_tensor("labels"), file.get_tensor("crcs"), json.loads(file.metadata()[_KEY])
-        maps = _mapped(path)
+        maps = mapped(path)
         text, expected = _covered(maps["images"].shape, told), told["sha256"]
         found = ImageSet(
             maps["images"],
@@ -202,21 +182,6 @@ def load_images(path: Path) -> ImageSet:
     return found
 
 
-def _mapped(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """The tensors "images" and, where there is one, "files" of a sound safetensors file."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        entries = json.loads(file.read(length))
-    maps = {}
-    for name, entry in entries.items():
-        if name in ("images", "files"):
-            if entry["dtype"] != "U8":
-                raise ValueError(f"{name} are {entry['dtype']} {tuple(entry['shape'])}")
-            offset = 8 + length + entry["data_offsets"][0]
-            maps[name] = np.memmap(path, np.uint8, "r", offset, tuple(entry["shape"])).view(np.ndarray)
-    return maps
-
-
 def _names(path: Path, maps: dict[str, NDArray[np.uint8]], count: int, expected: str | None) -> Sequence[str]:
     """The files' names, none of which is read before it is asked for."""
 
@@ -227,40 +192,5 @@ def _names(path: Path, maps: dict[str, NDArray[np.uint8]], count: int, expected:
     return FileNames(maps["files"], count, check) if expected is not None else ()
 
 
-def describe_images(path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    """The shape (channels, height, width) of one image and the class names; the pixels are not read."""
-    found = load_images(path)
-    return found.shape, found.classes
-
-
 def _not_an_image_set(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: is not an image set of this project ({error}); {how_to_repair(path)}")
-
-
-def small_classes(images: ImageSet, least: int) -> dict[str, int]:
-    """How many images each class has, of those that have fewer than `least`."""
-    counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
-    return {name: count for name, count in zip(images.classes, counts, strict=True) if count < least}
-
-
-def class_name_faults(names: Sequence[str]) -> list[str]:
-    """Names of classes that can't be told apart or break a line, one sentence each: names are for people to read."""
-    faults = [f"class name {name[:60]!a} {fault}; rename it" for name in names if (fault := _class_name_fault(name))]
-    repeated = {name: count for name, count in Counter(names).items() if count > 1}
-    return faults + [
-        f"class name {name[:60]!a} is that of {count} classes; rename all but one" for name, count in repeated.items()
-    ]
-
-
-def _class_name_fault(name: str) -> str | None:
-    if any(unicodedata.category(c) in _UNFIT or unicodedata.bidirectional(c) in _TURNING for c in name):
-        return "has a character that ends a line, turns text around, or can't be written"
-    if name != name.strip():
-        return "begins or ends with a blank"
-    if not name:
-        return "is empty"
-    return None
-
-
-_UNFIT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
-_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")

@@ -8,8 +8,8 @@ from math import isqrt, prod
 import torch
 from torch import Tensor
 
+from deepen.class_names import class_name_faults
 from deepen.errors import InputError, plain, some
-from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
 from deepen.settings_faults import MODEL_NAME
 from deepen.state_dicts import StateDict, value_fault

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from tqdm import tqdm
 
+from deepen.durations import told
 from deepen.history import Epoch
 from deepen.notes import tell
 from deepen.training import Progress
@@ -82,15 +83,15 @@ class TrainingProgress:
     def _ended(self, row: Epoch) -> None:
         self._last = row
         model_left, ladder_left = self._seconds_left()
-        ladder = f", ladder {_duration(ladder_left)}" if self._to_follow else ""
+        ladder = f", ladder {told(ladder_left)}" if self._to_follow else ""
         self._bar.set_postfix_str(f"validation {row.val_top1:.2f} %{ladder}", refresh=False)
         self._describe(row.epoch + 1)
         start = f"{self._model}, epoch {row.epoch} of {self._epochs}: "
         if self._verbosity == "verbose":
             found = f"loss {row.loss:.3f}, val {row.val_loss:.3f}, top-1 {row.val_top1:.2f} %, lr {row.lr:.2g}"
-            self._print(f"{start}{found}, {_duration(model_left)} left")
+            self._print(f"{start}{found}, {told(model_left)} left")
         elif self._verbosity == "normal" and not self._in_terminal and row.epoch in self._quarters:
-            self._print(f"{start}validation top-1 {row.val_top1:.2f} %, {_duration(model_left)} left{ladder}")
+            self._print(f"{start}validation top-1 {row.val_top1:.2f} %, {told(model_left)} left{ladder}")
 
     @property
     def _quarters(self) -> set[int]:
@@ -129,9 +130,3 @@ class TrainingProgress:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -7,10 +7,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from deepen.yaml_reading import is_plain_number
+
 
 def _auto_is_none(value: object) -> object:
     if value is None:
         raise PydanticCustomError("empty", "must be a number or auto")
+    if isinstance(value, str) and value != "auto" and not is_plain_number(value.strip()):
+        raise PydanticCustomError("no_number", "must be a number or auto")
     return None if value == "auto" else value
 
 

@@ -7,19 +7,19 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from deepen.automatic import automatic_epochs
+from deepen.dataset_settings import Augmented, Dataset, Digits, Downloaded, Folder, Image, Width
 from deepen.errors import InputError, about
 from deepen.freezing import COPIED
 from deepen.layers import Norm
 from deepen.recipes import Epochs, Evaluation, OneCycle, Plateau, Rate, Recipe, Training
+from deepen.reference_faults import reference_faults
 from deepen.section import PathText, Section, auto
 from deepen.settings_faults import SCRATCH as SCRATCH
-from deepen.settings_faults import fault_sentence, reference_faults, show
+from deepen.settings_faults import fault_sentence, show
 from deepen.yaml_reading import parse_yaml, read_yaml
 
 Growth = Literal["identity", "copy", "random"]
-Image = tuple[int, int, int]  # the shape of one: (channels, height, width)
 _Role = Annotated[str, Field(max_length=64)]
-_Width = Annotated[float, Field(gt=0, le=64)]
 
 
 def _list_of_copied(value: object) -> object:
@@ -29,67 +29,6 @@ def _list_of_copied(value: object) -> object:
 
 
 _Frozen = Annotated[list[_Role], BeforeValidator(_list_of_copied)]
-_Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
-
-
-class Augmented(Section):
-    """What every data set says of its images, and how wide networks are for them."""
-
-    width: _Width = Field(examples=[1.0])  # what `width: auto` takes
-    flip: bool = Field(examples=["true"])  # is a mirrored image still of its class?
-    crop: float = Field(ge=0, le=0.5, examples=[0.125])  # how far a crop may reach beyond the image, a fraction of it
-    view: _Side = Field(examples=[28])  # side in pixels of what a network sees of an image; None (`auto`): all of it
-
-    def seen(self, image: Image) -> Image:
-        """What a network sees of images of this shape; raises InputError where that is more than there is."""
-        if self.view is None:
-            return image
-        channels, height, width = image
-        if self.view > min(height, width):
-            raise InputError(
-                f"view: {self.view} is more than the images have, which are {height}x{width}; "
-                f"write at most view: {min(height, width)}, or view: auto"
-            )
-        return channels, self.view, self.view
-
-
-class Digits(Augmented):
-    """scikit-learn's handwritten digits, which need no download."""
-
-    source: Literal["digits"] = Field(examples=["folder"])
-
-
-class _Rooted(Augmented):
-    """A data set that lies in files."""
-
-    root: PathText
-
-    def path(self, base: Path) -> Path:
-        """Where `root` is, which starts at `base` if it is relative; raises InputError for ~ of an unknown user."""
-        try:
-            return base / Path(self.root).expanduser()
-        except RuntimeError as error:
-            raise InputError(
-                f"params.yaml: root: {show(self.root)} starts with the home of an unknown user; write the whole path"
-            ) from error
-
-
-class Downloaded(_Rooted):
-    """A data set that torchvision downloads into `root`."""
-
-    source: Literal["cifar10", "cifar100", "fashion_mnist"] = Field(examples=["folder"])
-    root: PathText = Field(examples=["downloads"])
-
-
-class Folder(_Rooted):
-    """The user's own images, `size` pixels a side once prepared; None (`auto`) where all have one size already."""
-
-    source: Literal["folder"] = Field(examples=["folder"])
-    root: PathText = Field(examples=["images"])
-    size: _Side = Field(examples=[32])
-
-
-Dataset = Annotated[Digits | Downloaded | Folder, Field(discriminator="source")]
 
 
 class Model(Section):
@@ -116,7 +55,7 @@ class Settings(Section):
     lr: Annotated[Rate | None, auto] = Field(examples=[0.01])
     recipe: str = Field(examples=["onecycle"])
     growth: Growth = Field(examples=["identity"])
-    width: Annotated[_Width | None, auto] = Field(examples=[0.25])
+    width: Annotated[Width | None, auto] = Field(examples=[0.25])
     seed: int = Field(ge=0, lt=2**63, examples=[0])
     precision: Literal["auto", "float32", "bfloat16"] = Field(examples=["auto"])
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?)$", examples=["auto"])
@@ -220,4 +159,4 @@ _EXAMPLES: dict[str, Any] = {  # what to write, by key; None for keys that hold 
     for section in _SECTIONS
     for name, field in section.model_fields.items()
 } | {f"datasets.{name}": field.examples[0] for name, field in Augmented.model_fields.items() if field.examples}
-_EXAMPLES |= {"recipes.epochs": "[3, 3, 12]"}  # not of a model
+_EXAMPLES |= {"recipes.epochs": "[3, 3, 12]", "recipes.batch_size": 128}  # not of a model, of any recipe

@@ -121,8 +121,8 @@ def _gain(before: Record, record: Record) -> str:
     if high < 0:
         return f"{record.model} loses {_points(-found)} against {before.model} ({-high:.1f} to {-low:.1f})"
     way = "below" if found < 0 else "above"
-    interval = f"{low:.1f} to {high:.1f}"
-    return f"{record.model} is {_points(abs(found))} {way} {before.model} ({interval}): no clear difference"
+    place = f"{_points(abs(found))} {way} {before.model} ({low:.1f} to {high:.1f})"
+    return f"{record.model} is {place}: no clear difference"
 
 
 def _difference(one: Record, other: Record) -> tuple[float, float, float]:

@@ -12,8 +12,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
+from deepen.class_names import class_name_faults
 from deepen.errors import InputError, some
-from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, plan
 
 _CONVOLUTIONS = {  # arXiv 1409.1556, table 1: columns A, B, D, E

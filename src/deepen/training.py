@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deepen.accuracy import Evaluation, evaluate
+from deepen.automatic import FEW_STEPS
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
 from deepen.group import ALONE, Group
-from deepen.guessing import FEW_STEPS, Guessing
+from deepen.guessing import Guessing
 from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.interruption import Interruption

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from deepen.errors import InputError
 from deepen.layers import Shape
+from deepen.tensors import State
 from deepen.transfer_report import TensorFate, TransferReport
-
-State = dict[str, NDArray[Any]]  # the tensors of a network by name
 
 
 @dataclass(frozen=True)

@@ -133,10 +133,7 @@ def _before(model: str, folder: Path | None) -> list[Curve]:
     if folder is None:
         return []
     try:
-        models = load_settings(folder / "params.yaml").models
-        found: list[Curve] = []
-        while (model := models[model].after) in models:
-            found.insert(0, Curve(model, load_history(folder / "curves" / f"{model}.json").epochs))
+        before = load_settings(folder / "params.yaml").ancestors(model)
+        return [Curve(each, load_history(folder / f"curves/{each}.json").epochs) for each in before]
     except (InputError, OSError, KeyError):  # edited, or gone, since it began
         return []
-    return found

@@ -12,18 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from deepen.checksums import ChecksumMismatch, checksum
+from deepen.checksums import ChecksumMismatch
+from deepen.class_names import class_name_faults
 from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError, plain, some
-from deepen.images import class_name_faults
 from deepen.layers import Layer, Norm, Shape, freeze, plan, tensor_shapes
 from deepen.settings_faults import MODEL_NAME
+from deepen.tensors import State, as_arrays, tensors_checksum
 from deepen.writing import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-State = dict[str, NDArray[Any]]  # the tensors of a network by name
 
 _CHECKSUM = "sha256"
 _KEY = "deepen"  # one key only: safetensors writes several in no fixed order, and equal weights must give equal files
@@ -100,14 +99,6 @@ def save_weights(path: Path, state: "Mapping[str, NDArray[Any] | Tensor]", card:
     return found
 
 
-def as_arrays(state: "Mapping[str, NDArray[Any] | Tensor]") -> State:
-    """A state dict as NumPy has it; what is on the CPU is not copied."""
-    return {
-        key: tensor if isinstance(tensor, np.ndarray) else tensor.detach().cpu().numpy()
-        for key, tensor in state.items()
-    }
-
-
 def load_weights(path: Path) -> tuple[ModelCard, State]:
     """Read the card and the tensors of a network, as NumPy arrays.
 
@@ -137,25 +128,6 @@ def weights_checksum(path: Path) -> str:
     """The checksum that a weights file has in its metadata, as `save_weights` returned it."""
     with safe_open(path, framework="numpy") as file:
         return str(json.loads(file.metadata()[_KEY])[_CHECKSUM])
-
-
-def tensors_checksum(text: str, tensors: "Mapping[str, NDArray[Any] | Tensor]") -> str:
-    """The SHA-256 of a text and of tensors by name, as 64 hexadecimal digits."""
-    parts: list[Any] = []
-    for name, tensor in sorted(tensors.items()):
-        kind = str(tensor.dtype).removeprefix("torch.")
-        parts += [f"({name!r}, torch.{kind}, {tuple(tensor.shape)})".encode()]  # torch.: as files have had it
-        parts += [_bytes(tensor).data]
-    return checksum(text, parts)
-
-
-def _bytes(tensor: "NDArray[Any] | Tensor") -> NDArray[np.uint8]:
-    """A tensor's bytes, also of a type that NumPy does not have."""
-    if isinstance(tensor, np.ndarray):
-        return np.asarray(tensor, order="C").reshape(-1).view(np.uint8)
-    from torch import uint8
-
-    return np.asarray(tensor.detach().cpu().contiguous().reshape(-1).view(uint8).numpy())
 
 
 def _parted(text: str | None) -> tuple[str, str | None]:

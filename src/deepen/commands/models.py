@@ -59,12 +59,11 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[str, Any]:
-    """What there is to say of a model, with its steps, None where the number of training images is not known."""
+    """What there is to say of a model; its steps, and epochs that are auto, need a known number of training images."""
     from deepen.layers import forward_flops, parameters, receptive_field, training_flops
     from deepen.notation import weight_layers
 
-    model, layers, epochs = settings.models[name], plans[name], settings.epochs(name, images)
-    steps = settings.steps(name, images) if images != UNKNOWN else None
+    model, layers, known = settings.models[name], plans[name], images != UNKNOWN
     return {
         "model": name,
         "after": model.after,
@@ -73,8 +72,8 @@ def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[s
         "MFLOPs an image": forward_flops(layers) / 1e6,
         "MFLOPs to learn from one": training_flops(layers) / 1e6,
         "receptive field": receptive_field(layers),
-        "epochs": epochs,
-        "steps": steps,
+        "epochs": settings.epochs(name, images) if known else model.epochs,
+        "steps": settings.steps(name, images) if known else None,
         "layers": model.layers,
     }
 
@@ -88,8 +87,7 @@ def _as_text(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['parameters']:,}",
             f"{row['MFLOPs an image']:,.{1 if row['MFLOPs an image'] >= 1 else 3}f}",
             row["receptive field"],
-            f"{row['epochs']:,}",
-            "-" if row["steps"] is None else f"{row['steps']:,}",
+            *("-" if row[each] is None else f"{row[each]:,}" for each in ("epochs", "steps")),
         ]
         for row in rows
     ]

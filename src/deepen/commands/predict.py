@@ -1,39 +1,21 @@
 """`deepen predict`: the most probable classes of image files."""
 
 import argparse
-import csv
 import glob
-import io
-import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
+from deepen.commands.answers import Answer, write_csv, write_json, write_table
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of, whole_number
 from deepen.errors import InputError, plain, some
 from deepen.nearest import path_suggestion
 from deepen.notes import tell
-from deepen.spreadsheets import inert
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A file's classes with their probabilities by rank, or None and why it can't be read; and notes on it."""
-
-    file: Path
-    best: list[tuple[str, float]] | None
-    fault: str
-    notes: tuple[str, ...]
 
 
 def add(commands: Any) -> None:
@@ -64,15 +46,15 @@ def add(commands: Any) -> None:
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
-        "--json", dest="write", action="store_const", const=_write_json, help="a JSON array, one image a line"
+        "--json", dest="write", action="store_const", const=write_json, help="a JSON array, one image a line"
     )
     form.add_argument(
-        "--csv", dest="write", action="store_const", const=_write_csv, help="CSV in UTF-8, a row an image and class"
+        "--csv", dest="write", action="store_const", const=write_csv, help="CSV in UTF-8, a row an image and class"
     )
     parser.add_argument("--single-view", action="store_true", help="of the image alone, without its mirror image")
     add_views(parser)
     add_device(parser)
-    parser.set_defaults(run=_run, write=_write_table)
+    parser.set_defaults(run=_run, write=write_table)
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +81,7 @@ def _run(options: argparse.Namespace) -> None:
     notes: list[str] = []
     answered = count()
 
-    def found() -> Iterator[_Found]:
+    def found() -> Iterator[Answer]:
         for file, answer in zip(files, network.stream(files), strict=True):
             best = None
             if answer.probabilities is not None:
@@ -108,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
             faults.extend(filter(None, [answer.fault]))
             notes.extend(answer.notes)
             next(answered)
-            yield _Found(file, best, answer.fault, answer.notes)
+            yield Answer(file, best, answer.fault, answer.notes)
 
     try:
         options.write(found())
@@ -183,51 +165,3 @@ def _listed(content: bytes) -> list[str]:
     if not names:
         print("warning: standard input names no file", file=sys.stderr)
     return names
-
-
-def _write_table(found: Iterable[_Found]) -> None:
-    """A row an image; where that is wider than the terminal, a paragraph each."""
-    rows = [
-        [plain(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
-        for one in found
-        if one.best is not None
-    ]
-    if not rows:
-        return
-    _encode()
-    table = tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True)
-    width = max(80, shutil.get_terminal_size().columns)
-    if max(map(len, table.splitlines())) > width:
-        said = [f"{file}: {', '.join(classes)}" for file, *classes in rows]
-        table = "\n".join(
-            textwrap.fill(each, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-            for each in said
-        )
-    print(table)
-
-
-def _write_json(found: Iterable[_Found]) -> None:
-    before = "[\n"
-    for one in found:
-        classes = [{"class": name, "probability": round(probability, 6)} for name, probability in one.best or ()]
-        row: dict[str, Any] = {"image": os.fspath(one.file), "classes": classes}
-        row |= {"error": one.fault} if one.fault else {}
-        row |= {"warnings": one.notes} if one.notes else {}
-        print(before + json.dumps(row), end="")
-        before = ",\n"
-    print("\n]" if before != "[\n" else "[]")
-
-
-def _write_csv(found: Iterable[_Found]) -> None:
-    _encode("utf-8")
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["image", "rank", "class", "probability"])
-    for one in found:
-        name = inert(plain(one.file))
-        table.writerows([name, rank, inert(label), f"{p:.6f}"] for rank, (label, p) in enumerate(one.best or (), 1))
-
-
-def _encode(encoding: str | None = None, errors: str = "backslashreplace") -> None:
-    """Have standard output write names in any script: in this encoding, or escaped where its own lacks them."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding=encoding, errors=errors)

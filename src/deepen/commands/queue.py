@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.commands.words import add_command, add_project
 from deepen.durations import told
-from deepen.errors import InputError, Interrupted, plain
+from deepen.errors import InputError, Interrupted, plain, some
 from deepen.outermost import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -131,4 +131,4 @@ _OPEN = ("waits", "runs")
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMES]) + ", ..." * (len(names) > _NAMES)
+    return ", ".join(some(names, _NAMES))

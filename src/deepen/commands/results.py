@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.commands.words import add_command, add_project, require_project
+from deepen.commands.words import REPORT, add_command, add_project, require_project
 from deepen.errors import plain
 from deepen.spreadsheets import inert
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from deepen.experiments import Experiment
     from deepen.ranking import Ranked
 
-REPORT = Path("reports/index.html")
 MOST_COLUMNS = 200
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepen.commands.words import REPORT
 from deepen.errors import InputError, plain, some
 
 if TYPE_CHECKING:
     from deepen.settings import Settings
 
 _FILES = ("params.yaml", "dvc.yaml")  # that a project has
-REPORT = Path("reports/index.html")
 
 
 def tell(options: argparse.Namespace) -> None:

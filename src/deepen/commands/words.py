@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from deepen.errors import InputError, plain, printable
 from deepen.nearest import suggestion
 
+REPORT = Path("reports/index.html")  # of a project
 _DEVICE = r"auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?"  # as params.yaml has it
 _DEVICES = ("auto", "cpu", "mps", "cuda", "cuda:1")
 

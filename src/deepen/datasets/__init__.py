@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from deepen.dataset_settings import Digits, Downloaded, Folder
 from deepen.datasets.parts import Parts
-from deepen.settings import Digits, Downloaded, Folder
 
 # held out where a source has no test images of its own; of the few digits half, so that an accuracy says something
 TEST_FRACTION, DIGITS_TEST_FRACTION = 0.2, 0.5

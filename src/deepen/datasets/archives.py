@@ -18,16 +18,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
-from deepen.datasets.files import MOST_FILE_BYTES, Entry
+from deepen.datasets.archive_bounds import Bounds
+from deepen.datasets.files import Entry
 from deepen.datasets.names import tar_name, zip_names
 from deepen.errors import InputError, plain
 from deepen.formats import HEAD_BYTES, format_of_head
 
-MOST_FILES = 20_000_000
-MOST_SMALL_FILES = 100_000  # files and folders that any archive may have; more, where it has BYTES_A_FILE for each
-BYTES_A_FILE = 64  # of the archive, compressed: fewer than any image takes
-MOST_TIMES = 200  # as large as its archive may all that is in it be, or MOST_SMALL_BYTES
-MOST_SMALL_BYTES = 1 << 30
 MOST_NAME = 1024  # characters of a member's name
 MOST_LEVELS = 100  # folders in it
 _MOST_HEADER_BYTES = 1 << 20  # of one member of a .tar
@@ -70,36 +66,6 @@ def _image_format(path: Path) -> str | None:
         return None
 
 
-class _Bounds:
-    """Counts what an archive holds, and raises InputError once that is more than an honest one's."""
-
-    def __init__(self, root: Path) -> None:
-        size = root.stat().st_size
-        self.root, self._files, self._bytes = root, 0, 0
-        self._most_files = min(MOST_FILES, max(MOST_SMALL_FILES, size // BYTES_A_FILE))
-        self._most_bytes = max(MOST_SMALL_BYTES, MOST_TIMES * size)
-
-    def count(self, size: int) -> None:
-        """Take note of a member."""
-        self._files, self._bytes = self._files + 1, self._bytes + size
-        if self._files > self._most_files:
-            raise self._error(f"has more than {self._most_files:,} files and folders, too many for its size")
-        self.must_be_bytes(self._bytes)
-
-    def must_be_bytes(self, size: int) -> None:
-        """Raise InputError for more bytes than all that is in the archive may have."""
-        if size > self._most_bytes:
-            raise self._error(f"has more than {self._most_bytes:,} bytes unpacked, {MOST_TIMES} times its size")
-
-    def must_fit(self, name: str, size: int) -> None:
-        """Raise InputError for a file that is too large to be read."""
-        if size > MOST_FILE_BYTES:
-            raise self._error(f"{plain(name)} has {size:,} bytes unpacked, at most {MOST_FILE_BYTES:,} are taken")
-
-    def _error(self, fault: str) -> InputError:
-        return InputError(f"{self.root}: {fault}; unpack it yourself if you trust it, and set root to the folder")
-
-
 class _Streamed:
     """Reads a member of a stream from its start, as `Entry.read` does: it keeps what it has read."""
 
@@ -116,7 +82,7 @@ def _tar(root: Path) -> Iterator[Entry]:
     with root.open("rb") as file:
         start = file.read(6)
     decompress = next((opener for magic, opener in _COMPRESSIONS.items() if start.startswith(magic)), open)
-    bounds = _Bounds(root)
+    bounds = Bounds(root)
     with decompress(root, "rb") as content:
         stream = _Stream(content, bounds)
         archive: tarfile.TarFile = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115
@@ -150,7 +116,7 @@ class _StrictHeader(tarfile.TarInfo):
 class _Stream:
     """Bytes on their way to tarfile, which takes a cut-off archive for one that ends early."""
 
-    def __init__(self, file: IO[bytes], bounds: _Bounds) -> None:
+    def __init__(self, file: IO[bytes], bounds: Bounds) -> None:
         self._file, self._bounds, self._tail, self._left, self._total = file, bounds, b"", 0, 0
         self.may_read(0)
 
@@ -177,7 +143,7 @@ class _Stream:
 
 
 def _zip(root: Path) -> Iterator[Entry]:
-    bounds = _Bounds(root)
+    bounds = Bounds(root)
     with zipfile.ZipFile(root) as archive:
         members = archive.infolist()
         for member, name in zip(members, zip_names(root, members), strict=True):
@@ -194,7 +160,7 @@ def _unzipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int | Non
         return file.read(-1 if size is None else size)
 
 
-def _read(bounds: _Bounds, name: str, size: int, read: Callable[[int | None], bytes], first: int | None) -> bytes:
+def _read(bounds: Bounds, name: str, size: int, read: Callable[[int | None], bytes], first: int | None) -> bytes:
     """What a member of this `size` holds, or its `first` bytes; raises InputError where it is too large or broken."""
     if first is None:
         bounds.must_fit(name, size)

@@ -58,15 +58,15 @@ def train_model(name: str) -> None:
             _watched(name, settings, trainer, to_follow, group) as progress,
         ):
             kept = checkpoints if group.writes else None
-            epochs = train(trainer, validation, progress, kept, interruption, group)
+            trained = train(trainer, validation, progress, kept, interruption, group)
         if not group.writes:
             return
         require_unchanged()  # what was learned stays in the checkpoint
         weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
         learned = trainer.steps * trainer.batch_size
         shaped, began = shaping | ({"frozen": card.frozen} if card.frozen else {}), weights_checksum(start)
-        history = History(shaped, VERSIONS, len(images), learned, began, weights, epochs, len(validation))
-        history.save(files.history(name))
+        made = (shaped, VERSIONS, len(images), learned, began, weights, trained.epochs)
+        History(*made, len(validation), trained.warning).save(files.history(name))
         augmentation = Augmentation.of(settings.dataset, settings.training)
         examples = augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
         examples.save(files.examples(name))

@@ -70,7 +70,7 @@ def ladder(case, folder):
             trainer = trainer_for(
                 images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
-            found.append(train(trainer, images(), Progress(), group=group))
+            found.append(train(trainer, images(), Progress(), group=group).epochs)
             state = as_arrays(trainer.network.state_dict())
         correct = evaluate(
             trainer.network,

@@ -50,7 +50,7 @@ def go(images, folder=None, *, stop_after=None, training=None, layers=LAYERS, st
 
     trainer = trainer_for(images, training, layers=layers, state=he_start(layers, seed=0, model="I"), **options)
     progress = Progress(lambda step, epochs: steps.__setitem__(0, step), lambda: killed_after(None))
-    history = train(trainer, images, progress, Checkpoints(folder, 0) if folder else None)
+    history = train(trainer, images, progress, Checkpoints(folder, 0) if folder else None).epochs
     return trainer.network.state_dict(), history
 
 
@@ -361,7 +361,7 @@ def test_who_wants_the_result_too_finds_the_last_checkpoint(colored, tmp_path):
     steps = []
     theirs.claim()
     trainer = trainer_for(colored, recipe(dropout=0.3))
-    history = train(trainer, colored, Progress(step=lambda: steps.append(None)), theirs)
+    history = train(trainer, colored, Progress(step=lambda: steps.append(None)), theirs).epochs
     assert same((trainer.network.state_dict(), history), undisturbed)
     assert steps == []
     theirs.remove()

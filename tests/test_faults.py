@@ -78,7 +78,7 @@ class TestFullDisk:
             colored,
             Progress(lambda steps, rows: begun.append((steps, len(rows)))),
             Checkpoints(small_disk / "x", 0),
-        )
+        ).epochs
         assert begun == [(9, 1)]
         assert history == undisturbed[1]
         assert all(torch.equal(tensor, undisturbed[0][key]) for key, tensor in trainer.network.state_dict().items())

@@ -10,6 +10,7 @@ from test_training import LAYERS, recipe, trainer_for
 
 from deepen import training as module
 from deepen.accuracy import Evaluation
+from deepen.checkpoint import Checkpoints
 from deepen.guessing import Guessing, majority_top1
 from deepen.history import Epoch
 from deepen.images import ImageSet
@@ -127,6 +128,16 @@ class TestInTraining:
         [(epoch, text)] = warnings(colored, others, epochs=6)
         assert epoch == 6
         assert text.startswith("I: overfits: the training loss has fallen to 0.")
+
+    def test_it_is_kept_also_where_nothing_is_left_to_train(self, colored, tmp_path):
+        first, again = (
+            train(
+                trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Progress(), Checkpoints(tmp_path, 0)
+            )
+            for _ in range(2)
+        )
+        assert first == again
+        assert first.warning.startswith("learned nothing in 14 steps: ")
 
     def test_it_is_a_warning_on_standard_error(self, colored, capsys):
         train(trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Progress())

@@ -67,6 +67,13 @@ class TestTables:
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
         assert "of `photos`, held out" in tables.as_markdown([replace(found, data_name="photos")])
 
+    def test_a_model_that_is_no_better_than_guessing_is_told_below_the_tables(self):
+        found = record("II")
+        found = replace(found, notes=["two are equal"], training=replace(found.training, warning="overfits: so it is"))
+        told = ["Warning: two are equal", "Warning: II: overfits: so it is"]
+        for text in (tables.as_markdown([record("I"), found]), tables.summary([record("I"), found])):
+            assert [line for line in text.splitlines() if line.startswith("Warning")] == told
+
     def test_curves_and_top_k_are_long_tables(self):
         rows = tables.curves_table([record("I"), record("II")])
         assert [(row["model"], row["epoch"]) for row in rows] == [("I", 1), ("I", 2), ("II", 1), ("II", 2)]

@@ -50,7 +50,7 @@ def test_the_project_s_own_params_are_good():
     [
         ({"lr": "1e-3"}, "lr: must be a number, got the string '1e-3'; write 1e-3"),
         ({"lr": "0.1"}, "lr: must be a number, got the string '0.1'; write 0.1"),
-        ({"lr": "x"}, "lr: must be a number, got the string 'x'; write for example lr: 0.01"),
+        ({"lr": "x"}, "lr: must be a number or auto, got the string 'x'; write for example lr: 0.01"),
         ({"lr": None}, "lr: must be a number or auto, got nothing; write for example lr: 0.01"),
         ({"lr": 0}, "lr: must be greater than or equal to 0.00000001, got 0; write for example lr: 0.01"),
         ({"seed": True}, "seed: must be a whole number, got the truth value True; write for example seed: 0"),
@@ -75,7 +75,7 @@ def test_the_project_s_own_params_are_good():
         ({"datasets__digits": 3}, "datasets.digits: must be a dictionary, got 3; see datasets there"),
         ({"datasets__digits__source": "mnist"}, "datasets.digits.source: must be one of 'digits', 'cifar10'"),
         ({"datasets__digits__source": GONE}, "datasets.digits.source: is missing; write for example source: folder"),
-        ({"datasets__folder__size": "big"}, "datasets.folder.size: must be a whole number, got the string 'big'"),
+        ({"datasets__folder__size": "big"}, "datasets.folder.size: must be a number or auto, got the string 'big'"),
         ({"datasets__folder__size": 0}, "datasets.folder.size: must be greater than or equal to 1, got 0"),
         ({"datasets__folder__view": 0}, "datasets.folder.view: must be greater than or equal to 1, got 0; write for example view: 28"),
         ({"datasets__digits__view": GONE}, "datasets.digits.view: is missing; write for example view: 28"),

@@ -40,7 +40,7 @@ def trainer_for(
 
 def run(images, training, *, progress=None, **options):
     trainer = trainer_for(images, training, **options)
-    history = train(trainer, images, progress or Progress())
+    history = train(trainer, images, progress or Progress()).epochs
     return trainer.network.state_dict(), history
 
 

@@ -70,6 +70,7 @@ def render(
         interval=wilson_interval(last.correct[0], last.test_images),
         weight_layers=weight_layers(last.layers),
         gains=tables.gains(records),
+        warnings=tables.warnings(records),
         rows=rows,
         parameters=list(page_tables.parameter_counts(rows)),
         scores=page_tables.scores(records),

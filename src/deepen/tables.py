@@ -1,5 +1,6 @@
 """The tables of a ladder: one row a model, beside the published numbers where there are any."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -68,7 +69,7 @@ def as_markdown(records: Sequence[Record]) -> str:
     cells = [[row.get(heading, "") for heading in headings] for row in rows]
     table = tabulate(cells, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
     told = "".join(f"\n{sentence}.\n" for sentence in gains(records))
-    notes = "".join(f"\nWarning: {note}\n" for note in records[-1].notes)
+    notes = "".join(f"\nWarning: {warning}\n" for warning in warnings(records))
     return f"{table}\n{told}\n{caption(records[-1])}\n{notes}"
 
 
@@ -137,6 +138,12 @@ def _points(value: float) -> str:
     return f"{value:.1f} point" if f"{value:.1f}" == "1.0" else f"{value:.1f} points"
 
 
+def warnings(records: Sequence[Record]) -> list[str]:
+    """What people should know of the images, and of each model that is no better than guessing."""
+    told = [f"{record.model}: {record.training.warning}" for record in records if record.training.warning]
+    return [*records[-1].notes, *told]
+
+
 def summary(records: Sequence[Record]) -> str:
     """The ladder for a terminal of 80 columns: top-1 with its interval, the majority class, what each model gains."""
     last = records[-1]
@@ -155,6 +162,7 @@ def summary(records: Sequence[Record]) -> str:
     align = ["left", *["right"] * 4]
     table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True)
     told = [f"Top-1 in percent on {last.test_images:,} test images of {last.named}.", *gains(records)]
+    told += [textwrap.fill(f"Warning: {each}", 80, subsequent_indent="  ") for each in warnings(records)]
     return "\n".join([*(line.rstrip() for line in table.splitlines()), "", *told]) + "\n"
 
 

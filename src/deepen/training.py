@@ -30,6 +30,14 @@ class Progress:
     warn: Callable[[str], object] = lambda text: tell([text])
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training: a row an epoch, and what is wrong where it is no better than guessing."""
+
+    epochs: list[Epoch]
+    warning: str = ""
+
+
 def train(
     trainer: Trainer,
     validation: ImageSet,
@@ -37,8 +45,8 @@ def train(
     checkpoints: Checkpoints | None = None,
     interruption: Interruption | None = None,
     group: Group = ALONE,
-) -> list[Epoch]:
-    """Train to the end, validating after each epoch; returns a row an epoch.
+) -> Trained:
+    """Train to the end, validating after each epoch.
 
     With `checkpoints` it goes on from the newest of them, and keeps one after each epoch of some seconds, whenever one
     is due, at the end, and when an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on
@@ -62,9 +70,10 @@ class _Loop:
         self._validation = validation
         self._history: list[Epoch] = []
 
-    def run(self) -> list[Epoch]:
+    def run(self) -> Trained:
         self._resume()
         self._progress.start(self._trainer.step, self._history)
+        found = None
         for epoch in range(len(self._history) + 1, self._trainer.epochs + 1):
             loss, lr = self._trainer.epoch(epoch, self._after_step)
             found = self._validate()
@@ -72,8 +81,13 @@ class _Loop:
             if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_an_epoch):
                 self._keep()
             self._progress.epoch(self._history[-1])
-            self._compare_with_guessing(found)
-        return self._history
+            if epoch == self._first_judged < self._trainer.epochs:
+                self._warn(self._guessing(found).dead_start(self._trainer.step))
+        if self._trainer.steps < FEW_STEPS:
+            return Trained(self._history)
+        warning = self._guessing(found or self._validate()).warning(self._trainer.step)
+        self._warn(warning)
+        return Trained(self._history, warning or "")
 
     def _resume(self) -> None:
         found = self._group.of_first(self._checkpoints.newest() if self._checkpoints else None)
@@ -108,18 +122,14 @@ class _Loop:
         )
         self._checkpoints.save(Checkpoint(position, self._trainer.state()))
 
-    def _compare_with_guessing(self, found: Evaluation) -> None:
-        """Warn of a network that learned nothing once it had its time, and of what else is no better at the end."""
-        trainer, epoch = self._trainer, len(self._history)
-        if self._group.rank or trainer.steps < FEW_STEPS or epoch not in (self._first_judged, trainer.epochs):
-            return
-        guessing = Guessing.of(
-            self._history, trainer.loss.of_frequencies, found, self._validation.labels, balanced=trainer.loss.balanced
-        )
-        at_the_end = epoch == trainer.epochs
-        text = guessing.warning(trainer.step) if at_the_end else guessing.dead_start(trainer.step)
-        if text:
-            self._progress.warn(f"{trainer.model}: {text}")
+    def _guessing(self, found: Evaluation) -> Guessing:
+        """What validation has just found, beside what guessing reaches."""
+        loss, labels = self._trainer.loss, self._validation.labels
+        return Guessing.of(self._history, loss.of_frequencies, found, labels, balanced=loss.balanced)
+
+    def _warn(self, text: str | None) -> None:
+        if text and not self._group.rank:
+            self._progress.warn(f"{self._trainer.model}: {text}")
 
     @property
     def _first_judged(self) -> int:

@@ -7,13 +7,13 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import RESULTS, report
+from benchmarks.measure import RESULTS, report, show
 from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
 from deepen.accuracy import evaluate
 from deepen.augmentation import Augmentation
@@ -99,11 +99,11 @@ def is_current(run: dict[str, Any]) -> bool:
 
 
 def missing_runs(
-    done: list[dict[str, Any]], sets: list[PhotoSet], seeds: int
+    done: list[dict[str, Any]], sets: list[PhotoSet], seeds: int, settings: Sequence[Setting] = SETTINGS
 ) -> Iterator[tuple[PhotoSet, Setting, int]]:
     """What is to be run: seed by seed and set by set, that which has no line yet."""
     known = {(run["set"], json.dumps(run["setting"], sort_keys=True), run["seed"]) for run in done}
-    for seed, each, setting in product(range(seeds), sets, SETTINGS):
+    for seed, each, setting in product(range(seeds), sets, settings):
         if (each.name, json.dumps(asdict(setting), sort_keys=True), seed) not in known:
             yield each, setting, seed
 
@@ -125,6 +125,11 @@ def _top1(runs: list[dict[str, Any]], name: str, setting: Setting) -> list[dict[
     """Top-1 by model of each seed in turn."""
     found = {run["seed"]: run["top1"] for run in runs if run["set"] == name and Setting(**run["setting"]) == setting}
     return [found[seed] for seed in sorted(found)]
+
+
+def _means(top1: list[dict[str, float]]) -> dict[str, float]:
+    """By model, over the seeds."""
+    return {name: statistics.mean(found[name] for found in top1) for name in top1[0]}
 
 
 def _row(each: PhotoSet, name: str, top1: dict[Setting, list[dict[str, float]]], seeds: int) -> dict[str, Any]:
@@ -151,11 +156,16 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=RESULTS / "small_sets.jsonl", help="a line a run")
     parser.add_argument("--sets", nargs="+", choices=[each.name for each in SETS], default=[each.name for each in SETS])
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--beyond", nargs=3, metavar=("BATCH", "STEPS", "LR"), help="this setting in place of the grid")
     options = parser.parse_args()
+    beyond = (
+        Setting(int(options.beyond[0]), int(options.beyond[1]), float(options.beyond[2])) if options.beyond else None
+    )
     runs = [json.loads(line) for line in options.runs.read_text().splitlines()] if options.runs.exists() else []
     runs = [run for run in runs if is_current(run)]
     loaded: tuple[str, ImageSet, ImageSet] | None = None
-    for each, setting, seed in missing_runs(runs, [each for each in SETS if each.name in options.sets], options.seeds):
+    sets, settings = [each for each in SETS if each.name in options.sets], (beyond,) if beyond else SETTINGS
+    for each, setting, seed in missing_runs(runs, sets, options.seeds, settings):
         if loaded is None or loaded[0] != each.name:
             loaded = (each.name, *load_set(each, options.images, settings_for(Setting(), 0, each.images)))
         _, images, test = loaded
@@ -164,6 +174,9 @@ def main() -> None:
         with options.runs.open("a") as file:
             file.write(json.dumps(runs[-1]) + "\n")
         print(runs[-1], flush=True)
+    if beyond:
+        show([{"set": each.name, **_means(_top1(runs, each.name, beyond))} for each in sets])
+        return
     report("small_sets", table(runs), width=WIDTH, size=SIZE, seeds=options.seeds)
 
 

@@ -158,9 +158,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--beyond", nargs=3, metavar=("BATCH", "STEPS", "LR"), help="this setting in place of the grid")
     options = parser.parse_args()
-    beyond = (
-        Setting(int(options.beyond[0]), int(options.beyond[1]), float(options.beyond[2])) if options.beyond else None
-    )
+    beyond = Setting(*map(json.loads, options.beyond)) if options.beyond else None
     runs = [json.loads(line) for line in options.runs.read_text().splitlines()] if options.runs.exists() else []
     runs = [run for run in runs if is_current(run)]
     loaded: tuple[str, ImageSet, ImageSet] | None = None

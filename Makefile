@@ -25,7 +25,7 @@ exp: $(INSTALLED)  ## try settings in a copy: make exp SET="lr=0.01 width=0.25" 
 	$(EXPERIMENT) --temp $(OPTIONS)
 	@deepen results
 
-grid: $(INSTALLED)  ## try all combinations, one after the other, and compare: make grid SET="lr=0.01,0.02 seed=0,1" NAME=rate
+grid: $(INSTALLED)  ## try all combinations and compare: make grid SET="lr=0.01,0.02" NAME=a
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --queue $(OPTIONS)
 	@deepen queue; code=$$?; deepen results; exit $$code

@@ -94,13 +94,11 @@ def measure(
         curve += _trained(trainer, model, flops, curve[-1].flops if curve else 0, few)
         state = as_arrays(trainer.network.state_dict())
     found = _evaluated(trainer, test, flips=dataset.flip)
-    return {
-        "target": arm.target,
-        "top1": found.percent(1),
-        "loss": found.loss,
-        "flops": curve[-1].flops,
-        "curve": [vars(point) for point in curve],
-    }
+    return {"target": arm.target, "top1": found.percent(1), "loss": found.loss} | _spent(curve)
+
+
+def _spent(curve: list[Point]) -> dict[str, Any]:
+    return {"flops": curve[-1].flops, "curve": [vars(point) for point in curve]}
 
 
 def _trained(trainer: Trainer, model: str, flops: int, spent: float, test: ImageSet) -> list[Point]:

@@ -88,14 +88,8 @@ def evaluate(
         mine.append((averaged[None], single[None], loss[None], predicted, most))
     batches = group.in_turn([[tensor.cpu() for tensor in found] for found in mine])
     averaged, single, loss, predicted, most = (torch.cat(found) for found in zip(*batches, strict=True))
-    return Evaluation(
-        len(images),
-        tuple(averaged.sum(0).tolist()),
-        tuple(single.sum(0).tolist()),
-        loss.double().sum().item() / len(images),
-        predicted,
-        most,
-    )
+    correct, correct_single = (tuple(each.sum(0).tolist()) for each in (averaged, single))
+    return Evaluation(len(images), correct, correct_single, loss.double().sum().item() / len(images), predicted, most)
 
 
 def infer(

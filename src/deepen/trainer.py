@@ -64,11 +64,7 @@ class Trainer:
         self.steps = max(1, round(epochs * self.steps_an_epoch))
         self.model, self._seed = model, seed
         self.loss = Loss(images.labels, len(images.classes), training, device)
-        self._images: AugmentedImages | MappedImages
-        if fits(images, augmentation, device, group.processes_here):
-            self._images = AugmentedImages(images.images, augmentation, statistics, device)
-        else:
-            self._images = MappedImages(images, augmentation, statistics, device)
+        self._images = _placed(images, augmentation, statistics, device, group)
         self._labels = torch.from_numpy(images.labels).to(device)
         self.step = 0  # how many are done
         self._losses = torch.zeros(0, device=device)  # of the steps of this epoch
@@ -161,6 +157,15 @@ class Trainer:
                 f"{self.model}: the loss is {losses[step].item()} in epoch {epoch + 1}, step {step + 1}: training "
                 f"diverged at a learning rate of {rate:.3g}; lower lr, for example -S lr={rate / 2:.2g}"
             )
+
+
+def _placed(
+    images: ImageSet, augmentation: Augmentation, statistics: Statistics, device: torch.device, group: Group
+) -> AugmentedImages | MappedImages:
+    """The images on the device where they fit there, else in the map of their file."""
+    if fits(images, augmentation, device, group.processes_here):
+        return AugmentedImages(images.images, augmentation, statistics, device)
+    return MappedImages(images, augmentation, statistics, device)
 
 
 def _optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, group: Group) -> optim.Optimizer:

@@ -29,7 +29,7 @@ from deepen.vgg import network
 from deepen.yaml_reading import read_yaml
 
 WIDTH, THREADS, SEEDS = 0.0625, 1, 3
-BATCHES, STEPS, RATES = (16, 32, 64), (150, 500), (0.015, 0.03)  # of the grid
+BATCHES, STEPS, RATES = (32, 64), (150, 500, 1500), (0.015, 0.03)  # of the grid
 
 
 @dataclass(frozen=True)

@@ -46,18 +46,14 @@ def _shallowest_and_deepest(settings: Settings, plans: Plans, images: int) -> It
 
 def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
     """A sentence on each model that may learn too little, whatever it could."""
-    for name, model in settings.models.items():
+    enough = -(-FEW_STEPS // (images // settings.batch_size(images)))
+    for name in settings.models:
         steps = settings.steps(name, images)
-        if steps >= FEW_STEPS:
-            continue
-        enough = -(-FEW_STEPS // (images // settings.batch_size(images)))
-        remedy = f"models.{name}.epochs: auto, or at least {enough}"
-        if model.epochs is None:
-            remedy = f"recipes.{settings.recipe}.training.least_steps: {FEW_STEPS} or more"
-        yield (
-            f"{name} trains for {steps} {'step' if steps == 1 else 'steps'}, and in fewer than {FEW_STEPS} a network "
-            f"may learn little; write {remedy}"
-        )
+        if steps < FEW_STEPS:
+            yield (
+                f"{name} trains for {steps} {'step' if steps == 1 else 'steps'}, and in fewer than {FEW_STEPS} a "
+                f"network may learn little; write models.{name}.epochs: {enough} or more, or add images"
+            )
 
 
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:

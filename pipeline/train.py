@@ -119,7 +119,7 @@ def _both(progress: Progress, live: LiveCurves) -> Progress:
 def _shaping(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
     """The settings that shape the weights, `auto` as it came out; files' places and checkpoints do not shape them."""
     return {
-        "training": settings.training.model_dump(exclude={"epochs", "least_steps"})
+        "training": settings.training.model_dump(exclude={"epochs", "least_images"})
         | {"batch_size": settings.batch_size(images)},
         "flip": settings.dataset.flip,
         "crop": Augmentation.of(settings.dataset, settings.training).crop,

@@ -37,13 +37,13 @@ def test_a_ladder_that_fits(prepared, capsys):
     prepared()
     said = capsys.readouterr().out
     assert said == (
-        "images of 1x8x8 in 10 classes, 20 images a step\n"
-        "I: 2,012,170 parameters, 600 steps; III: 15,450,890 parameters, 600 steps\n"
+        "images of 1x8x8 in 10 classes, 8 images a step\n"
+        "I: 2,012,170 parameters, 100 steps; III: 15,450,890 parameters, 100 steps\n"
     )
 
 
 def test_networks_larger_than_this_machine(prepared, monkeypatch):
-    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 20 images at once"):
+    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 8 images at once"):
         prepared(("width: 1.0 ", "width: 64.0 "))
     monkeypatch.setenv("DEEPEN_LAUNCH", "srun")  # where that starts, there is other memory
     prepared(("width: 1.0 ", "width: 64.0 "))
@@ -66,20 +66,20 @@ def test_a_device_that_is_not_there(prepared):
 
 
 def test_epochs_and_steps_are_told_before_training(prepared, capsys):
-    prepared(("least_steps: 600 ", "least_steps: 250 "), ("    epochs: auto\n  II:", "    epochs: 5\n  II:"))
+    prepared(("    epochs: auto\n  II:", "    epochs: 5\n  II:"), ("[3, 3, 12]", "[3, 150]"))
     out, err = capsys.readouterr()
     about, models = out.splitlines()
-    assert about == "images of 1x8x8 in 10 classes, 20 images a step"
-    assert re.fullmatch(r"I: [0-9,]+ parameters, 5 steps; III: [0-9,]+ parameters, 250 steps", models)
+    assert about == "images of 1x8x8 in 10 classes, 8 images a step"
+    assert re.fullmatch(r"I: [0-9,]+ parameters, 10 steps; III: [0-9,]+ parameters, 300 steps", models)
     assert err == (
-        "warning: I trains for 5 steps, and in fewer than 200 a network may learn little; "
-        "write models.I.epochs: auto, or at least 200\n"
+        "warning: I trains for 10 steps, and in fewer than 200 a network may learn little; "
+        "write models.I.epochs: 100 or more, or add images\n"
     )
 
 
-def test_a_recipe_with_too_few_steps_is_warned_of(prepared, capsys):
-    prepared(("epochs: [3, 3, 12]", "epochs: [3]"), ("least_steps: 600 ", "least_steps: 1 "))
+def test_so_few_images_that_auto_is_few_steps_are_warned_of(prepared, capsys):
+    prepared()
     assert capsys.readouterr().err.splitlines()[2] == (
-        "warning: III trains for 3 steps, and in fewer than 200 a network may learn little; "
-        "write recipes.onecycle.training.least_steps: 200 or more"
+        "warning: III trains for 100 steps, and in fewer than 200 a network may learn little; "
+        "write models.III.epochs: 100 or more, or add images"
     )

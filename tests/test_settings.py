@@ -62,7 +62,7 @@ def test_the_project_s_own_params_are_good():
         ({"recipes__onecycle__training__epochs": 12}, "recipes.onecycle.training.epochs: must be a list, got 12; write for example epochs: [3, 3, 12]"),
         ({"recipes__onecycle__training__epochs": []}, "recipes.onecycle.training.epochs: must have at least 1 item, got []; write"),
         ({"recipes__onecycle__training__epochs": [3, 0]}, "recipes.onecycle.training.epochs.1: must be greater than or equal to 1, got 0; see recipes"),
-        ({"recipes__onecycle__training__least_steps": GONE}, "recipes.onecycle.training.least_steps: is missing; write for example least_steps: 600"),
+        ({"recipes__onecycle__training__least_images": GONE}, "recipes.onecycle.training.least_images: is missing; write for example least_images: 96000"),
         ({"width": float("nan")}, "width: must be a finite number, got nan; write for example width: 0.25"),
         ({"width": float("inf")}, "width: must be a finite number, got inf"),
         ({"val_fraction": 1}, "val_fraction: must be less than 1, got 1; write for example val_fraction: 0.1"),
@@ -275,7 +275,7 @@ class TestBounds:
         ("path", "most"),
         [
             ("lr", 100), ("checkpoint_seconds", 31_536_000), ("width", 64), ("datasets__digits__width", 64), ("threads", 1024), ("models__I__epochs", 100_000),
-            ("recipes__onecycle__training__least_steps", 10_000_000),
+            ("recipes__onecycle__training__least_images", 10**12),
             ("recipes__onecycle__training__lr", 100), ("recipes__onecycle__training__grown_lr", 100),
             ("recipes__onecycle__training__label_smoothing", 0.9), ("recipes__onecycle__training__dropout", 0.95),
             ("recipes__onecycle__training__color_shift", 10), ("recipes__onecycle__training__batch_size", 1_000_000),
@@ -367,7 +367,7 @@ class TestAuto:
         assert check_settings(changed(models__I__start="imports/x-01234567.safetensors", width=0.25))
 
     @pytest.mark.parametrize(
-        ("images", "batch"), [(1, 1), (31, 31), (767, 32), (768, 64), (4095, 64), (4096, 128), (10**6, 128)]
+        ("images", "batch"), [(1, 1), (7, 7), (63, 8), (64, 16), (127, 16), (128, 32), (767, 32), (768, 64), (8191, 64), (8192, 128), (10**6, 128)]
     )  # fmt: skip
     def test_few_images_are_learned_from_in_small_batches(self, images, batch):
         assert check_settings(changed()).batch_size(images) == batch
@@ -383,11 +383,19 @@ class TestAuto:
         assert settings.steps("III", 50_000) == 12 * 390
         assert check_settings(changed(recipe="published")).epochs("III", 50_000) == 100
 
-    def test_few_images_are_learned_from_more_often_until_there_are_enough_steps(self):
-        settings = check_settings(changed(recipes__onecycle__training__least_steps=300))
-        assert settings.epochs("I", 160) == 60  # of 5 steps
-        assert settings.steps("I", 170) == 300
-        assert settings.epochs("III", 1) == 300
+    @pytest.mark.parametrize(
+        ("images", "epochs"), [(600, 50), (1920, 50), (1921, 50), (2000, 48), (4500, 22), (32_000, 3)]
+    )
+    def test_few_images_are_learned_from_more_often(self, images, epochs):
+        assert check_settings(changed()).epochs("I", images) == epochs
+        assert check_settings(changed(recipes__onecycle__training__least_images=3)).epochs("I", images) == 3
+
+    @pytest.mark.parametrize("images", [32, 64, 100, 128, 500, 768, 1500])
+    def test_but_no_more_than_50_times_for_that_which_is_enough_for_200_steps(self, images):
+        settings = check_settings(changed())
+        assert settings.epochs("I", images) <= 50
+        assert settings.steps("I", images) >= 200
+        assert check_settings(changed(recipe="published")).epochs("III", images) == 100
 
     def test_typed_epochs_are_taken_as_they_are(self):
         settings = check_settings(changed(models__II__epochs=1))
@@ -399,6 +407,6 @@ class TestAuto:
         assert [settings.epochs(model, 50_000) for model in branch] == [3, 3, 12, 3]
         assert settings.ancestors("III") == ["I", "II"]
 
-    def test_threads_are_fixed_by_the_data_and_not_by_the_machine(self):
-        assert [check_settings(changed(data=data)).cpu_threads for data in ("digits", "folder")] == [1, 2]
+    def test_threads_depend_on_the_width_and_not_on_the_machine(self):
+        assert [check_settings(changed(width=width)).cpu_threads for width in (0.12, 0.125, 1)] == [1, 2, 2]
         assert check_settings(changed(threads=4)).cpu_threads == 4

@@ -81,7 +81,7 @@ def test_the_table_holds_auto_against_the_best_of_the_grid():
         62,
         12,
     )
-    assert first["its batch, steps, lr"] == "64, 500, 0.03"
+    assert first["its batch, steps, lr"] == "64, 1500, 0.03"
     assert last["auto is behind by"] == 0
     assert table(runs[2:]) == []
 

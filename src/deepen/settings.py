@@ -18,6 +18,7 @@ from deepen.settings_faults import SCRATCH as SCRATCH
 from deepen.settings_faults import fault_sentence, show
 from deepen.yaml_reading import parse_yaml, read_yaml
 
+_NARROW = 0.125  # of the width; below it two threads wait for each other longer than they compute
 Growth = Literal["identity", "copy", "random"]
 _Role = Annotated[str, Field(max_length=64)]
 
@@ -94,8 +95,8 @@ class Settings(Section):
 
     @property
     def cpu_threads(self) -> int:
-        """How many threads compute on the CPU: steps on the digits are too short to be shared."""
-        usual = 1 if isinstance(self.dataset, Digits) else 2
+        """How many threads compute on the CPU: steps of narrow networks are too short to be shared."""
+        usual = 1 if self.network_width < _NARROW else 2
         return usual if self.threads is None else self.threads
 
     def batch_size(self, images: int) -> int:
@@ -107,8 +108,7 @@ class Settings(Section):
         asked, training = self.models[model].epochs, self.training
         if asked is not None:
             return asked
-        steps_an_epoch = images // self.batch_size(images)
-        return automatic_epochs(training.epochs, len(self.ancestors(model)), training.least_steps, steps_an_epoch)
+        return automatic_epochs(training.epochs, len(self.ancestors(model)), training.least_images, images)
 
     def steps(self, model: str, images: int) -> int:
         """How many steps a model's training has on so many images."""

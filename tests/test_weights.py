@@ -110,7 +110,8 @@ def test_tensors_that_don_t_fit_the_metadata(tmp_path):
     ("dtype", "fault"),
     [
         (torch.float64, "tensor fc1.bias is float64, weights are float32"),
-        (torch.bfloat16, "has tensors of a type that is not float32 (data type 'bfloat16' not understood)"),
+        # as it is told once something has given NumPy the type
+        (torch.bfloat16, "(has tensors of a type that is not float32|tensor fc1.bias is bfloat16)"),
     ],
 )
 def test_tensors_of_another_type(tmp_path, dtype, fault):
@@ -122,7 +123,7 @@ def test_tensors_of_another_type(tmp_path, dtype, fault):
         save_weights(tmp_path / "x", state, CARD)
     else:
         save_file(state, tmp_path / "x", metadata=metadata)
-    with pytest.raises(InputError, match=re.escape(f"x: {fault}")):
+    with pytest.raises(InputError, match=f"x: {fault}"):
         load_weights(tmp_path / "x")
 
 

@@ -161,7 +161,7 @@ def test_another_precision_is_converted_and_that_is_said(folder, capsys, dtype):
     net = trained().to(dtype)
     torch.save(net.state_dict(), "x.pth")
     main(["import", "x.pth", *WORDS])
-    assert f"10 tensors are {dtype}, and were converted to torch.float32\n" in capsys.readouterr().out
+    assert f"10 tensors of {dtype}, converted to torch.float32\n" in capsys.readouterr().out
     _, tensors = load_weights(next(Path("imports").iterdir()))
     assert torch.equal(tensors["head.weight"], net.state_dict()["network.6.weight"].float())
 

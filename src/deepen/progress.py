@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TextIO
 
 from tqdm import tqdm
 
+from deepen.counts import counted
 from deepen.durations import told
 from deepen.history import Epoch
 from deepen.notes import tell
@@ -62,8 +63,8 @@ class TrainingProgress:
     def _start_told(self, steps: int) -> str:
         where = f" on {self._where}" if self._where else ""
         if steps:
-            return f"going on after {steps:,} of {self._steps:,} steps{where}"
-        return f"training for {_counted(self._epochs, 'epoch')}{where}"
+            return f"going on after {steps:,} of {counted(self._steps, 'step')}{where}"
+        return f"training for {counted(self._epochs, 'epoch')}{where}"
 
     def _described(self, epoch: int) -> str:
         return f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}"
@@ -114,7 +115,7 @@ class TrainingProgress:
         if kind is None:
             seconds = time.perf_counter() - self._start
             done = self._step - self._before
-            what = f"the last {_counted(done, 'step')}" if self._before else _counted(self._epochs, "epoch")
+            what = f"the last {counted(done, 'step')}" if self._before else counted(self._epochs, "epoch")
             rate = done * self._batch_size / seconds
             found = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
             print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:,.0f} images/s{found}", flush=True)
@@ -145,7 +146,3 @@ def _screen(stream: TextIO) -> tuple[int, int]:
     said = os.environ.get("COLUMNS", "")
     columns = columns or (int(said) if said.isdecimal() else 0) or 80
     return max(1, columns - 1), _ROWS  # some terminals begin a line after the last column
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"

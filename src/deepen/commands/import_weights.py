@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deepen.commands.models import parse_image
 from deepen.commands.new import add_model
 from deepen.commands.words import add_command, add_project
+from deepen.counts import counted
 from deepen.errors import InputError, about, plain
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def entry_told(card: "ModelCard", start: str) -> str:
     channels, *size = card.image
     colours = {1: "grey images", 3: "colour images"}.get(channels, f"images of {channels} channels")
     first = "list fc1 beside head" if "fc-" in card.layers else "the head is fresh too: list head"
-    return f"""{start}: {what}, {len(card.classes)} classes
+    return f"""{start}: {what}, {counted(len(card.classes), "class")}
 
 Under models in params.yaml, as the first of a ladder:
 

@@ -13,6 +13,7 @@ from typing import Any
 from deepen.commands.answers import Answer, write_csv, write_json, write_table
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of, whole_number
+from deepen.counts import counted
 from deepen.errors import InputError, plain, some
 from deepen.nearest import path_suggestion
 from deepen.notes import tell
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> None:
     try:
         options.write(found())
     except KeyboardInterrupt:
-        _stop(f"interrupted after {next(answered):,} of {len(files):,} images")
+        _stop(f"interrupted after {next(answered):,} of {counted(len(files), 'image')}")
     tell(notes)
     if faults:
         raise InputError(some(faults))

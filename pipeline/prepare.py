@@ -20,7 +20,7 @@ from pipeline.source import require_same_source
 
 def prepare() -> None:
     settings = load_settings()
-    parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent)
+    parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent, settings.data)
     parts = parts.with_held_out("validation", settings.val_fraction)
     repeated = repeats(parts)
     require_unchanged()

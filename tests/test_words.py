@@ -8,9 +8,10 @@ import pytest
 from dvc_project import ROOT
 
 from deepen.commands import answers, main
+from deepen.commands.missing_path import path_suggestion
 from deepen.commands.parser import _COMMANDS
 from deepen.commands.stages import word_faults
-from deepen.nearest import nearest, path_suggestion, suggestion
+from deepen.nearest import nearest, suggestion
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
 
@@ -29,6 +30,7 @@ def refused(capsys, *words):
     [
         ("predic", ["predict", "export"], "predict"),
         ("IIX", ["I", "II", "III"], "II"),
+        ("IV", ["I", "II", "III"], None),
         ("CIFAR", ["digits", "cifar10"], "cifar10"),
         ("iii", ["I", "II", "III"], "III"),
         ("photos", ["digits", "cifar10"], None),
@@ -98,7 +100,7 @@ class TestWeights:
         listed = "no such file; there are I, II, III in weights/"
         for word, error in (
             ("weights/IIX.safetensors", f"{listed}; did you mean II?"),
-            ("weights/V.safetensors", listed),
+            ("weights/IV.safetensors", listed),
             ("weights/II", f"{listed}; did you mean II?; a name ends in .safetensors"),
             ("III.safetensors", f"{listed}; did you mean III?"),
         ):
@@ -127,11 +129,27 @@ def test_a_path_that_is_like_another(tmp_path):
     (tmp_path / "photos").mkdir()
     found = tmp_path / "photos"
     assert path_suggestion(tmp_path / "photo") == f"; did you mean {found}?"
-    assert path_suggestion(tmp_path / "xyz") == path_suggestion(tmp_path / "gone/photo") == ""
+    assert path_suggestion(tmp_path / "xyz") == f"; {tmp_path} holds photos"
+    assert (
+        path_suggestion(tmp_path / "photo/cat.jpg") == f"; {tmp_path / 'photo'} does not exist; did you mean {found}?"
+    )
+    assert path_suggestion(tmp_path / "gone/far/cat.jpg") == f"; {tmp_path / 'gone'} does not exist"
+    assert path_suggestion(found / "cat.jpg") == f"; {found} is empty"
+    for number in range(1, 6):
+        (found / f"IMG_{number:02}.jpg").touch()
+    holds = f"; {found} holds IMG_01.jpg, IMG_02.jpg, IMG_03.jpg and 2 more"
+    for word, told in (
+        ("IMG_00.jpg", holds),  # it may be any of them
+        ("cat.jpg", holds),
+        ("img_03.jpg", f"; did you mean {found / 'IMG_03.jpg'}?"),
+        ("IMG_03.png", f"; did you mean {found / 'IMG_03.jpg'}?"),
+        ("IMGE_03.jpg", f"; did you mean {found / 'IMG_03.jpg'}?"),
+    ):
+        assert path_suggestion(found / word) == told
     (tmp_path / "I.safetensors").write_text("x")
     with pytest.raises(SystemExit, match=rf"error: .*/phtos: no such folder or archive; did you mean {found}\?$"):
         main(["evaluate", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
-    with pytest.raises(SystemExit, match=rf"nor a pattern that matches any; did you mean {found}\?$"):
+    with pytest.raises(SystemExit, match=rf"phtos: no such file or folder; did you mean {found}\?$"):
         main(["predict", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-_STAGE = re.compile(r"(?:^|\0)-m\0pipeline\.(\w+)(?:\0([\w-]+))?(?:\0|$)")
+_STAGE = re.compile(r"\0-m\0pipeline\.(?!launched)(\w+)(?:\0([\w-]+))?(?=\0|$)")
 _COPIES = Path(".dvc/tmp/exps")  # below a project: where DVC runs experiments with --temp and of the queue
 _RUNS = {"repro", "run", "exec-run", "queue-worker"}  # words of a dvc that runs stages
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from deepen.commands.missing_path import path_suggestion
 from deepen.commands.predict import add_views
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of
 from deepen.counts import counted
 from deepen.errors import InputError, plain
-from deepen.nearest import path_suggestion
 
 if TYPE_CHECKING:
     from deepen.accuracy import Evaluation

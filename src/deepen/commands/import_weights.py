@@ -62,8 +62,6 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.state_dicts import precision_notes, read_state
 
     params = options.project / "params.yaml"
-    if not params.is_file():
-        raise InputError(f"{options.project}: has no params.yaml; run in the project's folder, or name it by --project")
     names = _lines(options.classes) if options.classes else None
     if options.image and not options.layers:
         raise InputError(f"--image {options.image}: goes with --layers; torchvision's networks take 3x224x224")

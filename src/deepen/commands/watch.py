@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.commands.words import add_command, add_project, require_project
+from deepen.commands.words import add_command, add_project
 from deepen.counts import counted
 from deepen.durations import told
 from deepen.errors import plain
@@ -48,7 +48,6 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.watching import trainings
 
-    require_project(options.project)
     in_terminal = sys.stdout.isatty()
     if options.once or not in_terminal:
         told = "\n\n".join(described(each, in_terminal) for each in trainings(options.project))

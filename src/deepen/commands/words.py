@@ -60,8 +60,14 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 def require_project(folder: Path) -> None:
     """Raise InputError where a folder is not that of a project."""
+    where = "this folder" if folder == Path() else f"--project {plain(folder)}"
+    remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
+    if not folder.exists():
+        raise InputError(f"{where}: no such folder; {remedy}")
+    if not folder.is_dir():
+        raise InputError(f"{where}: is a file and not a folder; {remedy}")
     if not (folder / "params.yaml").is_file():
-        raise InputError(f"{plain(folder)}: has no params.yaml; run in the project's folder, or say --project")
+        raise InputError(f"{where}: has no params.yaml, so it is not a project of Deepen; {remedy}")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -125,6 +125,26 @@ class TestWeights:
         )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["checkpoints"], ["watch"], ["results"], ["queue"], ["models"], ["compare", "I", "II"]),
+        *(["new", "IV", "--after", "III"], ["import", "x.pth"]),
+    ],
+)
+def test_a_project_that_is_none_is_told_alike_by_all_commands(tmp_path, words):
+    (tmp_path / "file").touch()
+    for folder, fault in (
+        (tmp_path / "gone", "no such folder"),
+        (tmp_path / "file", "is a file and not a folder"),
+        (tmp_path, "has no params.yaml, so it is not a project of Deepen"),
+    ):
+        with pytest.raises(SystemExit) as exit:
+            main([*words, "--project", str(folder)])
+        remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
+        assert str(exit.value) == f"error: --project {folder}: {fault}; {remedy}"
+
+
 def test_a_path_that_is_like_another(tmp_path):
     (tmp_path / "photos").mkdir()
     found = tmp_path / "photos"

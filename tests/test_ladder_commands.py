@@ -143,7 +143,8 @@ class TestCompare:
         error = told("compare", "I", "V", "--project", folder)
         assert error == f"{folder}/metrics/V.json: missing; name models that have run (I, II), or run dvc repro"
         assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
-        assert told("compare", "I", "II", "--project", folder / "metrics").endswith("II.json: missing; run dvc repro")
+        shutil.rmtree(folder / "metrics")
+        assert told("compare", "I", "II", "--project", folder).endswith("II.json: missing; run dvc repro")
 
 
 class TestNew:

@@ -48,6 +48,8 @@ def test_the_nearest_word(word, known, found):
     [
         (["predic", "--top", "x"], "predic: unknown command; did you mean predict? deepen --help explains"),
         (["\x1b[31m"], r"'\x1b[31m': unknown command; deepen --help explains"),
+        (["results", "x"], "x: one word too many; deepen results --help explains"),
+        (["ladder"], "missing: NAME; deepen ladder --help explains"),
         (["--versoin"], "--versoin: unknown option; did you mean --version? deepen --help explains"),
         (["new", "IV", "--aftre", "III"], "--aftre: unknown option; did you mean --after? deepen new --help explains"),
         (["predict", "--devcie=cpu"], "--devcie: unknown option; did you mean --device? deepen predict --help explains"),
@@ -143,6 +145,12 @@ def test_a_project_that_is_none_is_told_alike_by_all_commands(tmp_path, words):
             main([*words, "--project", str(folder)])
         remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
         assert str(exit.value) == f"error: --project {folder}: {fault}; {remedy}"
+
+
+def test_a_settings_file_that_is_missing(tmp_path):
+    (tmp_path / "params.yaml").touch()
+    with pytest.raises(SystemExit, match=rf"/param\.yaml: no such file; did you mean {tmp_path}/params\.yaml\?$"):
+        main(["settings", str(tmp_path / "param.yaml")])
 
 
 def test_a_path_that_is_like_another(tmp_path):

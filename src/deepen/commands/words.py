@@ -21,6 +21,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words and how to see the right ones; exits with code 2."""
         message = message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
+        message = message.removesuffix(", ...")  # words that are passed on, of which there may be none
         self.exit(2, f"error: {printable(message)}{'' if message.endswith('?') else ';'} {self.prog} --help explains\n")
 
     def check_options(self, words: Iterable[str]) -> None:

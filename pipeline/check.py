@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from deepen.automatic import FEW_STEPS
 from deepen.capacity import memory_faults
+from deepen.counts import counted
 from deepen.errors import InputError
 from deepen.images import load_images
 from deepen.ladder import Plans, plan_ladder
@@ -32,7 +33,7 @@ def check() -> None:
         save_file({}, temporary)
     save_records(files.records(SCRATCH), [])
     shape = "x".join(map(str, image))
-    print(f"images of {shape} in {len(classes)} classes, {settings.batch_size(images)} images a step")
+    print(f"images of {shape} in {len(classes)} classes, {counted(settings.batch_size(images), 'image')} a step")
     print("; ".join(_shallowest_and_deepest(settings, plans, images)))
     for warning in _too_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
@@ -41,7 +42,7 @@ def check() -> None:
 def _shallowest_and_deepest(settings: Settings, plans: Plans, images: int) -> Iterator[str]:
     """A few words on the first and the last model, however many there are."""
     for name in dict.fromkeys((next(iter(plans)), next(reversed(plans)))):
-        yield f"{name}: {parameters(plans[name]):,} parameters, {settings.steps(name, images):,} steps"
+        yield f"{name}: {parameters(plans[name]):,} parameters, {counted(settings.steps(name, images), 'step')}"
 
 
 def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
@@ -51,8 +52,8 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
         steps = settings.steps(name, images)
         if steps < FEW_STEPS:
             yield (
-                f"{name} trains for {steps} {'step' if steps == 1 else 'steps'}, and in fewer than {FEW_STEPS} a "
-                f"network may learn little; write models.{name}.epochs: {enough} or more, or add images"
+                f"{name} trains for {counted(steps, 'step')}, and in fewer than {FEW_STEPS} a network may learn little; "
+                f"write models.{name}.epochs: {enough} or more, or add images"
             )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from deepen.accuracy import Evaluation, evaluate
+from deepen.counts import counted
 from deepen.device import choose_device, choose_dtype, place
 from deepen.group import Group
 from deepen.history import History, load_history
@@ -64,7 +65,7 @@ def evaluate_model(name: str) -> None:
     predictions.save(files.predictions(name))
     test.take(predictions.worst(MISTAKES)).save(files.mistakes(name))
     low, high = wilson_interval(found.correct[0], found.images)
-    print(f"{name}: top-1 {found.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {found.images:,} test images")
+    print(f"{name}: top-1 {found.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {counted(found.images, 'test image')}")
 
 
 def _require_agreement(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from deepen.counts import counted
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import PARTS
 from deepen.datasets.repeats import repeats
@@ -19,7 +20,7 @@ from pipeline.source import require_same_source
 
 def prepare() -> None:
     settings = load_settings()
-    parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent)
+    parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent, settings.data)
     parts = parts.with_held_out("validation", settings.val_fraction)
     repeated = repeats(parts)
     require_unchanged()
@@ -27,7 +28,7 @@ def prepare() -> None:
     for name in PARTS:
         images = replace(parts.images[name], origin=parts.origins[name], notes=tuple(repeated))
         images.save(files.TRAIN.with_name(f"{name}.safetensors"))
-        what = f"{len(images)} images of shape {images.shape}, {len(images.classes)} classes"
+        what = f"{counted(len(images), 'image')} of shape {images.shape}, {len(images.classes)} classes"
         print(f"{name}: {what}, {images.origin}")
     small = [*_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")]
     _tell([*repeated, *small, *parts.warnings], parts.notes)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deepen.checksums import read_checked_json, write_checked_json
+from deepen.counts import counted
 from deepen.dataset_settings import Digits, Downloaded, Folder
 from deepen.datasets.fingerprint import fingerprint
 from deepen.errors import InputError, plain
@@ -23,7 +24,7 @@ def _told(dataset: Dataset, base: Path, found: Mapping[str, str | int]) -> str:
     if not isinstance(dataset, Folder):
         return f"images from {dataset.source}"
     count, megabytes = int(found["files"]), int(found["bytes"]) / 1e6
-    return f"images from {plain(dataset.path(base).name)}: {count:,} file{'s' * (count != 1)}, {megabytes:,.1f} MB"
+    return f"images from {plain(dataset.path(base).name)}: {counted(count, 'file')}, {megabytes:,.1f} MB"
 
 
 def require_same_source(dataset: Dataset, base: Path, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Channel mean and colour principal components of the training images."""
 
+from deepen.counts import counted
 from deepen.images import load_images
 from deepen.statistics import compute_statistics
 from pipeline import files, require_unchanged, run
@@ -10,7 +11,7 @@ def statistics() -> None:
     require_unchanged()
     found.save(files.STATISTICS)
     mean = ", ".join(f"{value:.3f}" for value in found.mean)
-    print(f"{found.images[0]:,} training images: channel mean {mean} (0 is black, 1 is white)")
+    print(f"{counted(found.images[0], 'training image')}: channel mean {mean} (0 is black, 1 is white)")
 
 
 if __name__ == "__main__":

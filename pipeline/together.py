@@ -22,6 +22,12 @@ def run_together(stage: Callable[..., None], module: str) -> None:
     run((lambda *words: _become(command, module, words)) if command.strip() else stage)
 
 
+def _quietly(launcher: list[str]) -> list[str]:
+    """The same; torchrun without its traceback, which follows each error that a stage has told."""
+    ours = [sys.executable, "-m", "pipeline.launched"]
+    return [*ours, *launcher[1:]] if launcher[0] == "torchrun" else launcher
+
+
 def _become(command: str, module: str, words: tuple[str, ...]) -> None:
     """Have this process become what starts the others; returns only by raising InputError."""
     settings = load_settings()  # what is wrong with them is told once, and not by each process
@@ -30,7 +36,7 @@ def _become(command: str, module: str, words: tuple[str, ...]) -> None:
     # (pytorch/pytorch issue 135712).
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     try:
-        launcher = shlex.split(command)
+        launcher = _quietly(shlex.split(command))
         sys.stdout.flush()
         os.execvp(launcher[0], [*launcher, "-m", module, *words])
     except ValueError as error:

@@ -1,5 +1,6 @@
 """Where a model starts: the weights of the one it grows from, and fresh layers."""
 
+from deepen.counts import counted
 from deepen.growth import he_start, start
 from deepen.images import ImageSet, load_images
 from deepen.ladder import plan_ladder
@@ -38,7 +39,7 @@ def transfer_to(name: str) -> None:
     require_unchanged()
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
-    frozen = f", {len(card.frozen)} layers frozen" if card.frozen else ""
+    frozen = f", {counted(len(card.frozen), 'layer')} frozen" if card.frozen else ""
     print(f"{name} from {model.start or model.after}: {as_line(report)}{frozen}")
 
 

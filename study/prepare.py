@@ -1,5 +1,6 @@
 """The images of the studies: none are held out for validation, by which they choose nothing, and val/ is not used."""
 
+from deepen.counts import counted
 from deepen.datasets import load_dataset
 from deepen.notes import tell
 from deepen.settings import load_settings
@@ -17,7 +18,7 @@ def prepare() -> None:
     for name in ("train", "test"):
         images = parts.images[name]
         images.save(SOURCE.with_name(f"{name}.safetensors"))
-        print(f"{name}: {len(images)} images of shape {images.shape}, {parts.origins[name]}")
+        print(f"{name}: {counted(len(images), 'image')} of shape {images.shape}, {parts.origins[name]}")
     tell(parts.warnings)
 
 

@@ -44,7 +44,7 @@ def test_good_ones(changes):
         (["data=cifar"], ["params.yaml, changed by -S: data: 'cifar' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder; did you mean cifar10?"]),
         (["recipe=onecylce"], ["params.yaml, changed by -S: recipe: 'onecylce' is none of the recipes: onecycle, published; did you mean onecycle?"]),
         (["growth=copi"], ["params.yaml, changed by -S: growth: must be 'identity', 'copy' or 'random', got the string 'copi'; did you mean copy?"]),
-        (["models.II.after=i1"], ["params.yaml, changed by -S: models.II.after: 'i1' is an unknown model; it must be scratch or one of I, II, III; did you mean I?"]),
+        (["models.II.after=i1"], ["params.yaml, changed by -S: models.II.after: 'i1' is an unknown model; it must be scratch or one of I, II, III"]),
         (["~seed"], ["params.yaml, changed by -S: seed: is missing; write for example seed: 0"]),
         (["+lrr=1"], ["params.yaml, changed by -S: lrr: unknown key; did you mean lr?"]),
         (["seed=0,1,-1", "threads=1,0"], ["params.yaml, changed by -S: threads: must be greater than or equal to 1, got 0; write for example threads: 2", "params.yaml, changed by -S: seed: must be greater than or equal to 0, got -1; write for example seed: 0"]),

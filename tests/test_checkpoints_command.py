@@ -105,7 +105,7 @@ def test_one_that_is_not_there(project):
 
 
 def test_what_is_not_a_project_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"has no params\.yaml; run in the project's folder, or say --project"):
+    with pytest.raises(SystemExit, match=r"has no params\.yaml, so it is not a project of Deepen; run the command"):
         main(["checkpoints", "--project", str(tmp_path)])
 
 

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 from conftest import photos, write_tree
-from dvc_project import Project, tiny_project
+from dvc_project import ROOT, Project, tiny_project
 
-from deepen.commands import main
+from deepen.commands import exp, main
 from deepen.settings import check_text
 from pipeline.project import project_folder
 
@@ -24,6 +24,19 @@ def test_dvc_must_be_there(monkeypatch):
 def test_help(capsys):
     main(["exp", "--help"])
     assert "deepen exp --temp -S lr=0.01" in capsys.readouterr().out
+
+
+def test_a_grid_of_which_not_all_is_checked_is_told(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    ran = []
+    monkeypatch.setattr(exp.os, "execvp", lambda *words: ran.append(words))
+    exp.run_experiment(["--queue", "-S", f"seed={','.join(map(str, range(200)))}"])
+    assert capsys.readouterr().err == ""
+    exp.run_experiment(["--queue", "-S", f"seed={','.join(map(str, range(101)))}", "-S", "lr=0.1,0.2"])
+    assert capsys.readouterr().err == (
+        "warning: 202 combinations; of these the settings of the first 200 were checked\n"
+    )
+    assert len(ran) == 2
 
 
 def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage(tmp_path):
@@ -92,7 +105,7 @@ class TestWithoutAKey:
             ("depth: .*\n", "depth: is missing; write for example depth: III", "Could not find 'depth'"),
             ("    after: I\n", "models.II.after: is missing; write for example after: I", "Could not find 'item.after'"),
             ("models:(.*\n)*", "models: is missing; see the comments there", "Could not find 'models'"),
-            ("datasets:(.*\n)*(?=recipes)", "datasets: is missing; see the comments there", "Parameters 'datasets' are"),
+            ("datasets:(.*\n)*(?=recipes)", "datasets: is missing; see the comments there", "Parameters 'datasets"),
             ("    layers: .*\n", "models.I.layers: is missing; write for example layers: conv3-128", None),
         ],
     )  # fmt: skip

@@ -205,7 +205,7 @@ class TestMemory:
             "    print(error)\n"
         )
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-        assert output.startswith("evaluating 1000000 images at once takes more memory than cpu has left (")
+        assert output.startswith("evaluating 1,000,000 images at once takes more memory than cpu has left (")
         assert "lower batch_size" in output
         assert resource.getrlimit(resource.RLIMIT_DATA)[0] != 2**31
 

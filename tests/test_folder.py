@@ -94,7 +94,12 @@ class TestFolder:
         assert test is None
         assert train.images.shape == (9, 3, 10, 10)
         assert (train.images[4][2, :, 2:-2] > 250).all()  # the middle third is blue, and it alone is left
-        assert "has images of 2 sizes, from 8x8 to 60x20 pixels; set size, for example size: 32" in told(tmp_path)[0]
+        assert told(tmp_path)[0].endswith(
+            "has images of 2 sizes, from 8x8 to 60x20 pixels; set one for all, for example with "
+            "-S datasets.folder.size=64, or size: 64 below datasets.folder in params.yaml"
+        )
+        with pytest.raises(InputError, match=r"with -S datasets\.mine\.size=64, or size: 64 below datasets\.mine in"):
+            load_folder(tmp_path, None, entry="mine")
 
     def test_grey_stays_one_channel_until_a_color_joins(self, tmp_path):
         files = {f"train/{name}/{i}.png": picture("L", value=10 * i) for name in "ab" for i in range(2)}

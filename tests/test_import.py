@@ -137,7 +137,9 @@ class TestTheCommand:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir("elsewhere")
         told = refused("../x.pth")
-        assert told == "error: .: has no params.yaml; run in the project's folder, or name it by --project"
+        assert told.startswith(
+            "error: this folder: has no params.yaml, so it is not a project of Deepen; run the command"
+        )
         main(["import", "../x.pth", "--project", ".."])
         assert len(list(Path("../imports").iterdir())) == 1
 

@@ -40,7 +40,10 @@ class TestModels:
         multiplied = 32**2 * 9 * 3 * 128 + 16**2 * 9 * 128 * 256 + 8**2 * 9 * 256 * 512 + 16 * 512 * 1024 + 1024 * 10
         assert rows["I"]["MFLOPs an image"] == pytest.approx(2 * multiplied / 1e6)
         main(["models", "--project", str(folder), "--image", "3x32x32"])
-        assert "For images of 3x32x32 in 10 classes, width 1." in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "For images of 3x32x32 in 10 classes, width 1." in said
+        assert all(re.search(rf"^{name} .* >= {rows[name]['least epochs']:,} +-$", said, re.M) for name in rows)
+        assert "epochs are at least as many as in the" in " ".join(said.split())
 
     @pytest.mark.parametrize(
         ("layers", "side"),
@@ -86,6 +89,7 @@ class TestCompare:
     @pytest.fixture
     def folder(self, tmp_path):
         (tmp_path / "metrics").mkdir()
+        (tmp_path / "params.yaml").touch()
         for name, metrics in {"I": {"top1": 80.0, "top6": 1.0}, "II": {"top1": 84.5, "loss": 0.5}}.items():
             (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(metrics))
         return tmp_path
@@ -139,7 +143,8 @@ class TestCompare:
         error = told("compare", "I", "V", "--project", folder)
         assert error == f"{folder}/metrics/V.json: missing; name models that have run (I, II), or run dvc repro"
         assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
-        assert told("compare", "I", "II", "--project", folder / "metrics").endswith("II.json: missing; run dvc repro")
+        shutil.rmtree(folder / "metrics")
+        assert told("compare", "I", "II", "--project", folder).endswith("II.json: missing; run dvc repro")
 
 
 class TestNew:

@@ -1,5 +1,5 @@
 from deepen.history import Epoch
-from deepen.live import LiveCurves
+from deepen.live import LiveCurves, load_live
 
 ROWS = [Epoch(1, 0.1, 2.0, 1.5, 50.0), Epoch(2, 0.05, 1.0, 0.5, 75.0)]
 
@@ -27,4 +27,6 @@ def test_after_an_interruption_no_row_is_missing_or_there_twice(tmp_path):
     two.start(ROWS[:1])
     assert len((tmp_path / "two.tsv").read_text().splitlines()) == 2
     two.add(ROWS[1])
+    assert load_live(tmp_path / "two.tsv") == ROWS
+    assert load_live(tmp_path / "none.tsv") == []
     assert (tmp_path / "one.tsv").read_bytes() == (tmp_path / "two.tsv").read_bytes()

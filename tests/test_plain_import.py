@@ -161,7 +161,7 @@ def test_another_precision_is_converted_and_that_is_said(folder, capsys, dtype):
     net = trained().to(dtype)
     torch.save(net.state_dict(), "x.pth")
     main(["import", "x.pth", *WORDS])
-    assert f"10 tensors are {dtype}, and were converted to torch.float32\n" in capsys.readouterr().out
+    assert f"10 tensors of {dtype}, converted to torch.float32\n" in capsys.readouterr().out
     _, tensors = load_weights(next(Path("imports").iterdir()))
     assert torch.equal(tensors["head.weight"], net.state_dict()["network.6.weight"].float())
 
@@ -225,7 +225,7 @@ def test_layers_that_are_others_are_told_with_the_shapes(folder):
         ({}, lambda state: {key: tensor for key, tensor in state.items() if tensor.ndim == 4 or tensor.shape[0] in (6, 8)}, "it has no linear layer, so no head; import the whole network"),
         ({}, lambda state: state | {"network.6.bias": torch.full((4,), torch.nan)}, "network.6.bias holds values that are not finite"),
         ({}, lambda state: state | {"network.6.bias": torch.zeros(4, dtype=torch.int32)}, "network.6.bias is torch.int32, torch.strided, on cpu, not plain"),
-        ({}, lambda state: state | {"network.6.weight": torch.zeros(1, 16), "network.6.bias": torch.zeros(1)}, "its last layer has 1 outputs, networks have 2 to 65,536 classes"),
+        ({}, lambda state: state | {"network.6.weight": torch.zeros(1, 16), "network.6.bias": torch.zeros(1)}, "its last layer has 1 output, networks have 2 to 65,536 classes"),
     ],
     ids=range(9),
 )  # fmt: skip

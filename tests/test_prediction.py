@@ -399,8 +399,8 @@ class TestPredict:
         with pytest.raises(SystemExit) as exit:
             run("predict", weights[3], "x.png", "*.gif", "empty")
         assert str(exit.value).splitlines() == [
-            "error: x.png: is no file or folder, nor a pattern that matches any; see its spelling",
-            "error: *.gif: is no file or folder, nor a pattern that matches any; see its spelling",
+            "error: x.png: no such file or folder; this folder holds a.png, empty, more and 1 more",
+            "error: *.gif: matches no file; see its spelling",
             "error: empty: holds no image; put JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files there",
         ]
 
@@ -479,7 +479,9 @@ class TestEvaluate:
             assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
-        (["train", "val"], [], "has images in train/ and val/ and none in test/, in small letters; rename the folder of the test images, or, if the network was not trained on them, say --part train, or name {root}/train"),
+        (["train", "val"], [], "has train/ and val/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part val to take those of val/"),
+        (["train"], [], "has train/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part train to take those of train/"),
+        (["train", "Test"], [], "has train/ but no test/, whose images count; rename Test to test; put images that the network was not trained on into test/<class>/, or add --part train to take those of train/"),
         (["Training", "Testing"], [], "has Testing and Training, named like parts; name the one whose images count, or rename them"),
         (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
         ([""], ["--part", "test"], "has no image in test/; leave --part out"),
@@ -490,7 +492,7 @@ class TestEvaluate:
             write_tree(tmp_path / part, judged)
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path, *words)
-        assert str(exit.value) == f"error: {tmp_path}: {fault}".replace("{root}", str(tmp_path))
+        assert str(exit.value) == f"error: {tmp_path}: {fault}"
 
     def test_a_file_that_an_archive_has_twice_is_an_error(self, weights, judged, tmp_path):
         path = archive(tmp_path / "x", judged | {"./cat/3.png": picture()}, "")

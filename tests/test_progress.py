@@ -1,6 +1,10 @@
+import fcntl
 import io
+import os
 import re
+import struct
 import sys
+import termios
 
 import pytest
 
@@ -106,6 +110,23 @@ def test_the_bar_fits_into_80_columns_whole(capsys, monkeypatch):
     bars = [re.sub("\x1b[^m]*m", "", bar).rstrip() for bar in terminal.getvalue().split("\r")]
     assert max(map(len, bars)) <= 80
     assert re.fullmatch(r"III, epoch 12 of 12  92%\|.+\| .* left, validation 100\.00 %, ladder \d+ s", bars[-3])
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (0, 80), (24, 0), (0, 0), (1, 80), (24, 20), (24, 1)])
+def test_the_bar_is_drawn_whatever_size_a_terminal_says(monkeypatch, rows, columns):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    with open(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with TrainingProgress("II", 2, 6, 10) as progress:
+            progress.callbacks.start(0, ())
+            progress._bar.refresh()
+        drawn = re.sub("\x1b[^m]*m", "", os.read(ours, 10_000).decode())
+    os.close(ours)
+    bars = drawn.split("\r")
+    assert bars[1].startswith("II, epoch 1 of 2"[: (columns or 80) - 1])  # nothing stands before it
+    assert max(map(len, bars)) < max(2, columns or 80)
 
 
 @pytest.mark.parametrize("no_color", [True, False])

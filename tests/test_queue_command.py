@@ -116,6 +116,7 @@ def test_ctrl_c_ends_the_looking_on_alone(monkeypatch):
 
 
 def test_outside_a_project(tmp_path):
+    (tmp_path / "params.yaml").touch()
     with pytest.raises(SystemExit, match=r"is not a project of DVC .*; change to its folder"):
         main(["queue", "--project", str(tmp_path)])
 

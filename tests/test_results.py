@@ -16,7 +16,7 @@ from made_up_ladders import ladder
 from deepen.commands import main
 from deepen.commands.stages import name_faults
 from deepen.differences import differences
-from deepen.experiments import Experiment, list_experiments, workspace
+from deepen.experiments import Experiment, list_experiments, together, workspace
 from deepen.ranking import rank, ranking, seeds_together
 from deepen.recorded import changed_since
 from deepen.records import save_records
@@ -200,7 +200,7 @@ def test_other_forms(repository, capsys):
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
-        (lambda path: (path / "params.yaml").unlink(), r"^error: \.: has no params.yaml; run in the project's folder, or"),
+        (lambda path: (path / "params.yaml").unlink(), r"^error: this folder: has no params\.yaml, so it is not a project of Deepen; run the command in the folder of"),
         (lambda path: (path / "metrics/final.json").write_text("[]"), "metrics/final.json of workspace: is not what this"),
         (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse fails \(.*; run in a project of"),
     ],
@@ -285,3 +285,52 @@ class TestRanking:
 
     def test_where_the_seed_is_the_same_there_is_nothing_to_tell(self):
         assert seeds_together(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []
+
+    def test_numbers_with_their_intervals_and_balanced_where_classes_are_unequal(self):
+        one, two = runs({"lr": 0.1}, {"lr": 0.2})
+        equal, unequal = ({"top1": 90.0, "balanced_top1": value, "loss": 1.0} for value in (90.2, 71.5))
+        lines = ranking(rank([replace(one, test_images=100, metrics=equal), two]), 80).splitlines()
+        assert lines[0].split()[:5] == ["top-1", "95", "%", "interval", "loss"]
+        assert lines[2].split()[:5] == ["90.00", "82.56", "to", "94.48", "1.000"]
+        assert lines[3].split()[:3] == ["51.00", "-", "1.000"]
+        lines = ranking(rank([replace(one, test_images=100, metrics=unequal), two]), 80).splitlines()
+        assert lines[0].split()[:6] == ["top-1", "95", "%", "interval", "balanced", "loss"]
+        assert lines[2].split()[4:6] == ["71.50", "1.000"]
+        assert max(map(len, lines)) <= 80
+
+    def test_with_intervals_too_settings_wrap_in_80_columns(self):
+        found = runs({"models__III__layers": "conv3-128 maxpool " * 4, "lr": 0.5}, {"width": 0.123})
+        metrics = {"top1": 90.0, "balanced_top1": 50.0, "loss": 1.0}
+        table = ranking(rank([replace(each, test_images=100, metrics=metrics) for each in found]), 80)
+        assert max(map(len, table.splitlines())) <= 80
+        assert "experiment and its settings" in table
+
+
+def test_the_run_that_was_applied_here_is_one_row(repository, capsys):
+    repository.experiment("low", with_changes(lr=0.01), 61.25)
+    repository.experiment("high", with_changes(lr=0.1), 71.25)
+    repository.write(with_changes(lr=0.01), 61.25)
+    said = results(capsys)
+    assert [line.split()[2:4] for line in said.splitlines()[6:8]] == [["high", "0.1"], ["low", "(workspace)"]]
+    assert "workspace" not in said.replace("(workspace)", "")
+    high, low = json.loads(results(capsys, "--json"))
+    assert (low["experiment"], low["workspace"], "workspace" in high) == ("low", True, False)
+    repository.write(with_changes(lr=0.01), 61.5)
+    assert [line.split()[2] for line in results(capsys).splitlines()[6:9]] == ["high", "workspace", "low"]
+
+
+def test_without_a_run_here_all_is_as_it_is():
+    found = runs({"lr": 0.1})
+    assert together(None, found) == found
+
+
+def test_the_number_of_test_images_gives_the_interval(built):
+    here = workspace(built.path)
+    assert here.test_images == 898
+    low, high = here.interval
+    assert low < here.metrics["top1"] < high
+
+
+def test_a_depth_that_is_no_model_is_told(repository, capsys):
+    repository.write(with_changes(depth="IX"), 50.0)
+    assert results(capsys) == "params.yaml: depth: IX is none of the models I, II, III; name one.\n\n"

@@ -5,9 +5,13 @@ import re
 import signal
 import socket
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+from pipeline import launched
 
 TWO = "torchrun --standalone --nproc-per-node 2 --max-restarts 3"
 
@@ -102,6 +106,30 @@ def test_two_machines_with_a_clone_each(project, tmp_path):
 def test_what_can_t_be_started(project, launch, error):
     project.env["DEEPEN_LAUNCH"] = launch
     assert project("python -m pipeline.train I", ok=False).startswith(f"error: {error}")
+
+
+def test_an_error_in_a_process_is_told_without_torchrun_s_traceback(project):
+    (project.path / "data/statistics.json").write_text("{}")
+    said = project("python -m pipeline.train I", ok=False)
+    assert said.startswith("error: data/statistics.json: ")
+    assert {line[:28] for line in said.splitlines()} == {"error: data/statistics.json:"}
+
+
+def test_a_process_that_a_signal_ended_is_told(monkeypatch, capsys):
+    failures = {rank: SimpleNamespace(exitcode=code) for rank, code in enumerate((1, -signal.SIGTERM, -signal.SIGKILL))}
+
+    def fail():
+        raise ChildFailedError("train", failures)
+
+    monkeypatch.setattr(ChildFailedError, "format_msg", lambda self: "")
+    monkeypatch.setattr(launched, "main", fail)
+    monkeypatch.setattr(launched.logging, "disable", lambda level: None)
+    with pytest.raises(SystemExit) as exit:
+        launched.launch()
+    assert exit.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: the process of rank 2 was ended by SIGKILL; see whether memory is short, and run dvc repro again\n"
+    )
 
 
 def test_settings_are_told_once(project):

@@ -6,17 +6,24 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import psutil
 import pytest
 from dvc_project import ROOT
+from safetensors.numpy import save_file
 from test_checkpoint import EXAMPLE, POSITION
 
 from deepen import watching
 from deepen.checkpoint import Checkpoint, Checkpoints
 from deepen.commands import main, watch
+from deepen.durations import told
 from deepen.history import Epoch, History
+from deepen.live import LiveCurves
 from deepen.locking import locked
+from deepen.settings import load_settings
 from deepen.watching import trainings
+
+ROWS = [Epoch(1, 0.1, 1.0, 2.0, 40.0), Epoch(2, 0.1, 1.0, 2.0, 80.0)]
 
 
 def at(step, *top1):
@@ -32,8 +39,7 @@ def project(tmp_path, monkeypatch):
     copy = tmp_path / ".dvc/tmp/exps/tmp1"
     copy.mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", copy)
-    epochs = [Epoch(1, 0.1, 1.0, 2.0, 40.0), Epoch(2, 0.1, 1.0, 2.0, 80.0)]
-    History({}, {}, 1, 1, "", "", epochs).save(copy / "curves/I.json")
+    History({}, {}, 1, 1, "", "", ROWS).save(copy / "curves/I.json")
     monkeypatch.chdir(copy)
     monkeypatch.setattr(psutil.Process, "environ", lambda self: {"DVC_EXP_NAME": "low"})
     (tmp_path / "params.yaml").touch()
@@ -58,25 +64,82 @@ def shown(project, capsys):
 
 def test_nothing(tmp_path, capsys):
     (tmp_path / "params.yaml").touch()
-    assert shown(tmp_path, capsys) == ["nothing trains now"]
+    assert shown(tmp_path, capsys) == ["no training runs now"]
+
+
+def test_after_a_run_the_model_that_was_trained_last_is_told(tmp_path, capsys):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name, epochs in (("I", ROWS[:1]), ("II", ROWS)):
+        History({}, {}, 1, 1, "", "", epochs).save(tmp_path / f"curves/{name}.json")
+        os.utime(tmp_path / f"curves/{name}.json", (1e9, 1e9))  # a checkout writes all at once
+    assert shown(tmp_path, capsys) == ["no training runs now; last: II, 2 epochs, validation top-1 80.00 %"]
+    os.utime(tmp_path / "curves/I.json")
+    assert shown(tmp_path, capsys) == ["no training runs now; last: I, 1 epoch, validation top-1 40.00 %"]
+
+
+class TestBetweenTwoTrainings:
+    """A process that sleeps in a copy of the project, with the words of another program."""
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["-m", "pipeline.evaluate", "II"], "stage evaluate@II of experiment low runs"),
+            (["-m", "pipeline.report"], "stage report of experiment low runs"),
+            (["dvc", "exp", "run", "--temp"], "dvc is between two stages"),
+        ],
+    )
+    def test_the_stage_is_told(self, tmp_path, capsys, words, said):
+        copy = tmp_path / ".dvc/tmp/exps/tmp1"
+        copy.mkdir(parents=True)
+        (tmp_path / "params.yaml").touch()
+        for name in ("dvc", "pipeline/evaluate.py", "pipeline/report.py"):
+            (copy / name).parent.mkdir(exist_ok=True)
+            (copy / name).write_text("print(flush=True)\ninput()\n")
+        env = {**os.environ, "DVC_EXP_NAME": "low"}
+        process = subprocess.Popen(
+            [sys.executable, *words], cwd=copy, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        process.stdout.readline()
+        assert shown(tmp_path, capsys) == [f"no training runs now; {said}"]
+        process.communicate(b"\n")
+        assert shown(tmp_path, capsys) == ["no training runs now"]
 
 
 def test_what_is_not_a_project_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"has no params\.yaml; run in the project's folder, or say --project"):
+    with pytest.raises(SystemExit, match=r"has no params\.yaml, so it is not a project of Deepen; run the command"):
         main(["watch", "--once", "--project", str(tmp_path)])
 
 
 def test_a_training_in_a_copy_with_the_models_before_it(project, capsys):
-    assert shown(project, capsys) == ["experiment low, II: in its first epoch, no checkpoint yet"]
+    assert shown(project, capsys) == ["experiment low, II: epoch 1, began 0 s ago"]
     keep(project, 7, 81.0, seconds_ago=21)
     keep(project, 14, 81.0, 90.5, seconds_ago=7)
     assert shown(project, capsys) == [
-        "experiment low, II: step 14 of 21 as of 7 s ago, about 7 s left",
+        "experiment low, II: epoch 3 of 3, step 14 of 21 as of 7 s ago, about 7 s left",
         "model    epochs    top-1    val loss    loss  validation top-1",
         "-------  --------  -------  ----------  ------",
         "I        2 of 2    80.00    2.000       1.000  40 80",
         "II       2 of 3    90.50    0.750       1.250  81 90",
     ]
+
+
+def test_before_the_first_checkpoint_the_curves_tell_the_epoch(project, capsys, monkeypatch):
+    copy = project / ".dvc/tmp/exps/tmp1"
+    (copy / "data").mkdir()
+    save_file({"labels": np.zeros(1000, np.int64)}, copy / "data/train.safetensors")
+    of = load_settings(copy / "params.yaml").epochs("II", 1000)
+    lock = project / "checkpoints/II-abc.lock"
+    os.utime(lock, (lock.stat().st_mtime - 20,) * 2)
+    assert shown(project, capsys) == [f"experiment low, II: epoch 1 of {of}, began 20 s ago"]
+    live = LiveCurves(copy / "live/II/curves.tsv")
+    live.start([])
+    live.add(ROWS[0])
+    live.add(ROWS[1])
+    head, *_, row = shown(project, capsys)
+    assert head == f"experiment low, II: epoch 3 of {of} as of 0 s ago, about {told(10 * (of - 2))} left"
+    assert row.split()[:4] == ["II", "2", "of", str(of)]
+    keep(project, 14, 81.0, 90.5, seconds_ago=5)  # older, and no more than these epochs
+    assert shown(project, capsys)[0].startswith("experiment low, II: epoch 3 of 3 as of 0 s ago")
 
 
 def test_who_does_not_hold_a_lock_does_not_train(project):
@@ -90,14 +153,14 @@ def test_a_checkpoint_that_is_damaged_gives_way_to_the_one_before(project, capsy
     keep(project, 7, 81.0)
     keep(project, 14, 81.0, 90.5)
     max((project / "checkpoints/II-abc").glob("*.safetensors")).write_bytes(b"x" * 100)
-    assert "II: step 7 of 21" in shown(project, capsys)[0]
+    assert "II: epoch 2 of 3, step 7 of 21" in shown(project, capsys)[0]
 
 
 def test_a_training_on_another_machine_is_shown_with_what_is_known_of_it(project, capsys):
     keep(project, 7, 81.0)
     (project / "checkpoints/II-abc.lock").write_text("process 1 on elsewhere, since 2026-01-01 00:00")
     lines = shown(project, capsys)
-    assert lines[0] == "II: step 7 of 21 as of 0 s ago"
+    assert lines[0] == "II: epoch 2 of 3, step 7 of 21 as of 0 s ago"
     assert [line.split()[0] for line in lines[3:]] == ["II"]
 
 
@@ -149,7 +212,7 @@ def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeyp
     main(["watch", "--project", str(project)])
     first, then, last = capsys.readouterr().out.replace("\033[J", "").split("\033[")
     assert first.count("\n") == 5
-    assert then == "5Anothing trains now; the run goes on with another stage\n"
+    assert then == "5Ano training runs now\n"
     assert last == "1Athe run has ended; deepen results shows what came of it\n"
     assert looks == [2.0, 2.0]
 
@@ -162,11 +225,11 @@ def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     (tmp_path / "params.yaml").touch()
     main(["watch", "--project", str(tmp_path)])
-    assert capsys.readouterr().out == "nothing trains now; waiting for a training\n"
+    assert capsys.readouterr().out == "no training runs now; waiting for the next\n"
 
 
 def test_it_does_not_import_pytorch(tmp_path):
     (tmp_path / "params.yaml").touch()
     code = "import sys; from deepen.commands import main; main(['watch', '--once']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "nothing trains now\nFalse\n"
+    assert done.stdout == "no training runs now\nFalse\n"

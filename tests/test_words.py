@@ -8,9 +8,10 @@ import pytest
 from dvc_project import ROOT
 
 from deepen.commands import answers, main
+from deepen.commands.missing_path import path_suggestion
 from deepen.commands.parser import _COMMANDS
 from deepen.commands.stages import word_faults
-from deepen.nearest import nearest, path_suggestion, suggestion
+from deepen.nearest import nearest, suggestion
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
 
@@ -29,6 +30,7 @@ def refused(capsys, *words):
     [
         ("predic", ["predict", "export"], "predict"),
         ("IIX", ["I", "II", "III"], "II"),
+        ("IV", ["I", "II", "III"], None),
         ("CIFAR", ["digits", "cifar10"], "cifar10"),
         ("iii", ["I", "II", "III"], "III"),
         ("photos", ["digits", "cifar10"], None),
@@ -46,6 +48,8 @@ def test_the_nearest_word(word, known, found):
     [
         (["predic", "--top", "x"], "predic: unknown command; did you mean predict? deepen --help explains"),
         (["\x1b[31m"], r"'\x1b[31m': unknown command; deepen --help explains"),
+        (["results", "x"], "x: one word too many; deepen results --help explains"),
+        (["ladder"], "missing: NAME; deepen ladder --help explains"),
         (["--versoin"], "--versoin: unknown option; did you mean --version? deepen --help explains"),
         (["new", "IV", "--aftre", "III"], "--aftre: unknown option; did you mean --after? deepen new --help explains"),
         (["predict", "--devcie=cpu"], "--devcie: unknown option; did you mean --device? deepen predict --help explains"),
@@ -98,7 +102,7 @@ class TestWeights:
         listed = "no such file; there are I, II, III in weights/"
         for word, error in (
             ("weights/IIX.safetensors", f"{listed}; did you mean II?"),
-            ("weights/V.safetensors", listed),
+            ("weights/IV.safetensors", listed),
             ("weights/II", f"{listed}; did you mean II?; a name ends in .safetensors"),
             ("III.safetensors", f"{listed}; did you mean III?"),
         ):
@@ -123,15 +127,57 @@ class TestWeights:
         )
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["checkpoints"], ["watch"], ["results"], ["queue"], ["models"], ["compare", "I", "II"]),
+        *(["new", "IV", "--after", "III"], ["import", "x.pth"]),
+    ],
+)
+def test_a_project_that_is_none_is_told_alike_by_all_commands(tmp_path, words):
+    (tmp_path / "file").touch()
+    for folder, fault in (
+        (tmp_path / "gone", "no such folder"),
+        (tmp_path / "file", "is a file and not a folder"),
+        (tmp_path, "has no params.yaml, so it is not a project of Deepen"),
+    ):
+        with pytest.raises(SystemExit) as exit:
+            main([*words, "--project", str(folder)])
+        remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
+        assert str(exit.value) == f"error: --project {folder}: {fault}; {remedy}"
+
+
+def test_a_settings_file_that_is_missing(tmp_path):
+    (tmp_path / "params.yaml").touch()
+    with pytest.raises(SystemExit, match=rf"/param\.yaml: no such file; did you mean {tmp_path}/params\.yaml\?$"):
+        main(["settings", str(tmp_path / "param.yaml")])
+
+
 def test_a_path_that_is_like_another(tmp_path):
     (tmp_path / "photos").mkdir()
     found = tmp_path / "photos"
     assert path_suggestion(tmp_path / "photo") == f"; did you mean {found}?"
-    assert path_suggestion(tmp_path / "xyz") == path_suggestion(tmp_path / "gone/photo") == ""
+    assert path_suggestion(tmp_path / "xyz") == f"; {tmp_path} holds photos"
+    assert (
+        path_suggestion(tmp_path / "photo/cat.jpg") == f"; {tmp_path / 'photo'} does not exist; did you mean {found}?"
+    )
+    assert path_suggestion(tmp_path / "gone/far/cat.jpg") == f"; {tmp_path / 'gone'} does not exist"
+    assert path_suggestion(found / "cat.jpg") == f"; {found} is empty"
+    for number in range(1, 6):
+        (found / f"IMG_{number:02}.jpg").touch()
+    holds = f"; {found} holds IMG_01.jpg, IMG_02.jpg, IMG_03.jpg and 2 more"
+    for word, told in (
+        ("IMG_00.jpg", holds),  # it may be any of them
+        ("cat.jpg", holds),
+        ("img_03.jpg", f"; did you mean {found / 'IMG_03.jpg'}?"),
+        ("IMG_03.png", f"; did you mean {found / 'IMG_03.jpg'}?"),
+        ("IMGE_03.jpg", f"; did you mean {found / 'IMG_03.jpg'}?"),
+    ):
+        assert path_suggestion(found / word) == told
     (tmp_path / "I.safetensors").write_text("x")
     with pytest.raises(SystemExit, match=rf"error: .*/phtos: no such folder or archive; did you mean {found}\?$"):
         main(["evaluate", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
-    with pytest.raises(SystemExit, match=rf"nor a pattern that matches any; did you mean {found}\?$"):
+    with pytest.raises(SystemExit, match=rf"phtos: no such file or folder; did you mean {found}\?$"):
         main(["predict", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])
 
 

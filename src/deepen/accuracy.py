@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepen.augmentation import normalize
+from deepen.counts import counted
 from deepen.device import autocast, memory_told
 from deepen.group import ALONE, Group
 from deepen.images import ImageSet
@@ -79,7 +80,7 @@ def evaluate(
     for start in range(group.rank * batch_size, len(images), group.size * batch_size):
         rows = slice(start, start + batch_size)
         target = torch.from_numpy(images.labels[rows]).to(mean.device)
-        with memory_told(f"evaluating {batch_size} images at once", mean.device):
+        with memory_told(f"evaluating {counted(batch_size, 'image')} at once", mean.device):
             batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a map can't be written: a copy
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
         averaged, single = _correct(probabilities, target), _correct(logits.softmax(1), target)

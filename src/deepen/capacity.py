@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import dropwhile
 from math import prod
 
+from deepen.counts import counted
 from deepen.errors import InputError
 from deepen.ladder import Plans
 from deepen.layers import Layer, freeze, parameters, plan
@@ -35,7 +36,7 @@ def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) ->
         if needed > memory:
             faults.append(
                 f"params.yaml: width: {settings.network_width:g} gives {name} {parameters(layers):,} parameters, and "
-                f"training on {batch} images at once takes at least {_gigabytes(needed)}, more than the "
+                f"training on {counted(batch, 'image')} at once takes at least {_gigabytes(needed)}, more than the "
                 f"{_gigabytes(memory)} of this device; write {_remedy(settings, name, layers, batch, memory)}"
             )
     return faults

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
+from math import prod
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,7 +14,7 @@ from deepen.errors import InputError, plain
 from deepen.nearest import nearest
 from deepen.settings import Model, check_settings
 
-_MOST_COMBINATIONS = 200  # of a grid that are checked
+MOST_COMBINATIONS = 200  # of a grid that are checked
 
 
 def change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> list[str]:
@@ -25,7 +26,7 @@ def change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> list[st
     if faults or any("${" in change for change in changes):
         return faults
     found: dict[str, None] = {}
-    for values in islice(product(*map(_values, overrides)), _MOST_COMBINATIONS):
+    for values in islice(product(*map(_values, overrides)), MOST_COMBINATIONS):
         changed: dict[str, Any] = copy.deepcopy(dict(content))
         for override, value in zip(overrides, values, strict=True):
             _apply(changed, override, value)
@@ -34,6 +35,12 @@ def change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> list[st
         except InputError as error:
             found |= dict.fromkeys(error.faults)
     return list(found)
+
+
+def combinations(content: Mapping[str, Any], changes: Sequence[str]) -> int:
+    """How many runs these changes, which have no fault, ask for: each value between commas with all others."""
+    overrides, _ = _parsed(content, changes)
+    return prod(sum(1 for _ in _values(override)) for override in overrides)
 
 
 def _parsed(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Override], list[str]]:

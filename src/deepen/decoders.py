@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from deepen.counts import counted
 from deepen.decoding import PIXELS, UnreadableImage, decode_noted
 from deepen.errors import InputError
 from deepen.fitting import planes
@@ -120,7 +121,7 @@ class Decoders:
         except _LOST as error:
             raise InputError(
                 f"a process that decodes images was ended (code {process.wait()}), at {files[0].name} or one of "
-                f"{len(files) - 1} files after it; see whether memory is short, and run it again"
+                f"{counted(len(files) - 1, 'file')} after it; see whether memory is short, and run it again"
             ) from error
         finally:
             self._idle.put(process)

@@ -17,6 +17,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from deepen.counts import counted
 from deepen.errors import InputError
 from deepen.roll_call import RollCall
 from deepen.writing import cannot_write
@@ -106,8 +107,8 @@ class Group:
         """
         if batch < self.size:
             raise InputError(
-                f"{self.size} processes can't share batches of {batch} images; start at most {batch} processes "
-                "(DEEPEN_LAUNCH), or take a larger batch_size"
+                f"{self.size} processes can't share batches of {counted(batch, 'image')}; start at most "
+                f"{counted(batch, 'process')} (DEEPEN_LAUNCH), or take a larger batch_size"
             )
         least, more = divmod(batch, self.size)
         first = self.rank * least + min(self.rank, more)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.accuracy import Evaluation
+from deepen.counts import counted
 from deepen.history import Epoch
 from deepen.loss import frequency_loss
 
@@ -61,9 +62,9 @@ class Guessing:
         if self._is_better or self._has_fallen or self._generalizes:
             return None
         return (
-            f"learned nothing in {steps:,} steps: the training loss, {self.loss:.3f}, is not clearly lower than that "
-            f"of guessing by the frequency of classes, {self.guessed_loss:.3f}, and {self._accuracy}; change lr, or "
-            "let it grow from a shallower model with growth: identity"
+            f"learned nothing in {counted(steps, 'step')}: the training loss, {self.loss:.3f}, is not clearly lower "
+            f"than that of guessing by the frequency of classes, {self.guessed_loss:.3f}, and {self._accuracy}; change "
+            "lr, or let it grow from a shallower model with growth: identity"
         )
 
     def warning(self, steps: int) -> str | None:
@@ -72,8 +73,8 @@ class Guessing:
             return self.dead_start(steps)
         if self._is_unsure:
             return (
-                f"validation has {self.images} images, too few to tell learning from guessing; add images, or set a "
-                "larger val_fraction"
+                f"validation has {counted(self.images, 'image')}, too few to tell learning from guessing; add images, "
+                "or set a larger val_fraction"
             )
         if self._generalizes:
             weights = "" if self.balanced else ", or class_weights: balanced"

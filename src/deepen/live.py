@@ -1,11 +1,22 @@
 """Curves that can be watched while a model trains: by `dvc plots show` and the VS Code extension."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from deepen.history import Epoch
 from deepen.writing import write_text
+
+
+def load_live(path: Path) -> list[Epoch]:
+    """The epochs that a model has done, of the table that LiveCurves writes; none where there is no such table."""
+    try:
+        heads, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+        if heads != [field.name for field in fields(Epoch)]:
+            return []
+        return [Epoch(int(number), *map(float, values)) for number, *values in rows]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 class LiveCurves:

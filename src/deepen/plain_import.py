@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepen.class_names import class_name_faults
+from deepen.counts import counted
 from deepen.errors import InputError, plain, some
 from deepen.layers import Layer, Norm, Shape, plan, tensor_shapes
 from deepen.settings_faults import MODEL_NAME
@@ -65,10 +66,10 @@ def as_plain_network(
 def named(classes: Sequence[str] | None, count: int) -> Sequence[str]:
     """The names of so many classes: as given, or by number; raises InputError where they can't be."""
     if not 2 <= count <= MOST_CLASSES:
-        raise InputError(f"its last layer has {count} outputs, networks have 2 to {MOST_CLASSES:,} classes")
+        raise InputError(f"its last layer has {counted(count, 'output')}, networks have 2 to {MOST_CLASSES:,} classes")
     names = [f"class {i}" for i in range(count)] if classes is None else classes
     if len(names) != count:
-        raise InputError(f"it has {count} classes, but {len(names)} names are given; name each once")
+        raise InputError(f"it has {counted(count, 'class')}, but {len(names)} names are given; name each once")
     if faults := class_name_faults(names):
         raise InputError(some(faults))
     return names

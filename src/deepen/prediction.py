@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepen.accuracy import Evaluation, evaluate, infer
+from deepen.counts import counted
 from deepen.decoding import Decoded, UnreadableImage
 from deepen.device import choose_dtype, find_device, memory_told, place
 from deepen.errors import InputError, some
@@ -48,7 +49,9 @@ class Classifier:
         self.card, network = load_network(weights)
         self.classes = self.card.classes
         if self.card.image[0] not in (1, 3):
-            raise InputError(f"{weights}: takes images of {self.card.image[0]} channels, pictures have 1 or 3")
+            raise InputError(
+                f"{weights}: takes images of {counted(self.card.image[0], 'channel')}, pictures have 1 or 3"
+            )
         self._device = find_device(device)
         self._dtype = choose_dtype("auto", self._device)
         self._network = place(network, self._device)
@@ -119,7 +122,7 @@ class Classifier:
 
     @torch.inference_mode()
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with memory_told(f"predicting {len(images)} images at once", self._device):
+        with memory_told(f"predicting {counted(len(images), 'image')} at once", self._device):
             batch = torch.from_numpy(images).to(self._device)
             _, probabilities = infer(
                 self._network,

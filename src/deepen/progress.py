@@ -5,16 +5,18 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self, TextIO
 
 from tqdm import tqdm
 
+from deepen.counts import counted
 from deepen.durations import told
 from deepen.history import Epoch
 from deepen.notes import tell
 from deepen.training import Progress
 
 Verbosity = Literal["quiet", "normal", "verbose"]
+_ROWS = 24  # of a terminal; more than a bar takes
 
 
 class TrainingProgress:
@@ -40,14 +42,7 @@ class TrainingProgress:
         self._model, self._epochs, self._steps, self._batch_size = model, epochs, steps, batch_size
         self._where, self._to_follow, self._verbosity = where, to_follow, verbosity
         self._in_terminal = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=steps,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
-            disable=not self._in_terminal or verbosity == "quiet",
-            dynamic_ncols=True,
-            leave=False,
-            colour=None if "NO_COLOR" in os.environ else "green",
-        )
+        self._bar: tqdm[Any] = tqdm(disable=True)  # until the training starts
         self._before = self._step = 0  # steps of an earlier process, and all
         self._last: Epoch | None = None
 
@@ -57,24 +52,22 @@ class TrainingProgress:
         return Progress(self._started, self._stepped, self._ended, self._warn)
 
     def _started(self, steps: int, history: Sequence[Epoch]) -> None:
-        self._before = self._step = self._bar.n = self._bar.initial = steps
+        self._before = self._step = steps
         self._last = history[-1] if history else None
         self._start = time.perf_counter()
         if self._verbosity != "quiet":
             self._print(f"{self._model}: {self._start_told(steps)}")
-        self._describe(len(history) + 1)
-        self._bar.refresh()
+            if self._in_terminal:
+                self._bar = _bar(self._described(len(history) + 1), steps, self._steps)
 
     def _start_told(self, steps: int) -> str:
         where = f" on {self._where}" if self._where else ""
         if steps:
-            return f"going on after {steps:,} of {self._steps:,} steps{where}"
-        return f"training for {_counted(self._epochs, 'epoch')}{where}"
+            return f"going on after {steps:,} of {counted(self._steps, 'step')}{where}"
+        return f"training for {counted(self._epochs, 'epoch')}{where}"
 
-    def _describe(self, epoch: int) -> None:
-        self._bar.set_description_str(
-            f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}", refresh=False
-        )
+    def _described(self, epoch: int) -> str:
+        return f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}"
 
     def _stepped(self) -> None:
         self._step += 1
@@ -85,7 +78,7 @@ class TrainingProgress:
         model_left, ladder_left = self._seconds_left()
         ladder = f", ladder {told(ladder_left)}" if self._to_follow else ""
         self._bar.set_postfix_str(f"validation {row.val_top1:.2f} %{ladder}", refresh=False)
-        self._describe(row.epoch + 1)
+        self._bar.set_description_str(self._described(row.epoch + 1), refresh=False)
         start = f"{self._model}, epoch {row.epoch} of {self._epochs}: "
         if self._verbosity == "verbose":
             found = f"loss {row.loss:.3f}, val {row.val_loss:.3f}, top-1 {row.val_top1:.2f} %, lr {row.lr:.2g}"
@@ -122,11 +115,34 @@ class TrainingProgress:
         if kind is None:
             seconds = time.perf_counter() - self._start
             done = self._step - self._before
-            what = f"the last {_counted(done, 'step')}" if self._before else _counted(self._epochs, "epoch")
+            what = f"the last {counted(done, 'step')}" if self._before else counted(self._epochs, "epoch")
             rate = done * self._batch_size / seconds
             found = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
             print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:,.0f} images/s{found}", flush=True)
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+def _bar(description: str, done: int, steps: int) -> "tqdm[Any]":
+    bar = tqdm(
+        desc=description,
+        initial=done,
+        total=steps,
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
+        ncols=_screen(sys.stderr)[0],
+        nrows=_ROWS,
+        leave=False,
+        colour=None if "NO_COLOR" in os.environ else "green",
+    )
+    # tqdm takes its own for a bool. For a terminal that says the size 0 that draws nothing, or without end.
+    bar.dynamic_ncols = _screen  # type: ignore[assignment]
+    return bar
+
+
+def _screen(stream: TextIO) -> tuple[int, int]:
+    """Columns and rows to draw in: those of the terminal, where it says them, or of COLUMNS, or 80; rows enough."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # no file, or no terminal
+        columns = 0
+    said = os.environ.get("COLUMNS", "")
+    columns = columns or (int(said) if said.isdecimal() else 0) or 80
+    return max(1, columns - 1), _ROWS  # some terminals begin a line after the last column

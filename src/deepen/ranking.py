@@ -35,39 +35,65 @@ def _order(metrics: Mapping[str, float]) -> tuple[float, float]:
 def ranking(ranked: Ranked, width: int) -> str:
     """A row an experiment, a column a setting; where that is wider than `width` characters, settings in one column."""
     paths = list(dict.fromkeys(path for _, settings in ranked for path in settings))
+    heads = _heads(ranked)
     for columns in ([*paths, "date"], paths):
         rows = [
             [
-                *_numbers(each),
-                plain(each.name),
+                *_numbers(each, heads),
+                _name(each),
                 *(plain({**settings, "date": each.date}.get(key, "")) for key in columns),
             ]
             for each, settings in ranked
         ]
-        table = tabulate(rows, ["top-1", "loss", "experiment", *columns], disable_numparse=True, colalign=_ALIGNED)
+        align = ["right"] * len(heads)
+        table = tabulate(rows, [*heads, "experiment", *columns], disable_numparse=True, colalign=align)
         if max(map(len, table.splitlines())) <= width:
             return _stripped(table)
     return _narrow(ranked, width)
 
 
-_ALIGNED = ("right", "right")
+def _heads(ranked: Ranked) -> list[str]:
+    """Which numbers are told: the interval where one is known, balanced top-1 where one differs from top-1."""
+    known = any(each.interval for each, _ in ranked)
+    differs = any(
+        abs(each.metrics["balanced_top1"] - each.metrics["top1"]) >= _UNEQUAL
+        for each, _ in ranked
+        if {"top1", "balanced_top1"} <= each.metrics.keys()
+    )
+    return ["top-1", *[_INTERVAL] * known, *["balanced"] * differs, "loss"]
 
 
-def _numbers(experiment: Experiment) -> list[str]:
+_INTERVAL = "95 % interval"
+_UNEQUAL = 0.5  # points; classes of almost equal size leave less between top-1 and balanced top-1
+
+
+def _numbers(experiment: Experiment, heads: Sequence[str]) -> list[str]:
     metrics = experiment.metrics
-    return [f"{metrics['top1']:.2f}", f"{metrics['loss']:.3f}"] if {"top1", "loss"} <= metrics.keys() else ["-", "-"]
+    told = {"top-1": "top1", "balanced": "balanced_top1", "loss": "loss"}
+    found = {head: f"{metrics[key]:.{3 if key == 'loss' else 2}f}" for head, key in told.items() if key in metrics}
+    if experiment.interval:
+        found[_INTERVAL] = "{:.2f} to {:.2f}".format(*experiment.interval)
+    return [found.get(head, "-") for head in heads]
+
+
+def _name(experiment: Experiment) -> str:
+    return plain(experiment.name) + " (workspace)" * (experiment.is_here and experiment.name != "workspace")
+
+
+_LEAST, _GAP = 9, "   "  # columns that a number takes with what is left free beside it
 
 
 def _narrow(ranked: Ranked, width: int) -> str:
     """The numbers of each experiment, and beside them its name and settings, in as many lines as they take."""
-    rows = []
+    rows, heads = [], _heads(ranked)
+    room = width - sum(max(_LEAST, len(head) + len(_GAP)) for head in heads)
     for each, settings in ranked:
         said = ", ".join(f"{path} {plain(value)}" for path, value in settings.items())
-        text = f"{plain(each.name)}: {said}" if said else plain(each.name)
-        lines = textwrap.wrap(text, width - 16, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
-        rows.append([*_numbers(each), "\n".join(lines)])
-    heads = ["top-1", "loss", "experiment and its settings"]
-    return _stripped(tabulate(rows, heads, disable_numparse=True, colalign=_ALIGNED))
+        text = f"{_name(each)}: {said}" if said else _name(each)
+        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+        rows.append([*_numbers(each, heads), "\n".join(lines)])
+    align = ["right"] * len(heads)
+    return _stripped(tabulate(rows, [*heads, "experiment and its settings"], disable_numparse=True, colalign=align))
 
 
 def _stripped(table: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from safetensors import safe_open
 from torch import Tensor
 
+from deepen.counts import counted
 from deepen.errors import InputError, plain, some
 from deepen.pth_check import SAVE, check_pth
 from deepen.torchvision_names import METADATA, Exported
@@ -159,4 +160,4 @@ def precision_notes(tensors: Mapping[str, Tensor]) -> list[str]:
     for tensor in tensors.values():
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             counts[str(tensor.dtype)] = counts.get(str(tensor.dtype), 0) + 1
-    return [f"{count} tensors are {dtype}, and were converted to torch.float32" for dtype, count in counts.items()]
+    return [f"{counted(count, 'tensor')} of {dtype}, converted to torch.float32" for dtype, count in counts.items()]

@@ -9,6 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.confusion import class_sizes
+from deepen.counts import counted
 from deepen.intervals import difference, paired_difference, wilson_interval
 from deepen.notation import weight_layers
 from deepen.records import Record
@@ -100,7 +101,7 @@ def caption(record: Record) -> str:
     """What the numbers of a ladder's tables are of, in a sentence."""
     views = "" if record.views == "centre" else f", views: {record.views}"
     origin = f", {record.test_origin}" if record.test_origin else ""
-    images = f"{record.test_images:,} images of `{record.named}`{origin}"
+    images = f"{counted(record.test_images, 'image')} of `{record.named}`{origin}"
     return f"Test accuracy in percent on {images}, width {record.width:g}{views}; loss in nats."
 
 
@@ -161,7 +162,7 @@ def summary(records: Sequence[Record]) -> str:
     rows.append([MAJORITY, "", "", f"{majority(last)['top1']:.2f}", ""])
     align = ["left", *["right"] * 4]
     table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True)
-    told = [f"Top-1 in percent on {last.test_images:,} test images of {last.named}.", *gains(records)]
+    told = [f"Top-1 in percent on {counted(last.test_images, 'test image')} of {last.named}.", *gains(records)]
     told += [textwrap.fill(f"Warning: {each}", 80, subsequent_indent="  ") for each in warnings(records)]
     return "\n".join([*(line.rstrip() for line in table.splitlines()), "", *told]) + "\n"
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from deepen.augmentation import Augmentation, AugmentedImages
+from deepen.counts import counted
 from deepen.cuda_graph import ReplayedStep
 from deepen.device import autocast, memory_told, place
 from deepen.errors import InputError
@@ -96,7 +97,7 @@ class Trainer:
         self._generator.manual_seed(derive(self._seed, self.model, "order", epoch))
         order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
         batches = order[: steps * self.batch_size].view(steps, self.batch_size)
-        what = f"{self.model}: training on {self.batch_size} images at once"
+        what = f"{self.model}: training on {counted(self.batch_size, 'image')} at once"
         with closing(self._images.in_turn(batches[self.step - first :], self._part)) as left:
             for step, rows in enumerate(left, self.step - first):
                 self._lr.fill_(self.schedule.lr(self.step))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deepen.accuracy import Evaluation, evaluate
 from deepen.automatic import FEW_STEPS
 from deepen.checkpoint import Checkpoint, Checkpoints, Position
+from deepen.counts import counted
 from deepen.group import ALONE, Group
 from deepen.guessing import Guessing
 from deepen.history import Epoch
@@ -107,7 +108,7 @@ class _Loop:
         if asked or (self._checkpoints and self._checkpoints.due):
             self._keep()
         if asked and self._interruption:
-            when = f"after {self._trainer.step} of {self._trainer.steps} steps"
+            when = f"after {self._trainer.step:,} of {counted(self._trainer.steps, 'step')}"
             self._interruption.check(when, signal.Signals(asked))  # whichever process it came to: all stop here
 
     def _keep(self) -> None:

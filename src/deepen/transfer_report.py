@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from deepen.checksums import read_checked_json, write_checked_json
+from deepen.counts import counted
 from deepen.layers import Shape
 
 Fate = Literal["copied", "fresh", "dropped"]
@@ -54,8 +55,9 @@ def as_line(report: TransferReport) -> str:
     """The report for people, for example `10 tensors copied, 6 new (identity)`."""
     starts = dict.fromkeys(tensor.start for tensor in report.tensors if tensor.fate == "fresh" and tensor.start)
     words = {"copied": "copied", "fresh": f"new ({', '.join(starts)})", "dropped": "dropped"}
-    told = [f"{count} {words[fate]}" for fate in get_args(Fate) if (count := report.count(fate)[0])]
-    return ", ".join(told).replace(" ", " tensor " if told[0].startswith("1 ") else " tensors ", 1)
+    found = [(count, fate) for fate in get_args(Fate) if (count := report.count(fate)[0])]
+    told = [f"{count if at else counted(count, 'tensor')} {words[fate]}" for at, (count, fate) in enumerate(found)]
+    return ", ".join(told)
 
 
 def counts(report: TransferReport) -> dict[str, int]:

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from deepen.checksums import ChecksumMismatch
 from deepen.class_names import class_name_faults
+from deepen.counts import counted
 from deepen.dvc_cache import how_to_repair
 from deepen.errors import InputError, plain, some
 from deepen.layers import Layer, Norm, Shape, freeze, plan, tensor_shapes
@@ -62,7 +63,9 @@ class ModelCard(BaseModel):
     @model_validator(mode="after")
     def _must_agree(self) -> Self:
         if len(self.mean) != self.image[0]:
-            raise ValueError(f"mean has {len(self.mean)} numbers, images have {self.image[0]} channels")
+            raise ValueError(
+                f"mean has {counted(len(self.mean), 'number')}, images have {counted(self.image[0], 'channel')}"
+            )
         if self.stored and (self.stored[0] < self.image[1] or self.stored[1] < self.image[2]):
             raise ValueError(f"stored images, {self.stored[0]}x{self.stored[1]}, are less than the network takes")
         if faults := class_name_faults(self.classes):

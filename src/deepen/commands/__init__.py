@@ -13,7 +13,11 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _run(words: Sequence[str]) -> None:
-    from deepen.commands.parser import parse  # here, so that Ctrl-C while it is imported is one line too
+    # here, so that Ctrl-C while they are imported is one line too
+    from deepen.commands.parser import parse
+    from deepen.commands.words import require_project
 
     options = parse(words)
+    if "project" in options:
+        require_project(options.project)
     options.run(options)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from deepen.commands.words import add_command, add_project, require_project
+from deepen.commands.words import add_command, add_project
 from deepen.errors import InputError, plain, some
 from deepen.locking import holder
 from deepen.nearest import suggestion
@@ -34,7 +34,6 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.position import FOLDER
 
-    require_project(options.project)
     folders = _trainings(options.project / FOLDER, options.trainings)
     if options.clear:
         for folder in folders:

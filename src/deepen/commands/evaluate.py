@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from deepen.commands.missing_path import path_suggestion
 from deepen.commands.predict import add_views
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of
+from deepen.counts import counted
 from deepen.errors import InputError, plain
-from deepen.nearest import path_suggestion
 
 if TYPE_CHECKING:
     from deepen.accuracy import Evaluation
@@ -118,8 +119,8 @@ def _as_tables(found: dict[str, Any]) -> str:
     of = f" of {found['part']}/" if found["part"] else ""
     return "\n\n".join(
         (
-            f"{found['images']:,} images{of}, accuracy in percent; balanced top-1 {found['balanced_top1']:.2f}, "
-            f"loss {found['loss']:.4f} nats",
+            f"{counted(found['images'], 'image')}{of}, accuracy in percent; "
+            f"balanced top-1 {found['balanced_top1']:.2f}, loss {found['loss']:.4f} nats",
             tabulate(accuracy, ["", "accuracy", "95 % interval"], floatfmt=".2f"),
             tabulate(classes, ["class", "images", "recognized (%)"], floatfmt=".2f"),
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from deepen.commands.words import add_command
 from deepen.errors import InputError
+from deepen.notes import tell
 
 
 def add(commands: Any) -> None:
@@ -59,7 +60,7 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
 
 def _check(words: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
     """Raise InputError for what is wrong with options of `dvc exp run`; outside a project that is for DVC to say."""
-    from deepen.changes import change_faults
+    from deepen.changes import MOST_COMBINATIONS, change_faults, combinations
     from deepen.commands.stages import name_faults, word_faults
     from deepen.yaml_reading import read_yaml
 
@@ -68,9 +69,12 @@ def _check(words: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
     if isinstance(content, dict) and isinstance(stages, dict):
         models = [str(name) for name in content.get("models") or ()]
         faults = [*name_faults(words, Path()), *word_faults(words, stages.get("stages") or {}, models)]
-        faults += change_faults(content, [value for flag, value in pairwise(words) if flag == "--set-param"])
+        changes = [value for flag, value in pairwise(words) if flag == "--set-param"]
+        faults += change_faults(content, changes)
         if faults:
             raise InputError(faults)
+        if (count := combinations(content, changes)) > MOST_COMBINATIONS:
+            tell([f"{count:,} combinations; of these the settings of the first {MOST_COMBINATIONS} were checked"])
 
 
 def _check_cache() -> None:

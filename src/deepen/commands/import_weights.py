@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deepen.commands.models import parse_image
 from deepen.commands.new import add_model
 from deepen.commands.words import add_command, add_project
+from deepen.counts import counted
 from deepen.errors import InputError, about, plain
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.state_dicts import precision_notes, read_state
 
     params = options.project / "params.yaml"
-    if not params.is_file():
-        raise InputError(f"{options.project}: has no params.yaml; run in the project's folder, or name it by --project")
     names = _lines(options.classes) if options.classes else None
     if options.image and not options.layers:
         raise InputError(f"--image {options.image}: goes with --layers; torchvision's networks take 3x224x224")
@@ -149,7 +148,7 @@ def entry_told(card: "ModelCard", start: str) -> str:
     channels, *size = card.image
     colours = {1: "grey images", 3: "colour images"}.get(channels, f"images of {channels} channels")
     first = "list fc1 beside head" if "fc-" in card.layers else "the head is fresh too: list head"
-    return f"""{start}: {what}, {len(card.classes)} classes
+    return f"""{start}: {what}, {counted(len(card.classes), "class")}
 
 Under models in params.yaml, as the first of a ladder:
 

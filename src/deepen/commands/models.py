@@ -54,6 +54,8 @@ def _run(options: argparse.Namespace) -> None:
         print(json.dumps(rows, indent=1))
     else:
         print(_as_text(rows))
+        if rows and any(row["steps"] is None for row in rows):
+            print(f"\n{_UNKNOWN_STEPS}")
         print(f"\nFor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.network_width:g}.")
     _warn_of_memory(settings, plans, images)
 
@@ -73,6 +75,7 @@ def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[s
         "MFLOPs to learn from one": training_flops(layers) / 1e6,
         "receptive field": receptive_field(layers),
         "epochs": settings.epochs(name, images) if known else model.epochs,
+        "least epochs": settings.epochs(name, UNKNOWN),
         "steps": settings.steps(name, images) if known else None,
         "layers": model.layers,
     }
@@ -87,7 +90,8 @@ def _as_text(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['parameters']:,}",
             f"{row['MFLOPs an image']:,.{1 if row['MFLOPs an image'] >= 1 else 3}f}",
             row["receptive field"],
-            *("-" if row[each] is None else f"{row[each]:,}" for each in ("epochs", "steps")),
+            f">= {row['least epochs']:,}" if row["epochs"] is None else f"{row['epochs']:,}",
+            "-" if row["steps"] is None else f"{row['steps']:,}",
         ]
         for row in rows
     ]
@@ -98,6 +102,11 @@ def _as_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 _WRAPPED: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+_UNKNOWN_STEPS = textwrap.fill(
+    "Steps, and epochs: auto, depend on the number of training images, which --image does not say: epochs are at least "
+    "as many as in the table. After dvc repro prepare, deepen models without --image gives the exact numbers.",
+    80,
+)
 _LEGEND = textwrap.fill(
     "layers: those with weights. MFLOPs: to take one image through. sees: the side in pixels of what one place after "
     "the last convolution or pool sees of the image.",

@@ -52,7 +52,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     for each in (parser, *(each for each in commands.choices.values() if "-" in each.prefix_chars)):
         each.add_argument("--debug", action="store_true", help="after an error, print its traceback too")
     _check(parser, commands.choices, words)
-    return parser.parse_args(words)
+    options, left = parser.parse_known_args(words)
+    if left:
+        name = next((word for word in words if word in commands.choices), None)
+        (commands.choices[name] if name else parser).error(f"{plain(left[0])[:60]}: one word too many")
+    return options
 
 
 def _check(parser: Parser, commands: dict[str, Parser], words: Sequence[str]) -> None:

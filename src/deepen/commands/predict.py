@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from deepen.commands.answers import Answer, write_csv, write_json, write_table
+from deepen.commands.missing_path import path_suggestion
 from deepen.commands.weights_file import add_weights, check_weights
 from deepen.commands.words import add_command, add_device, one_of, whole_number
+from deepen.counts import counted
 from deepen.errors import InputError, plain, some
-from deepen.nearest import path_suggestion
 from deepen.notes import tell
 
 
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> None:
     try:
         options.write(found())
     except KeyboardInterrupt:
-        _stop(f"interrupted after {next(answered):,} of {len(files):,} images")
+        _stop(f"interrupted after {next(answered):,} of {counted(len(files), 'image')}")
     tell(notes)
     if faults:
         raise InputError(some(faults))
@@ -137,10 +138,10 @@ def _matches(pattern: str, faults: list[str]) -> list[str]:
     closed = [name for name in folders if os.path.isdir(name) and not os.access(name, os.R_OK | os.X_OK)]
     faults += [f"{plain(name)}: can't be listed (Permission denied); make it readable" for name in closed]
     if not matches and not closed:
-        meant = path_suggestion(Path(pattern))
-        faults.append(
-            f"{plain(pattern)}: is no file or folder, nor a pattern that matches any{meant or '; see its spelling'}"
-        )
+        if glob.has_magic(pattern):
+            faults.append(f"{plain(pattern)}: matches no file; see its spelling")
+        else:
+            faults.append(f"{plain(pattern)}: no such file or folder{path_suggestion(Path(pattern))}")
     return matches
 
 

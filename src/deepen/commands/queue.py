@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deepen.commands.words import add_command, add_project
+from deepen.counts import counted
 from deepen.durations import told
 from deepen.errors import InputError, Interrupted, plain, some
 from deepen.outermost import INTERRUPTED
@@ -94,7 +95,7 @@ class _Progress:
         failed = [plain(task.name) for task in self._known.values() if task.state == "failed"]
         if failed:
             raise InputError(
-                f"{len(failed)} of {len(self._known)} experiments failed: {_listed(failed)}; "
+                f"{len(failed)} of {counted(len(self._known), 'experiment')} failed: {_listed(failed)}; "
                 f"dvc queue logs {failed[0]} shows why"
             )
         if not self._known:
@@ -102,7 +103,8 @@ class _Progress:
 
     def _announce(self, new: list["Task"]) -> None:
         if new:
-            what = f"{len(new)} {'more ' * bool(self._known)}experiment{'s, one after the other' * (len(new) > 1)}"
+            what = counted(len(new), "more experiment" if self._known else "experiment")
+            what += ", one after the other" * (len(new) > 1)
             print(
                 f"{what}: {_listed(sorted(plain(task.name) for task in new))}; deepen watch shows what trains",
                 flush=True,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.commands.words import REPORT, add_command, add_project, require_project
+from deepen.commands.words import REPORT, add_command, add_project
 from deepen.errors import plain
 from deepen.spreadsheets import inert
 
@@ -41,13 +41,12 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.experiments import list_experiments, workspace
+    from deepen.experiments import list_experiments, together, workspace
     from deepen.ranking import rank
 
-    require_project(options.project)
     here = workspace(options.project)
     experiments, others = list_experiments(options.project, everywhere=options.all)
-    ranked = rank([*([here] if here else []), *experiments])
+    ranked = rank(together(here, experiments))
     if options.write:
         options.write(ranked)
         return
@@ -63,6 +62,8 @@ def _models(project: Path, here: "Experiment | None") -> str:
     from deepen.tables import summary
 
     depth = here.settings.get("depth") if here else None
+    if here and depth not in (models := list(map(str, here.settings.get("models") or ()))):
+        return f"params.yaml: depth: {plain(depth)} is none of the models {', '.join(map(plain, models))}; name one."
     path = project / "records" / f"{depth}.json"
     if here is None or not path.is_file():
         return "No model of this run is evaluated yet: run dvc repro."
@@ -87,6 +88,8 @@ def _experiments(ranked: "Ranked") -> Iterator[str]:
 def _write_json(ranked: "Ranked") -> None:
     rows = [
         {"experiment": each.name, "date": each.date or None, "metrics": each.metrics, "settings": settings}
+        | ({"interval": each.interval} if each.interval else {})
+        | ({"workspace": True} if each.is_here and each.name != "workspace" else {})
         | ({"why": each.why} if each.why else {})
         for each, settings in ranked
     ]

@@ -1,10 +1,13 @@
 """`deepen settings`: what is wrong with a params.yaml."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
+from deepen.commands.missing_path import path_suggestion
 from deepen.commands.words import add_command
+from deepen.errors import InputError, plain
 
 
 def add(commands: Any) -> None:
@@ -26,5 +29,7 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.settings import load_settings
 
+    if not os.path.lexists(options.file):
+        raise InputError(f"{plain(options.file)}: no such file{path_suggestion(options.file)}")
     settings = load_settings(options.file)
     print(f"{options.file}: no fault; data {settings.data}, models {', '.join(settings.models)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepen.commands.words import REPORT
+from deepen.counts import counted
 from deepen.errors import InputError, plain, some
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def state(project: Path) -> Iterator[str]:
     try:
         settings = load_settings(project / "params.yaml")
     except InputError as error:
-        yield f"params.yaml has {_count(len(error.faults), 'fault')}, such as {error.faults[0]}"
+        yield f"params.yaml has {counted(len(error.faults), 'fault')}, such as {error.faults[0]}"
         yield "next: deepen settings"
         return
     trained = [name for name in settings.models if (project / f"weights/{name}.safetensors").is_file()]
@@ -82,13 +83,13 @@ def _results(project: Path, settings: "Settings", trained: Sequence[str]) -> Ite
     if trained:
         on, top1 = _evaluated(project, settings)
         report = f", report at {REPORT}" if (project / REPORT).is_file() else ""
-        yield f"{_count(len(trained), 'model')} trained{on}{top1}{report}"
+        yield f"{counted(len(trained), 'model')} trained{on}{top1}{report}"
     try:
         found = list_names(project)
     except InputError:  # of a folder that is not in git
         return
     if found:
-        yield f"{_count(len(found), 'experiment')} from the last commit: deepen results"
+        yield f"{counted(len(found), 'experiment')} from the last commit: deepen results"
 
 
 def _evaluated(project: Path, settings: "Settings") -> tuple[str, str]:
@@ -114,7 +115,3 @@ def _next(project: Path, settings: "Settings", trained: Sequence[str], interrupt
     if here is None or here.why:
         return "dvc repro" + (f": {here.why}" if here and here.why else "")
     return f"dvc exp run --temp -S lr=0.01, or deepen predict weights/{settings.depth}.safetensors photo.jpg"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

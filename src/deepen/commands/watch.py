@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.commands.words import add_command, add_project, require_project
+from deepen.commands.words import add_command, add_project
+from deepen.counts import counted
 from deepen.durations import told
 from deepen.errors import plain
 
 if TYPE_CHECKING:
     import psutil
 
+    from deepen.at_work import Stage
     from deepen.history import Epoch
     from deepen.watching import Training
 
 _SECONDS = 2.0  # between two looks
 _BARS = "▁▂▃▄▅▆▇█"
 _NUMBERS = 6  # of the last epochs, where there are no bars
-_NOTHING = "nothing trains now"
+_NOTHING = "no training runs now"
 
 
 def add(commands: Any) -> None:
@@ -33,8 +35,8 @@ def add(commands: Any) -> None:
         commands,
         "watch",
         "how far the training is that runs now",
-        "Show each model that trains now, also in an experiment with --temp or on the queue: its epoch, steps, losses "
-        "and validation top-1 as its newest checkpoint has them, and those of the models that it grew from. In a "
+        "Show each model that trains now, also in an experiment with --temp or on the queue: its epoch, losses and "
+        "validation top-1, and those of the models that it grew from; between two trainings, which stage runs. In a "
         "terminal the view is renewed every two seconds until the run ends; Ctrl-C ends this command alone.",
         ["deepen watch", "deepen watch --once"],
     )
@@ -46,10 +48,10 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.watching import trainings
 
-    require_project(options.project)
     in_terminal = sys.stdout.isatty()
     if options.once or not in_terminal:
-        print("\n\n".join(described(each, in_terminal) for each in trainings(options.project)) or _NOTHING)
+        told = "\n\n".join(described(each, in_terminal) for each in trainings(options.project))
+        print(told or without_training(options.project))
         return
     with suppress(KeyboardInterrupt):
         _follow(options.project)
@@ -57,20 +59,21 @@ def _run(options: argparse.Namespace) -> None:
 
 def _follow(project: Path) -> None:
     """Renew what is shown until the runs that were seen have ended; wait for one where there is none."""
+    from deepen.at_work import runs as runs_now
     from deepen.watching import trainings
 
     runs: set[psutil.Process] = set()
     shown = 0
     while True:
         found = trainings(project)
-        runs |= {each.run for each in found if each.run}
+        runs |= {each.run for each in found if each.run} | set(runs_now(project))
         going_on = bool(found) or any(run.is_running() for run in runs)
         if found:
             text = "\n\n".join(described(each, True) for each in found)
         elif not going_on and runs:
             text = "the run has ended; deepen results shows what came of it"
         else:
-            text = f"{_NOTHING}; " + ("the run goes on with another stage" if going_on else "waiting for a training")
+            text = without_training(project) + ("" if going_on else "; waiting for the next")
         shown = _renew(text, shown)
         if runs and not going_on:
             return
@@ -86,27 +89,61 @@ def _renew(text: str, shown: int) -> int:
     return len(lines)
 
 
+def without_training(project: Path) -> str:
+    """What runs, or ran last, where nothing trains."""
+    from deepen.at_work import runs, stages
+    from deepen.watching import last_trained
+
+    if found := stages(project):
+        return f"{_NOTHING}; " + ", ".join(map(_stage_told, found))
+    if runs(project):
+        return f"{_NOTHING}; dvc is between two stages"
+    last = last_trained(project)
+    if last is None or not last.epochs:
+        return _NOTHING
+    epochs = counted(len(last.epochs), "epoch")
+    return f"{_NOTHING}; last: {plain(last.model)}, {epochs}, validation top-1 {last.epochs[-1].val_top1:.2f} %"
+
+
+def _stage_told(stage: "Stage") -> str:
+    of = f" of experiment {plain(stage.experiment)}" if stage.experiment else ""
+    return f"stage {stage.name}{f'@{stage.model}' * bool(stage.model)}{of} runs"
+
+
 def described(training: "Training", in_terminal: bool) -> str:
     """What is known of a training, in lines that fit the terminal."""
-    position = training.position
-    head = f"experiment {plain(training.experiment)}, " if training.experiment else ""
-    if position is None or training.age is None:
-        return f"{head}{training.model}: in its first epoch, no checkpoint yet"
-    left = "" if training.left is None else f", about {told(training.left)} left"
-    curves = [*((each.model, each.epochs) for each in training.before), (training.model, position.history)]
-    rows = [_row(model, epochs, len(epochs)) for model, epochs in curves]
-    rows[-1] |= _row(training.model, position.history, position.epochs)
+    head, epochs = _head(training), training.epochs
+    if not epochs and training.position is None:
+        return head
+    curves = [*((each.model, each.epochs) for each in training.before), (training.model, epochs)]
+    rows = [_row(model, each, len(each)) for model, each in curves]
+    rows[-1]["epochs"] = _of(len(epochs), training.all_epochs)
     table = tabulate(rows, "keys", disable_numparse=True).splitlines()
     room = shutil.get_terminal_size().columns - max(map(len, table)) - 3
     table[0] += "  validation top-1"
-    for at, drawn in enumerate(_drawn([epochs for _, epochs in curves], room, in_terminal), 2):
+    for at, drawn in enumerate(_drawn([each for _, each in curves], room, in_terminal), 2):
         table[at] += "  " + drawn
-    seen = f"{training.model}: step {position.step:,} of {position.steps:,} as of {told(training.age)} ago{left}"
-    return "\n".join([head + seen, *table])
+    return "\n".join([head, *table])
+
+
+def _head(training: "Training") -> str:
+    """Which model trains, in which epoch, and about how long it takes."""
+    position, done, of = training.position, len(training.epochs), training.all_epochs
+    head = f"experiment {plain(training.experiment)}, " if training.experiment else ""
+    head += f"{plain(training.model)}: epoch {_of(done + 1 if of is None else min(done + 1, of), of)}"
+    if position is None and not done:
+        return f"{head}, began {told(training.age)} ago"
+    step = f", step {position.step:,} of {position.steps:,}" if position else ""
+    left = "" if training.left is None else f", about {told(training.left)} left"
+    return f"{head}{step} as of {told(training.age)} ago{left}"
+
+
+def _of(count: int, of: int | None) -> str:
+    return f"{count}" if of is None else f"{count} of {of}"
 
 
 def _row(model: str, epochs: Sequence["Epoch"], of: int) -> dict[str, str]:
-    row = {"model": plain(model), "epochs": f"{len(epochs)} of {of}", "top-1": "", "val loss": "", "loss": ""}
+    row = {"model": plain(model), "epochs": _of(len(epochs), of), "top-1": "", "val loss": "", "loss": ""}
     if epochs:
         last = epochs[-1]
         row |= {"top-1": f"{last.val_top1:.2f}", "val loss": f"{last.val_loss:.3f}", "loss": f"{last.loss:.3f}"}

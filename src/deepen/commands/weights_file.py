@@ -33,7 +33,7 @@ def _there(path: Path) -> str:
     for folder in dict.fromkeys((path.parent, Path("weights"))):
         if names := sorted(file.stem for file in folder.glob(f"*{_ENDING}") if file.stem != SCRATCH):
             return (
-                f"there are {', '.join(map(plain, some(names)))} in {plain(folder)}/"
+                f"there {'is' if len(names) == 1 else 'are'} {', '.join(map(plain, some(names)))} in {plain(folder)}/"
                 + suggestion(path.stem, names)
                 + ("" if path.suffix == _ENDING else f"; a name ends in {_ENDING}")
             )

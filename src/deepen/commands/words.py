@@ -21,6 +21,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words and how to see the right ones; exits with code 2."""
         message = message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
+        message = message.removesuffix(", ...")  # words that are passed on, of which there may be none
         self.exit(2, f"error: {printable(message)}{'' if message.endswith('?') else ';'} {self.prog} --help explains\n")
 
     def check_options(self, words: Iterable[str]) -> None:
@@ -60,8 +61,14 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 def require_project(folder: Path) -> None:
     """Raise InputError where a folder is not that of a project."""
+    where = "this folder" if folder == Path() else f"--project {plain(folder)}"
+    remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
+    if not folder.exists():
+        raise InputError(f"{where}: no such folder; {remedy}")
+    if not folder.is_dir():
+        raise InputError(f"{where}: is a file and not a folder; {remedy}")
     if not (folder / "params.yaml").is_file():
-        raise InputError(f"{plain(folder)}: has no params.yaml; run in the project's folder, or say --project")
+        raise InputError(f"{where}: has no params.yaml, so it is not a project of Deepen; {remedy}")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -9,17 +9,19 @@ from deepen.datasets.parts import Parts
 TEST_FRACTION, DIGITS_TEST_FRACTION = 0.2, 0.5
 
 
-def load_dataset(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None = None) -> Parts:
+def load_dataset(
+    dataset: Digits | Downloaded | Folder, base: Path, room: Path | None = None, entry: str = "folder"
+) -> Parts:
     """The parts of a data set: train, test and, where a folder has it, validation. Raises InputError.
 
     Relative roots start at `base`. What is not in memory lies in a file without a name in the folder `room`, by default
-    that of the system.
+    that of the system. `entry` is the name of the data set in params.yaml.
     """
     fraction = DIGITS_TEST_FRACTION if isinstance(dataset, Digits) else TEST_FRACTION
-    return _load(dataset, base, room).with_held_out("test", fraction, keep=2)
+    return _load(dataset, base, room, entry).with_held_out("test", fraction, keep=2)
 
 
-def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None) -> Parts:
+def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None, entry: str) -> Parts:
     # Each source is imported only when asked for: scikit-learn and torchvision take seconds to import.
     match dataset:
         case Digits():
@@ -38,4 +40,4 @@ def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None) 
         case Folder():
             from deepen.datasets.folder import load_folder
 
-            return load_folder(dataset.path(base), dataset.size, room)
+            return load_folder(dataset.path(base), dataset.size, room, entry)

@@ -19,12 +19,13 @@ from deepen.errors import InputError, plain, some
 from deepen.images import ImageSet
 
 
-def load_folder(root: Path, size: int | None, room: Path | None = None) -> Parts:
+def load_folder(root: Path, size: int | None, room: Path | None = None, entry: str = "folder") -> Parts:
     """Training images and, where there are folders of them, validation and test images.
 
     With a `size` every image is resized and centre-cropped to size x size pixels; without, all must have one size.
     Grey images stay one channel if all are grey. Classes and images are in the order of their names, not of the disk.
     The pixels stay in a file without a name in the folder `room`. Raises InputError with every fault.
+    `entry` is the name of the data set in params.yaml.
     """
     walk, layout, names = Walk(root), Layout(), list[str]()
     with Staging(Form(None if size is None else (size, size)), room) as staging:
@@ -37,7 +38,7 @@ def load_folder(root: Path, size: int | None, room: Path | None = None) -> Parts
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
-        faults += [] if faults else _size_faults(staging.sizes)
+        faults += [] if faults else _size_faults(staging.sizes, entry)
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
         classes = tuple(sorted(layout.parts["train"]))
@@ -67,12 +68,13 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(plain, some(sorted(names), 3)))
 
 
-def _size_faults(sizes: set[tuple[int, int]]) -> list[str]:
+def _size_faults(sizes: set[tuple[int, int]], entry: str) -> list[str]:
     if len(sizes) == 1:
         return []
     (h, w), (least_h, least_w) = max(sizes), min(sizes)
     return [
-        f"has images of {len(sizes)} sizes, from {least_w}x{least_h} to {w}x{h} pixels; set size, for example size: 32"
+        f"has images of {len(sizes)} sizes, from {least_w}x{least_h} to {w}x{h} pixels; set one for all, for example "
+        f"with -S datasets.{entry}.size=64, or size: 64 below datasets.{entry} in params.yaml"
     ]
 
 

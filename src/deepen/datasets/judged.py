@@ -116,11 +116,11 @@ class _Choice:
                 + (f", but in {has}; name another --part" if has else "; leave --part out")
             ]
         if self.parts and self.part is None:
-            first = min(self.parts)
-            below = f", or name {plain(walk.root / first)}" if (walk.root / first).is_dir() else ""
+            other = max(self.parts)  # val/ rather than train/, on which it was trained
+            named = f"; rename {plain(self._meant['test'])} to test" if "test" in self._meant else ""
             return [
-                f"has images in {has} and none in test/, in small letters; rename the folder of the test images, or, "
-                f"if the network was not trained on them, say --part {first}{below}"
+                f"has {has} but no test/, whose images count{named}; put images that the network was not trained on "
+                f"into test/<class>/, or add --part {other} to take those of {other}/"
             ]
         if len(self._meant) > 1:
             names = sorted(map(plain, self._meant.values()))

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from deepen.counts import counted
 from deepen.errors import InputError, some
 from deepen.images import ImageSet
 
@@ -18,7 +19,7 @@ def hold_out(images: ImageSet, fraction: float, what: str, keep: int = 1) -> tup
     """
     counts = np.bincount(images.labels, minlength=len(images.classes))
     faults = [
-        f"class {name!r} has {count} image{'s' * (count != 1)}, but {keep + 1} are needed to hold one out for {what}; "
+        f"class {name!r} has {counted(count, 'image')}, but {keep + 1} are needed to hold one out for {what}; "
         "add images or remove the class"
         for name, count in zip(images.classes, counts.tolist(), strict=True)
         if count <= keep

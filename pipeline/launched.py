@@ -1,0 +1,37 @@
+"""torchrun, which says in one line what ended a process, and nothing where the stage itself has said it."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main
+
+from pipeline import COMMAND
+
+
+def launch() -> None:
+    """Start the processes that the command line says; raises SystemExit unless all of them end well."""
+    logging.disable(logging.ERROR)  # in this process alone
+    try:
+        main()
+    except SignalException as stopped:  # each process tells of it
+        sys.exit(128 + int(stopped.sigval))
+    except ChildFailedError as failed:
+        for line in _told(failed):
+            print(line, file=sys.stderr)
+        sys.exit(1)
+
+
+def _told(failed: ChildFailedError) -> Iterator[str]:
+    """A line for each process that a signal ended; what ended otherwise has told its own error."""
+    for rank, failure in failed.failures.items():
+        if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:  # which torchrun sends to the others
+            what = f"the process of rank {rank} was ended by {signal.Signals(-failure.exitcode).name}"
+            yield f"error: {what}; see whether memory is short, and run {COMMAND} again"
+
+
+if __name__ == "__main__":
+    launch()

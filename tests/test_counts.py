@@ -1,0 +1,29 @@
+"""Counts in the messages for people."""
+
+import pytest
+import torch
+
+from deepen.counts import counted
+from deepen.state_dicts import precision_notes
+from deepen.transfer_report import TensorFate, TransferReport, as_line
+
+
+@pytest.mark.parametrize(
+    ("count", "what", "told"),
+    [
+        (0, "step", "0 steps"),
+        (1, "image", "1 image"),
+        (2000, "test image", "2,000 test images"),
+        (1, "class", "1 class"),
+        (2, "process", "2 processes"),
+    ],
+)
+def test_one_is_singular(count, what, told):
+    assert counted(count, what) == told
+
+
+def test_messages_about_one_thing_are_singular():
+    (told,) = precision_notes({"x": torch.zeros(1, dtype=torch.float16)})
+    assert told == "1 tensor of torch.float16, converted to torch.float32"
+    report = TransferReport((TensorFate("fresh", None, "head.weight", (2, 2), "random"),))
+    assert as_line(report) == "1 tensor new (random)"

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +52,6 @@ def damage(path, at=0.9):
     os.chmod(path, times.st_mode)
 
 
-def read(project, words):
-    stage, *names = words.split()
-    command = [sys.executable, "-m", f"pipeline.{stage}", *names]
-    return subprocess.run(command, cwd=project.path, env=project.env, capture_output=True, text=True)
-
-
 def cached(project, name):
     """The copy of an output in DVC's cache; None where it is kept in git."""
     entry = re.search(
@@ -74,7 +66,7 @@ def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(bu
     path = project.path / name
     damage(path)
     assert path.read_bytes() != built.files()[name]
-    told = read(project, READ_BY[name]).stderr
+    told = project.run(f"python -m pipeline.{READ_BY[name]}").stderr
     found = re.fullmatch(
         rf"error: {name}: checksum mismatch: it was .*; to make it anew: (rm -f {name}) && dvc repro\n", told
     )
@@ -94,7 +86,7 @@ def test_so_they_do_where_the_copy_in_dvc_s_cache_is_damaged_too(built, project,
     (project.path / name).unlink()
     project("dvc checkout", ok=None)  # brings the damaged copy, and says nothing
     if (project.path / name).is_file():
-        told = read(project, READ_BY[name]).stderr
+        told = project.run(f"python -m pipeline.{READ_BY[name]}").stderr
         found = re.search(rf"to make it anew: (rm -f {name} \S+{copy.parent.name}/{copy.name}) && dvc repro\n", told)
         assert found, told
         project(found[1])

@@ -27,7 +27,7 @@ def test_help(capsys):
 
 
 def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage(tmp_path):
-    project = tiny_project(tmp_path)
+    project = tiny_project(tmp_path, real=True)
     root = write_tree(tmp_path / ODD, photos())
     changes = f"data=folder datasets.folder.root={root} seed=3 lr=1e-5"
     said = project("make --silent INSTALLED= exp NAME=odd STAGE=prepare", f"SET={changes}")

@@ -211,7 +211,7 @@ class TestMemory:
 
 
 def test_two_at_once_hinder_each_other_and_lose_nothing(project):
-    project.edit("params.yaml", ("epochs: 1\n", "epochs: 100\n"))
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 40\n"))
     first = project.start("dvc repro train@I")
     project.trainer()
     assert "is busy, it is being blocked by:" in project("dvc repro", ok=False)

@@ -6,7 +6,6 @@ import pickle
 import re
 import shutil
 import subprocess
-import sys
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import torch
 import torchvision
 import yaml_text
-from dvc_project import ROOT
+from dvc_project import ROOT, Project
 from safetensors.torch import save_file
 from small_nets import random_state, their_state
 from tensors import load_weights
@@ -174,11 +173,9 @@ def test_many_may_import_a_file_at_once(tmp_path):
         "1",
         "1",
     ]
-    command = [sys.executable, "-c", "from deepen.commands import main; main()", *words]
-    crowd = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(6)
-    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = Project(tmp_path, tmp_path).env
+    crowd = [subprocess.Popen(["deepen", *words], cwd=tmp_path, env=environment, text=True, **pipes) for _ in range(6)]
     ends = [(*each.communicate(), each.returncode) for each in crowd]
     (start,) = (tmp_path / "imports").iterdir()
     assert start.name.split(".")[0] == f"x-{content_hash(start)}"

@@ -50,19 +50,8 @@ def run_edited(project, tmp_path, stage, moment):
     if file:
         edits.append(f"{file}=>=>")  # the same content, written anew
         named.append(file)
-    done = subprocess.run(
-        [sys.executable, "-m", f"pipeline.{stage}", *words],
-        cwd=project.path,
-        env={
-            **project.env,
-            "PYTHONPATH": str(tmp_path),
-            "EDITS": "|".join([moment, *edits]),
-            "STAGE": f"pipeline.{stage}",
-        },
-        capture_output=True,
-        text=True,
-    )
-    return done, named
+    edited = {"PYTHONPATH": str(tmp_path), "EDITS": "|".join([moment, *edits]), "STAGE": f"pipeline.{stage}"}
+    return project.run(f"python -m pipeline.{stage}", *words, env={**project.env, **edited}), named
 
 
 @pytest.mark.parametrize("moment", ["reading", "writing"])

@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 def slow(built, tmp_path_factory):
     """A project whose three models train for some seconds each and keep a checkpoint every step; and its results."""
     project = built.copy(tmp_path_factory.mktemp("slow"))
-    project.edit("params.yaml", ("epochs: 1\n", "epochs: 60\n"), ("_seconds: 60 ", "_seconds: 0 "))
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 30\n"), ("_seconds: 60 ", "_seconds: 0 "))
     project.edit("params.yaml", ("progress: normal ", "progress: verbose "))  # a line an epoch, to wait for
     project("git commit -qam slow")
     undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed"))
@@ -57,7 +57,7 @@ def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, tortu
     chance, wanted = random.Random(0), 50 if torture else len(SIGNALS)
     if torture:
         for each in (project, undisturbed := undisturbed.copy(tmp_path / "longer")):
-            each.edit("params.yaml", ("epochs: 60\n", "epochs: 250\n"))
+            each.edit("params.yaml", ("epochs: 30\n", "epochs: 250\n"))
         undisturbed("dvc repro")
     kills = dict.fromkeys((number.name for number in SIGNALS), 0)
     resumed = writing = 0

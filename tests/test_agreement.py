@@ -139,7 +139,7 @@ def test_a_stage_says_which_files_do_not_belong_together(project, words, name, c
     assert project.files() == before
 
 
-def test_dvc_makes_them_anew(built, project):
+def test_dvc_repro_makes_files_anew_that_do_not_belong_together(built, project):
     for _, name, change, _ in CASES[::3]:
         if project.files()[name] == built.files()[name]:
             change(project.path / name)

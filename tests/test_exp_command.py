@@ -96,7 +96,7 @@ class TestWithoutAKey:
             ("    layers: .*\n", "models.I.layers: is missing; write for example layers: conv3-128", None),
         ],
     )  # fmt: skip
-    def test_it_is_told(self, untouched, line, ours, theirs):
+    def test_make_repro_names_a_key_that_dvc_yaml_needs(self, untouched, line, ours, theirs):
         good = untouched.read("params.yaml")
         (untouched.path / "params.yaml").write_text(re.sub(f"(?m)^{line}", "", good, count=1))
         try:

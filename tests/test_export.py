@@ -265,7 +265,7 @@ def test_weights_that_are_none():
     )
 
 
-def test_it_teaches_itself(capsys):
+def test_help_shows_how_to_use_export(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["export", "--help"])
     told = capsys.readouterr().out

@@ -105,7 +105,7 @@ def test_a_command_ends_with_the_one_who_asked_for_it(both):
     wait_for(lambda: not psutil.pid_exists(command))
 
 
-def test_it_is_quick(both):
+def test_a_served_command_imports_no_package_again(both):
     """A command takes no import: of PyTorch alone it takes over a second of computing."""
     (both[0].path / "pipeline/some.py").write_text("import time, torch, dvc.repo; print(time.process_time())")
     assert float(both[0]("python -m pipeline.some")) < 0.5

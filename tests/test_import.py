@@ -140,7 +140,7 @@ class TestTheCommand:
         main(["import", "../x.pth", "--project", ".."])
         assert len(list(Path("../imports").iterdir())) == 1
 
-    def test_it_teaches_itself(self, capsys):
+    def test_help_shows_how_to_use_import(self, capsys):
         with pytest.raises(SystemExit, match="0"):
             main(["import", "--help"])
         told = " ".join(capsys.readouterr().out.split())

@@ -34,7 +34,7 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if "built" in item.fixturenames:
+        if {"built", "untouched", "chromium"} & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
 
 

@@ -26,6 +26,7 @@ def test_help(capsys):
     assert "deepen exp --temp -S lr=0.01" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage(tmp_path):
     project = tiny_project(tmp_path, real=True)
     root = write_tree(tmp_path / ODD, photos())
@@ -40,6 +41,7 @@ def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage
     assert project("git status --short") == ""
 
 
+@pytest.mark.slow
 def test_a_project_whose_path_is_not_ascii(tmp_path):
     (tmp_path / "prÜfung").mkdir()
     project = tiny_project(tmp_path / "prÜfung")
@@ -52,6 +54,7 @@ def test_a_project_whose_path_is_not_ascii(tmp_path):
     assert project.ran("deepen exp --temp -S seed=3 statistics") == ["prepare", "statistics"]
 
 
+@pytest.mark.slow
 def test_in_a_folder_of_a_larger_repository_a_relative_root_starts_at_the_project(tmp_path):
     alone = tiny_project(tmp_path / "alone")
     repository = Project(tmp_path / "all", tmp_path)

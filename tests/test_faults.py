@@ -83,6 +83,7 @@ class TestFullDisk:
         assert history == undisturbed[1]
         assert all(torch.equal(tensor, undisturbed[0][key]) for key, tensor in trainer.network.state_dict().items())
 
+    @pytest.mark.slow
     def test_the_stage_prepare_on_a_full_disk(self, small_disk, tmp_path):
         """The stage itself, in a project whose data lies on that disk."""
         for name in ("params.yaml", "pipeline", "src"):
@@ -160,6 +161,7 @@ def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
         read(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_stage_by_itself_where_there_is_no_project(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.train", "III"], cwd=tmp_path, capture_output=True, text=True,
@@ -192,6 +194,7 @@ class TestMemory:
         with pytest.raises(RuntimeError, match="must match"):
             train(trainer, colored, Progress())
 
+    @pytest.mark.slow
     def test_evaluation_that_runs_out_of_memory(self):
         code = (
             "import resource, numpy as np, torch; from deepen.accuracy import evaluate\n"

@@ -148,6 +148,7 @@ class TestTheCommand:
         assert "Nothing in the file is run." in told
 
 
+@pytest.mark.slow
 def test_many_may_import_a_file_at_once(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     state = {
@@ -332,6 +333,7 @@ def test_the_real_networks_are_recognised(name):
         recognise(state)
 
 
+@pytest.mark.slow
 def test_it_computes_what_torchvision_does():
     layers = lay_out("vgg11_bn", 5)
     with torch.device("meta"):

@@ -89,7 +89,7 @@ def test_what_python_reads_as_it_starts_takes_a_process_of_its_own(both):
     (both[0].path / "pipeline/some.py").write_text("import sys; print(sys.stdout.encoding, 'torch' in sys.modules)")
     served, _ = both
     served.env["PYTHONIOENCODING"] = "latin-1"
-    assert served("python -m pipeline.some") == "latin-1 False\n"
+    assert served("python -m pipeline.some") == "iso8859-1 False\n"
     assert served("python -c", "print(2)") == "2\n"
 
 

@@ -6,8 +6,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import fork_server
 import numpy as np
 import pytest
+import torch
 from dvc_project import tiny_project
 from hypothesis import settings
 from PIL import Image
@@ -30,6 +32,12 @@ def pytest_addoption(parser):
     parser.addoption("--torture", action="store_true", help="the long form of the tests of reliability")
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if {"built", "untouched", "chromium"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_terminal_summary(terminalreporter):
     """What the tests of reliability counted."""
     for report in terminalreporter.stats.get("passed", []):
@@ -37,10 +45,20 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(f"{name}: {value}")
 
 
+def pytest_sessionfinish():
+    fork_server.END.close()
+
+
 @pytest.fixture(scope="session")
 def torture(request):
     """Whether to do it many times."""
     return request.config.getoption("--torture")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing by more, and threads that wait for each other cost as much time as those that work."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import fork_server
 
 ROOT = Path(__file__).parents[1]
 LADDER = [f"{stage}@{model}" for model in ("I", "II", "III") for stage in ("transfer", "train")]
@@ -16,13 +19,18 @@ EVALUATIONS = ["evaluate@I", "evaluate@II", "evaluate@III"]
 
 
 class Project:
-    """A directory and the environment that commands run in there: nothing of the user's own configuration."""
+    """A directory and the environment that commands run in there: nothing of the user's own configuration.
 
-    def __init__(self, path: Path, home: Path):
+    Commands run in forks of a process that has PyTorch and DVC loaded; those of `start` and of a `real` project do not.
+    """
+
+    def __init__(self, path: Path, home: Path, real: bool = False):
         self.path = path
+        self.real_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        clients = None if real else fork_server.clients()
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "MAKE"))}
         self.env.update(
-            PATH=f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}",
+            PATH=f"{clients}{os.pathsep}{self.real_path}" if clients else self.real_path,
             HOME=str(home),
             DVC_NO_ANALYTICS="1",
             DVC_GLOBAL_CONFIG_DIR=str(home / "global"),
@@ -35,16 +43,14 @@ class Project:
 
     def __call__(self, command: str, *words: str, ok: bool | None = True) -> str:
         """What a command prints; it must end with exit code 0 if `ok`, with another if not, and as it may if None."""
-        done = subprocess.run(
-            [*command.split(), *words],
-            cwd=self.path,
-            env=self.env,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        done = self.run(command, *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert ok in (None, done.returncode == 0), done.stdout
         return done.stdout
+
+    def run(self, command: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """A command that has ended: its exit code, and what it printed."""
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.env, **options}
+        return subprocess.run([*command.split(), *words], cwd=self.path, text=True, **options)
 
     def start(self, command: str, *words: str) -> subprocess.Popen[bytes]:
         """A command in a session of its own, to be killed as a whole; what it prints goes to output.txt."""
@@ -52,7 +58,7 @@ class Project:
             return subprocess.Popen(
                 [*command.split(), *words],
                 cwd=self.path,
-                env=self.env,
+                env={**self.env, "PATH": self.real_path},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -122,9 +128,9 @@ class Project:
         return Project(path / "project", path)
 
 
-def tiny_project(home: Path) -> Project:
+def tiny_project(home: Path, real: bool = False) -> Project:
     """This project as it stands, committed anew in `home`, its networks 1/32 as wide and trained for one epoch each."""
-    project = Project(home / "project", home)
+    project = Project(home / "project", home, real)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,8 +1,6 @@
 """Files that are sound and do not belong together: each stage says which, and computes nothing from them."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -133,14 +131,7 @@ CASES = [
 def test_a_stage_says_which_files_do_not_belong_together(project, words, name, change, told):
     change(project.path / name)
     before = project.files()
-    stage, *names = words.split()
-    done = subprocess.run(
-        [sys.executable, "-m", f"pipeline.{stage}", *names],
-        cwd=project.path,
-        env=project.env,
-        capture_output=True,
-        text=True,
-    )
+    done = project.run(f"python -m pipeline.{words}")
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
     assert re.search(f"^error: {told}", done.stderr, re.M), done.stderr
@@ -148,7 +139,7 @@ def test_a_stage_says_which_files_do_not_belong_together(project, words, name, c
     assert project.files() == before
 
 
-def test_dvc_makes_them_anew(built, project):
+def test_dvc_repro_makes_files_anew_that_do_not_belong_together(built, project):
     for _, name, change, _ in CASES[::3]:
         if project.files()[name] == built.files()[name]:
             change(project.path / name)

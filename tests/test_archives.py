@@ -43,6 +43,7 @@ def test_at_the_bound_it_is_read(tmp_path, monkeypatch):
     assert len(train_and_test(tar(tmp_path / "x.tar", photos(), "", 1000))[0]) == 8  # 512 bytes each
 
 
+@pytest.mark.slow
 def test_all_that_any_archive_may_have_is_read_in_seconds(tmp_path):
     count = archive_bounds.MOST_SMALL_FILES - len(photos())
     whole = tar(tmp_path / "x", photos(), "").read_bytes().rstrip(b"\0")

@@ -89,6 +89,7 @@ def test_the_median_leaves_the_warm_up_out():
     assert measure.median_seconds(lambda: time.sleep(next(pauses)), calls=3) < 0.1
 
 
+@pytest.mark.slow
 def test_all_that_is_wanted_of_a_gpu_can_be_rehearsed_on_a_cpu():
     images = random_images(300)
     settings = load_settings(ROOT / "params.yaml").model_copy(update={"threads": 1})

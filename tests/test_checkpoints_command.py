@@ -115,7 +115,7 @@ def test_one_where_none_is_left(tmp_path):
         main(["checkpoints", "x", "--project", str(tmp_path)])
 
 
-def test_it_teaches_itself(capsys):
+def test_help_shows_how_to_use_the_command(capsys):
     for words in (["--help"], ["checkpoints", "--help"]):
         with contextlib.suppress(SystemExit):
             main(words)

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +52,6 @@ def damage(path, at=0.9):
     os.chmod(path, times.st_mode)
 
 
-def read(project, words):
-    stage, *names = words.split()
-    command = [sys.executable, "-m", f"pipeline.{stage}", *names]
-    return subprocess.run(command, cwd=project.path, env=project.env, capture_output=True, text=True)
-
-
 def cached(project, name):
     """The copy of an output in DVC's cache; None where it is kept in git."""
     entry = re.search(
@@ -74,7 +66,7 @@ def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(bu
     path = project.path / name
     damage(path)
     assert path.read_bytes() != built.files()[name]
-    told = read(project, READ_BY[name]).stderr
+    told = project.run(f"python -m pipeline.{READ_BY[name]}").stderr
     found = re.fullmatch(
         rf"error: {name}: checksum mismatch: it was .*; to make it anew: (rm -f {name}) && dvc repro\n", told
     )
@@ -86,7 +78,7 @@ def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(bu
 
 
 @pytest.mark.parametrize("name", ["weights/II.safetensors", "data/test.safetensors", "records/I.json"])
-def test_so_they_do_where_the_copy_in_dvc_s_cache_is_damaged_too(built, project, name, torture):
+def test_the_commands_heal_a_file_whose_copy_in_dvc_s_cache_is_damaged_too(built, project, name, torture):
     if not torture and name != "weights/II.safetensors":
         pytest.skip("the long form does that")
     copy = cached(project, name)
@@ -94,7 +86,7 @@ def test_so_they_do_where_the_copy_in_dvc_s_cache_is_damaged_too(built, project,
     (project.path / name).unlink()
     project("dvc checkout", ok=None)  # brings the damaged copy, and says nothing
     if (project.path / name).is_file():
-        told = read(project, READ_BY[name]).stderr
+        told = project.run(f"python -m pipeline.{READ_BY[name]}").stderr
         found = re.search(rf"to make it anew: (rm -f {name} \S+{copy.parent.name}/{copy.name}) && dvc repro\n", told)
         assert found, told
         project(found[1])
@@ -129,7 +121,7 @@ class TestEachKindOfFile:
             yield place, found
         path.write_bytes(whole)
 
-    def test_images(self, colored, tmp_path):
+    def test_any_changed_bit_of_an_image_set_is_noticed(self, colored, tmp_path):
         path, names = tmp_path / "x", tuple(f"train/{row}.jpg" for row in range(60))
         replace(colored, files=names, name="photos").save(path)
         for place, found in self.changed(
@@ -139,14 +131,14 @@ class TestEachKindOfFile:
             assert np.array_equal(found[1], colored.images), place
             assert (found[2], found[0].name) == (names, "photos"), place
 
-    def test_weights(self, tmp_path):
+    def test_any_changed_bit_of_a_weights_file_is_noticed(self, tmp_path):
         path = tmp_path / "x"
         save_weights(path, STATE, CARD)
         for place, (card, state) in self.changed(path, load_weights, 1):
             assert card == CARD, place
             assert all(torch.equal(tensor, STATE[key]) for key, tensor in state.items()), place
 
-    def test_json(self, tmp_path):
+    def test_any_changed_bit_of_a_json_file_is_noticed(self, tmp_path):
         path, content = tmp_path / "x", {"a": [1.5, "ä", None], "b": {"c": 10**20}}
         write_checked_json(path, content)
         assert read_checked_json(path, dict) == content
@@ -189,7 +181,7 @@ def test_a_file_outside_a_project_can_only_be_made_again(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "src/deepen/layers.py", "pipeline/train.py", "README.md"])
-def test_nobody_is_told_to_remove_what_no_stage_makes(project, name):
+def test_the_remedy_never_removes_a_file_that_no_stage_makes(project, name):
     told = project("deepen predict", name, "LICENSE", ok=False)
     assert "name another file, or make it again" in told
     assert "rm " not in told

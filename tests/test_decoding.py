@@ -108,6 +108,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory in other units")
+@pytest.mark.slow
 def test_large_images_are_decoded_one_at_a_time():
     """Four images of 2**27 pixels in four threads take what one takes: 0.13 GB as decoded and 0.54 GB as RGB."""
     content = picture("1", size=(1 << 14, 1 << 13), value=1)

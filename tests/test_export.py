@@ -74,6 +74,7 @@ class TestOnnx:
         ],
         ids=["plain", "norm", "grey"],
     )
+    @pytest.mark.slow
     def test_onnxruntime_computes_what_the_network_does(self, folder, capfd, card):
         main(["export", written(card), "--to", "onnx"])
         told, errors = capfd.readouterr()
@@ -94,6 +95,7 @@ class TestOnnx:
             torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=0, atol=1e-4)
             torch.testing.assert_close(torch.from_numpy(probabilities), expected.softmax(1), rtol=0, atol=1e-4)
 
+    @pytest.mark.slow
     def test_it_says_what_it_is_and_nothing_of_where_it_was_made(self, folder, capsys):
         main(["export", written(), "--to", "onnx", "--output", "new/a.onnx"])
         main(["export", "III.safetensors", "--to", "onnx", "--output", "b.onnx"])
@@ -265,7 +267,7 @@ def test_weights_that_are_none():
     )
 
 
-def test_it_teaches_itself(capsys):
+def test_help_shows_how_to_use_export(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["export", "--help"])
     told = capsys.readouterr().out

@@ -33,7 +33,7 @@ FULL = r"can't be written \(No space left on device\); free some space there and
 
 
 class TestFullDisk:
-    def test_images(self, small_disk, colored):
+    def test_images_on_a_full_disk(self, small_disk, colored):
         colored.save(small_disk / "train.safetensors")
         before = (small_disk / "train.safetensors").read_bytes()
         large = colored.take(torch.arange(60).repeat(100).numpy())
@@ -42,12 +42,12 @@ class TestFullDisk:
         assert (small_disk / "train.safetensors").read_bytes() == before
         assert os.listdir(small_disk) == ["train.safetensors"]
 
-    def test_weights(self, small_disk):
+    def test_weights_on_a_full_disk(self, small_disk):
         with pytest.raises(InputError, match=rf"III\.safetensors: {FULL}"):
             save_weights(small_disk / "III.safetensors", {"a": torch.zeros(100_000)}, CARD)
         assert os.listdir(small_disk) == []
 
-    def test_curves(self, small_disk):
+    def test_curves_on_a_full_disk(self, small_disk):
         row = Epoch(1, 0.1, 2.0, 2.0, 50.0)
         curves = LiveCurves(small_disk / "curves.tsv")
         curves.add(row)
@@ -56,7 +56,7 @@ class TestFullDisk:
             add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
         assert (small_disk / "curves.tsv").read_text().startswith("epoch")
 
-    def test_a_table(self, small_disk):
+    def test_a_table_on_a_full_disk(self, small_disk):
         write_text(small_disk / "table.md", "before")
         with pytest.raises(InputError, match=rf"table\.md: {FULL}"):
             write_text(small_disk / "table.md", "x" * 400_000)
@@ -83,7 +83,8 @@ class TestFullDisk:
         assert history == undisturbed[1]
         assert all(torch.equal(tensor, undisturbed[0][key]) for key, tensor in trainer.network.state_dict().items())
 
-    def test_prepare_as_a_whole(self, small_disk, tmp_path):
+    @pytest.mark.slow
+    def test_the_stage_prepare_on_a_full_disk(self, small_disk, tmp_path):
         """The stage itself, in a project whose data lies on that disk."""
         for name in ("params.yaml", "pipeline", "src"):
             (tmp_path / name).symlink_to(ROOT / name)
@@ -160,6 +161,7 @@ def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
         read(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_stage_by_itself_where_there_is_no_project(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.train", "III"], cwd=tmp_path, capture_output=True, text=True,
@@ -172,7 +174,7 @@ def test_a_stage_by_itself_where_there_is_no_project(tmp_path):
 
 
 class TestMemory:
-    def test_of_the_device_in_training(self, colored, monkeypatch):
+    def test_training_that_runs_out_of_device_memory(self, colored, monkeypatch):
         trainer = trainer_for(colored, recipe())
 
         def step(rows):
@@ -192,7 +194,8 @@ class TestMemory:
         with pytest.raises(RuntimeError, match="must match"):
             train(trainer, colored, Progress())
 
-    def test_of_this_machine_in_evaluation(self):
+    @pytest.mark.slow
+    def test_evaluation_that_runs_out_of_memory(self):
         code = (
             "import resource, numpy as np, torch; from deepen.accuracy import evaluate\n"
             "from deepen.errors import InputError; from deepen.images import ImageSet\n"
@@ -210,8 +213,8 @@ class TestMemory:
         assert resource.getrlimit(resource.RLIMIT_DATA)[0] != 2**31
 
 
-def test_two_at_once_hinder_each_other_and_lose_nothing(project):
-    project.edit("params.yaml", ("epochs: 1\n", "epochs: 100\n"))
+def test_two_dvc_repro_at_once_lose_nothing(project):
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 40\n"))
     first = project.start("dvc repro train@I")
     project.trainer()
     assert "is busy, it is being blocked by:" in project("dvc repro", ok=False)

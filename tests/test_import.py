@@ -6,7 +6,6 @@ import pickle
 import re
 import shutil
 import subprocess
-import sys
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import torch
 import torchvision
 import yaml_text
-from dvc_project import ROOT
+from dvc_project import ROOT, Project
 from safetensors.torch import save_file
 from small_nets import random_state, their_state
 from tensors import load_weights
@@ -143,7 +142,7 @@ class TestTheCommand:
         main(["import", "../x.pth", "--project", ".."])
         assert len(list(Path("../imports").iterdir())) == 1
 
-    def test_it_teaches_itself(self, capsys):
+    def test_help_shows_how_to_use_import(self, capsys):
         with pytest.raises(SystemExit, match="0"):
             main(["import", "--help"])
         told = " ".join(capsys.readouterr().out.split())
@@ -151,6 +150,7 @@ class TestTheCommand:
         assert "Nothing in the file is run." in told
 
 
+@pytest.mark.slow
 def test_many_may_import_a_file_at_once(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     state = {
@@ -176,11 +176,9 @@ def test_many_may_import_a_file_at_once(tmp_path):
         "1",
         "1",
     ]
-    command = [sys.executable, "-c", "from deepen.commands import main; main()", *words]
-    crowd = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(6)
-    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = Project(tmp_path, tmp_path).env
+    crowd = [subprocess.Popen(["deepen", *words], cwd=tmp_path, env=environment, text=True, **pipes) for _ in range(6)]
     ends = [(*each.communicate(), each.returncode) for each in crowd]
     (start,) = (tmp_path / "imports").iterdir()
     assert start.name.split(".")[0] == f"x-{content_hash(start)}"
@@ -337,6 +335,7 @@ def test_the_real_networks_are_recognised(name):
         recognise(state)
 
 
+@pytest.mark.slow
 def test_it_computes_what_torchvision_does():
     layers = lay_out("vgg11_bn", 5)
     with torch.device("meta"):

@@ -50,19 +50,8 @@ def run_edited(project, tmp_path, stage, moment):
     if file:
         edits.append(f"{file}=>=>")  # the same content, written anew
         named.append(file)
-    done = subprocess.run(
-        [sys.executable, "-m", f"pipeline.{stage}", *words],
-        cwd=project.path,
-        env={
-            **project.env,
-            "PYTHONPATH": str(tmp_path),
-            "EDITS": "|".join([moment, *edits]),
-            "STAGE": f"pipeline.{stage}",
-        },
-        capture_output=True,
-        text=True,
-    )
-    return done, named
+    edited = {"PYTHONPATH": str(tmp_path), "EDITS": "|".join([moment, *edits]), "STAGE": f"pipeline.{stage}"}
+    return project.run(f"python -m pipeline.{stage}", *words, env={**project.env, **edited}), named
 
 
 @pytest.mark.parametrize("moment", ["reading", "writing"])
@@ -86,7 +75,7 @@ def test_an_edit_that_concerns_another_stage_does_no_harm(project, tmp_path):
     assert project.ran("dvc repro --force --single-item train@I") == ["train@I"]
 
 
-def test_dvc_records_nothing_and_the_next_run_makes_it_anew(project, tmp_path):
+def test_after_an_edit_during_a_stage_dvc_records_nothing_and_trains_anew(project, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(EDITS)
     lock = project.read("dvc.lock")
     project.edit("params.yaml", ("lr: auto ", "lr: 0.02 "))
@@ -107,7 +96,7 @@ def test_dvc_records_nothing_and_the_next_run_makes_it_anew(project, tmp_path):
     assert "    lr: 0.02" in project.read("dvc.lock").split("train@I:")[1].split("outs:")[0]
 
 
-def test_what_is_looked_at_is_what_dvc_takes_for_dependencies(built):
+def test_inputs_of_each_stage_are_what_dvc_takes_for_its_dependencies(built):
     """Each stage of dvc.yaml, its names filled in by DVC and by us."""
     told = "import json, sys; from pipeline.inputs import Inputs; module, *words = sys.argv[1:]\n"
     told += "found = Inputs(module, words); print(json.dumps([list(map(str, found._paths())), found.stage.get('params', [])]))"
@@ -130,7 +119,7 @@ def test_what_is_looked_at_is_what_dvc_takes_for_dependencies(built):
             assert {param for param in params if isinstance(param, str)} == settings, stage
 
 
-def test_so_it_is_in_the_study(tmp_path):
+def test_inputs_of_a_stage_of_the_study_are_those_of_its_dvc_yaml(tmp_path):
     told = "from pipeline.inputs import Inputs; found = Inputs('study.arm', ['growing', 'III-late', '1'])\n"
     told += "print(found.stage['outs'], 'growing.arms.III-late' in found.stage['params'][1]['params.yaml'])"
     done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)

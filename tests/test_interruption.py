@@ -37,6 +37,7 @@ with Interruption("III", "the same dvc exp run"):
 
 
 @pytest.mark.parametrize("work", ["time.sleep(60)", "torch.randn(4000, 4000) @ torch.randn(4000, 4000)"])
+@pytest.mark.slow
 def test_a_step_that_takes_too_long_is_not_waited_for(work):
     code, output, seconds = told(work, signal.SIGTERM)
     assert code == 143
@@ -47,6 +48,7 @@ def test_a_step_that_takes_too_long_is_not_waited_for(work):
     assert seconds < 5
 
 
+@pytest.mark.slow
 def test_nor_is_anything_after_a_second_signal():
     code, output, seconds = told("time.sleep(60)", signal.SIGINT, signal.SIGINT)
     assert code == 130

@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 def slow(built, tmp_path_factory):
     """A project whose three models train for some seconds each and keep a checkpoint every step; and its results."""
     project = built.copy(tmp_path_factory.mktemp("slow"))
-    project.edit("params.yaml", ("epochs: 1\n", "epochs: 60\n"), ("_seconds: 60 ", "_seconds: 0 "))
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 30\n"), ("_seconds: 60 ", "_seconds: 0 "))
     project.edit("params.yaml", ("progress: normal ", "progress: verbose "))  # a line an epoch, to wait for
     project("git commit -qam slow")
     undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed"))
@@ -53,11 +53,13 @@ def trained_some(project):
     wait_for(lambda: len(list((project.path / "checkpoints").glob("*/*.safetensors"))) > 1)
 
 
-def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, torture, tmp_path, record_property):
+def test_a_run_that_is_killed_many_times_ends_in_the_same_bytes(
+    project, undisturbed, torture, tmp_path, record_property
+):
     chance, wanted = random.Random(0), 50 if torture else len(SIGNALS)
     if torture:
         for each in (project, undisturbed := undisturbed.copy(tmp_path / "longer")):
-            each.edit("params.yaml", ("epochs: 60\n", "epochs: 250\n"))
+            each.edit("params.yaml", ("epochs: 30\n", "epochs: 250\n"))
         undisturbed("dvc repro")
     kills = dict.fromkeys((number.name for number in SIGNALS), 0)
     resumed = writing = 0
@@ -92,7 +94,7 @@ def test_killed_many_times_it_ends_in_the_same_bytes(project, undisturbed, tortu
     assert not list((project.path / "checkpoints").iterdir())
 
 
-def test_killed_in_each_stage_it_ends_in_the_same_bytes(built, tmp_path, torture, record_property):
+def test_a_run_that_is_killed_in_each_stage_ends_in_the_same_bytes(built, tmp_path, torture, record_property):
     chance, project = random.Random(1), built.copy(tmp_path)
     stages = ["scan", *built.first] if torture else ["prepare", "evaluate@I"]
     hits, cleared, emptied = dict.fromkeys(stages, 0), 0, 0
@@ -123,7 +125,7 @@ def test_killed_in_each_stage_it_ends_in_the_same_bytes(built, tmp_path, torture
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_it_does_soon_and_says_how_to_go_on(project, number, torture):
+def test_a_training_that_gets_a_signal_ends_soon_and_says_how_to_go_on(project, number, torture):
     if number == signal.SIGINT and not torture:
         pytest.skip("the long form does that too")
     process = project.start("dvc repro")
@@ -140,7 +142,7 @@ def test_asked_to_end_it_does_soon_and_says_how_to_go_on(project, number, tortur
     assert f"I: going on after {line[1]} of" in project("dvc repro train@I")
 
 
-def test_other_params_never_go_on_from_it_and_the_same_ones_do(project):
+def test_only_the_same_settings_go_on_from_a_checkpoint(project):
     process = project.start("dvc repro")
     project.trainer()
     trained_some(project)
@@ -177,7 +179,7 @@ def test_a_second_trainer_waits_for_the_first_and_takes_its_result(project, undi
     assert project.files()["weights/I.safetensors"] == undisturbed.files()["weights/I.safetensors"]
 
 
-def test_nor_does_one_with_other_settings_overtake_it_here(project):
+def test_a_second_trainer_with_other_settings_waits_for_the_first_to_end(project):
     trainer = orphan(project)
     project.edit("params.yaml", ("lr: auto ", "lr: 0.01 "))
     output_beside(project, trainer, "trains it here with other settings; waiting for its end")
@@ -202,7 +204,7 @@ def test_an_experiment_in_a_copy_goes_on(project, undisturbed, number, torture):
     assert outputs(project, project.experiment("second")) == outputs(undisturbed, "HEAD")
 
 
-def test_so_does_one_whose_queue_worker_was_killed(project, undisturbed):
+def test_a_queued_experiment_whose_worker_was_killed_goes_on(project, undisturbed):
     project("dvc exp run --queue -n first train@I")
     worker = project.start("dvc queue start")
     trainer = project.trainer()

@@ -85,6 +85,7 @@ def project(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and counted as Linux does it")
+@pytest.mark.slow
 def test_prepare_and_statistics_have_no_more_memory_than_a_limit_far_below_the_images(
     project, torture, record_property
 ):

@@ -29,6 +29,7 @@ def test_sgd_is_pytorch_s(nesterov):
     assert torch.equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_step_does_not_import_the_compiler():
     """In a process of its own, since other tests do."""
     code = "import sys, test_optimizers as t; [t.trained(each, **t.RATES) for each in (t.SGD, t.Muon)]; print('torch._dynamo' in sys.modules)"

@@ -228,6 +228,7 @@ commands.main()
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_also_while_it_imports(seconds):
     words = [sys.executable, "-c", SLOW]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:

@@ -22,7 +22,8 @@ def test_the_whole_chain_runs_once_and_then_nothing_does(built):
 
 
 def test_another_clone_gives_the_same_bytes_and_a_clean_git_status(built, tmp_path):
-    clone = Project(tmp_path / "clone", tmp_path)
+    """Here each command is the real one, and `built` came from the fork server."""
+    clone = Project(tmp_path / "clone", tmp_path, real=True)
     built("git clone -q .", str(clone.path))
     assert clone.ran("dvc repro --dry --allow-missing") == []
     ran = clone.ran("dvc repro")

@@ -47,6 +47,7 @@ def trainer(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_any_number_that_wait_take_the_result(tmp_path, trainer):
     first = trainer()
     assert first.stdout.readline() == "trains\n"
@@ -59,6 +60,7 @@ def test_any_number_that_wait_take_the_result(tmp_path, trainer):
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_while_it_waited_keeps_nothing(tmp_path, trainer):
     first = trainer()
     assert first.stdout.readline() == "trains\n"

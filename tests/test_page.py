@@ -13,6 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from deepen import figures, page
 from deepen.images import ImageSet
+from deepen.intervals import wilson_interval
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)  # fmt: skip
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on the path to open the page with")
@@ -29,9 +30,9 @@ def rendered(
     """The page of a made-up ladder."""
     records, said = ladder(models, classes, image, **options)
     records[-1] = replace(records[-1], test_origin=origin, notes=list(notes), data_name=name)
-    rows, named = said.worst(most), named or names(classes)
+    rows, named, said = said.worst(most), named or names(classes), replace(said, files=list(files))
     pixels = np.random.default_rng(0).integers(0, 256, (len(rows), *image), dtype=np.uint8)
-    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named, files=files)
+    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named)
     png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
     return page.render(records, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
 
@@ -117,7 +118,7 @@ class TestHtml:
 
     def test_intervals_and_published_numbers(self):
         records, _ = ladder(1)
-        low, high = page.wilson_interval(records[0].correct[0], records[0].test_images)
+        low, high = wilson_interval(records[0].correct[0], records[0].test_images)
         assert f"{low:.2f} to {high:.2f}" in rendered(1)
         assert "82.45" in rendered(1, source="cifar10", width=1.0)
         assert "82.45" not in rendered(1, source="cifar10", width=0.25)
@@ -146,9 +147,20 @@ class TestHtml:
         assert row("new layers start") == ["random", "identity", "identity"]
         assert row("compute of its training")[0].endswith(" GFLOP")
 
-    def test_mistakes_have_the_names_of_their_files(self):
-        files = [f"test/cat/{i}.jpg" for i in range(24)]
-        assert set(files) <= set(Read(rendered(files=files)).texts)
+    def test_mistakes_have_the_names_of_their_files_as_the_predictions_do(self):
+        files = [f"test/<b>cat/{i}.jpg" for i in range(200)]
+        _, said = ladder()
+        texts = Read(rendered(files=files)).texts
+        assert {files[row] for row in said.worst(24)} == {text for text in texts if text.startswith("test/")}
+        assert not any("counted from 0" in text for text in texts)
+
+    def test_images_that_are_not_files_are_named_by_their_place_in_the_test_set(self, html):
+        _, said = ladder()
+        texts = Read(html).texts
+        assert [text for text in texts if re.fullmatch(r"test image \d+", text)] == [
+            f"test image {row}" for row in said.worst(24)
+        ]
+        assert any("A test image is named by its place in the test set, counted from 0." in text for text in texts)
 
     def test_photos_are_shown_as_photos_and_tiny_images_pixel_by_pixel(self, html):
         assert '<ol class="mistakes">' in html
@@ -167,11 +179,13 @@ class TestHtml:
         assert one.rows == [["class 0", "50.0", "10", "class 1", "50.0"]]
 
     def test_best_and_worst_are_told_in_a_sentence(self):
-        told = page.page_tables.extremes([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)], ["cat", "dog"])
-        assert told == "Best: cat, 90.0 % of 10 images. Worst: dog, 50.0 % of 10, most often taken for cat."
-        assert page.page_tables.extremes([(0, 0, 9), (1, 1, 5)], ["cat", "dog"]).startswith(
-            "All classes are recognized equally"
-        )
+        def told(confusion):
+            return page.page_tables.extremes(replace(ladder(1)[0][0], confusion=confusion), ["cat", "dog"])
+
+        best = "I is best at cat, 90.0 % of 10 images, and worst at dog, 50.0 % of 10, most often taken for cat."
+        assert told([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)]) == best
+        assert told([(0, 0, 9), (1, 1, 5)]) == "I recognizes all classes equally often, 100.0 % of the images of each."
+        assert told([(0, 0, 9), (0, 1, 1)]) == "I recognizes 90.0 % of 10 images of cat."
 
     def test_no_mistakes_is_a_sentence(self):
         text = rendered(most=0)
@@ -184,7 +198,7 @@ class TestHtml:
 
     def test_where_the_test_images_came_from_and_what_is_wrong_with_them_is_told(self):
         read = Read(rendered(origin="from test/", notes=["2 images are in train and test: <b>.png"]))
-        assert any("200 images of mine, from test/, width" in text for text in read.texts)
+        assert any("200 images of mine, of 10 classes, from test/, width" in text for text in read.texts)
         assert "Warning: 2 images are in train and test: <b>.png" in read.texts
         assert not any("Warning" in text for text in Read(rendered()).texts)
 

@@ -125,6 +125,37 @@ class TestGains:
         assert record("I").right_answers() is None
 
 
+class TestHeadline:
+    def told(self, *right):
+        names = ("I", "II", "III", *(f"m{i}" for i in range(9)))
+        return tables.headline(
+            [replace(record("I"), **answers(n), model=name) for name, n in zip(names, right, strict=False)]
+        )
+
+    def test_it_is_of_the_best_model_wherever_that_stands(self):
+        told = "Best: model {}, 5 weight layers, with 90.0 % of 360 test images right (95 % interval 86.5 to 92.7)."
+        assert self.told(324, 270, 250) == told.format("I")
+        assert self.told(250, 270, 324) == told.format("III")
+
+    def test_it_names_the_models_that_it_is_not_clearly_better_than(self):
+        assert self.told(324, 270, 323).endswith("86.5 to 92.7), not clearly better than III.")
+        assert self.told(320, 322, 324).endswith("), not clearly better than I and II.")
+        assert self.told(*[324] * 12).endswith("), not clearly better than II, III, m0 and 8 more.")
+
+    def test_of_equally_good_models_the_shallowest_is_the_best(self):
+        assert self.told(324, 324).startswith("Best: model I, ")
+
+    def test_a_model_alone_is_not_the_best_of_any(self):
+        assert self.told(324) == (
+            "Model I, 5 weight layers, with 90.0 % of 360 test images right (95 % interval 86.5 to 92.7)."
+        )
+
+    def test_it_agrees_with_the_sentences_on_gains(self):
+        for right in range(315, 345):
+            ladder = [replace(record(name), **answers(n)) for name, n in (("I", 324), ("II", right))]
+            assert ("not clearly" in tables.headline(ladder)) == ("no clear" in tables.gains(ladder)[0])
+
+
 class TestSummary:
     def test_it_has_models_intervals_the_majority_class_and_gains(self):
         ladder = [

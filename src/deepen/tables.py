@@ -115,6 +115,27 @@ def gains(records: Sequence[Record]) -> list[str]:
     return [_gain(before, record) for before, record in pairwise(records)]
 
 
+def headline(records: Sequence[Record]) -> str:
+    """A sentence on the best model: its top-1 with the 95 % interval, and the models that it is not clearly better than.
+
+    Of equally good ones the first, which is the shallowest, is the best.
+    """
+    best = max(records, key=lambda record: record.correct[0])
+    low, high = wilson_interval(best.correct[0], best.test_images)
+    equals = [each.model for each in records if each is not best and _difference(best, each)[1] <= 0]
+    rest = f", not clearly better than {_listed(equals)}" if equals else ""
+    return (
+        f"{'Best: model' if len(records) > 1 else 'Model'} {best.model}, {weight_layers(best.layers)} weight layers, with "
+        f"{best.metrics['top1']:.1f} % of {best.test_images:,} test images right (95 % interval {low:.1f} to {high:.1f}){rest}."
+    )
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """Names as people list them; where there are more than so many, how many more."""
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
+
+
 def _gain(before: Record, record: Record) -> str:
     found, low, high = _difference(record, before)
     if low > 0:

@@ -1,20 +1,23 @@
 """The page of the report: what it says, and how headless Chromium shows it with the network off."""
 
 import itertools
+import json
 import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up_ladders import ladder
 from playwright.sync_api import expect, sync_playwright
 
-from deepen import figures, page
+from deepen import figures, gains, page
 from deepen.images import ImageSet
 from deepen.intervals import wilson_interval
 
+ROOT = Path(__file__).parents[1]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)  # fmt: skip
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on the path to open the page with")
 HOSTILE = ("<script>boom()</script>", "\"'><img src=x onerror=boom()>", "</script><b>x</b>", "a &amp; b", "$x$", "<b>c</b>", "%{x}", "{{ 7*7 }}", "&lt;", "x" * 200)  # fmt: skip
@@ -107,8 +110,8 @@ class TestHtml:
         records, _ = ladder()
         assert "loss in nats model top-1 top-2" in text
         assert f"majority class {page.tables.majority(records[-1])['top1']:.2f}" in text
-        assert all(f"{sentence}." in text for sentence in page.tables.gains(records))
-        assert text.index("majority class") < text.index(page.tables.gains(records)[0]) < text.index("The ladder")
+        assert all(f"{sentence}." in text for sentence in gains.describe_gains(records))
+        assert text.index("majority class") < text.index(gains.describe_gains(records)[0]) < text.index("The ladder")
 
     def test_the_ladder_says_in_words_where_each_layer_came_from(self, html):
         text = " ".join(" ".join(Read(html).texts).split())
@@ -367,6 +370,51 @@ class TestInTheBrowser:
         assert all(250 < w <= 718 for _, w, _, _ in charts), charts
         assert tab.evaluate("document.documentElement.scrollWidth") <= 718
         assert tab.pdf(format="A4").startswith(b"%PDF")
+
+
+def plots_page(models, revisions=("workspace",)):
+    """The page of dvc plots, as DVC fills its templates: a chart of its own before those of models in training."""
+    template, fields = ((ROOT / ".dvc" / name).read_text() for name in ("plots.html", "plots/live.json"))
+    curves = [{"epoch": str(i), "loss": "2.0", "val_loss": "1.5", "val_top1": "50.0"} for i in (1, 2)]
+    divs = [("own", {"data": {"values": [{"a": 1}]}, "mark": "point", "encoding": {}})]
+    for model in models:
+        rows = json.dumps([row | {"rev": revision} for revision in revisions for row in curves])
+        filled = fields.replace('"<DVC_METRIC_DATA>"', rows).replace("<DVC_METRIC_Y_LABEL>", model)
+        for name, value in (("X", "epoch"), ("Y", "val_top1"), ("TITLE", model)):
+            filled = filled.replace(f"<DVC_METRIC_{name}>", value)
+        filled = re.sub('"<DVC_METRIC_PLOT_[A-Z]+>"', "300", filled)
+        divs.append((f"live_{model}", json.loads(filled)))
+    drawn = "".join(
+        f'<div id="{name}"><script>var spec = {json.dumps(spec)}; vegaEmbed("#{name}", spec);</script></div>'
+        for name, spec in divs
+    )
+    vega = f"<script>{page.vega.javascript()}</script>"
+    return (
+        template.replace('<script src="vega.js"></script>', vega)
+        .replace("{refresh_tag}", "")
+        .replace("{plot_divs}", drawn)
+    )
+
+
+@needs_browser
+@pytest.mark.parametrize(("models", "revisions", "lines"), [
+    (("I", "II", "A-1"), ("workspace",), ["I", "II", "A-1"]),
+    (("I", "II"), ("one", "two"), ["I, one", "I, two", "II, one", "II, two"]),
+    (("I",), ("workspace",), ["I"]),
+    ((), (), []),
+])  # fmt: skip
+def test_the_page_of_dvc_plots_merges_the_curves_of_all_models(chromium, tmp_path, models, revisions, lines):
+    (tmp_path / "index.html").write_text(plots_page(models, revisions), encoding="utf-8")
+    tab = chromium.new_page()
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.wait_for_function("document.querySelector('#own svg, #own canvas')")
+    tab.wait_for_function(
+        "[...document.querySelectorAll('body > div')].every((div) => div.querySelector('canvas, svg'))"
+    )
+    assert tab.locator("body > div").count() == 1 + bool(models)
+    legend = tab.locator("[id^=live_] .role-legend-label text").all_text_contents()
+    assert legend == [*lines, *(["training", "validation"] if models else [])]
+    tab.close()
 
 
 @needs_browser

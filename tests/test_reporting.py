@@ -8,7 +8,7 @@ import pytest
 from conftest import LADDER
 from PIL import Image
 
-from deepen import charts, figures, tables, vega
+from deepen import charts, figures, gains, tables, vega
 from deepen.augmentation import Augmentation
 from deepen.examples import augmentation_examples
 from deepen.history import Epoch, History
@@ -95,12 +95,12 @@ def answers(right, of=360):
 
 class TestGains:
     def gain(self, one, other):
-        return tables.gains([replace(record("I"), **answers(one)), replace(record("II"), **answers(other))])
+        return gains.describe_gains([replace(record("I"), **answers(one)), replace(record("II"), **answers(other))])
 
     def test_there_is_a_sentence_for_each_model_but_the_first(self):
         ladder = [replace(record(name), **answers(right)) for name, right in (("I", 250), ("II", 300), ("III", 330))]
-        assert [sentence.split(" gains")[0] for sentence in tables.gains(ladder)] == ["II", "III"]
-        assert tables.gains(ladder[:1]) == []
+        assert [sentence.split(" gains")[0] for sentence in gains.describe_gains(ladder)] == ["II", "III"]
+        assert gains.describe_gains(ladder[:1]) == []
 
     def test_a_gain_a_loss_and_no_clear_difference_are_told_apart(self):
         assert self.gain(270, 324) == ["II gains 15.0 points over I (11.4 to 18.9)"]
@@ -112,7 +112,7 @@ class TestGains:
     def test_without_the_answers_the_interval_is_that_of_different_images(self):
         paired, unpaired = (
             self.gain(270, 300),
-            tables.gains([record("I", correct=(270,)), record("II", correct=(300,))]),
+            gains.describe_gains([record("I", correct=(270,)), record("II", correct=(300,))]),
         )
         assert paired == ["II gains 8.3 points over I (5.5 to 11.4)"]
         assert unpaired == ["II gains 8.3 points over I (2.4 to 14.2)"]
@@ -128,7 +128,7 @@ class TestGains:
 class TestHeadline:
     def told(self, *right):
         names = ("I", "II", "III", *(f"m{i}" for i in range(9)))
-        return tables.headline(
+        return gains.describe_best(
             [replace(record("I"), **answers(n), model=name) for name, n in zip(names, right, strict=False)]
         )
 
@@ -153,7 +153,7 @@ class TestHeadline:
     def test_it_agrees_with_the_sentences_on_gains(self):
         for right in range(315, 345):
             ladder = [replace(record(name), **answers(n)) for name, n in (("I", 324), ("II", right))]
-            assert ("not clearly" in tables.headline(ladder)) == ("no clear" in tables.gains(ladder)[0])
+            assert ("not clearly" in gains.describe_best(ladder)) == ("no clear" in gains.describe_gains(ladder)[0])
 
 
 class TestSummary:

@@ -11,7 +11,7 @@ HEADINGS = ("image", "actual", "predicted", "probability")
 def mistakes_table(said: Predictions, classes: Sequence[str]) -> list[dict[str, object]]:
     """A row a mistake, the surest first: the image, its class, the one it was taken for, and its probability (0-1).
 
-    The image's path is that of its file, so that it can be opened; what UTF-8 can't express is escaped, as in a message.
+    The image's path is that of its file, so that it can be opened; what UTF-8 can't express is escaped.
     """
     return [
         dict(zip(HEADINGS, cells, strict=True))

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen import charts, figures, page_tables, tables, vega
+from deepen import charts, figures, gains, page_tables, tables, vega
 from deepen.confusion import class_sizes
 from deepen.errors import some
 from deepen.images import FEW, ImageSet
@@ -65,8 +65,8 @@ def render(
         records=records,
         last=last,
         classes=len(classes),
-        headline=tables.headline(records),
-        gains=tables.gains(records),
+        headline=gains.describe_best(records),
+        gains=gains.describe_gains(records),
         warnings=tables.warnings(records),
         rows=rows,
         parameters=list(page_tables.parameter_counts(rows)),

@@ -18,6 +18,7 @@ from pipeline import files, require_unchanged, run
 from pipeline.agreement import require_agreement
 
 REPORTS = Path("reports")
+DVC_PLOTS = Path("dvc_plots")  # where `dvc plots show` writes its page, which draws with Vega
 
 
 def report() -> None:
@@ -38,7 +39,7 @@ def report() -> None:
         augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began)
     )
     _write_pictures(records, card.classes, pictures)
-    write_text(REPORTS / "vega.js", vega.javascript())
+    write_text(DVC_PLOTS / "vega.js", vega.javascript())
     write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
     accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")

@@ -91,3 +91,11 @@ def test_a_name_that_dvc_fills_in_is_among_the_params(name):
     params = stage(name).get("params", [])
     filled = set(re.findall(r"\$\{(data|recipe|depth)\}", str(stage(name))))
     assert filled <= set(params)
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_a_stage_of_the_studies_depends_on_the_data_set_that_it_uses_alone(name):
+    params = STUDY[name].get("do", STUDY[name])["params"]
+    ladder = next(file["../params.yaml"] for file in params if "../params.yaml" in file)
+    assert [each for each in ladder if each.startswith("datasets")] == ["datasets.${data}"] * (name != "summary")
+    assert name == "summary" or any("data" in file.get("params.yaml", []) for file in params)  # which DVC fills in

@@ -3,7 +3,7 @@
 import pytest
 
 from deepen.commands import main
-from deepen.errors import InputError, fault_lines, printable
+from deepen.errors import InputError, fault_lines, parse_plain, plain, printable
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,12 @@ from deepen.errors import InputError, fault_lines, printable
 def test_what_can_t_be_printed_is_escaped(text, shown):
     assert printable(text) == shown
     assert InputError(f"x: {text}").faults == (f"x: {shown}",)
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nb", "'a'", "'a\\n'", '"', "''", "\"a'", "'a\n'", "\u202f", "\udcff", "é'"])
+def test_a_name_on_one_line_can_be_read_back(name):
+    assert plain(name).isprintable()
+    assert parse_plain(plain(name)) == name
 
 
 def test_a_long_line_keeps_its_ends():

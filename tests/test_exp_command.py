@@ -39,8 +39,9 @@ def test_a_grid_of_which_not_all_is_checked_is_told(monkeypatch, capsys):
     assert len(ran) == 2
 
 
+@pytest.mark.slow
 def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage(tmp_path):
-    project = tiny_project(tmp_path)
+    project = tiny_project(tmp_path, real=True)
     root = write_tree(tmp_path / ODD, photos())
     changes = f"data=folder datasets.folder.root={root} seed=3 lr=1e-5"
     said = project("make --silent INSTALLED= exp NAME=odd STAGE=prepare", f"SET={changes}")
@@ -53,6 +54,7 @@ def test_a_root_with_blanks_accents_brackets_commas_and_quotes_reaches_the_stage
     assert project("git status --short") == ""
 
 
+@pytest.mark.slow
 def test_a_project_whose_path_is_not_ascii(tmp_path):
     (tmp_path / "prÜfung").mkdir()
     project = tiny_project(tmp_path / "prÜfung")
@@ -65,6 +67,7 @@ def test_a_project_whose_path_is_not_ascii(tmp_path):
     assert project.ran("deepen exp --temp -S seed=3 statistics") == ["prepare", "statistics"]
 
 
+@pytest.mark.slow
 def test_in_a_folder_of_a_larger_repository_a_relative_root_starts_at_the_project(tmp_path):
     alone = tiny_project(tmp_path / "alone")
     repository = Project(tmp_path / "all", tmp_path)
@@ -92,7 +95,7 @@ def test_where_a_project_lies_in_a_repository(tmp_path):
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory):
-    return tiny_project(tmp_path_factory.mktemp("missing"))
+    return tiny_project(tmp_path_factory.mktemp("missing"), real=True)
 
 
 class TestWithoutAKey:
@@ -109,7 +112,7 @@ class TestWithoutAKey:
             ("    layers: .*\n", "models.I.layers: is missing; write for example layers: conv3-128", None),
         ],
     )  # fmt: skip
-    def test_it_is_told(self, untouched, line, ours, theirs):
+    def test_make_repro_names_a_key_that_dvc_yaml_needs(self, untouched, line, ours, theirs):
         good = untouched.read("params.yaml")
         (untouched.path / "params.yaml").write_text(re.sub(f"(?m)^{line}", "", good, count=1))
         try:

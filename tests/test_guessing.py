@@ -1,6 +1,7 @@
-"""A network that does no better than guessing is told as what it is: dead, overfitting, or with little learned."""
+"""A network that does no better than guessing, or that overfits, is told as what it is."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from deepen.history import Epoch
 from deepen.images import ImageSet
 from deepen.training import Progress, train
 
-GUESSER = Guessing(loss=1.2, guessed_loss=0.9, val_loss=1.0, guessed_val_loss=0.9, top1=63.0, guessed_top1=63.0, images=100, balanced=False)  # fmt: skip
+GUESSER = Guessing(loss=1.2, guessed_loss=0.9, least_loss=0.05, val_loss=1.0, guessed_val_loss=0.9, top1=63.0, guessed_top1=63.0, images=100, balanced=False)  # fmt: skip
+
+OVERFIT = {"loss": 0.1, "top1": 70.0}
 
 
 def told(**changes):
@@ -35,9 +38,25 @@ class TestWhatIsTold:
     def test_of_overfitting(self):
         assert told(loss=0.1) == (
             "overfits: the training loss has fallen to 0.100, that of guessing is 0.900, but validation top-1, 63.00 %, "
-            "is no higher than that of always naming the most frequent class, 63.00 %; add images, or set a smaller "
-            "width, fewer epochs or more dropout"
+            "is no higher than that of always naming the most frequent class, 63.00 %; add images, set crop: true "
+            "and flip: true where they fit the images, a larger weight_decay or dropout, a smaller width or fewer epochs"
         )
+
+    def test_of_overfitting_where_it_is_better_than_a_guess(self):
+        assert told(**OVERFIT) == (
+            "overfits: the training loss, 0.100, has fallen almost to its least, 0.050, but the validation loss is 1.000, "
+            "over two thirds of that of guessing, 0.900, and validation top-1 70.00 %; add images, set crop: true and flip: true where "
+            "they fit the images, a larger weight_decay or dropout, a smaller width or fewer epochs"
+        )
+        assert "and validation balanced top-1 70.00 %" in told(**OVERFIT, balanced=True)
+        assert told(**OVERFIT | {"val_loss": 7.0}).startswith("overfits: ")
+
+    @pytest.mark.parametrize("healthy", [{"loss": 0.14}, {"val_loss": 0.6}, {"top1": 90.0}, {"images": 49}])
+    def test_nothing_where_training_goes_on_it_generalizes_or_too_few_images_tell(self, healthy):
+        assert told(**OVERFIT | healthy) is None
+
+    def test_overfitting_is_told_at_the_end_alone(self):
+        assert dataclasses.replace(GUESSER, **OVERFIT).dead_start(1000) is None
 
     def test_of_little_learned(self):
         little = told(loss=0.1, val_loss=0.8)
@@ -73,7 +92,7 @@ class TestWhatIsHeldAgainstEachOther:
     def of(self, history, *, balanced):
         predicted = torch.tensor([0] * 6 + [1, 0, 0] + [0])
         found = Evaluation(10, (7, 9, 10), (7, 9, 10), 0.7, predicted, torch.ones(10))
-        return Guessing.of(history, 0.9, found, self.labels, balanced=balanced)
+        return Guessing.of(history, 0.9, 0.05, found, self.labels, balanced=balanced)
 
     def test_accuracy_against_the_most_frequent_class(self):
         found = self.of([Epoch(1, 0.1, 1.0, 0.7, 70.0)], balanced=False)
@@ -128,6 +147,13 @@ class TestInTraining:
         [(epoch, text)] = warnings(colored, others, epochs=6)
         assert epoch == 6
         assert text.startswith("I: overfits: the training loss has fallen to 0.")
+
+    def test_so_does_one_that_is_better_than_a_guess(self, colored):
+        half_right = np.where(np.arange(len(colored)) % 2, colored.labels, (colored.labels + 1) % 3)
+        others = ImageSet(colored.images, half_right, colored.classes)
+        [(epoch, text)] = warnings(colored, others, recipe(label_smoothing=0.0), epochs=12)
+        assert epoch == 12
+        assert re.match(r"I: overfits: the training loss, 0\.\d+, has fallen almost to its least, 0\.000, but", text)
 
     def test_it_is_kept_also_where_nothing_is_left_to_train(self, colored, tmp_path):
         first, again = (

@@ -14,6 +14,14 @@ CPU = torch.device("cpu")
 LABELS = np.array([0] * 12 + [1] * 3 + [2] * 6)
 
 
+def test_the_least_loss_is_that_of_the_smoothed_labels():
+    for smoothing, least in ((0.0, 0.0), (0.3, -(0.8 * np.log(0.8) + 0.2 * np.log(0.1)))):
+        found = loss(label_smoothing=smoothing)
+        assert found.least == pytest.approx(least)
+        said = torch.tensor([[1 - smoothing * 2 / 3, smoothing / 3, smoothing / 3]]).clamp(1e-30).log()
+        assert float(found(said, torch.tensor([0]))) == pytest.approx(least, abs=1e-6)
+
+
 def loss(labels=LABELS, classes=3, **changes):
     return Loss(labels, classes, recipe(**changes), CPU)
 

@@ -1,9 +1,16 @@
+import csv
 from dataclasses import replace
 
+from conftest import picture, write_tree
 from test_predictions import SAID
 
+from deepen.datasets.judged import load_judged
+from deepen.errors import plain
+from deepen.images import load_images
 from deepen.mistakes import HEADINGS, mistakes_table
+from deepen.predictions import Predictions
 from deepen.spreadsheets import as_csv
+from deepen.writing import write_text
 
 CLASSES = ["cat", "=dog", "gnu"]
 
@@ -24,3 +31,26 @@ def test_images_that_are_no_files_have_numbers():
 def test_without_a_mistake_there_are_only_headings():
     said = replace(SAID, predicted=SAID.actual)
     assert as_csv(mistakes_table(said, CLASSES), HEADINGS) == "image,actual,predicted,probability\n"
+
+
+NAMES = ("1.png", "a\nb.png", "a\r.png", "\x1b[31m.png", 'a,"b".png', "shot 9.41\u202fAM.png", "\u200d.png", "'q'")
+
+
+def test_each_path_opens_the_file_that_it_names(tmp_path):
+    """From a folder through the prepared images and their file to the table, whatever the names hold."""
+    folder = write_tree(tmp_path / "photos", {f"{top}{name}": picture() for name in NAMES for top in ("cat/", "'a/")})
+    images = load_judged(folder, ["cat", "'a"], (3, 8, 8)).images
+    images.save(tmp_path / "test")
+    images = load_images(tmp_path / "test")
+    files, wrong = list(images.files), [1 - label for label in images.labels.tolist()]
+    said = Predictions(images.labels.tolist(), wrong, [0.5] * len(wrong), files=files)
+    write_text(tmp_path / "mistakes.csv", as_csv(mistakes_table(said, images.classes), HEADINGS))
+    with (tmp_path / "mistakes.csv").open(encoding="utf-8", newline="") as file:
+        named = [row["image"] for row in csv.DictReader(file)]
+    assert len(set(named)) == 2 * len(NAMES)
+    assert all((folder / name).is_file() for name in named)
+
+
+def test_a_name_that_utf_8_can_t_express_is_escaped():
+    said = replace(SAID, files=["", "", "", "", "", plain("\udcff.png")])
+    assert mistakes_table(said, CLASSES)[0]["image"] == "'\\udcff.png'"

@@ -1,19 +1,23 @@
 """The page of the report: what it says, and how headless Chromium shows it with the network off."""
 
 import itertools
+import json
 import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up_ladders import ladder
 from playwright.sync_api import expect, sync_playwright
 
-from deepen import figures, page
+from deepen import figures, gains, page
 from deepen.images import ImageSet
+from deepen.intervals import wilson_interval
 
+ROOT = Path(__file__).parents[1]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)  # fmt: skip
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on the path to open the page with")
 HOSTILE = ("<script>boom()</script>", "\"'><img src=x onerror=boom()>", "</script><b>x</b>", "a &amp; b", "$x$", "<b>c</b>", "%{x}", "{{ 7*7 }}", "&lt;", "x" * 200)  # fmt: skip
@@ -29,9 +33,9 @@ def rendered(
     """The page of a made-up ladder."""
     records, said = ladder(models, classes, image, **options)
     records[-1] = replace(records[-1], test_origin=origin, notes=list(notes), data_name=name)
-    rows, named = said.worst(most), named or names(classes)
+    rows, named, said = said.worst(most), named or names(classes), replace(said, files=list(files))
     pixels = np.random.default_rng(0).integers(0, 256, (len(rows), *image), dtype=np.uint8)
-    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named, files=files)
+    mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named)
     png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
     return page.render(records, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
 
@@ -106,8 +110,8 @@ class TestHtml:
         records, _ = ladder()
         assert "loss in nats model top-1 top-2" in text
         assert f"majority class {page.tables.majority(records[-1])['top1']:.2f}" in text
-        assert all(f"{sentence}." in text for sentence in page.tables.gains(records))
-        assert text.index("majority class") < text.index(page.tables.gains(records)[0]) < text.index("The ladder")
+        assert all(f"{sentence}." in text for sentence in gains.describe_gains(records))
+        assert text.index("majority class") < text.index(gains.describe_gains(records)[0]) < text.index("The ladder")
 
     def test_the_ladder_says_in_words_where_each_layer_came_from(self, html):
         text = " ".join(" ".join(Read(html).texts).split())
@@ -117,7 +121,7 @@ class TestHtml:
 
     def test_intervals_and_published_numbers(self):
         records, _ = ladder(1)
-        low, high = page.wilson_interval(records[0].correct[0], records[0].test_images)
+        low, high = wilson_interval(records[0].correct[0], records[0].test_images)
         assert f"{low:.2f} to {high:.2f}" in rendered(1)
         assert "82.45" in rendered(1, source="cifar10", width=1.0)
         assert "82.45" not in rendered(1, source="cifar10", width=0.25)
@@ -146,9 +150,20 @@ class TestHtml:
         assert row("new layers start") == ["random", "identity", "identity"]
         assert row("compute of its training")[0].endswith(" GFLOP")
 
-    def test_mistakes_have_the_names_of_their_files(self):
-        files = [f"test/cat/{i}.jpg" for i in range(24)]
-        assert set(files) <= set(Read(rendered(files=files)).texts)
+    def test_mistakes_have_the_names_of_their_files_as_the_predictions_do(self):
+        files = [f"test/<b>cat/{i}.jpg" for i in range(200)]
+        _, said = ladder()
+        texts = Read(rendered(files=files)).texts
+        assert {files[row] for row in said.worst(24)} == {text for text in texts if text.startswith("test/")}
+        assert not any("counted from 0" in text for text in texts)
+
+    def test_images_that_are_not_files_are_named_by_their_place_in_the_test_set(self, html):
+        _, said = ladder()
+        texts = Read(html).texts
+        assert [text for text in texts if re.fullmatch(r"test image \d+", text)] == [
+            f"test image {row}" for row in said.worst(24)
+        ]
+        assert any("A test image is named by its place in the test set, counted from 0." in text for text in texts)
 
     def test_photos_are_shown_as_photos_and_tiny_images_pixel_by_pixel(self, html):
         assert '<ol class="mistakes">' in html
@@ -167,11 +182,13 @@ class TestHtml:
         assert one.rows == [["class 0", "50.0", "10", "class 1", "50.0"]]
 
     def test_best_and_worst_are_told_in_a_sentence(self):
-        told = page.page_tables.extremes([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)], ["cat", "dog"])
-        assert told == "Best: cat, 90.0 % of 10 images. Worst: dog, 50.0 % of 10, most often taken for cat."
-        assert page.page_tables.extremes([(0, 0, 9), (1, 1, 5)], ["cat", "dog"]).startswith(
-            "All classes are recognized equally"
-        )
+        def told(confusion):
+            return page.page_tables.extremes(replace(ladder(1)[0][0], confusion=confusion), ["cat", "dog"])
+
+        best = "I is best at cat, 90.0 % of 10 images, and worst at dog, 50.0 % of 10, most often taken for cat."
+        assert told([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)]) == best
+        assert told([(0, 0, 9), (1, 1, 5)]) == "I recognizes all classes equally often, 100.0 % of the images of each."
+        assert told([(0, 0, 9), (0, 1, 1)]) == "I recognizes 90.0 % of 10 images of cat."
 
     def test_no_mistakes_is_a_sentence(self):
         text = rendered(most=0)
@@ -184,7 +201,7 @@ class TestHtml:
 
     def test_where_the_test_images_came_from_and_what_is_wrong_with_them_is_told(self):
         read = Read(rendered(origin="from test/", notes=["2 images are in train and test: <b>.png"]))
-        assert any("200 images of mine, from test/, width" in text for text in read.texts)
+        assert any("200 images of mine, of 10 classes, from test/, width" in text for text in read.texts)
         assert "Warning: 2 images are in train and test: <b>.png" in read.texts
         assert not any("Warning" in text for text in Read(rendered()).texts)
 
@@ -353,6 +370,51 @@ class TestInTheBrowser:
         assert all(250 < w <= 718 for _, w, _, _ in charts), charts
         assert tab.evaluate("document.documentElement.scrollWidth") <= 718
         assert tab.pdf(format="A4").startswith(b"%PDF")
+
+
+def plots_page(models, revisions=("workspace",)):
+    """The page of dvc plots, as DVC fills its templates: a chart of its own before those of models in training."""
+    template, fields = ((ROOT / ".dvc" / name).read_text() for name in ("plots.html", "plots/live.json"))
+    curves = [{"epoch": str(i), "loss": "2.0", "val_loss": "1.5", "val_top1": "50.0"} for i in (1, 2)]
+    divs = [("own", {"data": {"values": [{"a": 1}]}, "mark": "point", "encoding": {}})]
+    for model in models:
+        rows = json.dumps([row | {"rev": revision} for revision in revisions for row in curves])
+        filled = fields.replace('"<DVC_METRIC_DATA>"', rows).replace("<DVC_METRIC_Y_LABEL>", model)
+        for name, value in (("X", "epoch"), ("Y", "val_top1"), ("TITLE", model)):
+            filled = filled.replace(f"<DVC_METRIC_{name}>", value)
+        filled = re.sub('"<DVC_METRIC_PLOT_[A-Z]+>"', "300", filled)
+        divs.append((f"live_{model}", json.loads(filled)))
+    drawn = "".join(
+        f'<div id="{name}"><script>var spec = {json.dumps(spec)}; vegaEmbed("#{name}", spec);</script></div>'
+        for name, spec in divs
+    )
+    vega = f"<script>{page.vega.javascript()}</script>"
+    return (
+        template.replace('<script src="vega.js"></script>', vega)
+        .replace("{refresh_tag}", "")
+        .replace("{plot_divs}", drawn)
+    )
+
+
+@needs_browser
+@pytest.mark.parametrize(("models", "revisions", "lines"), [
+    (("I", "II", "A-1"), ("workspace",), ["I", "II", "A-1"]),
+    (("I", "II"), ("one", "two"), ["I, one", "I, two", "II, one", "II, two"]),
+    (("I",), ("workspace",), ["I"]),
+    ((), (), []),
+])  # fmt: skip
+def test_the_page_of_dvc_plots_merges_the_curves_of_all_models(chromium, tmp_path, models, revisions, lines):
+    (tmp_path / "index.html").write_text(plots_page(models, revisions), encoding="utf-8")
+    tab = chromium.new_page()
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.wait_for_function("document.querySelector('#own svg, #own canvas')")
+    tab.wait_for_function(
+        "[...document.querySelectorAll('body > div')].every((div) => div.querySelector('canvas, svg'))"
+    )
+    assert tab.locator("body > div").count() == 1 + bool(models)
+    legend = tab.locator("[id^=live_] .role-legend-label text").all_text_contents()
+    assert legend == [*lines, *(["training", "validation"] if models else [])]
+    tab.close()
 
 
 @needs_browser

@@ -91,13 +91,14 @@ def test_what_the_report_leaves(built, tmp_path):
     first = ["reports/curves.csv", "reports/topk.csv", "reports/confusion.csv"]
     live = [f"live/{model}/curves.tsv" for model in ("I", "II", "III")]
     assert [name.split("::")[-1] for name in specs if not name.endswith(".png")] == first + live
+    merged = [json.loads(specs[name][0]["content"])["usermeta"]["live"] for name in live]
+    assert merged == ["I", "II", "III"]  # by which the page of dvc plots merges them
 
 
 def test_the_page_of_dvc_plots_takes_vega_from_the_report(built):
     page = built.read(".dvc/plots.html")
-    assert '<script src="../reports/vega.js">' in page
-    assert page.index("reports/vega.js") < page.index("if (!window.vegaEmbed)") < page.index("{plot_divs}")
-    assert "window.vegaEmbed=" in built.read("reports/vega.js")
+    assert page.index('<script src="vega.js">') < page.index("if (!window.vegaEmbed)") < page.index("{plot_divs}")
+    assert "window.vegaEmbed=" in built.read("dvc_plots/vega.js")
 
 
 def test_a_learning_rate_retrains_every_model(project):

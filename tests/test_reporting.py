@@ -8,7 +8,7 @@ import pytest
 from conftest import LADDER
 from PIL import Image
 
-from deepen import charts, figures, tables, vega
+from deepen import charts, figures, gains, tables, vega
 from deepen.augmentation import Augmentation
 from deepen.examples import augmentation_examples
 from deepen.history import Epoch, History
@@ -95,12 +95,12 @@ def answers(right, of=360):
 
 class TestGains:
     def gain(self, one, other):
-        return tables.gains([replace(record("I"), **answers(one)), replace(record("II"), **answers(other))])
+        return gains.describe_gains([replace(record("I"), **answers(one)), replace(record("II"), **answers(other))])
 
     def test_there_is_a_sentence_for_each_model_but_the_first(self):
         ladder = [replace(record(name), **answers(right)) for name, right in (("I", 250), ("II", 300), ("III", 330))]
-        assert [sentence.split(" gains")[0] for sentence in tables.gains(ladder)] == ["II", "III"]
-        assert tables.gains(ladder[:1]) == []
+        assert [sentence.split(" gains")[0] for sentence in gains.describe_gains(ladder)] == ["II", "III"]
+        assert gains.describe_gains(ladder[:1]) == []
 
     def test_a_gain_a_loss_and_no_clear_difference_are_told_apart(self):
         assert self.gain(270, 324) == ["II gains 15.0 points over I (11.4 to 18.9)"]
@@ -112,7 +112,7 @@ class TestGains:
     def test_without_the_answers_the_interval_is_that_of_different_images(self):
         paired, unpaired = (
             self.gain(270, 300),
-            tables.gains([record("I", correct=(270,)), record("II", correct=(300,))]),
+            gains.describe_gains([record("I", correct=(270,)), record("II", correct=(300,))]),
         )
         assert paired == ["II gains 8.3 points over I (5.5 to 11.4)"]
         assert unpaired == ["II gains 8.3 points over I (2.4 to 14.2)"]
@@ -123,6 +123,37 @@ class TestGains:
         assert found.right == "b6da"
         assert found.right_answers().tolist() == right.tolist()
         assert record("I").right_answers() is None
+
+
+class TestHeadline:
+    def told(self, *right):
+        names = ("I", "II", "III", *(f"m{i}" for i in range(9)))
+        return gains.describe_best(
+            [replace(record("I"), **answers(n), model=name) for name, n in zip(names, right, strict=False)]
+        )
+
+    def test_it_is_of_the_best_model_wherever_that_stands(self):
+        told = "Best: model {}, 5 weight layers, with 90.0 % of 360 test images right (95 % interval 86.5 to 92.7)."
+        assert self.told(324, 270, 250) == told.format("I")
+        assert self.told(250, 270, 324) == told.format("III")
+
+    def test_it_names_the_models_that_it_is_not_clearly_better_than(self):
+        assert self.told(324, 270, 323).endswith("86.5 to 92.7), not clearly better than III.")
+        assert self.told(320, 322, 324).endswith("), not clearly better than I and II.")
+        assert self.told(*[324] * 12).endswith("), not clearly better than II, III, m0 and 8 more.")
+
+    def test_of_equally_good_models_the_shallowest_is_the_best(self):
+        assert self.told(324, 324).startswith("Best: model I, ")
+
+    def test_a_model_alone_is_not_the_best_of_any(self):
+        assert self.told(324) == (
+            "Model I, 5 weight layers, with 90.0 % of 360 test images right (95 % interval 86.5 to 92.7)."
+        )
+
+    def test_it_agrees_with_the_sentences_on_gains(self):
+        for right in range(315, 345):
+            ladder = [replace(record(name), **answers(n)) for name, n in (("I", 324), ("II", right))]
+            assert ("not clearly" in gains.describe_best(ladder)) == ("no clear" in gains.describe_gains(ladder)[0])
 
 
 class TestSummary:

@@ -25,6 +25,7 @@ def test_of_a_table_texts_and_headings_are_inert_and_numbers_stay():
     assert as_csv(rows) == "'=name,loss,k,published\n'@x,-0.5,1,-1.5\n,1.0,2,\ncat,,3,2.0\n"
 
 
-def test_a_text_with_commas_quotes_and_line_ends_comes_back_whole():
-    rows = [{"model": 'a,"b"\nc', "top-1": "79.48"}]
-    assert list(csv.DictReader(io.StringIO(as_csv(rows)))) == rows
+@pytest.mark.parametrize("text", ['a,"b"\nc', "a\rb", "a\r\nb", "a\x0b\x85\u2028b"])
+def test_a_text_with_commas_quotes_and_line_ends_comes_back_whole(text):
+    rows = [{"model": text, "top-1": "79.48"}]
+    assert list(csv.DictReader(io.StringIO(as_csv(rows), newline=""))) == rows

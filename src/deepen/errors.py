@@ -1,5 +1,6 @@
 """What ends a stage or a command: an error that names the thing, its value, the rule and the remedy; or a signal."""
 
+import ast
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -51,9 +52,21 @@ def _line(fault: str, most: int = 1000) -> str:
 
 
 def plain(name: object) -> str:
-    """A name as it is where that can be printed on a line, else in quotes with what can't escaped."""
+    """A name as it is where that can be printed on a line, else in quotes with what can't escaped.
+
+    A name that has quotes around it already is escaped too, so that `parse_plain` gives each name back.
+    """
     text = str(name)
-    return text if text.isprintable() else ascii(text)
+    return text if text.isprintable() and not _is_quoted(text) else ascii(text)
+
+
+def parse_plain(text: str) -> str:
+    """The name of which `plain` made a text."""
+    return str(ast.literal_eval(text)) if _is_quoted(text) else text
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
 def some(items: Sequence[str], most: int = 10) -> list[str]:

@@ -16,7 +16,7 @@ def as_block(names: Iterable[str]) -> bytearray:
     """Names as text, UTF-8, a line each; what can't be printed of one is escaped."""
     block = bytearray()
     for name in names:
-        block += f"{plain(name)}{_END}".encode()
+        block += f"{name if name.isprintable() else plain(name)}{_END}".encode()
     return block
 
 

@@ -1,4 +1,7 @@
-"""Whether a network learned more than guessing: to name the most frequent class, or give each class its frequency."""
+"""Whether a network learned more than guessing, and whether that holds for images that it did not learn from.
+
+To guess is to name the most frequent class always, or to give each class its frequency.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,18 +18,24 @@ from deepen.loss import frequency_loss
 
 _FALLEN = 0.98  # of the loss of guessing: what an epoch has by chance is no learning
 _MOST_UNSURE = 20  # points, of twice the standard error of an accuracy, that still tell learning from guessing
+_LEARNED_OUT = 0.1  # of the loss of guessing, above the least: what is left to learn of the training images
+_FAR_ABOVE = 2 / 3  # of the loss of guessing: the validation loss of a network that hardly generalizes
+_HIGH_TOP1 = 90  # percent, from which on it does
+_ENOUGH_IMAGES = 50  # of validation: the mean loss of fewer differs too much from that of others
 
 
 @dataclass(frozen=True)
 class Guessing:
     """What a network reaches, and beside it what guessing does.
 
-    `loss` (nats) is of the last fifth of the epochs so far, `val_loss` and `top1` (percent) of the last validation, on
-    so many `images`. Where classes are `balanced` in training, so are they in `top1`.
+    `loss` (nats) is of the last fifth of the epochs so far, `least_loss` what it can't fall below. `val_loss` and
+    `top1` (percent) are of the last validation, on so many `images`. Where classes are `balanced` in training, so are
+    they in `top1`.
     """
 
     loss: float
     guessed_loss: float
+    least_loss: float
     val_loss: float
     guessed_val_loss: float
     top1: float
@@ -39,16 +48,18 @@ class Guessing:
         cls,
         history: Sequence[Epoch],
         guessed_loss: float,
+        least_loss: float,
         found: Evaluation,
         labels: NDArray[np.int64],
         *,
         balanced: bool,
     ) -> Self:
-        """From a training's epochs, the least training loss of a guess, and what validation `found` of its `labels`."""
+        """From a training's epochs, the losses of a guess and at least, and what validation `found` of its `labels`."""
         latest = history[-max(1, len(history) // 5) :]
         return cls(
             loss=float(np.mean([row.loss for row in latest])),
             guessed_loss=guessed_loss,
+            least_loss=least_loss,
             val_loss=found.loss,
             guessed_val_loss=frequency_loss(labels, int(labels.max()) + 1),
             top1=_balanced_top1(found.predicted.numpy(), labels) if balanced else found.percent(1),
@@ -68,8 +79,10 @@ class Guessing:
         )
 
     def warning(self, steps: int) -> str | None:
-        """What to tell at the end of a training of a network whose accuracy is no better than a guess."""
-        if self._is_better or not (self._has_fallen or self._generalizes):
+        """What to tell at the end of a training of a network that is no better than a guess, or that overfits."""
+        if self._is_better:
+            return self._overfitting() if self._overfits else None
+        if not (self._has_fallen or self._generalizes):
             return self.dead_start(steps)
         if self._is_unsure:
             return (
@@ -84,12 +97,27 @@ class Guessing:
             )
         return (
             f"overfits: the training loss has fallen to {self.loss:.3f}, that of guessing is {self.guessed_loss:.3f}, "
-            f"but {self._accuracy}; add images, or set a smaller width, fewer epochs or more dropout"
+            f"but {self._accuracy}; {_LESS_OVERFITTING}"
+        )
+
+    def _overfitting(self) -> str:
+        kind = "balanced " if self.balanced else ""
+        return (
+            f"overfits: the training loss, {self.loss:.3f}, has fallen almost to its least, {self.least_loss:.3f}, but "
+            f"the validation loss is {self.val_loss:.3f}, over two thirds of that of guessing, "
+            f"{self.guessed_val_loss:.3f}, and validation {kind}top-1 {self.top1:.2f} %; {_LESS_OVERFITTING}"
         )
 
     @property
     def _is_better(self) -> bool:
         return self.top1 > self.guessed_top1 + 1e-9
+
+    @property
+    def _overfits(self) -> bool:
+        """Whether it knows the training images by heart, and little of others, of which there are enough to tell."""
+        left = (self.loss - self.least_loss) / max(self.guessed_loss - self.least_loss, 1e-9)
+        hardly = self.val_loss > _FAR_ABOVE * self.guessed_val_loss and self.top1 < _HIGH_TOP1
+        return left < _LEARNED_OUT and hardly and self.images >= _ENOUGH_IMAGES
 
     @property
     def _has_fallen(self) -> bool:
@@ -111,6 +139,12 @@ class Guessing:
             f"validation {kind}top-1, {self.top1:.2f} %, is no higher than that of always naming {guess}, "
             f"{self.guessed_top1:.2f} %"
         )
+
+
+_LESS_OVERFITTING = (
+    "add images, set crop: true and flip: true where they fit the images, a larger weight_decay or dropout, a smaller "
+    "width or fewer epochs"
+)
 
 
 def majority_top1(labels: NDArray[np.int64]) -> float:

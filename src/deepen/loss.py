@@ -14,7 +14,7 @@ class Loss:
 
     With `class_weights: balanced` each image counts as much as `balanced_weights` of all `labels` (images,) says, and
     the mean is over the images, not over the weights: so parts of a batch add up to the batch, and over an epoch the
-    weights' mean is 1.
+    weights' mean is 1. `least` is that of a network that is right and sure of all images, above 0 for smoothed labels.
     """
 
     def __init__(self, labels: NDArray[np.int64], classes: int, training: Training, device: torch.device) -> None:
@@ -23,6 +23,7 @@ class Loss:
         self.balanced = weights is not None
         self._weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
         self.of_frequencies = frequency_loss(labels, classes, weights, training.label_smoothing)
+        self.least = frequency_loss(np.zeros(1, np.int64), classes, smoothing=training.label_smoothing)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean over the batch."""
@@ -52,4 +53,4 @@ def frequency_loss(
     """
     shares = np.bincount(labels, weights if weights is None else weights[labels], classes) / len(labels)
     smoothed = (1 - smoothing) * shares + smoothing / classes
-    return float(-(smoothed * np.log(smoothed, where=smoothed > 0, out=np.zeros(classes))).sum())
+    return float(abs((smoothed * np.log(smoothed, where=smoothed > 0, out=np.zeros(classes))).sum()))

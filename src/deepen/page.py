@@ -14,13 +14,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen import charts, figures, page_tables, tables, vega
+from deepen import charts, figures, gains, page_tables, tables, vega
 from deepen.confusion import class_sizes
 from deepen.errors import some
 from deepen.images import FEW, ImageSet
-from deepen.intervals import wilson_interval
 from deepen.lineage import lineage
-from deepen.notation import weight_layers
 from deepen.predictions import Predictions
 from deepen.records import Record
 
@@ -67,9 +65,8 @@ def render(
         records=records,
         last=last,
         classes=len(classes),
-        interval=wilson_interval(last.correct[0], last.test_images),
-        weight_layers=weight_layers(last.layers),
-        gains=tables.gains(records),
+        headline=gains.describe_best(records),
+        gains=gains.describe_gains(records),
         warnings=tables.warnings(records),
         rows=rows,
         parameters=list(page_tables.parameter_counts(rows)),
@@ -80,7 +77,7 @@ def render(
         charts=drawn,
         confusions=confusions,
         by_class=page_tables.class_by_class(records, classes),
-        extremes=page_tables.extremes(last.confusion, classes),
+        extremes=page_tables.extremes(last, classes),
         **_pictures(mistakes, said, pictures),
         settings=page_tables.settings(records),
     )
@@ -139,6 +136,7 @@ def _pictures(mistakes: ImageSet, said: Predictions, pictures: Pictures) -> dict
     before, after = (_as_url("image/png", png) for png in (pictures.filters_before, pictures.filters_after))
     return {
         "mistakes": list(_mistakes(mistakes, said)),
+        "numbered": not said.files,
         "photos": not small,
         "augmentation": (_as_url("image/png", pictures.augmentation) if small else _as_webp(pictures.augmentation)),
         "role": pictures.role,
@@ -147,7 +145,7 @@ def _pictures(mistakes: ImageSet, said: Predictions, pictures: Pictures) -> dict
 
 
 def _mistakes(images: ImageSet, said: Predictions) -> Iterator[dict[str, Any]]:
-    for place, (pixels, row) in enumerate(zip(images.images, said.worst(len(images)), strict=True)):
+    for pixels, row in zip(images.images, said.worst(len(images)).tolist(), strict=True):
         actual, predicted = images.classes[said.actual[row]], images.classes[said.predicted[row]]
         percent = f"{100 * said.probability[row]:.1f}"
         yield {
@@ -156,7 +154,7 @@ def _mistakes(images: ImageSet, said: Predictions) -> Iterator[dict[str, Any]]:
             "actual": actual,
             "predicted": predicted,
             "percent": percent,
-            "file": images.file_of(place),
+            "name": said.name_of(row),
             "alternative": f"A test image of {actual}, taken for {predicted} with {percent} percent",
         }
 

@@ -112,16 +112,18 @@ def class_by_class(records: Sequence[Record], classes: Sequence[str]) -> Table:
     return Table(["class", *names, "images", "most often taken for", "% of the class"], rows)
 
 
-def extremes(counts: Counts, classes: Sequence[str]) -> str:
-    """The class that is recognized best and the one that is recognized worst, in a sentence."""
-    found = sorted(by_class(counts, len(classes)), key=lambda each: -each[0].percent)
+def extremes(record: Record, classes: Sequence[str]) -> str:
+    """The class that a model recognizes best and the one that it recognizes worst, in a sentence."""
+    found = sorted(by_class(record.confusion, len(classes)), key=lambda each: -each[0].percent)
     (best, _), (worst, taken) = found[0], found[-1]
+    if len(found) == 1:
+        return f"{record.model} recognizes {best.percent:.1f} % of {best.of:,} images of {classes[best.actual]}."
     if best.percent == worst.percent:
-        return f"All classes are recognized equally often, {best.percent:.1f} % of the images of each."
+        return f"{record.model} recognizes all classes equally often, {best.percent:.1f} % of the images of each."
     told = f", most often taken for {classes[taken.predicted]}" if taken else ""
     return (
-        f"Best: {classes[best.actual]}, {best.percent:.1f} % of {best.of:,} images. "
-        f"Worst: {classes[worst.actual]}, {worst.percent:.1f} % of {worst.of:,}{told}."
+        f"{record.model} is best at {classes[best.actual]}, {best.percent:.1f} % of {best.of:,} images, "
+        f"and worst at {classes[worst.actual]}, {worst.percent:.1f} % of {worst.of:,}{told}."
     )
 
 

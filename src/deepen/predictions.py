@@ -31,7 +31,7 @@ class Predictions:
         write_checked_json(path, asdict(self), indent=None)
 
     def name_of(self, row: int) -> str:
-        """What the image of a row is called: its path or, where it is no file, its number."""
+        """What the image of a row is called: its path or, where it is not a file, its row, counted from 0."""
         return self.files[row] if self.files else f"test image {row}"
 
     def recall(self) -> dict[int, tuple[int, int]]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # what opens a formula, also as full-width characters
 
@@ -18,12 +18,16 @@ def as_csv(rows: Sequence[Mapping[str, object]], headings: Sequence[str] = ()) -
 
     Texts and headings are inert, numbers stay as they are.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     headings = headings or list(rows[0])
-    writer.writerow(map(inert, headings))
-    writer.writerows([_cell(row[heading]) for heading in headings] for row in rows)
-    return file.getvalue()
+    lines = [map(inert, headings), *([_cell(row[heading]) for heading in headings] for row in rows)]
+    return "".join(map(_line, lines))
+
+
+def _line(cells: Iterable[object]) -> str:
+    """Cells in quotes where they have a comma, a quote or an end of line: the writer looks for those of its own."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(cell: object) -> object:

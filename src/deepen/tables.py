@@ -3,14 +3,14 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any
 
 from tabulate import tabulate
 
 from deepen.confusion import class_sizes
 from deepen.counts import counted
-from deepen.intervals import difference, paired_difference, wilson_interval
+from deepen.gains import describe_gains
+from deepen.intervals import wilson_interval
 from deepen.notation import weight_layers
 from deepen.records import Record
 
@@ -69,7 +69,7 @@ def as_markdown(records: Sequence[Record]) -> str:
     align = ["left" if heading in ("model", "after") else "right" for heading in headings]
     cells = [[row.get(heading, "") for heading in headings] for row in rows]
     table = tabulate(cells, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
-    told = "".join(f"\n{sentence}.\n" for sentence in gains(records))
+    told = "".join(f"\n{sentence}.\n" for sentence in describe_gains(records))
     notes = "".join(f"\nWarning: {warning}\n" for warning in warnings(records))
     return f"{table}\n{told}\n{caption(records[-1])}\n{notes}"
 
@@ -111,34 +111,6 @@ def unit_of(flops: float) -> tuple[float, str]:
     return size, _UNITS[size]
 
 
-def gains(records: Sequence[Record]) -> list[str]:
-    """A sentence a model but the first: the points of top-1 between it and the one before, and their 95 % interval."""
-    return [_gain(before, record) for before, record in pairwise(records)]
-
-
-def _gain(before: Record, record: Record) -> str:
-    found, low, high = _difference(record, before)
-    if low > 0:
-        return f"{record.model} gains {_points(found)} over {before.model} ({low:.1f} to {high:.1f})"
-    if high < 0:
-        return f"{record.model} loses {_points(-found)} against {before.model} ({-high:.1f} to {-low:.1f})"
-    way = "below" if found < 0 else "above"
-    place = f"{_points(abs(found))} {way} {before.model} ({low:.1f} to {high:.1f})"
-    return f"{record.model} is {place}: no clear difference"
-
-
-def _difference(one: Record, other: Record) -> tuple[float, float, float]:
-    """Paired where it is known which images each had right."""
-    first, second = one.right_answers(), other.right_answers()
-    if first is None or second is None or len(first) != len(second):
-        return difference(one.correct[0], other.correct[0], one.test_images)
-    return paired_difference(first, second)
-
-
-def _points(value: float) -> str:
-    return f"{value:.1f} point" if f"{value:.1f}" == "1.0" else f"{value:.1f} points"
-
-
 def warnings(records: Sequence[Record]) -> list[str]:
     """What people should know of the images, and of each model that is no better than guessing."""
     told = [f"{record.model}: {record.training.warning}" for record in records if record.training.warning]
@@ -162,7 +134,7 @@ def summary(records: Sequence[Record]) -> str:
     rows.append([MAJORITY, "", "", f"{majority(last)['top1']:.2f}", ""])
     align = ["left", *["right"] * 4]
     table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True)
-    told = [f"Top-1 in percent on {counted(last.test_images, 'test image')} of {last.named}.", *gains(records)]
+    told = [f"Top-1 in percent on {counted(last.test_images, 'test image')} of {last.named}.", *describe_gains(records)]
     told += [textwrap.fill(f"Warning: {each}", 80, subsequent_indent="  ") for each in warnings(records)]
     return "\n".join([*(line.rstrip() for line in table.splitlines()), "", *told]) + "\n"
 

@@ -33,7 +33,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training: a row an epoch, and what is wrong where it is no better than guessing."""
+    """What came of a training: a row an epoch, and what is wrong where it is no better than guessing or overfits."""
 
     epochs: list[Epoch]
     warning: str = ""
@@ -126,7 +126,7 @@ class _Loop:
     def _guessing(self, found: Evaluation) -> Guessing:
         """What validation has just found, beside what guessing reaches."""
         loss, labels = self._trainer.loss, self._validation.labels
-        return Guessing.of(self._history, loss.of_frequencies, found, labels, balanced=loss.balanced)
+        return Guessing.of(self._history, loss.of_frequencies, loss.least, found, labels, balanced=loss.balanced)
 
     def _warn(self, text: str | None) -> None:
         if text and not self._group.rank:

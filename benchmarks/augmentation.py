@@ -10,10 +10,10 @@ from benchmarks.data import random_images
 from benchmarks.measure import THREADS, alternate, median_seconds, report
 from benchmarks.plain import PlainImages, for_training, training_batches
 from benchmarks.step import deepen_step
-from deepen.augmentation import Augmentation, AugmentedImages
-from deepen.device import choose_device
-from deepen.randomness import generator
-from deepen.statistics import compute_statistics
+from deepen.core.seeding import generator
+from deepen.data.augmentation import Augmentation, AugmentedImages
+from deepen.data.statistics import compute_statistics
+from deepen.runtime.device import choose_device
 
 BATCH, IMAGES = 128, 10_000
 

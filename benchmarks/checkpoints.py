@@ -18,10 +18,10 @@ from pathlib import Path
 from benchmarks.data import noise_trainer, random_images
 from benchmarks.measure import THREADS, report
 from benchmarks.overhead import ROOT
-from deepen.checkpoint import Checkpoint, Checkpoints
-from deepen.device import choose_device
-from deepen.settings import load_settings
-from deepen.training import Progress, train
+from deepen.config.settings import load_settings
+from deepen.runtime.device import choose_device
+from deepen.training.checkpoint import Checkpoint, Checkpoints
+from deepen.training.loop import Progress, train
 
 IMAGES, EPOCHS = 20_000, 2
 

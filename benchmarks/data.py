@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepen.augmentation import Augmentation
+from deepen.config.recipes import Training
+from deepen.config.settings import load_settings
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet
+from deepen.data.statistics import Statistics
 from deepen.datasets import load_dataset
-from deepen.group import ALONE, Group
-from deepen.growth import he_start
-from deepen.images import ImageSet
-from deepen.layers import Layer, plan
-from deepen.recipes import Training
-from deepen.settings import load_settings
-from deepen.statistics import Statistics
-from deepen.trainer import Trainer
-from deepen.vgg import network
+from deepen.growth.initialization import he_start
+from deepen.models.layers import Layer, plan
+from deepen.models.vgg import network
+from deepen.runtime.group import ALONE, Group
+from deepen.training.trainer import Trainer
 
 BATCH = 128  # images that a step learns from, however few there are to measure with
 GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))  # of noise, near enough

@@ -10,11 +10,11 @@ from torch.utils.data import DataLoader
 from benchmarks.data import ladder_layers, random_images
 from benchmarks.measure import THREADS, alternate, report
 from benchmarks.plain import PlainImages, for_testing, plain_network, plain_topk
-from deepen.accuracy import evaluate
-from deepen.device import choose_device, place
-from deepen.growth import he_start
-from deepen.statistics import compute_statistics
-from deepen.vgg import network
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.growth.initialization import he_start
+from deepen.models.vgg import network
+from deepen.runtime.device import choose_device, place
 
 IMAGES, BATCH = 10_000, 500
 

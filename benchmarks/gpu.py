@@ -15,19 +15,19 @@ from torch import Tensor, nn
 
 from benchmarks.data import fixed_batch, real_images
 from benchmarks.measure import matmul_rate, median_seconds, report, show
-from deepen.accuracy import evaluate
-from deepen.augmentation import Augmentation
-from deepen.datasets.split import hold_out
-from deepen.device import autocast, choose_device, choose_dtype
-from deepen.growth import he_start, start
-from deepen.images import ImageSet
-from deepen.ladder import Plans, plan_ladder
-from deepen.layers import training_flops
-from deepen.settings import Settings, load_settings
-from deepen.statistics import Statistics, compute_statistics
-from deepen.tensors import State, as_arrays
-from deepen.trainer import Trainer
-from deepen.vgg import network
+from deepen.config.settings import Settings, load_settings
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet
+from deepen.data.split import hold_out
+from deepen.data.statistics import Statistics, compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.growth.initialization import he_start, start
+from deepen.growth.ladder import Plans, plan_ladder
+from deepen.models.layers import training_flops
+from deepen.models.tensors import State, as_arrays
+from deepen.models.vgg import network
+from deepen.runtime.device import autocast, choose_device, choose_dtype
+from deepen.training.trainer import Trainer
 
 CIFAR = 45_000  # training images, for the epochs that params.yaml gives a ladder on them
 SECONDS = 480  # after so many no further seed starts: a call ends within ten minutes

@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.data import BATCH, noise_trainer, random_images
 from benchmarks.measure import THREADS, alternate, report
-from deepen import mapped
-from deepen.device import choose_device
-from deepen.images import ImageSet, load_images
-from deepen.trainer import Trainer
+from deepen.data import prefetch as mapped
+from deepen.data.images import ImageSet, load_images
+from deepen.runtime.device import choose_device
+from deepen.training.trainer import Trainer
 
 IMAGES, STEPS, WARM_UP, WIDTH = 50_000, 20, 4, 0.25  # as many images as CIFAR-10 trains on
 

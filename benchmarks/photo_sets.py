@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.drawn_photos import draw_photos
+from deepen.config.settings import Settings
+from deepen.data.images import ImageSet
 from deepen.datasets import load_dataset
-from deepen.images import ImageSet
-from deepen.settings import Settings
 
 SIZE = 32  # side in pixels that photos are brought to
 TEST = 1500  # test images of all classes together

@@ -15,8 +15,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from deepen.layers import Layer
-from deepen.statistics import Statistics
+from deepen.data.statistics import Statistics
+from deepen.models.layers import Layer
 
 Batches = DataLoader[tuple[Tensor, int]]  # of what a data set gives; the loader makes both tensors
 

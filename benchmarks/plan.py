@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.data import ladder_layers
 from benchmarks.measure import show
-from deepen.layers import Layer, parameters, plan, training_flops
+from deepen.models.layers import Layer, parameters, plan, training_flops
 
 RATE = 94e12  # floating-point operations a second that training reaches on an A100: airbench94, 30 % of 312e12
 IN_A_BOX = 200e9  # bytes a second that an all-reduce moves on each GPU's links: NVLink of an A100 has 300e9 a direction

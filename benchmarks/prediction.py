@@ -13,13 +13,13 @@ from PIL import Image
 
 from benchmarks.data import random_images
 from benchmarks.measure import THREADS, alternate, report
-from deepen.accuracy import infer
-from deepen.device import place
-from deepen.growth import he_start
-from deepen.networks import load_network
-from deepen.prediction import BATCH, Classifier
-from deepen.settings import load_settings
-from deepen.weights import ModelCard, save_weights
+from deepen.config.settings import load_settings
+from deepen.evaluation.accuracy import infer
+from deepen.growth.initialization import he_start
+from deepen.inference.classifier import BATCH, Classifier
+from deepen.models.networks import load_network
+from deepen.models.weights import ModelCard, save_weights
+from deepen.runtime.device import place
 
 IMAGES, MODEL, WIDTH = 10_000, "III", 0.25
 

@@ -14,8 +14,8 @@ from statistics import median
 
 from benchmarks.data import BATCH, noise_trainer, random_images
 from benchmarks.measure import report
-from deepen.device import choose_device
-from deepen.group import Group
+from deepen.runtime.device import choose_device
+from deepen.runtime.group import Group
 
 STEPS, EPOCHS, ROUNDS, WIDTH = 6, 3, 3, 0.25
 WAYS = {"one process, two threads": (1, 2), "two processes, one thread each": (2, 1)}

@@ -15,18 +15,18 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, report, show
 from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
-from deepen.accuracy import evaluate
-from deepen.augmentation import Augmentation
-from deepen.device import choose_device, choose_dtype
-from deepen.growth import he_start, start
-from deepen.images import ImageSet
-from deepen.ladder import plan_ladder
-from deepen.settings import SCRATCH, Settings, check_settings
-from deepen.statistics import compute_statistics
-from deepen.tensors import State, as_arrays
-from deepen.trainer import Trainer
-from deepen.vgg import network
-from deepen.yaml_reading import read_yaml
+from deepen.config.settings import SCRATCH, Settings, check_settings
+from deepen.core.yaml_reading import read_yaml
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.growth.initialization import he_start, start
+from deepen.growth.ladder import plan_ladder
+from deepen.models.tensors import State, as_arrays
+from deepen.models.vgg import network
+from deepen.runtime.device import choose_device, choose_dtype
+from deepen.training.trainer import Trainer
 
 WIDTH, THREADS, SEEDS = 0.0625, 1, 3
 BATCHES, STEPS, RATES = (32, 64), (150, 500, 1500), (0.015, 0.03)  # of the grid

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.data import random_images
 from benchmarks.measure import THREADS, in_its_own_process, report
-from deepen.statistics import compute_statistics
+from deepen.data.statistics import compute_statistics
 
 IMAGES = 50_000
 

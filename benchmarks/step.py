@@ -12,8 +12,8 @@ import torch
 from benchmarks.data import BATCH, ladder_layers, noise_trainer, random_images
 from benchmarks.measure import THREADS, alternate, matmul_rate, median_seconds, report
 from benchmarks.plain import plain_epoch, plain_network, plain_optimizer
-from deepen.device import choose_device
-from deepen.layers import training_flops
+from deepen.models.layers import training_flops
+from deepen.runtime.device import choose_device
 
 STEPS, EPOCHS = 2, 2
 

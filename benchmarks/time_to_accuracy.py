@@ -23,16 +23,16 @@ from benchmarks.plain import (
     plain_topk,
     training_batches,
 )
-from deepen.accuracy import evaluate
-from deepen.augmentation import Augmentation
-from deepen.datasets.split import hold_out
-from deepen.device import choose_device
-from deepen.growth import he_start
-from deepen.images import ImageSet
-from deepen.settings import load_settings
-from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer
-from deepen.vgg import network
+from deepen.config.settings import load_settings
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet
+from deepen.data.split import hold_out
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.growth.initialization import he_start
+from deepen.models.vgg import network
+from deepen.runtime.device import choose_device
+from deepen.training.trainer import Trainer
 
 IMAGES, GOAL, WIDTH, SEED = 25_000, 70.0, 0.25, 0
 GIVE_UP = 25  # times as long as Deepen's

@@ -8,16 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.inputs import Inputs, of_this_process  # first: it sees the code as it is before that is imported
+from pipeline.shared.inputs import Inputs, of_this_process  # first: it sees the code as it is before that is imported
 
 # A queued experiment runs in a copy of the project: its own library must win over the one installed from the original.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from deepen.errors import InputError, Interrupted, some
-from deepen.outermost import guarded
-from pipeline.project import BASE as BASE
-from pipeline.project import COMMAND as COMMAND
-from pipeline.project import require_full_clone
+from deepen.core.errors import InputError, Interrupted, some
+from deepen.core.outermost import guarded
+from pipeline.shared.project import BASE as BASE
+from pipeline.shared.project import COMMAND as COMMAND
+from pipeline.shared.project import require_full_clone
 
 _IS_STAGE = any(word.startswith(("pipeline.", "study.")) for word in sys.orig_argv)  # and no test or notebook
 _FIRST = os.environ.get("RANK", "0") == "0"  # of several processes; it says what all would say

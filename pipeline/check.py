@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 from safetensors.numpy import save_file
 
-from deepen.automatic import FEW_STEPS
-from deepen.capacity import memory_faults
-from deepen.counts import counted
-from deepen.errors import InputError
-from deepen.images import load_images
-from deepen.ladder import Plans, plan_ladder
-from deepen.layers import parameters
-from deepen.machine import check_threads, device_memory
-from deepen.records import save_records
-from deepen.settings import SCRATCH, Settings, load_settings
-from deepen.starts import start_shapes
-from deepen.writing import replacing
-from pipeline import BASE, files, require_unchanged, run
+from deepen.config.automatic import FEW_STEPS
+from deepen.config.settings import SCRATCH, Settings, load_settings
+from deepen.core.counts import counted
+from deepen.core.errors import InputError
+from deepen.core.files import replacing
+from deepen.data.images import load_images
+from deepen.growth.capacity import memory_faults
+from deepen.growth.ladder import Plans, plan_ladder
+from deepen.growth.pretrained import start_shapes
+from deepen.models.layers import parameters
+from deepen.records.record import save_records
+from deepen.runtime.machine import check_threads, device_memory
+from pipeline import BASE, require_unchanged, run
+from pipeline.shared import files
 
 
 def check() -> None:

@@ -4,25 +4,26 @@ from collections.abc import Sequence
 
 import torch
 
-from deepen.accuracy import Evaluation, evaluate
-from deepen.counts import counted
-from deepen.device import choose_device, choose_dtype, place
-from deepen.group import Group
-from deepen.history import History, load_history
-from deepen.images import ImageSet, load_images
-from deepen.intervals import wilson_interval
-from deepen.layers import parameters
-from deepen.networks import load_network
-from deepen.predictions import Predictions
-from deepen.records import Record, load_records, right_bits, save_records
-from deepen.settings import Settings, load_settings
-from deepen.transfer_report import Transferred, load_transfer
-from deepen.views import Views
-from deepen.weights import ModelCard, weights_checksum
-from deepen.writing import write_json
-from pipeline import files, require_unchanged
-from pipeline.agreement import require_agreement
-from pipeline.together import run_together
+from deepen.config.settings import Settings, load_settings
+from deepen.core.counts import counted
+from deepen.core.files import write_json
+from deepen.data.images import ImageSet, load_images
+from deepen.evaluation.accuracy import Evaluation, evaluate
+from deepen.evaluation.intervals import wilson_interval
+from deepen.evaluation.predictions import Predictions
+from deepen.evaluation.views import Views
+from deepen.models.layers import parameters
+from deepen.models.networks import load_network
+from deepen.models.weights import ModelCard, weights_checksum
+from deepen.records.history import History, load_history
+from deepen.records.record import Record, load_records, right_bits, save_records
+from deepen.records.transfer_report import Transferred, load_transfer
+from deepen.runtime.device import choose_device, choose_dtype, place
+from deepen.runtime.group import Group
+from pipeline import require_unchanged
+from pipeline.shared import files
+from pipeline.shared.agreement import require_agreement
+from pipeline.shared.together import run_together
 
 MISTAKES = 24  # images, of those that were most confidently taken for another class
 

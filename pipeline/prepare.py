@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from deepen.counts import counted
+from deepen.config.settings import load_settings
+from deepen.core.counts import counted
+from deepen.core.errors import some
+from deepen.core.files import write_text
+from deepen.data.images import FEW, ImageSet
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import PARTS
 from deepen.datasets.repeats import repeats
-from deepen.errors import some
-from deepen.images import FEW, ImageSet
-from deepen.settings import load_settings
-from deepen.writing import write_text
-from pipeline import BASE, files, require_unchanged, run
+from pipeline import BASE, require_unchanged, run
+from pipeline.shared import files
 from pipeline.source import require_same_source
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.project import SHALLOW, git, is_shallow
+from pipeline.shared.project import SHALLOW, git, is_shallow
 
 
 def main(purpose: str) -> None:

@@ -4,18 +4,19 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepen import charts, figures, page, tables, vega
-from deepen.errors import InputError
-from deepen.images import ImageSet, load_images
-from deepen.mistakes import HEADINGS, mistakes_table
-from deepen.predictions import Predictions, load_predictions
-from deepen.records import Record, load_records
-from deepen.settings import load_settings
-from deepen.spreadsheets import as_csv
-from deepen.weights import ModelCard, load_weights, weights_checksum
-from deepen.writing import replacing, write_json, write_text
-from pipeline import files, require_unchanged, run
-from pipeline.agreement import require_agreement
+from deepen.config.settings import load_settings
+from deepen.core.errors import InputError
+from deepen.core.files import replacing, write_json, write_text
+from deepen.data.images import ImageSet, load_images
+from deepen.evaluation.mistakes import HEADINGS, mistakes_table
+from deepen.evaluation.predictions import Predictions, load_predictions
+from deepen.models.weights import ModelCard, load_weights, weights_checksum
+from deepen.records.record import Record, load_records
+from deepen.report import charts, figures, page, tables, vega
+from deepen.report.spreadsheets import as_csv
+from pipeline import require_unchanged, run
+from pipeline.shared import files
+from pipeline.shared.agreement import require_agreement
 
 REPORTS = Path("reports")
 DVC_PLOTS = Path("dvc_plots")  # where `dvc plots show` writes its page, which draws with Vega

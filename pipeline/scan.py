@@ -1,7 +1,8 @@
 """What the source of the images holds: DVC runs this stage each time, and the others only where it has changed."""
 
-from deepen.settings import load_settings
-from pipeline import BASE, files, require_unchanged, run
+from deepen.config.settings import load_settings
+from pipeline import BASE, require_unchanged, run
+from pipeline.shared import files
 from pipeline.source import save_source
 
 

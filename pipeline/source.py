@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from deepen.checksums import read_checked_json, write_checked_json
-from deepen.counts import counted
-from deepen.dataset_settings import Digits, Downloaded, Folder
+from deepen.config.dataset_settings import Digits, Downloaded, Folder
+from deepen.core.checksums import read_checked_json, write_checked_json
+from deepen.core.counts import counted
+from deepen.core.errors import InputError, plain
 from deepen.datasets.fingerprint import fingerprint
-from deepen.errors import InputError, plain
 
 Dataset = Digits | Downloaded | Folder
 

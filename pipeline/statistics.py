@@ -1,9 +1,10 @@
 """Channel mean and colour principal components of the training images."""
 
-from deepen.counts import counted
-from deepen.images import load_images
-from deepen.statistics import compute_statistics
-from pipeline import files, require_unchanged, run
+from deepen.core.counts import counted
+from deepen.data.images import load_images
+from deepen.data.statistics import compute_statistics
+from pipeline import require_unchanged, run
+from pipeline.shared import files
 
 
 def statistics() -> None:

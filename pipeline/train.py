@@ -9,28 +9,29 @@ from pathlib import Path
 import torch
 
 from deepen import __version__
-from deepen.augmentation import Augmentation
-from deepen.checkpoint import FOLDER, Checkpoints, training_key
-from deepen.device import choose_device, choose_dtype
-from deepen.examples import augmentation_examples
-from deepen.group import Group
-from deepen.history import Epoch, History
-from deepen.images import ImageSet, load_images
-from deepen.interruption import Interruption
-from deepen.ladder import work_to_follow
-from deepen.live import LiveCurves
-from deepen.locking import locked
-from deepen.networks import load_network
-from deepen.progress import TrainingProgress
-from deepen.settings import Settings, load_settings
-from deepen.statistics import Statistics, load_statistics
-from deepen.trainer import Trainer
-from deepen.training import Progress, train
-from deepen.vgg import VGG
-from deepen.weights import ModelCard, save_weights, weights_checksum
-from pipeline import BASE, COMMAND, files, require_unchanged
-from pipeline.agreement import require_agreement, statistics_claims
-from pipeline.together import run_together
+from deepen.config.settings import Settings, load_settings
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet, load_images
+from deepen.data.statistics import Statistics, load_statistics
+from deepen.growth.ladder import work_to_follow
+from deepen.models.networks import load_network
+from deepen.models.vgg import VGG
+from deepen.models.weights import ModelCard, save_weights, weights_checksum
+from deepen.records.history import Epoch, History
+from deepen.runtime.device import choose_device, choose_dtype
+from deepen.runtime.group import Group
+from deepen.runtime.interrupt import Interruption
+from deepen.runtime.lock import locked
+from deepen.training.checkpoint import FOLDER, Checkpoints, training_key
+from deepen.training.examples import augmentation_examples
+from deepen.training.live import LiveCurves
+from deepen.training.loop import Progress, train
+from deepen.training.progress import TrainingProgress
+from deepen.training.trainer import Trainer
+from pipeline import BASE, COMMAND, require_unchanged
+from pipeline.shared import files
+from pipeline.shared.agreement import require_agreement, statistics_claims
+from pipeline.shared.together import run_together
 
 VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()}
 

@@ -1,17 +1,18 @@
 """Where a model starts: the weights of the one it grows from, and fresh layers."""
 
-from deepen.counts import counted
-from deepen.growth import he_start, start
-from deepen.images import ImageSet, load_images
-from deepen.ladder import plan_ladder
-from deepen.settings import SCRATCH, Model, Settings, load_settings
-from deepen.starts import start_shapes
-from deepen.statistics import load_statistics
-from deepen.tensors import State
-from deepen.transfer_report import as_line, save_transfer
-from deepen.weights import ModelCard, load_weights, save_weights, weights_checksum
-from pipeline import BASE, files, require_unchanged, run
-from pipeline.agreement import require_agreement, statistics_claims
+from deepen.config.settings import SCRATCH, Model, Settings, load_settings
+from deepen.core.counts import counted
+from deepen.data.images import ImageSet, load_images
+from deepen.data.statistics import load_statistics
+from deepen.growth.initialization import he_start, start
+from deepen.growth.ladder import plan_ladder
+from deepen.growth.pretrained import start_shapes
+from deepen.models.tensors import State
+from deepen.models.weights import ModelCard, load_weights, save_weights, weights_checksum
+from deepen.records.transfer_report import as_line, save_transfer
+from pipeline import BASE, require_unchanged, run
+from pipeline.shared import files
+from pipeline.shared.agreement import require_agreement, statistics_claims
 
 
 def transfer_to(name: str) -> None:

@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from deepen.accuracy import Evaluation, evaluate
-from deepen.augmentation import Augmentation
-from deepen.checksums import write_checked_json
-from deepen.dataset_settings import Augmented
-from deepen.datasets.split import hold_out
-from deepen.device import choose_device, choose_dtype
-from deepen.growth import he_start, start
-from deepen.images import ImageSet, load_images
-from deepen.ladder import plan_ladder
-from deepen.layers import Layer, training_flops
-from deepen.randomness import derive
-from deepen.settings import Settings, load_settings
-from deepen.statistics import compute_statistics
-from deepen.tensors import State, as_arrays
-from deepen.trainer import Trainer
-from deepen.vgg import VGG, network
+from deepen.config.dataset_settings import Augmented
+from deepen.config.settings import Settings, load_settings
+from deepen.core.checksums import write_checked_json
+from deepen.core.seeding import derive
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet, load_images
+from deepen.data.split import hold_out
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import Evaluation, evaluate
+from deepen.growth.initialization import he_start, start
+from deepen.growth.ladder import plan_ladder
+from deepen.models.layers import Layer, training_flops
+from deepen.models.tensors import State, as_arrays
+from deepen.models.vgg import VGG, network
+from deepen.runtime.device import choose_device, choose_dtype
+from deepen.training.trainer import Trainer
 from pipeline import require_unchanged, run
-from pipeline.agreement import require_agreement
+from pipeline.shared.agreement import require_agreement
 from study.settings import Arm, Study, load_studies
 
 

@@ -1,9 +1,9 @@
 """The images of the studies: none are held out for validation, by which they choose nothing, and val/ is not used."""
 
-from deepen.counts import counted
+from deepen.config.settings import load_settings
+from deepen.core.counts import counted
+from deepen.core.notes import tell
 from deepen.datasets import load_dataset
-from deepen.notes import tell
-from deepen.settings import load_settings
 from pipeline import require_unchanged, run
 from pipeline.source import require_same_source
 from study.settings import PROJECT, SOURCE, load_studies

@@ -1,6 +1,6 @@
 """What the source of the studies' images holds: DVC runs this stage each time, and the others where it has changed."""
 
-from deepen.settings import load_settings
+from deepen.config.settings import load_settings
 from pipeline import require_unchanged, run
 from pipeline.source import save_source
 from study.settings import PROJECT, SOURCE, load_studies

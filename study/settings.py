@@ -7,12 +7,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from deepen.errors import InputError
-from deepen.layers import Norm
-from deepen.recipes import Training
-from deepen.section import Section
-from deepen.settings import Growth, Settings
-from deepen.yaml_reading import read_yaml
+from deepen.config.recipes import Training
+from deepen.config.section import Section
+from deepen.config.settings import Growth, Settings
+from deepen.core.errors import InputError
+from deepen.core.yaml_reading import read_yaml
+from deepen.models.layers import Norm
 
 PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
 SOURCE = Path("study/data/source.json")

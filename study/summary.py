@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import t
 
-from deepen.checksums import read_checked_json
-from deepen.settings import load_settings
-from deepen.spreadsheets import as_csv
-from deepen.writing import replacing, write_json, write_text
+from deepen.config.settings import load_settings
+from deepen.core.checksums import read_checked_json
+from deepen.core.files import replacing, write_json, write_text
+from deepen.report.spreadsheets import as_csv
 from pipeline import require_unchanged, run
-from pipeline.agreement import require_agreement
+from pipeline.shared.agreement import require_agreement
 from study.settings import Study, load_studies
 
 

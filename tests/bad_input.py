@@ -28,13 +28,13 @@ from pydantic import ValidationError
 from safetensors.torch import save, save_file
 from tensors import he_start
 
+from deepen.config.settings import load_settings
+from deepen.core.errors import InputError
 from deepen.datasets.folder import load_folder
-from deepen.errors import InputError
-from deepen.ladder import plan_ladder
-from deepen.networks import load_network
-from deepen.settings import load_settings
-from deepen.tensors import tensors_checksum
-from deepen.weights import ModelCard, save_weights
+from deepen.growth.ladder import plan_ladder
+from deepen.models.networks import load_network
+from deepen.models.tensors import tensors_checksum
+from deepen.models.weights import ModelCard, save_weights
 
 ROOT = Path(__file__).parents[1]
 Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers

@@ -15,8 +15,8 @@ from hypothesis import settings
 from PIL import Image
 from small_nets import shrink
 
+from deepen.data.images import ImageSet
 from deepen.datasets.folder import load_folder
-from deepen.images import ImageSet
 
 settings.register_profile("everywhere", deadline=None, derandomize=True)
 settings.load_profile("everywhere")

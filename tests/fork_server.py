@@ -32,7 +32,7 @@ CODE = re.compile(r"^ +- ((?:pipeline|src)/\S+\.py)$", re.MULTILINE)
 OURS = ("deepen", "pipeline", "study")  # each project has its own
 DVC = ("dvc.cli.parser", "dvc.repo.experiments.queue.celery", "dvc.repo.plots", "dvc.utils.hydra", "dvc_task.worker")
 END = contextlib.ExitStack()  # to be closed at the end of the tests
-PROGRAMS = {"dvc": "dvc.cli", "deepen": "deepen.commands"}  # of each, main()
+PROGRAMS = {"dvc": "dvc.cli", "deepen": "deepen.cli"}  # of each, main()
 
 
 @functools.cache

@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 from test_training import AUGMENTATION, recipe, trainer_for
 
-from deepen import group as module
-from deepen import mapped, roll_call
-from deepen.accuracy import evaluate
-from deepen.device import choose_device
-from deepen.group import Group
-from deepen.growth import grow, he_start
-from deepen.images import ImageSet
-from deepen.layers import freeze, plan
-from deepen.recipes import Sgd
-from deepen.tensors import as_arrays
-from deepen.trainer import Trainer
-from deepen.training import Progress, train
+from deepen.config.recipes import Sgd
+from deepen.data import prefetch as mapped
+from deepen.data.images import ImageSet
+from deepen.evaluation.accuracy import evaluate
+from deepen.growth.initialization import grow, he_start
+from deepen.models.layers import freeze, plan
+from deepen.models.tensors import as_arrays
+from deepen.runtime import group as module
+from deepen.runtime import roll_call
+from deepen.runtime.device import choose_device
+from deepen.runtime.group import Group
+from deepen.training.loop import Progress, train
+from deepen.training.trainer import Trainer
 
 LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
 CASES = {

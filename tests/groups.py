@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 # Processes are forked from one that has PyTorch loaded, which else takes each of them seconds.
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["deepen.training", "pytest"])
+_CONTEXT.set_forkserver_preload(["deepen.training.loop", "pytest"])
 
 
 class EndedBadly(Exception):

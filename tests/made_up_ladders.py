@@ -3,12 +3,12 @@
 import numpy as np
 from conftest import LADDER
 
-from deepen.history import Epoch, History
-from deepen.layers import parameters, plan, tensor_shapes
-from deepen.predictions import Predictions
-from deepen.records import Record, right_bits
-from deepen.settings import SCRATCH
-from deepen.transfer_report import TensorFate
+from deepen.config.settings import SCRATCH
+from deepen.evaluation.predictions import Predictions
+from deepen.models.layers import parameters, plan, tensor_shapes
+from deepen.records.history import Epoch, History
+from deepen.records.record import Record, right_bits
+from deepen.records.transfer_report import TensorFate
 
 NAMES = tuple(LADDER)
 

@@ -4,9 +4,9 @@ import re
 
 import torch
 
-from deepen import torchvision_import, torchvision_names
-from deepen.layers import tensor_shapes
-from deepen.torchvision_names import LAYERS, lay_out, to_torchvision
+from deepen.convert import torchvision_import, torchvision_names
+from deepen.convert.torchvision_names import LAYERS, lay_out, to_torchvision
+from deepen.models.layers import tensor_shapes
 
 SMALLER = {"64": "2", "128": "4", "256": "8", "512": "16", "4096": "12"}
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from deepen import growth, weights
+from deepen.growth import initialization as growth
+from deepen.models import weights
 
 
 def as_tensors(state):

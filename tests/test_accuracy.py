@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from deepen.accuracy import evaluate, ranks
-from deepen.images import ImageSet
+from deepen.data.images import ImageSet
+from deepen.evaluation.accuracy import evaluate, ranks
 
 
 class Scores(nn.Module):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from tensors import load_weights
 
-from deepen.history import load_history
-from deepen.images import load_images
-from deepen.predictions import load_predictions
-from deepen.records import load_records, save_records
-from deepen.statistics import load_statistics
-from deepen.weights import save_weights
+from deepen.data.images import load_images
+from deepen.data.statistics import load_statistics
+from deepen.evaluation.predictions import load_predictions
+from deepen.models.weights import save_weights
+from deepen.records.history import load_history
+from deepen.records.record import load_records, save_records
 
 
 def rewritten_classes(path):

@@ -12,10 +12,10 @@ import pytest
 from conftest import archive, picture, write_tree
 from PIL import Image
 
-from deepen.dataset_settings import Folder
+from deepen.config.dataset_settings import Folder
+from deepen.core.errors import InputError
 from deepen.datasets import load_dataset
 from deepen.datasets.folder import load_folder
-from deepen.errors import InputError
 
 CLASSES = ("Äpfel", "犬", "é")
 

@@ -8,9 +8,9 @@ import time
 import pytest
 from conftest import archive, photos, train_and_test
 
+from deepen.core.errors import InputError
 from deepen.datasets import archive_bounds
 from deepen.datasets.folder import load_folder
-from deepen.errors import InputError
 
 
 def tar(path, files, kind, others=0, name="train/cat/{}.txt"):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from deepen.augmentation import Augmentation, AugmentedImages, normalize
-from deepen.randomness import derive, generator
-from deepen.statistics import compute_statistics
+from deepen.core.seeding import derive, generator
+from deepen.data.augmentation import Augmentation, AugmentedImages, normalize
+from deepen.data.statistics import compute_statistics
 
 NONE = Augmentation(flip=False, crop=0.0, color_shift=0.0)
 CPU = torch.device("cpu")

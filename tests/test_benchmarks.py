@@ -21,11 +21,11 @@ from benchmarks.plain import (
     plain_topk,
 )
 from benchmarks.statistics import deepen_statistics, plain_statistics
-from deepen.accuracy import evaluate
-from deepen.layers import plan
-from deepen.settings import load_settings
-from deepen.statistics import compute_statistics
-from deepen.vgg import network
+from deepen.config.settings import load_settings
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.models.layers import plan
+from deepen.models.vgg import network
 
 LAYERS = plan("conv3-8 maxpool conv3-8 fc-16", width=1, image=(3, 8, 8), classes=3)
 

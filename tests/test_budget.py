@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from deepen.budget import Budget
+from deepen.decoding.budget import Budget
 
 
 def test_threads_hold_no_more_than_there_is_and_all_get_their_turn():
@@ -41,7 +41,7 @@ def test_a_share_comes_back_after_an_error():
 
 HOLD = """
 import sys, time
-from deepen.budget import PixelBudget
+from deepen.decoding.budget import PixelBudget
 budget = PixelBudget(100, large=10)
 budget.share(int(sys.argv[1]))
 print("ready", flush=True)

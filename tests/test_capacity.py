@@ -3,10 +3,10 @@
 import pytest
 from test_settings import changed
 
-from deepen.capacity import memory_faults, training_bytes
-from deepen.ladder import plan_ladder
-from deepen.layers import parameters, plan
-from deepen.settings import check_settings
+from deepen.config.settings import check_settings
+from deepen.growth.capacity import memory_faults, training_bytes
+from deepen.growth.ladder import plan_ladder
+from deepen.models.layers import parameters, plan
 
 IMAGE = (3, 32, 32)
 

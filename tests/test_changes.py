@@ -4,7 +4,7 @@ import pytest
 import yaml_text
 from dvc_project import ROOT
 
-from deepen.changes import change_faults
+from deepen.experiments.changes import change_faults
 
 CONTENT = yaml_text.load((ROOT / "params.yaml").read_text())
 

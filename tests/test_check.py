@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from dvc_project import ROOT
 
-from deepen.errors import InputError
-from deepen.images import ImageSet
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
 from pipeline import check as stage
 
 PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")

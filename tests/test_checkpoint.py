@@ -13,10 +13,14 @@ from safetensors.torch import save_file
 from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
 
-from deepen import checkpoint as module
-from deepen import trainer as trainer_module
-from deepen import writing
-from deepen.checkpoint import (
+from deepen.config.recipes import Muon, Plateau, Sgd
+from deepen.core import files as writing
+from deepen.core.errors import InputError, Interrupted
+from deepen.models.layers import freeze, plan
+from deepen.records.history import Epoch
+from deepen.training import checkpoint as module
+from deepen.training import trainer as trainer_module
+from deepen.training.checkpoint import (
     Checkpoint,
     Checkpoints,
     Position,
@@ -24,12 +28,8 @@ from deepen.checkpoint import (
     save_checkpoint,
     training_key,
 )
-from deepen.errors import InputError, Interrupted
-from deepen.history import Epoch
-from deepen.layers import freeze, plan
-from deepen.position import describe_checkpoint
-from deepen.recipes import Muon, Plateau, Sgd
-from deepen.training import Progress, train
+from deepen.training.loop import Progress, train
+from deepen.training.position import describe_checkpoint
 
 STEPS = 21  # of three epochs
 

@@ -6,9 +6,9 @@ import shutil
 import pytest
 from test_checkpoint import at, damaged
 
-from deepen.checkpoint import Checkpoints
-from deepen.commands import main
-from deepen.locking import locked
+from deepen.cli import main
+from deepen.runtime.lock import locked
+from deepen.training.checkpoint import Checkpoints
 
 
 @pytest.fixture

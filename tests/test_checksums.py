@@ -13,10 +13,10 @@ from bad_input import CARD, STATE
 from dvc_project import ROOT
 from tensors import load_weights
 
-from deepen.checksums import ChecksumMismatch, read_checked_json, write_checked_json
-from deepen.errors import InputError
-from deepen.images import load_images
-from deepen.weights import save_weights, weights_checksum
+from deepen.core.checksums import ChecksumMismatch, read_checked_json, write_checked_json
+from deepen.core.errors import InputError
+from deepen.data.images import load_images
+from deepen.models.weights import save_weights, weights_checksum
 
 READ_BY = {  # a file of each kind, and the stage that reads it
     "data/train.safetensors": "statistics",
@@ -180,7 +180,7 @@ def test_a_file_outside_a_project_can_only_be_made_again(tmp_path):
     assert "name another file, or make it again" in str(ChecksumMismatch(Path("/x")))
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "src/deepen/layers.py", "pipeline/train.py", "README.md"])
+@pytest.mark.parametrize("name", ["params.yaml", "src/deepen/models/layers.py", "pipeline/train.py", "README.md"])
 def test_the_remedy_never_removes_a_file_that_no_stage_makes(project, name):
     told = project("deepen predict", name, "LICENSE", ok=False)
     assert "name another file, or make it again" in told

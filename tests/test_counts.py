@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from deepen.counts import counted
-from deepen.state_dicts import precision_notes
-from deepen.transfer_report import TensorFate, TransferReport, as_line
+from deepen.convert.state_dicts import precision_notes
+from deepen.core.counts import counted
+from deepen.records.transfer_report import TensorFate, TransferReport, as_line
 
 
 @pytest.mark.parametrize(

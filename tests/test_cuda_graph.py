@@ -5,15 +5,15 @@ import torch
 from dvc_project import ROOT
 from tensors import he_start
 
-from deepen import mapped
-from deepen.augmentation import Augmentation
-from deepen.cuda_graph import ReplayedStep
-from deepen.device import choose_device
-from deepen.layers import freeze, plan
-from deepen.settings import load_settings
-from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer
-from deepen.vgg import network
+from deepen.config.settings import load_settings
+from deepen.data import prefetch as mapped
+from deepen.data.augmentation import Augmentation
+from deepen.data.statistics import compute_statistics
+from deepen.models.layers import freeze, plan
+from deepen.models.vgg import network
+from deepen.runtime.device import choose_device
+from deepen.training.cuda_graph import ReplayedStep
+from deepen.training.trainer import Trainer
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 no_warnings = pytest.mark.filterwarnings("ignore:max_pool2d_with_indices_backward_cuda")  # no two windows overlap

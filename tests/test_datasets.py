@@ -8,13 +8,13 @@ import pytest
 import sklearn.datasets
 from conftest import photos, train_and_test, write_tree
 
-from deepen.dataset_settings import Digits, Folder
+from deepen.config.dataset_settings import Digits, Folder
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
+from deepen.data.split import hold_out
+from deepen.data.statistics import compute_statistics
 from deepen.datasets import load_dataset
 from deepen.datasets.digits import load_digits
-from deepen.datasets.split import hold_out
-from deepen.errors import InputError
-from deepen.images import ImageSet
-from deepen.statistics import compute_statistics
 
 CIFAR10_JPEG = Path(os.environ.get("CIFAR10_JPEG", Path(__file__).parents[2] / "shared/data/cifar10-jpeg.tar.xz"))
 
@@ -77,7 +77,7 @@ def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
 
 def test_only_its_own_source_is_imported():
     code = (
-        "import sys; from pathlib import Path; from deepen.datasets import load_dataset; from deepen.dataset_settings import Digits;"
+        "import sys; from pathlib import Path; from deepen.datasets import load_dataset; from deepen.config.dataset_settings import Digits;"
         "load_dataset(Digits(source='digits', flip=False, crop=0.1, view='auto', width=1.0), Path()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

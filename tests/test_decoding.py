@@ -7,8 +7,8 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from deepen import decoding
-from deepen.decoding import UnreadableImage, decode, decode_noted
+from deepen.decoding import decode as decoding
+from deepen.decoding.decode import UnreadableImage, decode, decode_noted
 
 
 def test_transparent_becomes_white():
@@ -98,7 +98,7 @@ PEAK = """
 import io, resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
-from deepen.decoding import decode
+from deepen.decoding.decode import decode
 content = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with ThreadPoolExecutor(4) as threads:

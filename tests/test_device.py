@@ -4,8 +4,8 @@ import sys
 import pytest
 import torch
 
-from deepen.device import autocast, choose_device, choose_dtype, find_device, place
-from deepen.errors import InputError
+from deepen.core.errors import InputError
+from deepen.runtime.device import autocast, choose_device, choose_dtype, find_device, place
 
 
 def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from conftest import archive, assert_equal
 
-from deepen.dataset_settings import Downloaded
+from deepen.config.dataset_settings import Downloaded
+from deepen.core.errors import InputError
 from deepen.datasets import load_dataset
-from deepen.errors import InputError
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

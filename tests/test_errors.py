@@ -2,8 +2,8 @@
 
 import pytest
 
-from deepen.commands import main
-from deepen.errors import InputError, fault_lines, parse_plain, plain, printable
+from deepen.cli import main
+from deepen.core.errors import InputError, fault_lines, parse_plain, plain, printable
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from conftest import photos, write_tree
 from dvc_project import ROOT, Project, tiny_project
 
-from deepen.commands import exp, main
-from deepen.settings import check_text
-from pipeline.project import project_folder
+from deepen.cli import exp, main
+from deepen.config.settings import check_text
+from pipeline.shared.project import project_folder
 
 ODD = 'my photos [1], é\'s "best" (2)'
 

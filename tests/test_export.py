@@ -15,15 +15,15 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from small_nets import random_state
 
-from deepen import onnx_export
-from deepen.augmentation import normalize
-from deepen.commands import main
-from deepen.errors import InputError
-from deepen.layers import plan, tensor_shapes
-from deepen.networks import load_network
-from deepen.torchvision_names import LAYERS, Exported, find_net, lay_out, to_torchvision
-from deepen.vgg import network
-from deepen.weights import ModelCard, save_weights
+from deepen.cli import main
+from deepen.convert import onnx as onnx_export
+from deepen.convert.torchvision_names import LAYERS, Exported, find_net, lay_out, to_torchvision
+from deepen.core.errors import InputError
+from deepen.data.augmentation import normalize
+from deepen.models.layers import plan, tensor_shapes
+from deepen.models.networks import load_network
+from deepen.models.vgg import network
+from deepen.models.weights import ModelCard, save_weights
 
 CARD = ModelCard(
     model="III",

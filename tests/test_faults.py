@@ -18,16 +18,16 @@ from test_checkpoint import EXAMPLE
 from test_kills import wait_for
 from test_training import recipe, run, trainer_for
 
-from deepen.checkpoint import Checkpoints
-from deepen.errors import InputError
-from deepen.history import Epoch
-from deepen.images import load_images
-from deepen.live import LiveCurves
-from deepen.records import load_records
-from deepen.statistics import load_statistics
-from deepen.training import Progress, train
-from deepen.weights import save_weights
-from deepen.writing import cannot_write, write_text
+from deepen.core.errors import InputError
+from deepen.core.files import cannot_write, write_text
+from deepen.data.images import load_images
+from deepen.data.statistics import load_statistics
+from deepen.models.weights import save_weights
+from deepen.records.history import Epoch
+from deepen.records.record import load_records
+from deepen.training.checkpoint import Checkpoints
+from deepen.training.live import LiveCurves
+from deepen.training.loop import Progress, train
 
 FULL = r"can't be written \(No space left on device\); free some space there and run it again"
 
@@ -197,8 +197,8 @@ class TestMemory:
     @pytest.mark.slow
     def test_evaluation_that_runs_out_of_memory(self):
         code = (
-            "import resource, numpy as np, torch; from deepen.accuracy import evaluate\n"
-            "from deepen.errors import InputError; from deepen.images import ImageSet\n"
+            "import resource, numpy as np, torch; from deepen.evaluation.accuracy import evaluate\n"
+            "from deepen.core.errors import InputError; from deepen.data.images import ImageSet\n"
             "resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))\n"
             "many = np.broadcast_to(np.uint8(0), (1_000_000, 3, 32, 32))\n"
             "images = ImageSet(many, np.zeros(1_000_000, np.int64), ())\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import archive, photos, picture, write_tree
 
-from deepen.dataset_settings import Digits, Downloaded, Folder
+from deepen.config.dataset_settings import Digits, Downloaded, Folder
+from deepen.core.errors import InputError
 from deepen.datasets.fingerprint import fingerprint
-from deepen.errors import InputError
 
 AUGMENTED = {"flip": True, "crop": 0.1, "view": "auto", "width": 1.0}
 
@@ -89,7 +89,7 @@ def test_what_can_t_be_told_is_an_error(tmp_path, monkeypatch):
 
 def test_it_imports_nothing_large():
     code = (
-        "import sys; from deepen.datasets.fingerprint import fingerprint; from deepen.settings import load_settings; "
+        "import sys; from deepen.datasets.fingerprint import fingerprint; from deepen.config.settings import load_settings; "
         "print(*{'torch', 'torchvision', 'sklearn', 'PIL'} & {*sys.modules})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"

@@ -8,8 +8,8 @@ import pytest
 from conftest import archive, assert_equal, photos, picture, train_and_test, write_tree
 from PIL import Image
 
+from deepen.core.errors import InputError, plain
 from deepen.datasets.folder import data_name, load_folder
-from deepen.errors import InputError, plain
 
 
 def told(root, size=None):

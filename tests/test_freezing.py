@@ -6,17 +6,17 @@ from tensors import he_start
 from test_settings import changed
 from test_training import recipe, trainer_for
 
-from deepen.capacity import training_bytes
-from deepen.errors import InputError
-from deepen.freezing import frozen_roles
-from deepen.ladder import plan_ladder
-from deepen.layers import freeze, parameters, plan, training_flops
-from deepen.networks import load_network
-from deepen.recipes import Sgd
-from deepen.settings import check_settings
-from deepen.training import Progress, train
-from deepen.vgg import network
-from deepen.weights import ModelCard, save_weights
+from deepen.config.recipes import Sgd
+from deepen.config.settings import check_settings
+from deepen.core.errors import InputError
+from deepen.growth.capacity import training_bytes
+from deepen.growth.ladder import plan_ladder
+from deepen.models.freezing import frozen_roles
+from deepen.models.layers import freeze, parameters, plan, training_flops
+from deepen.models.networks import load_network
+from deepen.models.vgg import network
+from deepen.models.weights import ModelCard, save_weights
+from deepen.training.loop import Progress, train
 
 LAYERS = plan("conv3-8*2 maxpool fc-16*2", width=1, image=(3, 8, 8), classes=3, norm="batch")
 FROZEN = ("conv1_1", "norm1_1", "fc1")

@@ -14,14 +14,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from deepen.config.settings import check_settings, load_settings
+from deepen.core.errors import InputError
 from deepen.datasets.folder import load_folder
-from deepen.decoding import UnreadableImage, decode
-from deepen.errors import InputError
-from deepen.layers import plan
-from deepen.networks import load_network
-from deepen.notation import check_notation, parse
-from deepen.settings import check_settings, load_settings
-from deepen.transfer import map_roles, violations
+from deepen.decoding.decode import UnreadableImage, decode
+from deepen.growth.transfer import map_roles, violations
+from deepen.models.layers import plan
+from deepen.models.networks import load_network
+from deepen.models.notation import check_notation, parse
 
 WORDS = ["conv3-8", "conv1-4*2", "maxpool", "fc-16", "fc-8*3", "conv", "-", "*", "conv3-", "fc-", "maxpool2", "conv3-99999999999",
          "conv2-8", "conv3-8*0", "conv3-8*1001", "\u0663", "conv\u0663-8", "\0", "\n", "fc-16 ", "CONV3-8", "conv3-8 *2", "0", "+1"]  # fmt: skip

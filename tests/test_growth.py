@@ -5,12 +5,12 @@ import pytest
 import torch
 from conftest import LADDER
 
-from deepen.errors import InputError
-from deepen.growth import grow, he_start
-from deepen.layers import plan, tensor_shapes
-from deepen.tensors import as_arrays
-from deepen.transfer import map_roles, transfer
-from deepen.vgg import network
+from deepen.core.errors import InputError
+from deepen.growth.initialization import grow, he_start
+from deepen.growth.transfer import map_roles, transfer
+from deepen.models.layers import plan, tensor_shapes
+from deepen.models.tensors import as_arrays
+from deepen.models.vgg import network
 
 LAYERS = plan(LADDER["III"], width=1 / 16, image=(3, 8, 8), classes=4)
 FRESH = ["conv2_2", "conv3_2", "conv3_3", "fc2"]

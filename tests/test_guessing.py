@@ -9,13 +9,13 @@ import torch
 from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
 
-from deepen import training as module
-from deepen.accuracy import Evaluation
-from deepen.checkpoint import Checkpoints
-from deepen.guessing import Guessing, majority_top1
-from deepen.history import Epoch
-from deepen.images import ImageSet
-from deepen.training import Progress, train
+from deepen.data.images import ImageSet
+from deepen.evaluation.accuracy import Evaluation
+from deepen.records.history import Epoch
+from deepen.training import loop as module
+from deepen.training.checkpoint import Checkpoints
+from deepen.training.guessing import Guessing, majority_top1
+from deepen.training.loop import Progress, train
 
 GUESSER = Guessing(loss=1.2, guessed_loss=0.9, least_loss=0.05, val_loss=1.0, guessed_val_loss=0.9, top1=63.0, guessed_top1=63.0, images=100, balanced=False)  # fmt: skip
 

@@ -11,10 +11,10 @@ from bad_input import chunk, many_scans, png, tiff_with
 from conftest import picture
 from PIL import Image, ImageOps
 
-from deepen.decoding import UnreadableImage, decode
-from deepen.image_files import take_apart
-from deepen.image_files.directory import SIZES
-from deepen.image_files.orientation import find_orientation
+from deepen.decoding.decode import UnreadableImage, decode
+from deepen.decoding.headers import take_apart
+from deepen.decoding.headers.directory import SIZES
+from deepen.decoding.headers.orientation import find_orientation
 
 FORMATS = {"JPEG": {}, "PNG": {}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}, "TIFF": {}}
 

@@ -6,11 +6,11 @@ from conftest import assert_equal
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from deepen import images as module
-from deepen.checksums import ChecksumMismatch
-from deepen.class_names import class_name_faults
-from deepen.errors import InputError, plain
-from deepen.images import ImageSet, load_images
+from deepen.core.checksums import ChecksumMismatch
+from deepen.core.errors import InputError, plain
+from deepen.core.names import class_name_faults
+from deepen.data import images as module
+from deepen.data.images import ImageSet, load_images
 
 
 def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored, tmp_path):

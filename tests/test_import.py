@@ -19,19 +19,19 @@ from safetensors.torch import save_file
 from small_nets import random_state, their_state
 from tensors import load_weights
 
-from deepen.augmentation import normalize
-from deepen.commands import main
-from deepen.commands.import_weights import entry_told
-from deepen.errors import InputError
-from deepen.ladder import plan_ladder
-from deepen.layers import plan, tensor_shapes
-from deepen.networks import load_network
-from deepen.settings import check_settings
-from deepen.starts import content_hash, start_shapes
-from deepen.torchvision_import import IMAGENET_MEAN, IMAGENET_STD, as_network, recognise
-from deepen.torchvision_names import LAYERS, lay_out, to_torchvision
-from deepen.vgg import network
-from deepen.weights import ModelCard, save_weights
+from deepen.cli import main
+from deepen.cli.import_weights import entry_told
+from deepen.config.settings import check_settings
+from deepen.convert.torchvision_import import IMAGENET_MEAN, IMAGENET_STD, as_network, recognise
+from deepen.convert.torchvision_names import LAYERS, lay_out, to_torchvision
+from deepen.core.errors import InputError
+from deepen.data.augmentation import normalize
+from deepen.growth.ladder import plan_ladder
+from deepen.growth.pretrained import content_hash, start_shapes
+from deepen.models.layers import plan, tensor_shapes
+from deepen.models.networks import load_network
+from deepen.models.vgg import network
+from deepen.models.weights import ModelCard, save_weights
 
 TEXT = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0 ", 1)  # as imports need
 PARAMS = yaml_text.load(TEXT)

@@ -70,7 +70,12 @@ def test_each_kind_of_input_that_is_edited_during_each_stage_is_named(project, t
 
 def test_an_edit_that_concerns_another_stage_does_no_harm(project, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(EDITS)
-    edits = ["writing", "params.yaml=>depth: III=>depth: I", "src/deepen/page.css=>body=>body ", "params.yaml=>#=># x"]
+    edits = [
+        "writing",
+        "params.yaml=>depth: III=>depth: I",
+        "src/deepen/report/page.css=>body=>body ",
+        "params.yaml=>#=># x",
+    ]
     project.env |= {"PYTHONPATH": str(tmp_path), "EDITS": "|".join(edits), "STAGE": "pipeline.train"}
     assert project.ran("dvc repro --force --single-item train@I") == ["train@I"]
 
@@ -98,7 +103,7 @@ def test_after_an_edit_during_a_stage_dvc_records_nothing_and_trains_anew(projec
 
 def test_inputs_of_each_stage_are_what_dvc_takes_for_its_dependencies(built):
     """Each stage of dvc.yaml, its names filled in by DVC and by us."""
-    told = "import json, sys; from pipeline.inputs import Inputs; module, *words = sys.argv[1:]\n"
+    told = "import json, sys; from pipeline.shared.inputs import Inputs; module, *words = sys.argv[1:]\n"
     told += "found = Inputs(module, words); print(json.dumps([list(map(str, found._paths())), found.stage.get('params', [])]))"
     with Repo(str(built.path)) as repo:
         stages = [stage for stage in repo.index.stages if stage.cmd]
@@ -120,7 +125,7 @@ def test_inputs_of_each_stage_are_what_dvc_takes_for_its_dependencies(built):
 
 
 def test_inputs_of_a_stage_of_the_study_are_those_of_its_dvc_yaml(tmp_path):
-    told = "from pipeline.inputs import Inputs; found = Inputs('study.arm', ['growing', 'III-late', '1'])\n"
+    told = "from pipeline.shared.inputs import Inputs; found = Inputs('study.arm', ['growing', 'III-late', '1'])\n"
     told += "print(found.stage['outs'], 'growing.arms.III-late' in found.stage['params'][1]['params.yaml'])"
     done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "['runs/growing/III-late-1.json'] True\n", done.stderr

@@ -7,8 +7,8 @@ import time
 import pytest
 from dvc_project import ROOT
 
-from deepen.errors import Interrupted
-from deepen.interruption import Interruption
+from deepen.core.errors import Interrupted
+from deepen.runtime.interrupt import Interruption
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -28,7 +28,7 @@ def test_a_signal_is_noted_and_told_when_asked_for(number):
 
 BUSY = """
 import sys, time, torch
-from deepen.interruption import Interruption
+from deepen.runtime.interrupt import Interruption
 with Interruption("III", "the same dvc exp run"):
     print("ready", flush=True)
     while True:
@@ -66,7 +66,7 @@ def test_nor_is_anything_after_a_second_signal():
 )
 def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_path, number, variable, command):
     code = (
-        "import time; from pathlib import Path; from deepen.writing import replacing; from pipeline import run\n"
+        "import time; from pathlib import Path; from deepen.core.files import replacing; from pipeline import run\n"
         "def stage():\n"
         "    with replacing(Path('x')) as temporary:\n"
         "        temporary.write_text('half')\n"

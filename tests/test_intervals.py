@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepen.intervals import difference, paired_difference, wilson_interval
+from deepen.evaluation.intervals import difference, paired_difference, wilson_interval
 
 
 def pair(both, first, second, neither):

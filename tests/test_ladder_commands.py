@@ -9,12 +9,12 @@ import sys
 import pytest
 from dvc_project import ROOT
 
-from deepen.commands import main
-from deepen.commands.new import deepened
-from deepen.errors import InputError
-from deepen.layers import plan, receptive_field
-from deepen.new_model import with_model
-from deepen.settings import check_text, load_settings
+from deepen.cli import main
+from deepen.cli.new import deepened
+from deepen.config.edit import with_model
+from deepen.config.settings import check_text, load_settings
+from deepen.core.errors import InputError
+from deepen.models.layers import plan, receptive_field
 
 PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
@@ -274,7 +274,7 @@ class TestNew:
 
     def test_of_two_at_once_none_is_lost(self, folder):
         names = [f"m{i}" for i in range(6)]
-        words = [sys.executable, "-c", "from deepen.commands import main; main()", "new", "--after", "III"]
+        words = [sys.executable, "-c", "from deepen.cli import main; main()", "new", "--after", "III"]
         running = [
             subprocess.Popen([*words, "--project", str(folder), name], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             for name in names

@@ -10,11 +10,11 @@ from dvc_project import ROOT
 from test_ladder_commands import told
 from test_layers import PAPER
 
-from deepen.commands import main
-from deepen.ladder import plan_ladder, role_mapping
-from deepen.layers import parameters, tensor_shapes
-from deepen.settings import load_settings
-from deepen.transfer import violations
+from deepen.cli import main
+from deepen.config.settings import load_settings
+from deepen.growth.ladder import plan_ladder, role_mapping
+from deepen.growth.transfer import violations
+from deepen.models.layers import parameters, tensor_shapes
 
 LADDERS = sorted((ROOT / "ladders").glob("*.yaml"))
 NARROW = ["-S", "width=0.0625", "-S", "datasets.folder.size=40", "-S", "datasets.folder.view=32", "-S", "threads=1"]

@@ -18,7 +18,7 @@ from dvc_project import ROOT
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from deepen.images import load_images
+from deepen.data.images import load_images
 
 SIDE = 224
 DISTINCT = 300
@@ -103,7 +103,7 @@ def test_prepare_and_statistics_have_no_more_memory_than_a_limit_far_below_the_i
     assert [path.name for path in project.iterdir() if path.name.startswith(".")] == []
     parts = [load_images(project / f"data/{part}.safetensors") for part in ("train", "validation", "test")]
     assert sum(part.stored.nbytes for part in parts) == size
-    whole = "import numpy; from pathlib import Path; from deepen.images import load_images; numpy.array(load_images(Path('data/train.safetensors')).images)"
+    whole = "import numpy; from pathlib import Path; from deepen.data.images import load_images; numpy.array(load_images(Path('data/train.safetensors')).images)"
     code, output, _, _ = limited(["-c", f"import sys; sys.path.insert(0, 'src'); {whole}"], project, limit)
     assert code == 1
     assert "MemoryError" in output  # the limit is one

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from deepen.errors import InputError
-from deepen.layers import forward_flops, freeze, identity_faults, parameters, plan, tensor_shapes, training_flops
-from deepen.notation import check_notation, weight_layers
-from deepen.vgg import VGG
+from deepen.core.errors import InputError
+from deepen.models.layers import forward_flops, freeze, identity_faults, parameters, plan, tensor_shapes, training_flops
+from deepen.models.notation import check_notation, weight_layers
+from deepen.models.vgg import VGG
 
 PAPER = {  # arXiv 1409.1556, table 1
     "A": "conv3-64 maxpool conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool conv3-512*2 maxpool fc-4096*2",

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import archive, photos, picture, write_tree
 
-from deepen.dataset_settings import Folder
+from deepen.config.dataset_settings import Folder
+from deepen.core.errors import InputError
 from deepen.datasets import load_dataset
 from deepen.datasets.folder import load_folder
-from deepen.errors import InputError
 
 IMAGE = picture()
 

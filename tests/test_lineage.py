@@ -2,9 +2,9 @@ from dataclasses import replace
 
 from made_up_ladders import ladder
 
-from deepen.lineage import Block, lineage
-from deepen.page_tables import parameter_counts
-from deepen.transfer_report import TensorFate
+from deepen.records.transfer_report import TensorFate
+from deepen.report.lineage import Block, lineage
+from deepen.report.page_tables import parameter_counts
 
 
 def cells(records):

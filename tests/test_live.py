@@ -1,5 +1,5 @@
-from deepen.history import Epoch
-from deepen.live import LiveCurves, load_live
+from deepen.records.history import Epoch
+from deepen.training.live import LiveCurves, load_live
 
 ROWS = [Epoch(1, 0.1, 2.0, 1.5, 50.0), Epoch(2, 0.05, 1.0, 0.5, 75.0)]
 

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from deepen.errors import InputError
-from deepen.locking import holder, locked
+from deepen.core.errors import InputError
+from deepen.runtime.lock import holder, locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from deepen.locking import locked
+from deepen.runtime.lock import locked
 with locked(Path(sys.argv[1]), lambda holder: print("waits for", holder, flush=True)):
     print("has it", flush=True)
     sys.stdin.read()
@@ -60,7 +60,7 @@ def test_a_killed_holder_has_it_no_longer(tmp_path):
 
 def test_many_at_once_are_one_after_the_other(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from deepen.locking import locked\n"
+        "import sys; from pathlib import Path; from deepen.runtime.lock import locked\n"
         "path = Path(sys.argv[1])\n"
         "for _ in range(200):\n"
         "    with locked(path / 'x.lock', lambda holder: None):\n"

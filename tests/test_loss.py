@@ -5,10 +5,10 @@ from scipy.optimize import minimize
 from sklearn.utils.class_weight import compute_class_weight
 from test_training import recipe, trainer_for
 
-from deepen.accuracy import evaluate
-from deepen.images import ImageSet
-from deepen.loss import Loss, balanced_weights, frequency_loss
-from deepen.training import Progress, train
+from deepen.data.images import ImageSet
+from deepen.evaluation.accuracy import evaluate
+from deepen.training.loop import Progress, train
+from deepen.training.loss import Loss, balanced_weights, frequency_loss
 
 CPU = torch.device("cpu")
 LABELS = np.array([0] * 12 + [1] * 3 + [2] * 6)

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepen import machine
-from deepen.errors import InputError
+from deepen.core.errors import InputError
+from deepen.runtime import machine
 
 
 @pytest.fixture
 def without_gpu(monkeypatch):
     """A Linux machine without a GPU's driver, in which PyTorch must not be looked for."""
     monkeypatch.setattr(machine, "may_have_gpu", lambda: False)
-    monkeypatch.setitem(sys.modules, "deepen.device", None)
+    monkeypatch.setitem(sys.modules, "deepen.runtime.device", None)
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
@@ -24,7 +24,7 @@ def test_what_may_be_a_gpu_is_asked_of_pytorch(monkeypatch):
     monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr("deepen.mapped.memory", lambda device: {"cuda": 80}[device.type])
+    monkeypatch.setattr("deepen.data.prefetch.memory", lambda device: {"cuda": 80}[device.type])
     assert machine.device_memory("auto") == machine.device_memory("cuda:0") == 80
 
 

@@ -10,14 +10,15 @@ import torch
 from tensors import he_start
 from test_training import AUGMENTATION, LAYERS, recipe, run, trainer_for
 
-from deepen import machine, mapped
-from deepen.accuracy import evaluate
-from deepen.augmentation import Augmentation, AugmentedImages
-from deepen.errors import InputError
-from deepen.images import ImageSet, load_images
-from deepen.mapped import MappedImages, fits, gathered
-from deepen.statistics import compute_statistics
-from deepen.vgg import network
+from deepen.core.errors import InputError
+from deepen.data import prefetch as mapped
+from deepen.data.augmentation import Augmentation, AugmentedImages
+from deepen.data.images import ImageSet, load_images
+from deepen.data.prefetch import MappedImages, fits, gathered
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.models.vgg import network
+from deepen.runtime import machine
 
 CPU = torch.device("cpu")
 

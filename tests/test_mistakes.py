@@ -4,13 +4,13 @@ from dataclasses import replace
 from conftest import picture, write_tree
 from test_predictions import SAID
 
+from deepen.core.errors import plain
+from deepen.core.files import write_text
+from deepen.data.images import load_images
 from deepen.datasets.judged import load_judged
-from deepen.errors import plain
-from deepen.images import load_images
-from deepen.mistakes import HEADINGS, mistakes_table
-from deepen.predictions import Predictions
-from deepen.spreadsheets import as_csv
-from deepen.writing import write_text
+from deepen.evaluation.mistakes import HEADINGS, mistakes_table
+from deepen.evaluation.predictions import Predictions
+from deepen.report.spreadsheets import as_csv
 
 CLASSES = ["cat", "=dog", "gnu"]
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from deepen import muon
-from deepen.muon import Muon
+from deepen.training import muon
+from deepen.training.muon import Muon
 
 
 def orthogonalize(matrix):

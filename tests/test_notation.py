@@ -1,6 +1,6 @@
 import pytest
 
-from deepen.notation import check_notation, parse, weight_layers
+from deepen.models.notation import check_notation, parse, weight_layers
 
 
 @pytest.mark.parametrize(

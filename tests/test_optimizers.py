@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import optim
 
-from deepen.muon import Muon
-from deepen.optimizers import SGD
+from deepen.training.muon import Muon
+from deepen.training.optimizers import SGD
 
 RATES = {"momentum": 0.9, "weight_decay": 0.1}
 

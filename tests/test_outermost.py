@@ -14,11 +14,11 @@ import pytest
 from dvc_project import ROOT
 from test_weights import CARD, STATE
 
-from deepen.errors import MOST_FAULTS, InputError, Interrupted, fault_lines, lacks_memory, printable
-from deepen.outermost import Ended, guarded
-from deepen.weights import save_weights
+from deepen.core.errors import MOST_FAULTS, InputError, Interrupted, fault_lines, lacks_memory, printable
+from deepen.core.outermost import Ended, guarded
+from deepen.models.weights import save_weights
 
-COMMAND = [sys.executable, "-c", "from deepen.commands import main; main()"]
+COMMAND = [sys.executable, "-c", "from deepen.cli import main; main()"]
 COMMANDS = [
     "predict",
     "evaluate",
@@ -210,7 +210,7 @@ def test_a_reader_that_has_enough_is_no_error():
 
 
 def test_a_stage_whose_reader_went_away_has_failed():
-    code = "from deepen.outermost import guarded; guarded(lambda: print('x' * 200_000), again='run it again', must_finish=True)"
+    code = "from deepen.core.outermost import guarded; guarded(lambda: print('x' * 200_000), again='run it again', must_finish=True)"
     done = subprocess.run(
         ["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "-", sys.executable, "-c", code],
         capture_output=True, text=True, check=True, cwd=ROOT,
@@ -220,7 +220,7 @@ def test_a_stage_whose_reader_went_away_has_failed():
 
 SLOW = """
 print("started", flush=True)
-from deepen import commands
+from deepen import cli as commands
 run = commands._run
 commands._run = lambda words: (run(["models", "--image", "3x32x32"]), __import__("torch"), __import__("time").sleep(60))
 commands.main()

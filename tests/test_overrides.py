@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from test_settings import GOOD
 
-from deepen.overrides import quoted, quoted_options, replacement, split_changes
+from deepen.experiments.overrides import quoted, quoted_options, replacement, split_changes
 
 ROOT = "datasets.folder.root"
 

@@ -13,9 +13,9 @@ import pytest
 from made_up_ladders import ladder
 from playwright.sync_api import expect, sync_playwright
 
-from deepen import figures, gains, page
-from deepen.images import ImageSet
-from deepen.intervals import wilson_interval
+from deepen.data.images import ImageSet
+from deepen.evaluation.intervals import wilson_interval
+from deepen.report import figures, gains, page
 
 ROOT = Path(__file__).parents[1]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)  # fmt: skip

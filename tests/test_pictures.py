@@ -10,9 +10,9 @@ import torch
 from conftest import picture
 from PIL import Image, ImageOps
 
-from deepen.decoding import UnreadableImage, decode
-from deepen.errors import InputError
-from deepen.pictures import list_pictures, read_picture
+from deepen.core.errors import InputError
+from deepen.decoding.decode import UnreadableImage, decode
+from deepen.inference.pictures import list_pictures, read_picture
 
 SIZE = (8, 6)
 SHAPES = "(height, width) or (height, width, 1, 3 or 4)"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from deepen.pillow_warnings import collect_warnings
+from deepen.decoding.pillow_warnings import collect_warnings
 
 CODE = compile("import warnings\ndef warn(text, kind=UserWarning):\n    warnings.warn(text, kind)\n", "x", "exec")
 PILLOW: dict = {"__name__": "PIL.Made.Up"}
@@ -32,7 +32,7 @@ def test_they_are_collected_under_any_filters_once_each(filters):
 
 
 def test_nothing_that_pillow_logs_is_printed():
-    code = "import deepen.pillow_warnings, logging; logging.getLogger('PIL.TiffImagePlugin').error('odd')"
+    code = "import deepen.decoding.pillow_warnings, logging; logging.getLogger('PIL.TiffImagePlugin').error('odd')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b""
 
 

@@ -10,8 +10,8 @@ from conftest import photos, picture, write_tree
 from dvc_project import EVALUATIONS, LADDER, Project
 from safetensors.torch import load_file
 
-from deepen.networks import load_network
-from deepen.records import load_records
+from deepen.models.networks import load_network
+from deepen.records.record import load_records
 
 
 def test_the_whole_chain_runs_once_and_then_nothing_does(built):
@@ -132,7 +132,7 @@ def test_the_recipe_s_evaluation_only_evaluates(project):
 
 
 def test_changed_code_runs_the_stages_that_import_it(project):
-    project.edit("src/deepen/charts.py", ('"loss (nats)"', '"the loss (nats)"'))
+    project.edit("src/deepen/report/charts.py", ('"loss (nats)"', '"the loss (nats)"'))
     assert project.ran("dvc repro") == ["report"]
 
 

@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 from tensors import load_weights
 from torch import nn
 
-from deepen.augmentation import normalize
-from deepen.commands import main
-from deepen.ladder import plan_ladder
-from deepen.networks import load_network
-from deepen.plain_import import model_name
-from deepen.settings import check_settings
-from deepen.starts import start_shapes
+from deepen.cli import main
+from deepen.config.settings import check_settings
+from deepen.convert.plain_import import model_name
+from deepen.data.augmentation import normalize
+from deepen.growth.ladder import plan_ladder
+from deepen.growth.pretrained import start_shapes
+from deepen.models.networks import load_network
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 LAYERS = "conv3-6 maxpool conv3-8*2 maxpool fc-16"

@@ -14,14 +14,14 @@ from PIL import Image
 from tensors import he_start, load_weights
 
 import deepen
-from deepen import prediction
-from deepen.accuracy import infer
-from deepen.commands import main
-from deepen.errors import InputError
-from deepen.images import ImageSet
-from deepen.networks import load_network
-from deepen.views import dense_logits
-from deepen.weights import ModelCard, save_weights
+from deepen.cli import main
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
+from deepen.evaluation.accuracy import infer
+from deepen.evaluation.views import dense_logits
+from deepen.inference import classifier as prediction
+from deepen.models.networks import load_network
+from deepen.models.weights import ModelCard, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ class TestPredict:
     )
     def test_a_reader_that_goes_away_is_no_error(self, weights, album, monkeypatch, images, reader, read):
         monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-        deepen = f"{sys.executable} -c 'from deepen.commands import main; main()'"
+        deepen = f"{sys.executable} -c 'from deepen.cli import main; main()'"
         command = f"yes a.png | head -{images} | {deepen} predict {weights[3]} --csv - | {reader}"
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
         assert (done.stdout, done.stderr) == (read, "")
@@ -334,7 +334,7 @@ class TestPredict:
 
     def started(self, *words, **environment):
         return subprocess.run(
-            [sys.executable, "-c", "from deepen.commands import main; main()", "predict", *map(str, words), "--device", "cpu"],
+            [sys.executable, "-c", "from deepen.cli import main; main()", "predict", *map(str, words), "--device", "cpu"],
             capture_output=True, env={**os.environ, **environment},
         )  # fmt: skip
 
@@ -378,7 +378,7 @@ class TestPredict:
 
     def test_ctrl_c_ends_it_at_once_in_the_midst_of_an_image(self, weights, album):
         code = (
-            "import sys, time\nfrom deepen import prediction\nfrom deepen.commands import main\n"
+            "import sys, time\nfrom deepen import prediction\nfrom deepen.cli import main\n"
             "def slow(*rest):\n    print('decoding', file=sys.stderr, flush=True)\n    time.sleep(30)\n"
             "prediction.read_picture = slow\nmain()\n"
         )
@@ -560,7 +560,7 @@ class TestEvaluate:
 @pytest.mark.parametrize("content", [b"", b"\n\n"])
 def test_an_empty_list_is_warned_of(weights, content):
     done = subprocess.run(
-        [sys.executable, "-c", "from deepen.commands import main; main()", "predict", str(weights[3]), "-"],
+        [sys.executable, "-c", "from deepen.cli import main; main()", "predict", str(weights[3]), "-"],
         input=content, capture_output=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b"")
@@ -570,7 +570,7 @@ def test_an_empty_list_is_warned_of(weights, content):
 def test_a_list_may_have_windows_line_ends(weights, tmp_path):
     (tmp_path / "x.png").write_bytes(picture())
     done = subprocess.run(
-        [sys.executable, "-c", "from deepen.commands import main; main()", "predict", str(weights[3]), "--json", "-"],
+        [sys.executable, "-c", "from deepen.cli import main; main()", "predict", str(weights[3]), "--json", "-"],
         input=f"{tmp_path}/x.png\r\n".encode(), capture_output=True,
     )  # fmt: skip
     assert json.loads(done.stdout)[0]["image"] == f"{tmp_path}/x.png"

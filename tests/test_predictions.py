@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from deepen.errors import InputError
-from deepen.predictions import Predictions, load_predictions
+from deepen.core.errors import InputError
+from deepen.evaluation.predictions import Predictions, load_predictions
 
 SAID = Predictions(actual=[0, 0, 0, 0, 1, 2], predicted=[0, 0, 0, 1, 1, 0], probability=[0.9, 0.8, 0.7, 0.6, 0.5, 0.95])
 

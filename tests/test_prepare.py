@@ -9,10 +9,10 @@ from conftest import photos, picture, write_tree
 from dvc_project import ROOT
 from PIL import Image
 
-from deepen.images import load_images
-from deepen.settings import load_settings
-from pipeline.files import NOTES, SOURCE
+from deepen.config.settings import load_settings
+from deepen.data.images import load_images
 from pipeline.prepare import prepare
+from pipeline.shared.files import NOTES, SOURCE
 from pipeline.source import save_source
 
 

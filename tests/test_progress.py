@@ -8,8 +8,8 @@ import termios
 
 import pytest
 
-from deepen.history import Epoch
-from deepen.progress import TrainingProgress
+from deepen.records.history import Epoch
+from deepen.training.progress import TrainingProgress
 
 ROWS = [Epoch(1, 0.1, 2.0, 1.5, 50.0), Epoch(2, 0.05, 1.0, 0.5, 75.0)]
 
@@ -64,7 +64,7 @@ def test_verbose_has_what_else_is_known(capsys):
 
 def test_the_time_left_for_the_ladder_counts_the_models_to_follow(capsys, monkeypatch):
     clock = iter([0.0, 30.0, 60.0, 60.0])  # ten seconds a step
-    monkeypatch.setattr("deepen.progress.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("deepen.training.progress.time.perf_counter", lambda: next(clock))
     _, first, _ = shown(capsys, to_follow=2.0)
     assert first.endswith("30 s left, ladder 2 min")  # 30 s, and twice the 60 s of this model
 

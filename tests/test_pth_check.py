@@ -12,10 +12,10 @@ import zipfile
 import pytest
 import torch
 
-from deepen.errors import InputError
-from deepen.pickle_scan import MOST_HASHED, MOST_NESTED, MOST_PICKLE
-from deepen.pth_check import check_pth
-from deepen.state_dicts import read_state
+from deepen.convert.pickle_scan import MOST_HASHED, MOST_NESTED, MOST_PICKLE
+from deepen.convert.pth_check import check_pth
+from deepen.convert.state_dicts import read_state
+from deepen.core.errors import InputError
 
 STATE = {"a.weight": torch.zeros(3, 2), "a.bias": torch.zeros(3)}
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from deepen import dvc_queue
-from deepen.commands import main, queue
-from deepen.dvc_queue import Queue, Task
-from deepen.errors import InputError
+from deepen.cli import main, queue
+from deepen.core.errors import InputError
+from deepen.experiments import queue as dvc_queue
+from deepen.experiments.queue import Queue, Task
 
 STATES = {"w": "waits", "r": "runs", "d": "done", "f": "failed"}
 ACCURACIES = {"a": 97.216, "b": None, "c": 50.0}

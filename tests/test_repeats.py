@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import picture, write_tree
 
-from deepen.dataset_settings import Digits, Folder
+from deepen.config.dataset_settings import Digits, Folder
+from deepen.data.images import ImageSet
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import Parts
 from deepen.datasets.repeats import repeats
-from deepen.images import ImageSet
 
 
 def told(root):
@@ -78,7 +78,7 @@ def test_images_that_are_no_files_are_numbered(rng):
 
 def test_hashes_that_end_in_zeros_are_not_cut_short(monkeypatch, rng):
     """numpy takes zeros off the end of bytes."""
-    from deepen.datasets import split
+    from deepen.data import split
 
     digests = iter([b"x" + bytes(15), b"x" + bytes(15), bytes(16), b"\0x" + bytes(14)])
     monkeypatch.setattr(

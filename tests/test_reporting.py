@@ -8,13 +8,13 @@ import pytest
 from conftest import LADDER
 from PIL import Image
 
-from deepen import charts, figures, gains, tables, vega
-from deepen.augmentation import Augmentation
-from deepen.examples import augmentation_examples
-from deepen.history import Epoch, History
-from deepen.records import Record, load_records, right_bits, save_records
-from deepen.statistics import compute_statistics
-from deepen.transfer_report import TensorFate
+from deepen.data.augmentation import Augmentation
+from deepen.data.statistics import compute_statistics
+from deepen.records.history import Epoch, History
+from deepen.records.record import Record, load_records, right_bits, save_records
+from deepen.records.transfer_report import TensorFate
+from deepen.report import charts, figures, gains, tables, vega
+from deepen.training.examples import augmentation_examples
 
 
 def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics):

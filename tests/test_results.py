@@ -13,13 +13,13 @@ import yaml_text
 from dvc_project import ROOT
 from made_up_ladders import ladder
 
-from deepen.commands import main
-from deepen.commands.stages import name_faults
-from deepen.differences import differences
-from deepen.experiments import Experiment, list_experiments, together, workspace
-from deepen.ranking import rank, ranking, seeds_together
-from deepen.recorded import changed_since
-from deepen.records import save_records
+from deepen.cli import main
+from deepen.cli.stages import name_faults
+from deepen.experiments.differences import differences
+from deepen.experiments.ranking import rank, ranking, seeds_together
+from deepen.experiments.recorded import changed_since
+from deepen.experiments.store import Experiment, list_experiments, together, workspace
+from deepen.records.record import save_records
 
 PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
 LOCK = """schema: '2.0'
@@ -27,7 +27,7 @@ stages:
   train@I:
     cmd: python -m pipeline.train I
     deps:
-    - path: src/deepen/vgg.py
+    - path: src/deepen/models/vgg.py
       hash: md5
       md5: 00
       size: 1

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from deepen.augmentation import Augmentation, AugmentedImages
-from deepen.randomness import generator
-from deepen.scale_jitter import enlarged
-from deepen.statistics import compute_statistics
+from deepen.core.seeding import generator
+from deepen.data.augmentation import Augmentation, AugmentedImages
+from deepen.data.scale_jitter import enlarged
+from deepen.data.statistics import compute_statistics
 
 CPU = torch.device("cpu")
 VIEW = Augmentation(flip=False, crop=0.0, color_shift=0.0, view=6)

@@ -1,7 +1,7 @@
 import pytest
 
-from deepen.recipes import OneCycle, Plateau
-from deepen.schedule import Schedule
+from deepen.config.recipes import OneCycle, Plateau
+from deepen.training.lr_schedule import Schedule
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():

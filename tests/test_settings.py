@@ -8,9 +8,9 @@ import yaml_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepen.errors import InputError
-from deepen.ladder import plan_ladder
-from deepen.settings import check_settings, load_settings
+from deepen.config.settings import check_settings, load_settings
+from deepen.core.errors import InputError
+from deepen.growth.ladder import plan_ladder
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 GOOD = yaml_text.load(PARAMS.read_text())

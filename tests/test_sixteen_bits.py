@@ -8,7 +8,7 @@ import pytest
 from bad_input import chunk, saved, tiff_with
 from PIL import Image
 
-from deepen.decoding import UnreadableImage, decode_noted
+from deepen.decoding.decode import UnreadableImage, decode_noted
 
 CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
@@ -141,7 +141,7 @@ def test_integers_of_32_bits_are_taken_where_they_need_16(twelve):
 def test_in_strips_it_is_the_same(twelve, monkeypatch):
     values = twelve(3)
     whole = decode_noted(png(values, 2, 12))
-    monkeypatch.setattr("deepen.strips._STRIP", 14)
+    monkeypatch.setattr("deepen.decoding.strips._STRIP", 14)
     np.testing.assert_array_equal(decode_noted(png(values, 2, 12)).pixels, whole.pixels)
 
 

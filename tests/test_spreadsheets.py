@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from deepen.spreadsheets import as_csv, inert
+from deepen.report.spreadsheets import as_csv, inert
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from conftest import archive, assert_equal, photos, picture, train_and_test, write_tree
 
+from deepen.core.errors import InputError
 from deepen.datasets import staging as module
 from deepen.datasets.folder import load_folder
 from deepen.datasets.judged import load_judged
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Walk
-from deepen.decoders import Decoders, File, Form
-from deepen.errors import InputError
+from deepen.decoding.workers import Decoders, File, Form
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_full_disk_is_told(small_disk, tmp_path):
 ASKING = """
 import os, sys, time
 from pathlib import Path
-from deepen.decoders import Decoders, File, Form
+from deepen.decoding.workers import Decoders, File, Form
 with Decoders(2) as decoders:
     image = File("x.png", Path(sys.argv[1]).read_bytes())
     assert decoders.submit([image], Form(None)).result()[0].pixels.shape == (3, 8, 8)
@@ -201,9 +201,7 @@ def test_processes_end_with_the_one_that_asks_however_it_ends(tmp_path, number):
 
 
 def test_a_process_imports_what_decoding_takes():
-    code = (
-        "import sys, deepen.decoders; print(*{'torch', 'pydantic', 'safetensors', 'multiprocessing'} & {*sys.modules})"
-    )
+    code = "import sys, deepen.decoding.workers; print(*{'torch', 'pydantic', 'safetensors', 'multiprocessing'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"
 
 

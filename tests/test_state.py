@@ -10,9 +10,9 @@ import pytest
 from dvc_project import ROOT
 from test_checkpoint import at
 
-from deepen.checkpoint import Checkpoints
-from deepen.commands import main
-from deepen.locking import locked
+from deepen.cli import main
+from deepen.runtime.lock import locked
+from deepen.training.checkpoint import Checkpoints
 
 
 @pytest.fixture
@@ -111,8 +111,6 @@ def test_it_needs_neither_pytorch_nor_dvc(project):
     (project / "weights/I.safetensors").touch()
     checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)
     checkpoints.save(at(10))
-    program = (
-        "import sys; from deepen.commands import main; main([]); print(*{'torch', 'dvc', 'pandas'} & {*sys.modules})"
-    )
+    program = "import sys; from deepen.cli import main; main([]); print(*{'torch', 'dvc', 'pandas'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""

@@ -3,8 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from deepen.errors import InputError
-from deepen.statistics import compute_statistics, load_statistics
+from deepen.core.errors import InputError
+from deepen.data.statistics import compute_statistics, load_statistics
 
 
 def by_numpy(images):

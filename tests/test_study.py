@@ -5,10 +5,10 @@ import yaml_text
 from dvc_project import ROOT
 from scipy import stats
 
-from deepen.errors import InputError
-from deepen.images import ImageSet
-from deepen.layers import plan, training_flops
-from deepen.settings import load_settings
+from deepen.config.settings import load_settings
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
+from deepen.models.layers import plan, training_flops
 from study.arm import measure
 from study.settings import Study, load_studies
 from study.summary import compare, draw, mean_interval

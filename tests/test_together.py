@@ -11,7 +11,7 @@ import psutil
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from pipeline import launched
+from pipeline.shared import launched
 
 TWO = "torchrun --standalone --nproc-per-node 2 --max-restarts 3"
 

@@ -6,16 +6,16 @@ import yaml_text
 from tensors import he_start
 from test_settings import PARAMS
 
-from deepen import trainer as trainer_module
-from deepen import training as module
-from deepen.augmentation import Augmentation, AugmentedImages
-from deepen.errors import InputError
-from deepen.layers import plan
-from deepen.recipes import Plateau, Training
-from deepen.statistics import compute_statistics
-from deepen.trainer import Trainer
-from deepen.training import Progress, train
-from deepen.vgg import network
+from deepen.config.recipes import Plateau, Training
+from deepen.core.errors import InputError
+from deepen.data.augmentation import Augmentation, AugmentedImages
+from deepen.data.statistics import compute_statistics
+from deepen.models.layers import plan
+from deepen.models.vgg import network
+from deepen.training import loop as module
+from deepen.training import trainer as trainer_module
+from deepen.training.loop import Progress, train
+from deepen.training.trainer import Trainer
 
 RECIPES = {
     name: Training(**recipe["training"]) for name, recipe in yaml_text.load(PARAMS.read_text())["recipes"].items()

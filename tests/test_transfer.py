@@ -5,12 +5,12 @@ import pytest
 import torch
 from conftest import LADDER
 
-from deepen.errors import InputError
-from deepen.growth import grow, he_start
-from deepen.layers import plan, tensor_shapes
-from deepen.transfer import RoleMapping, map_roles, transfer, violations
-from deepen.transfer_report import TensorFate, TransferReport, as_line, counts, load_transfer, save_transfer
-from deepen.vgg import network
+from deepen.core.errors import InputError
+from deepen.growth.initialization import grow, he_start
+from deepen.growth.transfer import RoleMapping, map_roles, transfer, violations
+from deepen.models.layers import plan, tensor_shapes
+from deepen.models.vgg import network
+from deepen.records.transfer_report import TensorFate, TransferReport, as_line, counts, load_transfer, save_transfer
 
 
 def layout(name, width=1 / 32):

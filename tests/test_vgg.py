@@ -3,8 +3,8 @@ import torch
 from tensors import he_start
 from test_layers import PAPER
 
-from deepen.layers import plan
-from deepen.vgg import network
+from deepen.models.layers import plan
+from deepen.models.vgg import network
 
 
 def torchvision_roles(layers, features):

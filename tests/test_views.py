@@ -4,11 +4,11 @@ import torch
 from tensors import he_start
 from torch import nn
 
-from deepen.accuracy import evaluate, infer
-from deepen.images import ImageSet
-from deepen.layers import plan
-from deepen.vgg import network
-from deepen.views import Views, dense_logits
+from deepen.data.images import ImageSet
+from deepen.evaluation.accuracy import evaluate, infer
+from deepen.evaluation.views import Views, dense_logits
+from deepen.models.layers import plan
+from deepen.models.vgg import network
 
 MEAN = torch.tensor([0.5, 0.4, 0.3])
 NETS = [

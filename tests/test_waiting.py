@@ -12,7 +12,7 @@ TRAINER = """
 import sys
 from pathlib import Path
 from test_checkpoint import at
-from deepen.checkpoint import Checkpoints
+from deepen.training.checkpoint import Checkpoints
 from pipeline.train import _alone
 
 checkpoints = Checkpoints(Path("checkpoints/x"), 0)

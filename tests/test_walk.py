@@ -8,11 +8,11 @@ import unicodedata
 import pytest
 from conftest import archive, photos, picture, write_tree
 
+from deepen.core.errors import InputError
 from deepen.datasets import files as module
 from deepen.datasets.folder import load_folder
 from deepen.datasets.judged import load_judged
 from deepen.datasets.walk import Walk
-from deepen.errors import InputError
 
 KINDS = pytest.mark.parametrize("kind", ["folder", "", "gz", "zip"])
 
@@ -171,7 +171,7 @@ class TestUnreadable:
         code = (
             "import os, sys, deepen.datasets.folder as f; from pathlib import Path; os.chdir(sys.argv[1])\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-            "from deepen.errors import InputError\n"
+            "from deepen.core.errors import InputError\n"
             "try: f.load_folder(Path('x'), None, Path('/tmp'))\nexcept InputError as error: print(error)"
         )
         for folder in (tmp_path, *tmp_path.parents[:2]):

@@ -13,15 +13,15 @@ from dvc_project import ROOT
 from safetensors.numpy import save_file
 from test_checkpoint import EXAMPLE, POSITION
 
-from deepen import watching
-from deepen.checkpoint import Checkpoint, Checkpoints
-from deepen.commands import main, watch
-from deepen.durations import told
-from deepen.history import Epoch, History
-from deepen.live import LiveCurves
-from deepen.locking import locked
-from deepen.settings import load_settings
-from deepen.watching import trainings
+from deepen.cli import main, watch
+from deepen.config.settings import load_settings
+from deepen.core.durations import told
+from deepen.records.history import Epoch, History
+from deepen.runtime.lock import locked
+from deepen.training import watching
+from deepen.training.checkpoint import Checkpoint, Checkpoints
+from deepen.training.live import LiveCurves
+from deepen.training.watching import trainings
 
 ROWS = [Epoch(1, 0.1, 1.0, 2.0, 40.0), Epoch(2, 0.1, 1.0, 2.0, 80.0)]
 
@@ -230,6 +230,6 @@ def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
 
 def test_it_does_not_import_pytorch(tmp_path):
     (tmp_path / "params.yaml").touch()
-    code = "import sys; from deepen.commands import main; main(['watch', '--once']); print('torch' in sys.modules)"
+    code = "import sys; from deepen.cli import main; main(['watch', '--once']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "no training runs now\nFalse\n"

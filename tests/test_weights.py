@@ -4,9 +4,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tensors import he_start, load_weights
 
-from deepen.errors import InputError
-from deepen.networks import load_network
-from deepen.weights import ModelCard, save_weights, weights_checksum
+from deepen.core.errors import InputError
+from deepen.models.networks import load_network
+from deepen.models.weights import ModelCard, save_weights, weights_checksum
 
 CARD = ModelCard(
     model="I",

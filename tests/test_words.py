@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from dvc_project import ROOT
 
-from deepen.commands import answers, main
-from deepen.commands.missing_path import path_suggestion
-from deepen.commands.parser import _COMMANDS
-from deepen.commands.stages import word_faults
-from deepen.nearest import nearest, suggestion
+from deepen.cli import answers, main
+from deepen.cli.missing_path import path_suggestion
+from deepen.cli.parser import _COMMANDS
+from deepen.cli.stages import word_faults
+from deepen.core.nearest import nearest, suggestion
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
 

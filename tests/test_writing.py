@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepen.errors import InputError
-from deepen.writing import replacing, write_json, write_text
+from deepen.core.errors import InputError
+from deepen.core.files import replacing, write_json, write_text
 
 
 def test_a_failure_leaves_the_file_as_it_was_and_nothing_beside(tmp_path):
@@ -38,7 +38,7 @@ def test_folders_are_made_and_json_is_json(tmp_path):
 WRITE = """
 import sys, time
 from pathlib import Path
-from deepen.writing import replacing
+from deepen.core.files import replacing
 for _ in range(int(sys.argv[3])):
     with replacing(Path(sys.argv[1])) as temporary:
         temporary.write_text(sys.argv[2])
@@ -126,7 +126,7 @@ def test_nor_is_what_appears_while_it_is_written(tmp_path):
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/null", "/dev/fd/1", "/proc/self/fd/1"])
 def test_nor_is_a_device_by_any_name(tmp_path, path):
     """Also where standard output is a file: root could replace the link to it."""
-    code = f"from pathlib import Path; from deepen.writing import write_text; write_text(Path({path!r}), 'new')"
+    code = f"from pathlib import Path; from deepen.core.files import write_text; write_text(Path({path!r}), 'new')"
     before = os.lstat(path) if path.startswith("/dev/") and path.count("/") == 2 else None
     with (tmp_path / "out").open("w") as out:
         done = subprocess.run([sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False)

@@ -10,8 +10,8 @@ from dvc.utils.serialize._common import ParseError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from deepen.errors import InputError
-from deepen.yaml_reading import MOST_CHARACTERS, MOST_VALUES, parse_yaml, read_yaml
+from deepen.core.errors import InputError
+from deepen.core.yaml_reading import MOST_CHARACTERS, MOST_VALUES, parse_yaml, read_yaml
 
 
 def told(text):

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from os import PathLike
 
-    from deepen.prediction import Classifier
-    from deepen.recipes import ViewKind
+    from deepen.config.recipes import ViewKind
+    from deepen.inference.classifier import Classifier
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,6 @@ def load(
     """
     from pathlib import Path
 
-    from deepen.prediction import Classifier  # which imports PyTorch
+    from deepen.inference.classifier import Classifier  # which imports PyTorch
 
     return Classifier(Path(weights), device, flip_averaging, views)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from deepen.errors import InputError
+from deepen.core.errors import InputError
 
 T = TypeVar("T")
 

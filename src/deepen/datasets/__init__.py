@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deepen.dataset_settings import Digits, Downloaded, Folder
+from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.datasets.parts import Parts
 
 # held out where a source has no test images of its own; of the few digits half, so that an accuracy says something

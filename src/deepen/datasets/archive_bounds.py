@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from deepen.core.errors import InputError, plain
 from deepen.datasets.files import MOST_FILE_BYTES
-from deepen.errors import InputError, plain
 
 MOST_FILES = 20_000_000
 MOST_SMALL_FILES = 100_000  # files and folders that any archive may have; more, where it has BYTES_A_FILE for each

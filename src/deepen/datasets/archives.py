@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
+from deepen.core.errors import InputError, plain
 from deepen.datasets.archive_bounds import Bounds
+from deepen.datasets.archive_names import tar_name, zip_names
 from deepen.datasets.files import Entry
-from deepen.datasets.names import tar_name, zip_names
-from deepen.errors import InputError, plain
-from deepen.formats import HEAD_BYTES, format_of_head
+from deepen.decoding.formats import HEAD_BYTES, format_of_head
 
 MOST_NAME = 1024  # characters of a member's name
 MOST_LEVELS = 100  # folders in it

@@ -8,7 +8,7 @@ from importlib.metadata import distribution
 
 import numpy as np
 
-from deepen.images import ImageSet
+from deepen.data.images import ImageSet
 
 
 def load_digits() -> ImageSet:

@@ -8,8 +8,8 @@ from urllib.error import URLError
 import numpy as np
 from torchvision import datasets
 
-from deepen.errors import InputError
-from deepen.images import ImageSet
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
 
 _KINDS: dict[str, Any] = {
     "cifar10": datasets.CIFAR10,

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from deepen.core.errors import InputError, plain
 from deepen.datasets.clutter import is_clutter
-from deepen.errors import InputError, plain
-from deepen.formats import HEAD_BYTES, must_be_supported
+from deepen.decoding.formats import HEAD_BYTES, must_be_supported
 
 MOST_FILE_BYTES = 1 << 28
 

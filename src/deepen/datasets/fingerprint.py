@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from deepen.dataset_settings import Digits, Downloaded, Folder
+from deepen.config.dataset_settings import Digits, Downloaded, Folder
+from deepen.core.errors import InputError, some
 from deepen.datasets.files import is_folder, list_folder
-from deepen.errors import InputError, some
 
 
 def fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, str | int]:

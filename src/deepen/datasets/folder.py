@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from deepen.core.errors import InputError, plain, some
+from deepen.data.images import ImageSet
 from deepen.datasets.layout import FOLDERS, Classes, Layout
 from deepen.datasets.layout_faults import class_faults, layout_faults
 from deepen.datasets.parts import Parts
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Walk
-from deepen.decoders import Form
-from deepen.errors import InputError, plain, some
-from deepen.images import ImageSet
+from deepen.decoding.workers import Form
 
 
 def load_folder(root: Path, size: int | None, room: Path | None = None, entry: str = "folder") -> Parts:

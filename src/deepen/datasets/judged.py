@@ -6,15 +6,15 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
+from deepen.core.errors import InputError, plain, some
+from deepen.core.notes import tell
+from deepen.data.images import ImageSet
 from deepen.datasets.folder import NO_LABELS, chosen, data_name
 from deepen.datasets.layout import Loose, place_of
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Found, PathParts, Walk
 from deepen.datasets.wrong_layout import meant_part, no_image
-from deepen.decoders import Form
-from deepen.errors import InputError, plain, some
-from deepen.images import ImageSet
-from deepen.notes import tell
+from deepen.decoding.workers import Form
 
 
 @dataclass(frozen=True)

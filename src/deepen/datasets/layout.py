@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from deepen.core.errors import plain
 from deepen.datasets.parts import Part
 from deepen.datasets.walk import Found, PathParts
-from deepen.errors import plain
 
 FOLDERS: dict[str, Part] = {
     "train": "train",

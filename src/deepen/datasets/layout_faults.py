@@ -1,10 +1,10 @@
 """What is wrong with how images lie below a root, one sentence a fault, with what to type where that is known."""
 
-from deepen.class_names import class_name_faults
+from deepen.core.errors import plain
+from deepen.core.names import class_name_faults
 from deepen.datasets.layout import FOLDERS, Layout
 from deepen.datasets.walk import Walk
 from deepen.datasets.wrong_layout import counted, detection, renaming, table, without_train
-from deepen.errors import plain
 
 
 def layout_faults(layout: Layout, walk: Walk) -> list[str]:

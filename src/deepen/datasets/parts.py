@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from deepen.datasets.split import hold_out
-from deepen.images import ImageSet
+from deepen.data.images import ImageSet
+from deepen.data.split import hold_out
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from deepen.data.split import hash_images
 from deepen.datasets.parts import PARTS, Part, Parts
-from deepen.datasets.split import hash_images
 
 _EXAMPLES = 3
 _PAIRS: tuple[tuple[Part, Part], ...] = (("test", "train"), ("test", "validation"), ("validation", "train"))

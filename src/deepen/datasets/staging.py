@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.decoders import Decoders, File, Form, Image, decode_file
-from deepen.errors import InputError
-from deepen.writing import cannot_write
+from deepen.core.errors import InputError
+from deepen.core.files import cannot_write
+from deepen.decoding.workers import Decoders, File, Form, Image, decode_file
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # what a process is handed at once, at most, but for one file
 _CHUNK_PIXEL_BYTES = 1 << 23  # what it hands back

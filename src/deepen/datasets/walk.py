@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from deepen.core.errors import InputError, plain
+from deepen.datasets.archive_names import composed
 from deepen.datasets.archives import read_archive
 from deepen.datasets.clutter import is_clutter, is_resource_fork
 from deepen.datasets.files import Entry, is_folder, read_folder
-from deepen.datasets.names import composed
-from deepen.errors import InputError, plain
-from deepen.formats import HEAD_BYTES, format_of_head, format_of_name, must_be_supported
+from deepen.decoding.formats import HEAD_BYTES, format_of_head, format_of_name, must_be_supported
 
 PathParts = tuple[str, ...]  # of a path below the root, composed
 _TOLD, _KEPT = 3, 10  # names of skipped files

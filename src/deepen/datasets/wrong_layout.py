@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
 
+from deepen.core.errors import plain
 from deepen.datasets.layout import FOLDERS, Layout, Loose
 from deepen.datasets.walk import PathParts, Walk
-from deepen.errors import plain
-from deepen.formats import NAMES
+from deepen.decoding.formats import NAMES
 
 _ALIASES = {
     **dict.fromkeys(("train", "training", "trainset", "train_set", "training_set"), "train"),

@@ -1,0 +1,89 @@
+"""`deepen checkpoints`: what interrupted trainings left."""
+
+import argparse
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from deepen.cli.words import add_command, add_project
+from deepen.core.errors import InputError, plain, some
+from deepen.core.nearest import suggestion
+from deepen.runtime.lock import holder
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = add_command(
+        commands,
+        "checkpoints",
+        "list or clear what interrupted trainings left",
+        "List the trainings that were interrupted. Each goes on when dvc repro or dvc exp run comes to it with the "
+        "same settings, images and code; a training that ends removes its own.",
+        ["deepen checkpoints", "deepen checkpoints --clear"],
+    )
+    parser.add_argument("trainings", nargs="*", metavar="TRAINING", help="of these only, for example III-0f3a9c")
+    parser.add_argument("--clear", action="store_true", help="remove them, but those in use")
+    add_project(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.training.position import FOLDER
+
+    folders = _trainings(options.project / FOLDER, options.trainings)
+    if options.clear:
+        for folder in folders:
+            print(f"{plain(folder.name)}: {_clear(folder)}")
+    elif folders:
+        print(tabulate([_row(folder) for folder in folders], "keys"))
+        for folder in folders:
+            if (by := holder(folder.with_suffix(".lock"))) is not None:
+                print(f"{plain(folder.name)} is in use by {by}")
+    else:
+        print("no training was interrupted")
+
+
+def _clear(folder: Path) -> str:
+    """Remove a training's folder, unless it is in use; of a link the link alone, and so for each that is inside."""
+    if (by := holder(folder.with_suffix(".lock"))) is not None:
+        return f"in use by {by}; left"
+    try:
+        folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+    except OSError as error:
+        fault = f"can't be removed ({error.strerror}); make it and its folder writable and run it again"
+        raise InputError(f"{plain(folder)}: {fault}") from error
+    return "cleared"
+
+
+def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
+    if root.is_symlink():
+        raise InputError(f"{plain(root)}: is a link to {plain(root.resolve())}; remove the link, or clear that folder")
+    found = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
+    if unknown := [name for name in wanted if name not in found]:
+        listed = f"there are {', '.join(map(plain, some(list(found))))}" if found else "no training was interrupted"
+        raise InputError(
+            [f"{plain(name)}: no such training in {root}; {listed}" + suggestion(name, found) for name in unknown]
+        )
+    return [found[name] for name in wanted or found]
+
+
+def _row(folder: Path) -> dict[str, str]:
+    from deepen.training.position import describe_checkpoint
+
+    files = sorted(folder.glob("*.safetensors"))
+    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": ""}
+    if files:
+        newest = files[-1]
+        row["kept"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest.stat().st_mtime))
+        row["size"] = f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+        try:
+            position = describe_checkpoint(newest)
+            row["steps"] = f"{position.step} of {position.steps}"
+            row["epochs"] = f"{len(position.history)} of {position.epochs}"
+        except InputError as error:
+            row["steps"] = plain(error).removeprefix(f"{newest}: ")
+    return row

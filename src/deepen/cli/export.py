@@ -1,0 +1,83 @@
+"""`deepen export`: a network for other programs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from deepen.cli.weights_file import add_weights, check_weights
+from deepen.cli.words import add_command, one_of
+from deepen.core.errors import InputError, about
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = add_command(
+        commands,
+        "export",
+        "write a network as ONNX, or for torchvision",
+        "Write the network of a weights file for other programs. onnx takes any network and makes a model "
+        "that takes uint8 images as they are, in batches of any size, and gives logits and probabilities; it is kept "
+        "only if onnxruntime computes with it what Deepen does. torchvision takes a network of the shape of "
+        "torchvision's vgg11, vgg13, vgg16, vgg19 or one with _bn, and makes a state dict that loads strictly there.",
+        ["deepen export weights/III.safetensors --to onnx"],
+    )
+    add_weights(parser)
+    parser.add_argument(
+        "--to", type=one_of("onnx", "torchvision"), required=True, metavar="FORMAT", help="onnx or torchvision"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: in this folder, III.onnx or III-torchvision.safetensors"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the output if it is there")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    check_weights(options.weights)
+    ending = ".onnx" if options.to == "onnx" else "-torchvision.safetensors"
+    output = options.output or Path(options.weights.stem + ending)
+    if output.exists() and not options.force:
+        raise InputError(f"{output}: is there already; add --force to replace it, or name another --output")
+    write = _write_onnx if options.to == "onnx" else _write_torchvision
+    write(options.weights, output)
+
+
+def _write_onnx(weights: Path, output: Path) -> None:
+    from deepen.convert.onnx import TOLERANCE, check_exportable, measure_difference, to_onnx
+    from deepen.core.files import replacing
+    from deepen.models.networks import load_network
+
+    card, network = load_network(weights)
+    with about(weights):
+        check_exportable(card)
+    with replacing(output) as temporary:
+        temporary.write_bytes(to_onnx(card, network).SerializeToString(deterministic=True))
+        difference = measure_difference(temporary, card, network)
+        if difference >= TOLERANCE:
+            raise InputError(
+                f"{output}: onnxruntime differs from Deepen by {difference:.2g}, and less than {TOLERANCE:g} is asked; "
+                "it was not written: tell the makers of Deepen"
+            )
+    print(f"{output}: uint8 images (batch, {', '.join(map(str, card.image))}) -> logits, probabilities")
+    print(f"onnxruntime and Deepen differ by at most {difference:.2g} on random images")
+
+
+def _write_torchvision(weights: Path, output: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from deepen.convert.torchvision_names import METADATA, Exported, find_net, to_torchvision
+    from deepen.core.files import replacing
+    from deepen.models.weights import load_weights
+
+    card, state = load_weights(weights)
+    layers = card.plan()
+    with about(weights):
+        net = find_net(layers)
+    exported = Exported(net=net, classes=card.classes, mean=card.mean, std=(1.0, 1.0, 1.0))
+    with replacing(output) as temporary:
+        tensors = {key: torch.from_numpy(array) for key, array in state.items()}
+        save_file(to_torchvision(layers, tensors), temporary, metadata={METADATA: exported.model_dump_json()})
+    print(f"{output}: for torchvision.models.{net}(num_classes={len(card.classes)}).load_state_dict")
+    print(f"it takes images of {'x'.join(map(str, card.image[1:]))} after")
+    print(f"torchvision.transforms.Normalize({list(card.mean)}, [1.0, 1.0, 1.0])")

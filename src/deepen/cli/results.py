@@ -1,0 +1,106 @@
+"""`deepen results`: what the models of this run reached, and what the experiments did, best first."""
+
+import argparse
+import csv
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepen.cli.words import REPORT, add_command, add_project
+from deepen.core.errors import plain
+from deepen.report.spreadsheets import inert
+
+if TYPE_CHECKING:
+    from deepen.experiments.ranking import Ranked
+    from deepen.experiments.store import Experiment
+
+MOST_COLUMNS = 200
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = add_command(
+        commands,
+        "results",
+        "what the models and the experiments reached",
+        "Print top-1 of the models of this run with 95 % intervals, what each gains over the one it grew from, and "
+        "where the report is; then the experiments that started from the last commit, best first, with the settings "
+        "in which they differ. Those that differ in their seed alone are also told together.",
+        ["deepen results", "deepen results --all", "deepen results --csv > experiments.csv"],
+    )
+    parser.add_argument("--all", action="store_true", help="also experiments that started from other commits")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="write", action="store_const", const=_write_json, help="experiments as JSON")
+    form.add_argument("--csv", dest="write", action="store_const", const=_write_csv, help="experiments as CSV")
+    add_project(parser)
+    parser.set_defaults(run=_run, write=None)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.experiments.ranking import rank
+    from deepen.experiments.store import list_experiments, together, workspace
+
+    here = workspace(options.project)
+    experiments, others = list_experiments(options.project, everywhere=options.all)
+    ranked = rank(together(here, experiments))
+    if options.write:
+        options.write(ranked)
+        return
+    for part in (_models(options.project, here), *(_experiments(ranked) if experiments else ())):
+        print(part, end="\n\n")
+    if others:
+        print(f"{others} more started from other commits: deepen results --all")
+
+
+def _models(project: Path, here: "Experiment | None") -> str:
+    """What the models of the project's own run reached, up to the one that `depth` names."""
+    from deepen.records.record import load_records
+    from deepen.report.tables import summary
+
+    depth = here.settings.get("depth") if here else None
+    if here and depth not in (models := list(map(str, here.settings.get("models") or ()))):
+        return f"params.yaml: depth: {plain(depth)} is none of the models {', '.join(map(plain, models))}; name one."
+    path = project / "records" / f"{depth}.json"
+    if here is None or not path.is_file():
+        return "No model of this run is evaluated yet: run dvc repro."
+    text = summary(load_records(path)).rstrip()
+    if here.why:
+        text += f"\n\nNote: {here.why}, so these results are not those of params.yaml: run dvc repro."
+    return text + (f"\n\nReport: {plain(project / REPORT)}" if (project / REPORT).is_file() else "")
+
+
+def _experiments(ranked: "Ranked") -> Iterator[str]:
+    from deepen.experiments.ranking import ranking, seeds_together
+
+    width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
+    yield "Experiments, best first (top-1 in percent, loss in nats):\n\n" + ranking(ranked, width)
+    sentences = seeds_together(ranked)
+    sentences += [f"{plain(each.name)} has no top-1 of its own: {each.why}" for each, _ in ranked if each.why]
+    if sentences:
+        yield "\n".join(textwrap.fill(each, width, subsequent_indent="  ") for each in sentences)
+    yield "dvc exp apply NAME puts one in place of your run, with its report."
+
+
+def _write_json(ranked: "Ranked") -> None:
+    rows = [
+        {"experiment": each.name, "date": each.date or None, "metrics": each.metrics, "settings": settings}
+        | ({"interval": each.interval} if each.interval else {})
+        | ({"workspace": True} if each.is_here and each.name != "workspace" else {})
+        | ({"why": each.why} if each.why else {})
+        for each, settings in ranked
+    ]
+    print(json.dumps(rows, indent=1))
+
+
+def _write_csv(ranked: "Ranked") -> None:
+    metrics = dict.fromkeys(name for each, _ in ranked for name in each.metrics)
+    paths = dict.fromkeys(path for _, settings in ranked for path in settings)
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(["experiment", "date", *metrics, *map(inert, paths)])
+    for each, settings in ranked:
+        numbers = [each.metrics.get(name, "") for name in metrics]
+        table.writerow([inert(each.name), each.date, *numbers, *(inert(settings.get(path, "")) for path in paths)])

@@ -1,0 +1,91 @@
+"""Recipes of params.yaml: how models are trained and evaluated."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from deepen.config.automatic import automatic_batch
+from deepen.config.section import Section, auto
+
+# of learning; beyond, the steps of float32 arithmetic are none, or not finite
+Rate = Annotated[float, Field(ge=1e-8, le=100)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+ViewKind = Literal["centre", "crops", "dense"]  # of a test image, as views.py has them
+ClassWeights = Literal["none", "balanced"]  # of the loss of an image, as loss.py has them
+
+
+class OneCycle(Section):
+    """The learning rate rises from near 0 to its peak in the fraction `warmup` of the steps, and falls to 0 after."""
+
+    name: Literal["onecycle"] = Field(examples=["onecycle"])
+    warmup: float = Field(gt=0, lt=1, examples=[0.3])
+
+
+class Plateau(Section):
+    """The learning rate is multiplied by `factor` once validation top-1 has not risen for over `patience` epochs."""
+
+    name: Literal["plateau"] = Field(examples=["onecycle"])
+    factor: float = Field(gt=0, lt=1, examples=[0.1])
+    patience: int = Field(ge=0, le=100_000, examples=[10])
+
+
+class Sgd(Section):
+    """Stochastic gradient descent; `weight_decay` is added to the gradient, times the parameter."""
+
+    name: Literal["sgd"] = Field(examples=["muon"])
+    momentum: float = Field(ge=0, le=0.999, examples=[0.9])
+    nesterov: bool = Field(examples=["true"])
+    weight_decay: float = Field(ge=0, le=10, examples=["5.0e-4"])
+
+    @field_validator("nesterov")
+    @classmethod
+    def _nesterov_needs_momentum(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("momentum") == 0:
+            raise PydanticCustomError("nesterov", "needs momentum above 0; write for example nesterov: false")
+        return value
+
+
+class Muon(Section):
+    """Orthogonal steps; `weight_decay` times the learning rate is the fraction that each takes off the weights."""
+
+    name: Literal["muon"] = Field(examples=["muon"])
+    momentum: float = Field(ge=0, le=0.999, examples=[0.9])
+    weight_decay: float = Field(ge=0, le=10, examples=[0.1])
+
+
+class Training(Section):
+    """How a model is trained on the cross-entropy of its logits."""
+
+    lr: Rate = Field(examples=[0.08])
+    grown_lr: float = Field(ge=1e-6, le=100, examples=[0.6])
+    schedule: Annotated[OneCycle | Plateau, Field(discriminator="name")]
+    optimizer: Annotated[Muon | Sgd, Field(discriminator="name")]
+    batch_size: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, auto] = Field(examples=[128])
+    epochs: list[Epochs] = Field(min_length=1, max_length=1000, examples=["[3, 3, 12]"])  # see `Settings.epochs`
+    least_images: int = Field(ge=1, le=10**12, examples=[96000])
+    label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
+    class_weights: ClassWeights = Field(examples=["balanced"])
+    dropout: float = Field(ge=0, le=0.95, examples=[0.3])
+    crop: bool = Field(examples=["true"])
+    scale_jitter: float = Field(ge=1, le=16, examples=[2.0])  # arXiv 1409.1556, section 3.1; 1 is none
+    color_shift: float = Field(ge=0, le=10, examples=[0.1])
+
+    def batch(self, images: int) -> int:
+        """How many of so many training images a step learns from."""
+        return min(images, automatic_batch(images) if self.batch_size is None else self.batch_size)
+
+
+class Evaluation(Section):
+    """How a model is evaluated; none of it touches training."""
+
+    batch_size: int = Field(ge=1, le=1_000_000, examples=[500])
+    flip_averaging: bool = Field(examples=["true"])
+    views: ViewKind = Field(examples=["centre"])
+
+
+class Recipe(Section):
+    """How models are trained and evaluated."""
+
+    training: Training
+    evaluation: Evaluation

@@ -1,0 +1,38 @@
+"""What all parts of params.yaml have in common."""
+
+import os
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from deepen.core.yaml_reading import is_plain_number
+
+
+def _auto_is_none(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("empty", "must be a number or auto")
+    if isinstance(value, str) and value != "auto" and not is_plain_number(value.strip()):
+        raise PydanticCustomError("no_number", "must be a number or auto")
+    return None if value == "auto" else value
+
+
+auto = BeforeValidator(_auto_is_none)
+
+
+def _can_be_a_path(text: str) -> str:
+    if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
+        raise PydanticCustomError("path", "must have no control character")
+    if any(len(os.fsencode(part)) > 255 for part in text.split("/")):
+        raise PydanticCustomError("path", "must have at most 255 bytes between two slashes")
+    return text
+
+
+PathText = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_can_be_a_path)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: its types exactly, no key that is not known, no change after loading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,0 +1,106 @@
+"""A network -> an ONNX model that takes images as they are, and how far onnxruntime's answers are from ours."""
+
+import json
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from deepen.core.errors import InputError
+from deepen.data.augmentation import normalize
+from deepen.models.layers import parameters
+from deepen.models.vgg import VGG
+from deepen.models.weights import ModelCard
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+TOLERANCE = 1e-4  # between logits, and between probabilities, here and in onnxruntime
+_MOST_BYTES = 2**31 - 2**20  # protobuf takes no more in one file; the graph needs little of it
+_BATCHES = (1, 2, 5)
+
+
+def check_exportable(card: ModelCard) -> None:
+    """Raise InputError where packages that ONNX needs are not installed, or the network is too large for one file."""
+    faults = []
+    if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
+        faults.append(
+            f"ONNX needs the Python packages {', '.join(missing)}, which are not installed; in Deepen's folder, "
+            "python -m pip install --editable '.[onnx]'"
+        )
+    if (size := 4 * parameters(card.plan())) > _MOST_BYTES:
+        faults.append(f"the network takes {size / 1e9:.1f} GB, an ONNX file holds 2 GB at most; export a narrower one")
+    if faults:
+        raise InputError(faults)
+
+
+class _FromPixels(nn.Module):
+    """uint8 images (batch, channels, height, width), 0-255 -> logits and probabilities, both (batch, classes)."""
+
+    def __init__(self, network: VGG, mean: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.mean = nn.Buffer(mean.reshape(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network(images.to(torch.float32) / 255 - self.mean)  # as augmentation.normalize, in fewer nodes
+        return logits, logits.softmax(1)
+
+
+def to_onnx(card: ModelCard, network: VGG) -> "ModelProto":
+    """The network, in evaluation mode, as an ONNX model; its metadata holds `classes` and the card, `deepen`, as JSON.
+
+    Equal networks give equal models with the same versions of the packages.
+    """
+    with warnings.catch_warnings(action="ignore"):  # the exporter's of its own insides
+        program = torch.onnx.export(
+            _FromPixels(network, torch.tensor(card.mean)).eval(),
+            (torch.zeros(2, *card.image, dtype=torch.uint8),),
+            dynamo=True,
+            input_names=["images"],
+            output_names=["logits", "probabilities"],
+            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            verbose=False,
+        )
+    assert program is not None
+    return _described(program.model_proto, card)
+
+
+def _described(model: "ModelProto", card: ModelCard) -> "ModelProto":
+    """What the exporter notes of its source code, paths included, gives way to what the network is."""
+    from onnx.helper import set_model_props
+
+    graph = model.graph
+    del graph.value_info[:]
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    graph.name = card.model
+    set_model_props(model, {"classes": json.dumps(card.classes), "deepen": card.model_dump_json(exclude_none=True)})
+    return model
+
+
+@torch.inference_mode()
+def measure_difference(path: Path, card: ModelCard, network: VGG) -> float:
+    """The largest difference of a logit or a probability between an ONNX file in onnxruntime and the network here.
+
+    The images are random, in batches of several sizes.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    draws = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for batch in _BATCHES:
+        images = torch.randint(256, (batch, *card.image), dtype=torch.uint8, generator=draws)
+        logits = network(normalize(images, torch.tensor(card.mean)))
+        answers = session.run(["logits", "probabilities"], {"images": images.numpy()})
+        for ours, theirs in zip((logits, logits.softmax(1)), answers, strict=True):
+            difference = (ours - torch.from_numpy(theirs)).abs().max().item()
+            largest = max(largest, difference if difference == difference else float("inf"))
+    return largest

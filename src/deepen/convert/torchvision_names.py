@@ -1,0 +1,118 @@
+"""torchvision's VGG networks in our notation, and its names of their tensors.
+
+Names follow from its layout (torchvision.models.vgg): `features` is a sequence in which every convolution, norm, ReLU
+and pool has a place, `classifier` one of linear, ReLU and dropout in turn; in between the features are pooled to 7x7,
+which changes nothing where they are 7x7 already.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor
+
+from deepen.core.errors import InputError, some
+from deepen.core.names import class_name_faults
+from deepen.models.layers import Layer, Norm, Shape, plan
+
+_CONVOLUTIONS = {  # arXiv 1409.1556, table 1: columns A, B, D, E
+    "vgg11": ("64", "128", "256*2", "512*2", "512*2"),
+    "vgg13": ("64*2", "128*2", "256*2", "512*2", "512*2"),
+    "vgg16": ("64*2", "128*2", "256*3", "512*3", "512*3"),
+    "vgg19": ("64*2", "128*2", "256*4", "512*4", "512*4"),
+}
+LAYERS = {
+    f"{name}{suffix}": "".join(f"conv3-{group} maxpool " for group in groups) + "fc-4096*2"
+    for suffix in ("", "_bn")
+    for name, groups in _CONVOLUTIONS.items()
+}
+IMAGE = (3, 224, 224)
+METADATA = "torchvision"  # the key of a safetensors file's metadata under which an `Exported` lies
+COUNT = "num_batches_tracked"  # of a norm; ours has none, and torchvision uses it only where momentum is None
+
+
+class Exported(BaseModel):
+    """What a file with torchvision's names says of the network: it takes (x - mean) / std, with x on the 0-1 scale.
+
+    `net` is its function in torchvision.models, `classes` are the names in the order of the logits.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    net: str
+    classes: tuple[str, ...]
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=3, max_length=3)
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=3, max_length=3)
+
+    @field_validator("classes")
+    @classmethod
+    def _must_be_told_apart(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if faults := class_name_faults(classes):
+            raise ValueError("; ".join(some(faults, 3)))
+        return classes
+
+
+def norm_of(name: str) -> Norm:
+    """What follows the convolutions of one of torchvision's networks."""
+    return "batch" if name.endswith("_bn") else "none"
+
+
+def lay_out(name: str, classes: int) -> tuple[Layer, ...]:
+    """The layers of one of torchvision's networks."""
+    return plan(LAYERS[name], width=1, image=IMAGE, classes=classes, norm=norm_of(name))
+
+
+def module_names(layers: Sequence[Layer]) -> dict[str, str]:
+    """Role -> torchvision's name: conv3_2 -> features.12."""
+    after_conv = 1 if any(layer.kind == "norm" for layer in layers) else 2  # else a ReLU lies between
+    steps = {"conv": after_conv, "norm": 2, "maxpool": 1}
+    names, feature, classifier = {}, 0, 0
+    for layer in layers:
+        if layer.kind in steps:
+            names[layer.role], feature = f"features.{feature}", feature + steps[layer.kind]
+        else:
+            names[layer.role], classifier = f"classifier.{classifier}", classifier + 3
+    return names
+
+
+def tensor_names(layers: Sequence[Layer]) -> dict[str, str]:
+    """State-dict key -> torchvision's: conv3_2.weight -> features.12.weight; without the counts of norms."""
+    names = module_names(layers)
+    return {
+        key: f"{names[layer.role]}.{key.removeprefix(layer.role + '.')}" for layer in layers for key in layer.tensors()
+    }
+
+
+def find_net(layers: Sequence[Layer]) -> str:
+    """Which of torchvision's networks these layers are; raises InputError with what differs from the nearest."""
+    ours = _shapes(layers)
+    theirs = {name: _shapes(lay_out(name, layers[-1].outputs[0])) for name in LAYERS}
+    nearest = max(LAYERS, key=lambda name: len(ours.items() & theirs[name].items()))
+    differences = [
+        f"{key} {_told(ours.get(key))}, in {nearest} it {_told(theirs[nearest].get(key))}"
+        for key in dict.fromkeys([*ours, *theirs[nearest]])
+        if ours.get(key) != theirs[nearest].get(key)
+    ]
+    if differences:
+        what = "; ".join(some(differences, 3))
+        raise InputError(
+            f"it is none of torchvision's VGG networks for images of 3x224x224: {what}; --to onnx takes any network"
+        )
+    return nearest
+
+
+def _shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
+    """The shapes of all tensors by key, and of nothing for each pool."""
+    return {key: shape for layer in layers for key, shape in (layer.tensors() or {layer.role: ()}).items()}
+
+
+def _told(shape: Shape | None) -> str:
+    return "is not there" if shape is None else f"is {'x'.join(map(str, shape))}" if shape else "is there"
+
+
+def to_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict under torchvision's names, with the counts that its norms have; it loads strictly there."""
+    names = module_names(layers)
+    counts = {f"{names[layer.role]}.{COUNT}": torch.tensor(0) for layer in layers if layer.kind == "norm"}
+    return {theirs: state[ours] for ours, theirs in tensor_names(layers).items()} | counts

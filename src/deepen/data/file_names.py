@@ -1,0 +1,51 @@
+"""Names of files by row, as one block of text that is read when the first name is asked for: millions load at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepen.core.errors import plain
+
+_END = "\n"  # of each name, which has none within: names are kept as they can be printed
+
+
+def as_block(names: Iterable[str]) -> bytearray:
+    """Names as text, UTF-8, a line each; what can't be printed of one is escaped."""
+    block = bytearray()
+    for name in names:
+        block += f"{name if name.isprintable() else plain(name)}{_END}".encode()
+    return block
+
+
+class FileNames(Sequence[str]):
+    """The names of an `as_block`, uint8 (bytes,), which may be a map of a file.
+
+    `check` is called before the first is read, with the block and how many lines it has; it raises where either is
+    wrong.
+    """
+
+    def __init__(self, block: NDArray[np.uint8], count: int, check: Callable[[NDArray[np.uint8], int], None]) -> None:
+        self._block, self._count, self._check = block, count, check
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, row: int | slice) -> str | tuple[str, ...]:
+        if isinstance(row, slice):
+            return tuple(self[each] for each in range(*row.indices(self._count)))
+        at = range(self._count)[row]  # raises IndexError, and counts negative rows from the end
+        start = self._ends[at - 1] + 1 if at else 0
+        return self._block[start : self._ends[at]].tobytes().decode()
+
+    @cached_property
+    def _ends(self) -> NDArray[np.intp]:
+        ends = np.flatnonzero(self._block == ord(_END))
+        self._check(self._block, len(ends))
+        return ends

@@ -1,0 +1,49 @@
+"""Weights files that a first model starts from: named after what is in them, so that a setting says that too."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from deepen.config.settings import Model
+from deepen.config.validation import START_FILE
+from deepen.core.errors import InputError
+from deepen.models.layers import Shape
+
+
+def content_hash(path: Path) -> str:
+    """The first 8 hexadecimal digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
+
+
+def start_shapes(models: Mapping[str, Model], base: Path) -> dict[str, dict[str, Shape]]:
+    """For each model that starts from a file, found from `base`: the shapes by state-dict key in the file.
+
+    Raises InputError with every file that can't be read or does not hold what its name says.
+    """
+    shapes: dict[str, dict[str, Shape]] = {}
+    faults = []
+    for name, model in models.items():
+        if model.start:
+            try:
+                shapes[name] = _shapes(base / model.start)
+            except InputError as error:
+                faults += [f"params.yaml: models.{name}.start: {fault}" for fault in error.faults]
+    if faults:
+        raise InputError(faults)
+    return shapes
+
+
+def _shapes(path: Path) -> dict[str, Shape]:
+    try:
+        named, found = re.fullmatch(START_FILE, path.name), content_hash(path)
+        if named is None or named[1] != found:
+            raise InputError(f"{path}: has changed, its content's hash is {found}; run deepen import again")
+        with safe_open(path, framework="numpy") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise InputError(f"{path}: can't be read ({reason}); run deepen import again") from error

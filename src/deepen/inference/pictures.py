@@ -1,0 +1,120 @@
+"""What people hand over as an image, prepared in one way: paths, contents of files, PIL images, arrays."""
+
+import os
+from collections.abc import Iterable
+from numbers import Number
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from deepen.core.errors import InputError, plain
+from deepen.datasets.files import MOST_FILE_BYTES, read_plain
+from deepen.decoding.budget import Budget
+from deepen.decoding.decode import PIXELS, Decoded, UnreadableImage, decode_noted, guarded
+from deepen.decoding.fitting import fit
+from deepen.decoding.headers.orientation import ORIENTATION, find_orientation
+
+Array = NDArray[np.uint8]
+Picture = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | Array
+_CHANNELS = (1, 3, 4)
+_KINDS = "a path, the bytes of a file, a binary file object, a PIL image or a uint8 array"
+_BYTES = Budget(MOST_FILE_BYTES)  # of files that are in memory at one time
+_loading = Lock()  # two threads must not read a PIL image that was handed over twice
+
+
+def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
+    """Several images as they are, those of an array one by one, and a single image as a list of one.
+
+    Raises InputError where it is neither one image nor several.
+    """
+    if isinstance(images, bytearray | memoryview):
+        return [bytes(images)]
+    if isinstance(images, np.ndarray) and (images.dtype.kind not in "UO" or images.ndim == 0):
+        _check_array("images", images, several=True)
+        return images if images.ndim == 4 else [images]
+    if isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read"):
+        return [cast("Picture", images)]
+    numbers = isinstance(images, list | tuple) and images and isinstance(images[0], Number | list | tuple)
+    if numbers or isinstance(images, torch.Tensor | dict) or not isinstance(images, Iterable):
+        raise InputError(f"images: {_told(images, ', or several of them')}")
+    return images
+
+
+def read_picture(name: str, image: object, size: tuple[int, int], channels: int) -> Decoded:
+    """The pixels of an image, resized to a (height, width), with notes as sentences.
+
+    `name` is what an image that is no path is told by. Raises UnreadableImage with a sentence.
+    """
+    name = plain(os.fspath(image)) if isinstance(image, str | os.PathLike) else name
+    try:
+        found = guarded(lambda: _read(name, image, (size, channels)))
+    except InputError as error:
+        raise UnreadableImage(str(error)) from error
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{name}: can't be read as an image ({error}); replace or leave it out") from error
+    return Decoded(found.pixels, tuple(f"{name}: {note}" for note in found.notes))
+
+
+def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> Decoded:
+    if isinstance(image, Image.Image):
+        return _prepare(image, form)
+    if isinstance(image, np.ndarray):
+        return _prepare(Image.fromarray(_check_array(name, image)), form)
+    if isinstance(image, str | os.PathLike):
+        with _BYTES.taking(os.stat(image).st_size):
+            return decode_noted(read_plain(Path(image)), *form)
+    content = image.read(MOST_FILE_BYTES + 1) if hasattr(image, "read") else image
+    if not isinstance(content, bytes):
+        raise InputError(f"{name}: {_told(image)}")
+    if len(content) > MOST_FILE_BYTES:
+        raise ValueError(f"it has over {MOST_FILE_BYTES:,} bytes, more than are taken")
+    return decode_noted(content, *form)
+
+
+def _prepare(image: Image.Image, form: tuple[tuple[int, int], int]) -> Decoded:
+    """An opened image as `decode_noted` has it by its path, but for what a file says of its bits alone."""
+    with PIXELS.taking(image.width * image.height):
+        with _loading:
+            image.load()
+            try:
+                orientation = image.getexif().get(ORIENTATION, 1)
+            except Exception:  # of damaged EXIF
+                orientation = find_orientation(image.info.get("exif", b""))
+        pixels, note = fit(image, *form, orientation)
+    return Decoded(pixels, (note,) if note else ())
+
+
+def _check_array(name: str, array: NDArray[Any], several: bool = False) -> Array:
+    """An array as PIL has it, without a single channel's axis; raises InputError where it is no image."""
+    dimensions = (2, 3, 4) if several else (2, 3)
+    channels = array.shape[-1] if array.ndim > 2 else 1
+    if array.dtype == np.uint8 and array.ndim in dimensions and channels in _CHANNELS and all(array.shape[-3:]):
+        return array[..., 0] if array.ndim == 3 and channels == 1 else array
+    hint = ""
+    if array.ndim in (3, 4) and channels not in _CHANNELS:
+        turned = "0, 2, 3, 1" if array.ndim == 4 else "1, 2, 0"
+        first = array.shape[-3] in _CHANNELS
+        hint = (
+            f": array.transpose({turned}) puts channels last" if first else ": array[..., None] for several grey ones"
+        )
+    raise InputError(
+        f"{name}: an array of {array.dtype} and shape {array.shape}; give uint8, 0-255, of shape (height, width) or "
+        f"(height, width, 1, 3 or 4){', or (images, height, width, 1, 3 or 4)' if several else ''}{hint}"
+    )
+
+
+def _told(thing: object, more: str = "") -> str:
+    """What is wrong with something that is no image."""
+    if isinstance(thing, torch.Tensor):
+        axes = {3: "1, 2, 0", 4: "0, 2, 3, 1"}.get(thing.ndim)
+        last = f".permute({axes})" if axes and thing.shape[-3] in _CHANNELS else ""
+        return (
+            f"a tensor of {thing.dtype} and shape {tuple(thing.shape)}; "
+            f"give an array of uint8, 0-255, channels last: tensor{last}.cpu().numpy()"
+        )
+    return f"{type(thing).__name__} is no image; give {_KINDS}{more}"

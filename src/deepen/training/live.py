@@ -1,0 +1,46 @@
+"""Curves that can be watched while a model trains: by `dvc plots show` and the VS Code extension."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from deepen.core.files import write_text
+from deepen.records.history import Epoch
+
+
+def load_live(path: Path) -> list[Epoch]:
+    """The epochs that a model has done, of the table that LiveCurves writes; none where there is no such table."""
+    try:
+        heads, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+        if heads != [field.name for field in fields(Epoch)]:
+            return []
+        return [Epoch(int(number), *map(float, values)) for number, *values in rows]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+class LiveCurves:
+    """Keeps what each epoch found in `path`, tab-separated: a row an epoch, a column a field of Epoch.
+
+    The table is written anew each time, so that readers always find it whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[Epoch] = []
+
+    def start(self, history: Sequence[Epoch]) -> None:
+        """Write the epochs of an earlier process, where there are any; DVC has removed the table that it left."""
+        self._rows = list(history)
+        if history:
+            self._write()
+
+    def add(self, row: Epoch) -> None:
+        """Write an epoch; raises InputError where the disk does not take it."""
+        self._rows.append(row)
+        self._write()
+
+    def _write(self) -> None:
+        cells = [asdict(row) for row in self._rows]
+        lines = [list(cells[0]), *(map(str, row.values()) for row in cells)]
+        write_text(self._path, "".join("\t".join(line) + "\n" for line in lines))

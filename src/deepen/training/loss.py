@@ -1,0 +1,56 @@
+"""The loss that training lowers: cross-entropy against smoothed labels, in which all classes may count alike."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from deepen.config.recipes import Training
+
+
+class Loss:
+    """The mean loss (nats) of logits (batch, classes) for labels (batch,).
+
+    With `class_weights: balanced` each image counts as much as `balanced_weights` of all `labels` (images,) says, and
+    the mean is over the images, not over the weights: so parts of a batch add up to the batch, and over an epoch the
+    weights' mean is 1. `least` is that of a network that is right and sure of all images, above 0 for smoothed labels.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], classes: int, training: Training, device: torch.device) -> None:
+        self._smoothing = training.label_smoothing
+        weights = balanced_weights(labels, classes) if training.class_weights == "balanced" else None
+        self.balanced = weights is not None
+        self._weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
+        self.of_frequencies = frequency_loss(labels, classes, weights, training.label_smoothing)
+        self.least = frequency_loss(np.zeros(1, np.int64), classes, smoothing=training.label_smoothing)
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over the batch."""
+        if self._weights is None:
+            return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+        losses = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing, reduction="none")
+        return (losses * self._weights[labels]).mean()
+
+
+def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """The weight of an image of each class: images / (classes that have any * images of its class), as scikit-learn's.
+
+    Of the labels (images,) the mean weight is 1. A class that has no image weighs 0.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = np.zeros(classes)
+    weights[counts > 0] = len(labels) / np.count_nonzero(counts) / counts[counts > 0]
+    return weights
+
+
+def frequency_loss(
+    labels: NDArray[np.int64], classes: int, weights: NDArray[np.float64] | None = None, smoothing: float = 0.0
+) -> float:
+    """The least loss (nats) on labels (images,) of a network that says the same of every image.
+
+    It is reached where that gives each class its share of the weight, smoothed, and is the entropy of these shares.
+    """
+    shares = np.bincount(labels, weights if weights is None else weights[labels], classes) / len(labels)
+    smoothed = (1 - smoothing) * shares + smoothing / classes
+    return float(abs((smoothed * np.log(smoothed, where=smoothed > 0, out=np.zeros(classes))).sum()))

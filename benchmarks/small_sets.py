@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, report, show
 from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
-from deepen.config.settings import SCRATCH, Settings, check_settings
+from deepen.config.settings import Settings, check_settings
+from deepen.core.names import SCRATCH
 from deepen.core.yaml_reading import read_yaml
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet

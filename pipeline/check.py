@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from safetensors.numpy import save_file
 
 from deepen.config.automatic import FEW_STEPS
-from deepen.config.settings import SCRATCH, Settings, load_settings
+from deepen.config.settings import Settings, load_settings
 from deepen.core.counts import counted
 from deepen.core.errors import InputError
 from deepen.core.files import replacing
+from deepen.core.names import SCRATCH
 from deepen.data.images import load_images
 from deepen.growth.capacity import memory_faults
 from deepen.growth.ladder import Plans, plan_ladder

@@ -1,7 +1,8 @@
 """Where a model starts: the weights of the one it grows from, and fresh layers."""
 
-from deepen.config.settings import SCRATCH, Model, Settings, load_settings
+from deepen.config.settings import Model, Settings, load_settings
 from deepen.core.counts import counted
+from deepen.core.names import SCRATCH
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import load_statistics
 from deepen.growth.initialization import he_start, start

@@ -3,7 +3,7 @@
 import numpy as np
 from conftest import LADDER
 
-from deepen.config.settings import SCRATCH
+from deepen.core.names import SCRATCH
 from deepen.evaluation.predictions import Predictions
 from deepen.models.layers import parameters, plan, tensor_shapes
 from deepen.records.history import Epoch, History

@@ -24,7 +24,7 @@ def test_what_may_be_a_gpu_is_asked_of_pytorch(monkeypatch):
     monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr("deepen.data.prefetch.memory", lambda device: {"cuda": 80}[device.type])
+    monkeypatch.setattr("deepen.runtime.device.memory", lambda device: {"cuda": 80}[device.type])
     assert machine.device_memory("auto") == machine.device_memory("cuda:0") == 80
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.cli.words import add_command, add_project
-from deepen.config.validation import MODEL_NAME, RESERVED
 from deepen.core.errors import InputError, plain
+from deepen.core.names import MODEL_NAME, RESERVED
 from deepen.core.nearest import suggestion
 
 

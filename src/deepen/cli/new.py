@@ -62,7 +62,8 @@ def add_model(path: Path, name: str, describe: Callable[[], dict[str, object]]) 
 
 def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     """The new model's settings: those that the options name, and the others from the model that it grows from."""
-    from deepen.config.settings import SCRATCH, load_settings
+    from deepen.config.settings import load_settings
+    from deepen.core.names import SCRATCH
 
     models = load_settings(path).models
     source = models.get(options.after)

@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from deepen.config.validation import SCRATCH
 from deepen.core.errors import InputError, plain, some
+from deepen.core.names import SCRATCH
 from deepen.core.nearest import suggestion
 
 _ENDING = ".safetensors"

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepen.config.validation import MODEL_NAME, NAME, RESERVED, SCRATCH, START_FILE, show
+from deepen.config.validation import NAME, START_FILE, show
 from deepen.core.errors import some
+from deepen.core.names import MODEL_NAME, RESERVED, SCRATCH
 from deepen.core.nearest import suggestion
 from deepen.models.notation import check_notation, weight_layers, width_fault
 

@@ -11,9 +11,9 @@ from deepen.config.dataset_settings import Augmented, Dataset, Digits, Downloade
 from deepen.config.recipes import Epochs, Evaluation, OneCycle, Plateau, Rate, Recipe, Training
 from deepen.config.references import reference_faults
 from deepen.config.section import PathText, Section, auto
-from deepen.config.validation import SCRATCH as SCRATCH
 from deepen.config.validation import fault_sentence, show
 from deepen.core.errors import InputError, about
+from deepen.core.names import SCRATCH
 from deepen.core.yaml_reading import parse_yaml, read_yaml
 from deepen.models.freezing import COPIED
 from deepen.models.layers import Norm

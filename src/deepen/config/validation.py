@@ -9,11 +9,8 @@ from pydantic_core import ErrorDetails
 from deepen.core.nearest import suggestion
 from deepen.core.yaml_reading import is_plain_number
 
-SCRATCH = "scratch"  # the pseudo-model that the first model grows from
-MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 NAME = r"[A-Za-z0-9_-]{1,64}"  # of a data set or recipe
 START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of what is in it, so the setting says that
-RESERVED = (SCRATCH, "final", "init")  # file names beside those of the models
 
 
 def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: Mapping[str, Any]) -> str:

@@ -8,12 +8,11 @@ from math import isqrt, prod
 import torch
 from torch import Tensor
 
-from deepen.config.validation import MODEL_NAME
 from deepen.convert.state_dicts import StateDict, value_fault
 from deepen.convert.tensor_order import PARTS, in_order
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain, some
-from deepen.core.names import class_name_faults
+from deepen.core.names import MODEL_NAME, class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, plan, tensor_shapes
 from deepen.models.weights import ModelCard
 

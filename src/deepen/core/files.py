@@ -12,11 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
 
 from deepen.core.errors import InputError, plain
 
+T = TypeVar("T")
 _ENDING = ".writing"  # of the names of temporary folders
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space there"),
@@ -147,3 +149,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a value as JSON, one line an entry."""
     write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """What a JSON file of this project holds, as a `kind`; raises InputError where the file is not that."""
+    from pydantic import TypeAdapter, ValidationError  # which takes longer to import than most files to write
+
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: is not what this project writes there ({reason}); run dvc repro") from error

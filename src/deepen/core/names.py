@@ -1,8 +1,12 @@
-"""What is wrong with names of classes."""
+"""Names of models and classes: which are reserved, which are valid."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+
+SCRATCH = "scratch"  # the pseudo-model that the first model grows from
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
+RESERVED = (SCRATCH, "final", "init")  # file names beside those of the models
 
 
 def class_name_faults(names: Sequence[str]) -> list[str]:

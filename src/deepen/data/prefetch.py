@@ -13,7 +13,7 @@ from torch import Tensor
 from deepen.data.augmentation import WHOLE, Augmentation, AugmentedImages
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
-from deepen.runtime.machine import main_memory
+from deepen.runtime.device import memory
 
 RESIDENT_SHARE = 0.25  # of the device's memory that training images may take; the rest is the network's
 AHEAD = 3  # batches that are gathered before their turn
@@ -28,15 +28,6 @@ def fits(images: ImageSet, augmentation: Augmentation, device: torch.device, pro
     rows, columns = augmentation.border(height, width)
     size = len(images) * channels * (height + 2 * rows) * (width + 2 * columns)
     return size * (1 if device.type == "cuda" else processes) <= RESIDENT_SHARE * memory(device)
-
-
-def memory(device: torch.device) -> int:
-    """Bytes that the device has in all; where that is this machine's memory, what this process may have of it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    if device.type == "mps":
-        return int(torch.mps.recommended_max_memory())
-    return main_memory()
 
 
 class MappedImages:

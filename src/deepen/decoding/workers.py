@@ -18,7 +18,10 @@ from deepen.core.errors import InputError
 from deepen.decoding.decode import PIXELS, UnreadableImage, decode_noted
 from deepen.decoding.fitting import planes
 
-_PROGRAM = "import sys; turn = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; from deepen.decoding.workers import serve; serve(turn)"
+_PROGRAM = (
+    "import sys; turn = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; "
+    "from deepen.decoding.workers import serve; serve(turn)"
+)
 _LOST = (EOFError, OSError, pickle.UnpicklingError)  # what is raised where the other process has ended
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.config.settings import SCRATCH, Growth, Settings
+from deepen.config.settings import Growth, Settings
 from deepen.core.errors import InputError
+from deepen.core.names import SCRATCH
 from deepen.core.seeding import numpy_generator
 from deepen.growth.ladder import Plans, role_mapping
 from deepen.growth.transfer import transfer

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping
 from math import prod
 
-from deepen.config.settings import SCRATCH, Model, Settings
+from deepen.config.settings import Model, Settings
 from deepen.core.errors import InputError
+from deepen.core.names import SCRATCH
 from deepen.growth.transfer import RoleMapping, map_roles, violations
 from deepen.models.freezing import freezing_faults, frozen_roles
 from deepen.models.layers import (

@@ -12,13 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from deepen.config.validation import MODEL_NAME
 from deepen.core.checksums import ChecksumMismatch
 from deepen.core.counts import counted
 from deepen.core.dvc_cache import how_to_repair
 from deepen.core.errors import InputError, plain, some
 from deepen.core.files import replacing
-from deepen.core.names import class_name_faults
+from deepen.core.names import MODEL_NAME, class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, freeze, plan, tensor_shapes
 from deepen.models.tensors import State, as_arrays, tensors_checksum
 

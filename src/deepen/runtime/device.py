@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from deepen.core.errors import InputError, lacks_memory, plain
-from deepen.runtime.machine import check_threads
+from deepen.runtime.machine import check_threads, main_memory
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
@@ -39,6 +39,15 @@ def _available_devices() -> list[str]:
     if torch.cuda.is_available():
         found += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     return found + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def memory(device: torch.device) -> int:
+    """Bytes that the device has in all; where that is this machine's memory, what this process may have of it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory())
+    return main_memory()
 
 
 def choose_device(name: str, threads: int, local_rank: int | None = None) -> torch.device:

@@ -22,8 +22,7 @@ def device_memory(device: str) -> int:
     """Bytes that the device has in all which settings name; raises InputError where it is not available."""
     if device == "cpu" or (device == "auto" and not may_have_gpu()):
         return main_memory()
-    from deepen.data.prefetch import memory
-    from deepen.runtime.device import find_device
+    from deepen.runtime.device import find_device, memory
 
     return memory(find_device(device))
 

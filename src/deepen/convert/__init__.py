@@ -1,0 +1,1 @@
+"""Networks of other programs: ONNX, torchvision, and state dicts of plain networks."""

@@ -1,0 +1,1 @@
+"""What every package uses: errors, files and checksums, names, random numbers. It imports no other package."""

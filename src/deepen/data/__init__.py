@@ -1,0 +1,1 @@
+"""Image sets in memory and in files: their split, statistics, augmentation and prefetching."""

@@ -1,0 +1,1 @@
+"""Image files to pixels: formats, headers, orientation, sample depth, and worker processes with bounded memory."""

@@ -1,0 +1,1 @@
+"""What a network reaches: accuracies, views of an image, predictions, mistakes, and intervals."""

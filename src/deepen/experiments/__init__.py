@@ -1,0 +1,1 @@
+"""Experiments of DVC: changes of settings, the queue, and results next to each other."""

@@ -1,0 +1,1 @@
+"""The report: tables, charts, pictures, and the HTML page."""

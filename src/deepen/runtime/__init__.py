@@ -1,0 +1,1 @@
+"""The machine: devices, memory, process groups, locks, and how a signal ends a run."""

@@ -19,8 +19,8 @@ from deepen.growth.pretrained import start_shapes
 from deepen.models.layers import parameters
 from deepen.records.record import save_records
 from deepen.runtime.machine import check_threads, device_memory
-from pipeline import BASE, require_unchanged, run
 from pipeline.shared import files
+from pipeline.shared.stage import BASE, require_unchanged, run
 
 
 def check() -> None:

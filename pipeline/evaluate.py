@@ -20,9 +20,9 @@ from deepen.records.record import Record, load_records, right_bits, save_records
 from deepen.records.transfer_report import Transferred, load_transfer
 from deepen.runtime.device import choose_device, choose_dtype, place
 from deepen.runtime.group import Group
-from pipeline import require_unchanged
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
+from pipeline.shared.stage import require_unchanged
 from pipeline.shared.together import run_together
 
 MISTAKES = 24  # images, of those that were most confidently taken for another class

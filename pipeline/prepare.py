@@ -14,9 +14,9 @@ from deepen.data.images import FEW, ImageSet
 from deepen.datasets import load_dataset
 from deepen.datasets.parts import PARTS
 from deepen.datasets.repeats import repeats
-from pipeline import BASE, require_unchanged, run
+from deepen.datasets.source import require_same_source
 from pipeline.shared import files
-from pipeline.source import require_same_source
+from pipeline.shared.stage import BASE, require_unchanged, run
 
 
 def prepare() -> None:

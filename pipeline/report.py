@@ -8,15 +8,15 @@ from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.core.files import replacing, write_json, write_text
 from deepen.data.images import ImageSet, load_images
-from deepen.evaluation.mistakes import HEADINGS, mistakes_table
 from deepen.evaluation.predictions import Predictions, load_predictions
 from deepen.models.weights import ModelCard, load_weights, weights_checksum
 from deepen.records.record import Record, load_records
 from deepen.report import charts, figures, page, tables, vega
+from deepen.report.mistakes import HEADINGS, mistakes_table
 from deepen.report.spreadsheets import as_csv
-from pipeline import require_unchanged, run
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
+from pipeline.shared.stage import require_unchanged, run
 
 REPORTS = Path("reports")
 DVC_PLOTS = Path("dvc_plots")  # where `dvc plots show` writes its page, which draws with Vega

@@ -1,9 +1,9 @@
 """What the source of the images holds: DVC runs this stage each time, and the others only where it has changed."""
 
 from deepen.config.settings import load_settings
-from pipeline import BASE, require_unchanged, run
+from deepen.datasets.source import save_source
 from pipeline.shared import files
-from pipeline.source import save_source
+from pipeline.shared.stage import BASE, require_unchanged, run
 
 
 def scan() -> None:

@@ -3,8 +3,8 @@
 from deepen.core.counts import counted
 from deepen.data.images import load_images
 from deepen.data.statistics import compute_statistics
-from pipeline import require_unchanged, run
 from pipeline.shared import files
+from pipeline.shared.stage import require_unchanged, run
 
 
 def statistics() -> None:

@@ -28,9 +28,9 @@ from deepen.training.live import LiveCurves
 from deepen.training.loop import Progress, train
 from deepen.training.progress import TrainingProgress
 from deepen.training.trainer import Trainer
-from pipeline import BASE, COMMAND, require_unchanged
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement, statistics_claims
+from pipeline.shared.stage import BASE, COMMAND, require_unchanged
 from pipeline.shared.together import run_together
 
 VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()}

@@ -11,9 +11,9 @@ from deepen.growth.pretrained import start_shapes
 from deepen.models.tensors import State
 from deepen.models.weights import ModelCard, load_weights, save_weights, weights_checksum
 from deepen.records.transfer_report import as_line, save_transfer
-from pipeline import BASE, require_unchanged, run
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement, statistics_claims
+from pipeline.shared.stage import BASE, require_unchanged, run
 
 
 def transfer_to(name: str) -> None:

@@ -23,8 +23,8 @@ from deepen.models.tensors import State, as_arrays
 from deepen.models.vgg import VGG, network
 from deepen.runtime.device import choose_device, choose_dtype
 from deepen.training.trainer import Trainer
-from pipeline import require_unchanged, run
 from pipeline.shared.agreement import require_agreement
+from pipeline.shared.stage import require_unchanged, run
 from study.settings import Arm, Study, load_studies
 
 

@@ -4,8 +4,8 @@ from deepen.config.settings import load_settings
 from deepen.core.counts import counted
 from deepen.core.notes import tell
 from deepen.datasets import load_dataset
-from pipeline import require_unchanged, run
-from pipeline.source import require_same_source
+from deepen.datasets.source import require_same_source
+from pipeline.shared.stage import require_unchanged, run
 from study.settings import PROJECT, SOURCE, load_studies
 
 

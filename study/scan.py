@@ -1,8 +1,8 @@
 """What the source of the studies' images holds: DVC runs this stage each time, and the others where it has changed."""
 
 from deepen.config.settings import load_settings
-from pipeline import require_unchanged, run
-from pipeline.source import save_source
+from deepen.datasets.source import save_source
+from pipeline.shared.stage import require_unchanged, run
 from study.settings import PROJECT, SOURCE, load_studies
 
 

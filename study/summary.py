@@ -15,8 +15,8 @@ from deepen.config.settings import load_settings
 from deepen.core.checksums import read_checked_json
 from deepen.core.files import replacing, write_json, write_text
 from deepen.report.spreadsheets import as_csv
-from pipeline import require_unchanged, run
 from pipeline.shared.agreement import require_agreement
+from pipeline.shared.stage import require_unchanged, run
 from study.settings import Study, load_studies
 
 

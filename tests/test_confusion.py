@@ -1,4 +1,4 @@
-from deepen.evaluation.confusion import Mixup, by_class, class_sizes, matrix, mixups
+from deepen.report.confusion import Mixup, by_class, class_sizes, matrix, mixups
 
 COUNTS = [(0, 0, 8), (0, 1, 2), (1, 0, 2), (1, 1, 2), (3, 1, 5)]  # of classes 0, 1 and 3; class 2 has no image
 

@@ -66,7 +66,7 @@ def test_nor_is_anything_after_a_second_signal():
 )
 def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_path, number, variable, command):
     code = (
-        "import time; from pathlib import Path; from deepen.core.files import replacing; from pipeline import run\n"
+        "import time; from pathlib import Path; from deepen.core.files import replacing; from pipeline.shared.stage import run\n"
         "def stage():\n"
         "    with replacing(Path('x')) as temporary:\n"
         "        temporary.write_text('half')\n"

@@ -8,8 +8,8 @@ from deepen.core.errors import plain
 from deepen.core.files import write_text
 from deepen.data.images import load_images
 from deepen.datasets.judged import load_judged
-from deepen.evaluation.mistakes import HEADINGS, mistakes_table
 from deepen.evaluation.predictions import Predictions
+from deepen.report.mistakes import HEADINGS, mistakes_table
 from deepen.report.spreadsheets import as_csv
 
 CLASSES = ["cat", "=dog", "gnu"]

@@ -11,9 +11,9 @@ from PIL import Image
 
 from deepen.config.settings import load_settings
 from deepen.data.images import load_images
+from deepen.datasets.source import save_source
 from pipeline.prepare import prepare
 from pipeline.shared.files import NOTES, SOURCE
-from pipeline.source import save_source
 
 
 @pytest.fixture

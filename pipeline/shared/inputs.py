@@ -30,12 +30,17 @@ def _state(path: Path) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
+def _code_in(folder: Path) -> list[Path]:
+    """The files of a folder of code that `.dvcignore` does not leave out."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in _TEXTS)
+
+
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 # As this process found them; what is imported or read later is the same, or is noticed.
-_CODE_AT_START = {path: _state(path) for folder in _CODE for path in Path(folder).rglob("*") if path.suffix in _TEXTS}
+_CODE_AT_START = {path: _state(path) for folder in _CODE for path in _code_in(Path(folder))}
 _TEXT_AT_START = {name: _text(Path(name)) for name in _SETTINGS}
 
 
@@ -53,12 +58,14 @@ class Inputs:
 
     def changed(self) -> list[str]:
         """What is no longer as it was: files, and settings as `params.yaml: lr`."""
-        files = [str(path) for path, state in self._files.items() if _state(path) != state]
+        paths = dict.fromkeys([*self._files, *self._paths()])  # also files that came
+        files = [str(path) for path in paths if _state(path) != self._files.get(path, "missing")]
         return [*files, *self._changed_settings()]
 
     def _paths(self) -> Iterator[Path]:
         for name in (self.stage or {}).get("deps", ()):
-            yield Path(os.path.normpath(self._folder / name))
+            path = Path(os.path.normpath(self._folder / name))
+            yield from _code_in(path) if path.is_dir() and str(path).startswith(_CODE) else [path]
 
     def _changed_settings(self) -> Iterator[str]:
         for entry in (self.stage or {}).get("params", ()):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
-from pipeline import run
+from pipeline.shared.stage import run
 
 LAUNCH = "DEEPEN_LAUNCH"
 _EXAMPLE = f"write for example {LAUNCH}='torchrun --standalone --nproc-per-node 2'"

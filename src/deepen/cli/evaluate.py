@@ -87,7 +87,7 @@ def _predictions(found: "Evaluation", images: "ImageSet") -> "Predictions":
 
 def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[str]) -> None:
     from deepen.core.files import write_text
-    from deepen.evaluation.mistakes import HEADINGS, mistakes_table
+    from deepen.report.mistakes import HEADINGS, mistakes_table
     from deepen.report.spreadsheets import as_csv
 
     write_text(path, as_csv(mistakes_table(predictions, classes), HEADINGS))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from deepen.evaluation.confusion import Counts, class_sizes
+from deepen.report.confusion import Counts, class_sizes
 from deepen.report.tables import Rows, unit_of
 from deepen.report.vega import CONFIG, Spec, color
 

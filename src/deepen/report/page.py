@@ -16,10 +16,10 @@ from PIL import Image
 
 from deepen.core.errors import some
 from deepen.data.images import FEW, ImageSet
-from deepen.evaluation.confusion import class_sizes
 from deepen.evaluation.predictions import Predictions
 from deepen.records.record import Record
 from deepen.report import charts, figures, gains, page_tables, tables, vega
+from deepen.report.confusion import class_sizes
 from deepen.report.lineage import lineage
 
 _TEMPLATE, _STYLE = "page.html.j2", "page.css"

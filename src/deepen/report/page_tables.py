@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepen.evaluation.confusion import Counts, by_class, mixups
 from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import weight_layers
 from deepen.records.record import Record
+from deepen.report.confusion import Counts, by_class, mixups
 from deepen.report.lineage import Row
 from deepen.report.tables import MAJORITY, Rows, majority, published_top1, unit_of
 

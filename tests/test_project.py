@@ -80,7 +80,7 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "deepen.inference.classifier.Classifier" in (tmp_path / "python.html").read_text()
+    assert "deepen.Classifier" in (tmp_path / "python.html").read_text()
     for page in tmp_path.glob("*.html"):
         loaded = re.findall(
             r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"((?:https?:)?//[^\"]+)", page.read_text()

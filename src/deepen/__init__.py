@@ -1,31 +1,55 @@
-"""Deepen trains a shallow VGG-style network, then grows it deeper, and measures what growing buys."""
+"""Deepen trains a shallow VGG-style network, grows it deeper, and measures what each step gained.
 
-from typing import TYPE_CHECKING
+What programs may import is in `_MODULES`; module paths below this package may change. A name is imported when it is
+first asked for, since PyTorch takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from os import PathLike
-
-    from deepen.config.recipes import ViewKind
-    from deepen.inference.classifier import Classifier
+    from deepen.core.errors import InputError as InputError
+    from deepen.data.augmentation import normalize as normalize
+    from deepen.data.statistics import Statistics as Statistics
+    from deepen.data.statistics import compute_statistics as compute_statistics
+    from deepen.growth.transfer import RoleMapping as RoleMapping
+    from deepen.growth.transfer import map_roles as map_roles
+    from deepen.growth.transfer import transfer as transfer
+    from deepen.inference.classifier import Answer as Answer
+    from deepen.inference.classifier import Classifier as Classifier
+    from deepen.inference.classifier import load as load
+    from deepen.models.networks import load_network as load_network
+    from deepen.models.weights import ModelCard as ModelCard
+    from deepen.records.transfer_report import TensorFate as TensorFate
+    from deepen.records.transfer_report import TransferReport as TransferReport
 
 __version__ = "0.1.0"
 
+_MODULES = {
+    "Answer": "inference.classifier",
+    "Classifier": "inference.classifier",
+    "InputError": "core.errors",
+    "ModelCard": "models.weights",
+    "RoleMapping": "growth.transfer",
+    "Statistics": "data.statistics",
+    "TensorFate": "records.transfer_report",
+    "TransferReport": "records.transfer_report",
+    "compute_statistics": "data.statistics",
+    "load": "inference.classifier",
+    "load_network": "models.networks",
+    "map_roles": "growth.transfer",
+    "normalize": "data.augmentation",
+    "transfer": "growth.transfer",
+}
 
-def load(
-    weights: "str | PathLike[str]",
-    device: str = "auto",
-    flip_averaging: bool | None = None,
-    views: "ViewKind" = "centre",
-) -> "Classifier":
-    """A trained network, ready to be asked: `deepen.load("weights/III.safetensors").predict(["photo.jpg"])`.
+__all__ = list(_MODULES)
 
-    `device` is `auto`, `cpu`, `mps`, `cuda` or `cuda:1`. Probabilities are the mean over an image and its mirror image
-    where `flip_averaging`, which by default holds for networks of data that may be flipped. A network that was trained
-    on a `view` of larger images looks at their centre, at a grid of `crops`, or everywhere (`dense`). Raises
-    InputError, a ValueError, where the file is not that of a network or the device not there.
-    """
-    from pathlib import Path
 
-    from deepen.inference.classifier import Classifier  # which imports PyTorch
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'deepen' has no attribute {name!r}")
+    return getattr(import_module(f"deepen.{_MODULES[name]}"), name)
 
-    return Classifier(Path(weights), device, flip_averaging, views)
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

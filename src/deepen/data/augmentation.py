@@ -51,10 +51,18 @@ class Augmentation:
 
 
 def normalize(images: Tensor, mean: Tensor) -> Tensor:
-    """Images (batch, channels, height, width), 0-255 -> float32 on the 0-1 scale minus `mean`, laid out channels-last.
+    """Scale images to 0-1, subtract the mean, and lay them out channels-last.
 
-    `mean` is (channels,), or (batch, channels) where each image has its own. Images are uint8, or float32, which may be
-    overwritten.
+    Parameters
+    ----------
+    images : tensor (batch, channels, height, width), 0-255
+        uint8, or float32, which may be overwritten.
+    mean : tensor (channels,) or (batch, channels)
+        On the 0-1 scale; the second where each image has its own.
+
+    Returns
+    -------
+    float32 tensor (batch, channels, height, width)
     """
     x = images.to(torch.float32, memory_format=torch.channels_last).permute(0, 2, 3, 1)
     # A whole line of pixels at a time: on a CPU, adding three numbers over and over is three times slower.

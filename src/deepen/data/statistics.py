@@ -18,11 +18,18 @@ _CHUNK_PIXELS = 512 * _RUN  # a step: small enough to stay in cache, large enoug
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the pixels of a set of images look like, on the 0-1 scale.
+    """Hold the channel means and colour principal components of a set of images, on the 0-1 scale.
 
-    `images` holds how many there are; `mean` has one number a channel. `eigenvalues` (largest first) and `eigenvectors`
-    (one column each, as rows of numbers) are those of the covariance between the channels over all pixels, with divisor
-    pixels - 1.
+    Attributes
+    ----------
+    images : tuple of one int
+        How many there are.
+    mean : tuple of float
+        One number a channel.
+    eigenvalues : tuple of float
+        Of the covariance between the channels over all pixels, with divisor pixels - 1; largest first.
+    eigenvectors : tuple of tuples of float
+        (channels, channels), one column for each eigenvalue.
     """
 
     images: tuple[int]
@@ -45,7 +52,21 @@ def load_statistics(path: Path) -> Statistics:
 
 
 def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
-    """The statistics of images (n, channels, height, width), uint8; raises InputError below two pixels."""
+    """Compute channel means and colour principal components, exactly, in one pass.
+
+    Parameters
+    ----------
+    images : uint8 array (n, channels, height, width), 0-255
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    InputError
+        There are fewer than two pixels.
+    """
     count, channels = images.shape[0] * images.shape[2] * images.shape[3], images.shape[1]
     if count < 2:
         raise InputError(f"statistics need at least 2 pixels, the images have {count}; add images")

@@ -20,7 +20,17 @@ from deepen.records.transfer_report import TensorFate, TransferReport
 
 @dataclass(frozen=True)
 class RoleMapping:
-    """Target role -> source role of what is copied; the exceptions are target roles `fresh`, source roles `dropped`."""
+    """Say which layer of a source becomes which layer of a target.
+
+    Attributes
+    ----------
+    copied : mapping of str to str
+        Role in the target -> role in the source.
+    fresh : tuple of str
+        Roles that only the target has.
+    dropped : tuple of str
+        Roles of the source that are left out.
+    """
 
     copied: Mapping[str, str]
     fresh: tuple[str, ...] = ()
@@ -35,10 +45,24 @@ def map_roles(
     fresh: Sequence[str] = (),
     dropped: Sequence[str] = (),
 ) -> RoleMapping:
-    """Roles of equal name map, `copied` (target role -> source role) overrides, `fresh` and `dropped` take roles out.
+    """Map the layers of two state dicts by role: equal names are copied.
 
-    `source` and `target` give shapes by state-dict key. Roles that only the target has are fresh without being listed:
-    that is what growing means. Roles that only the source has must be listed in `dropped`: nothing is lost in silence.
+    Roles that only the target has are fresh without being listed: that is what growing means. Roles that only the
+    source has must be listed in `dropped`, so that nothing is lost without a word.
+
+    Parameters
+    ----------
+    source, target : mapping of str to shape
+        The shape of each tensor by its state-dict key, `<role>.<name>`.
+    copied : mapping of str to str, optional
+        Role in the target -> role in the source, where names differ.
+    fresh, dropped : sequence of str
+        Roles of the target and of the source to leave out, though their names are equal.
+
+    Returns
+    -------
+    RoleMapping
+        `transfer` checks that it is total.
     """
     overrides = dict(copied or {})
     taken = {*overrides.values(), *dropped}
@@ -102,8 +126,24 @@ def transfer(
 ) -> tuple[State, TransferReport]:
     """Copy what the mapping says into a new state dict; the rest keeps what `target_state` holds.
 
-    Tensors may be NumPy arrays or PyTorch's; those of the result are of the same kind, and none of them shares memory
-    with either argument. Raises InputError with every violation at once.
+    Parameters
+    ----------
+    source_state, target_state : mapping of str to array
+        State dicts of NumPy arrays or PyTorch tensors.
+    mapping : RoleMapping
+        As `map_roles` returns it.
+
+    Returns
+    -------
+    state : dict of str to array
+        Of the same kind as the arguments, and sharing no memory with them.
+    report : TransferReport
+        What became of each tensor.
+
+    Raises
+    ------
+    InputError
+        Names every tensor that is left out, named twice, or of another shape or type.
     """
     faults = violations(_shapes(source_state), _shapes(target_state), mapping)
     origins = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,50 @@ BATCH = 256
 _AHEAD = 1  # batches that are decoded while the network is at another
 
 
+def load(
+    weights: str | PathLike[str],
+    device: str = "auto",
+    flip_averaging: bool | None = None,
+    views: ViewKind = "centre",
+) -> "Classifier":
+    """Load a trained network: `deepen.load("weights/III.safetensors").predict(["photo.jpg"])`.
+
+    Parameters
+    ----------
+    weights : path
+        A weights file of this project; its metadata says which network it holds.
+    device : str
+        `auto`, `cpu`, `mps`, `cuda` or `cuda:1`. `auto` takes CUDA, then Apple MPS, then the CPU.
+    flip_averaging : bool or None
+        Whether probabilities are the mean over an image and its mirror image. None: where the network's data flips.
+    views : {"centre", "crops", "dense"}
+        What a network that was trained on a `view` of larger images looks at: their centre, a grid of crops, or
+        everywhere.
+
+    Returns
+    -------
+    Classifier
+
+    Raises
+    ------
+    InputError
+        The file is not that of a network, or the device is not available. It is a ValueError.
+    """
+    return Classifier(Path(weights), device, flip_averaging, views)
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of one image: a probability for each class, float32 (classes,), or why it can't be read.
+    """Hold what a network says of one image.
 
-    `notes` are sentences on an image that was read, for example that it is nearly black.
+    Attributes
+    ----------
+    probabilities : float32 array (classes,) or None
+        None where the image can't be read.
+    fault : str
+        Why it can't be read; empty where it was read.
+    notes : tuple of str
+        Sentences on an image that was read, for example that it is nearly black.
     """
 
     probabilities: NDArray[np.float32] | None
@@ -41,7 +81,15 @@ class Answer:
 
 
 class Classifier:
-    """A trained network, ready to be asked; `card` says what it is, `classes` are the names of its classes."""
+    """Predict the classes of images with a trained network.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What the weights file says of the network.
+    classes : tuple of str
+        The names of its classes, in the order of the probabilities.
+    """
 
     def __init__(
         self, weights: Path, device: str = "auto", flip_averaging: bool | None = None, views: ViewKind = "centre"
@@ -60,12 +108,26 @@ class Classifier:
         self._flip_averaging = self.card.flip if flip_averaging is None else flip_averaging
 
     def predict(self, images: Iterable[Picture] | Picture) -> NDArray[np.float32]:
-        """Probabilities (images, classes) of images of any size: paths, PIL images, arrays, or contents of files.
+        """Compute the probabilities of each class for images of any size.
 
-        An array is uint8, 0-255, (height, width) or (height, width, channels) with 1, 3 or 4 channels; an array of
-        several images is (images, height, width, channels). Each image is turned upright as its EXIF says, what is
-        transparent becomes white, and it is resized and centre-cropped to the size of the images that the network was
-        trained with. Raises InputError with every image that can't be read; warns of those that may be read wrongly.
+        Each image is turned upright as its EXIF says, what is transparent becomes white, and it is resized and
+        centre-cropped to the size of the images that the network was trained with. Images that may be read wrongly are
+        warned of.
+
+        Parameters
+        ----------
+        images : an image, or several
+            Paths, PIL images, contents of files, or uint8 arrays, 0-255: (height, width), or (height, width, channels)
+            with 1, 3 or 4 channels. An array of several images is (images, height, width, channels).
+
+        Returns
+        -------
+        float32 array (images, classes)
+
+        Raises
+        ------
+        InputError
+            Names every image that can't be read.
         """
         answers = list(self.stream(images))
         faults = [answer.fault for answer in answers if answer.probabilities is None]
@@ -77,7 +139,7 @@ class Classifier:
         return np.stack(found) if found else np.empty((0, len(self.classes)), np.float32)
 
     def evaluate(self, images: ImageSet) -> Evaluation:
-        """Top-1 to top-5 of images of the shape `card.prepared` and the network's classes."""
+        """Count top-1 to top-5 on labelled images of the shape `card.prepared` and the network's classes."""
         return evaluate(
             self._network,
             images,
@@ -89,9 +151,22 @@ class Classifier:
         )
 
     def stream(self, images: Iterable[Picture] | Picture) -> Iterator[Answer]:
-        """An answer for each image, in their order; the next images are decoded while the network is at these.
+        """Yield an answer for each image, in their order; the next images are decoded while the network computes.
 
-        Raises InputError where `images` is neither an image nor several.
+        Parameters
+        ----------
+        images : an image, or several
+            As for `predict`; an iterator is read as it is needed.
+
+        Yields
+        ------
+        Answer
+            One that says why where an image can't be read.
+
+        Raises
+        ------
+        InputError
+            `images` is neither an image nor several.
         """
         named = ((f"images[{i}]", image) for i, image in enumerate(list_pictures(images)))
         waiting: deque[list[Future[Decoded]]] = deque()

@@ -7,6 +7,24 @@ from deepen.models.weights import ModelCard, load_weights
 
 
 def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
-    """The card and the network of a weights file, on the CPU, in evaluation mode; raises what load_weights does."""
+    """Load a weights file as a PyTorch module, on the CPU and in evaluation mode.
+
+    Parameters
+    ----------
+    path : Path
+    dropout : float
+        The probability after each fully-connected layer, in training mode.
+
+    Returns
+    -------
+    card : ModelCard
+    network : torch.nn.Module
+        Takes images (batch, channels, height, width) as `normalize` gives them; returns logits (batch, classes).
+
+    Raises
+    ------
+    InputError
+        The file is not that of a network of this project, or its checksum does not match.
+    """
     card, state = load_weights(path)
     return card, network(card.plan(), state, dropout).eval()

@@ -34,14 +34,34 @@ Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class ModelCard(BaseModel):
-    """What a weights file says of its network.
+    """Describe the network of a weights file: all that is needed to use it.
 
-    `layers` is the notation, `norm` what follows convolutions, `width` multiplies the counts, `image` is (channels,
-    height, width). Images are resized and centre-cropped to `stored` (height, width) before the network takes its view
-    of them, if that is less. `classes` are the names in the order of the logits, `mean` is what to subtract from each
-    channel on the 0-1 scale, `flip` whether a mirrored image keeps its class, `version` that of this format.
-    `grown_from` is the checksum of the weights that the network grew from. `frozen` are the roles that keep their
-    weights in training: what a model starts from says so, what it became does not.
+    Attributes
+    ----------
+    version : int
+        Of this format.
+    model : str
+        The name in params.yaml.
+    layers : str
+        The layers in notation.
+    norm : {"none", "batch"}
+        What follows each convolution.
+    width : float
+        Multiplies the counts of channels and units.
+    image : tuple (channels, height, width)
+        What the network takes.
+    stored : tuple (height, width) or None
+        What images are resized and centre-cropped to before the network takes its view of them; None: `image`.
+    classes : tuple of str
+        In the order of the logits.
+    mean : tuple of float
+        To subtract from each channel on the 0-1 scale.
+    flip : bool
+        Whether a mirrored image keeps its class.
+    grown_from : str or None
+        The checksum of the weights that the network grew from.
+    frozen : tuple of str or None
+        Roles that keep their weights in training, in a file that a training starts from.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -73,11 +93,11 @@ class ModelCard(BaseModel):
 
     @property
     def prepared(self) -> tuple[int, int, int]:
-        """The shape (channels, height, width) that images are brought to before the network takes its views of them."""
+        """Return the shape (channels, height, width) that images are brought to before the network takes its view."""
         return (self.image[0], *self.stored) if self.stored else self.image
 
     def plan(self) -> tuple[Layer, ...]:
-        """The layers of the network, laid out; raises InputError where they can't be, or an image takes too much."""
+        """Lay out the layers; raises InputError where they are invalid, or an image takes too much memory."""
         laid_out = plan(self.layers, width=self.width, image=self.image, classes=len(self.classes), norm=self.norm)
         values = {"the images": prod(self.prepared)} | {layer.role: prod(layer.outputs) for layer in laid_out}
         where = max(values, key=lambda name: values[name])

@@ -15,13 +15,24 @@ Fate = Literal["copied", "fresh", "dropped"]
 
 @dataclass(frozen=True)
 class TensorFate:
-    """What became of one tensor: `copied` (source -> target), `fresh` (target only) or `dropped` (source only)."""
+    """Say what became of one tensor.
+
+    Attributes
+    ----------
+    fate : {"copied", "fresh", "dropped"}
+        From source to target, in the target only, or in the source only.
+    source, target : str or None
+        Its state-dict keys.
+    shape : tuple of int
+    start : str or None
+        How a fresh tensor starts, for example `identity`.
+    """
 
     fate: Fate
     source: str | None
     target: str | None
     shape: Shape
-    start: str | None = None  # how a fresh tensor starts
+    start: str | None = None
 
     @property
     def parameters(self) -> int:
@@ -30,17 +41,23 @@ class TensorFate:
 
 @dataclass(frozen=True)
 class TransferReport:
-    """The fate of every tensor of both networks, in the order of the target's layers, what was dropped last."""
+    """List what became of every tensor of two networks.
+
+    Attributes
+    ----------
+    tensors : tuple of TensorFate
+        In the order of the target's layers; dropped ones last.
+    """
 
     tensors: tuple[TensorFate, ...]
 
     def count(self, fate: Fate) -> tuple[int, int]:
-        """How many tensors, and how many parameters in them, met this fate."""
+        """Count the tensors, and the parameters in them, that were `copied`, `fresh` or `dropped`."""
         sizes = [tensor.parameters for tensor in self.tensors if tensor.fate == fate]
         return len(sizes), sum(sizes)
 
     def with_starts(self, starts: Mapping[str, str]) -> "TransferReport":
-        """The same report with how each fresh role starts written beside its tensors."""
+        """Return the report with how each fresh role starts written beside its tensors."""
         return TransferReport(
             tuple(
                 replace(tensor, start=starts[tensor.target.rpartition(".")[0]])

@@ -1,0 +1,52 @@
+"""What `import deepen` gives to programs, and that documentation and library keep to it."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+from dvc_project import ROOT
+
+import deepen
+
+
+@pytest.mark.parametrize("name", deepen.__all__)
+def test_each_exported_name_is_documented_in_numpy_style(name):
+    text = inspect.getdoc(getattr(deepen, name))
+    assert text.splitlines()[0].endswith(".")
+    if not (inspect.isclass(getattr(deepen, name)) and issubclass(getattr(deepen, name), Exception)):
+        assert re.search(r"^(Parameters|Attributes|Returns)\n-+$", text, re.MULTILINE), name
+    assert f"::: deepen.{name}\n" in (ROOT / "docs/python.md").read_text()
+
+
+def test_importing_deepen_does_not_import_pytorch():
+    program = "import sys, deepen; assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules); deepen.InputError"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"^module 'deepen' has no attribute 'lod'$"):
+        deepen.lod  # noqa: B018
+    assert {"load", "__version__"} <= set(dir(deepen))
+
+
+def test_type_checkers_see_what_is_exported():
+    (block,) = [
+        node for node in ast.parse((ROOT / "src/deepen/__init__.py").read_text()).body if isinstance(node, ast.If)
+    ]
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen == {name: f"deepen.{module}" for name, module in deepen._MODULES.items()}
+
+
+def test_documentation_shows_no_deeper_path():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        assert not re.search(r"(?m)^\s*(from deepen\.|import deepen\.)|::: deepen\.\w+\.", page.read_text()), page.name
+
+
+def test_the_library_does_not_import_its_own_public_names():
+    for path in (ROOT / "src/deepen").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "deepen":
+                assert {alias.name for alias in node.names} <= {"__version__"}, path

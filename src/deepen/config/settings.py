@@ -1,14 +1,14 @@
 """params.yaml -> checked, frozen settings; every fault at once, by its full path, with the rule and the remedy."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from deepen.config.automatic import automatic_epochs
-from deepen.config.dataset_settings import Augmented, Dataset, Digits, Downloaded, Folder, Image, Width
-from deepen.config.recipes import Epochs, Evaluation, OneCycle, Plateau, Rate, Recipe, Training
+from deepen.config.dataset_settings import Dataset, Digits, Downloaded, Folder, Image, Width
+from deepen.config.recipes import Epochs, Evaluation, Rate, Recipe, Training
 from deepen.config.references import reference_faults
 from deepen.config.section import PathText, Section, auto
 from deepen.config.validation import fault_sentence, show
@@ -146,17 +146,8 @@ def check_settings(content: object, name: str = "params.yaml") -> Settings:
         settings = Settings.model_validate(content)
         faults = []
     except ValidationError as error:
-        faults = [fault_sentence(content, detail, _EXAMPLES) for detail in error.errors()]
+        faults = [fault_sentence(Settings, content, detail) for detail in error.errors()]
     faults += reference_faults(content)
     if faults:
         raise InputError([f"{name}: {fault}" for fault in faults])
     return settings
-
-
-_SECTIONS = (Digits, Downloaded, Folder, OneCycle, Plateau, Training, Evaluation, Recipe, Model, Settings)
-_EXAMPLES: dict[str, Any] = {  # what to write, by key; None for keys that hold further keys
-    name: field.examples[0] if field.examples else None
-    for section in _SECTIONS
-    for name, field in section.model_fields.items()
-} | {f"datasets.{name}": field.examples[0] for name, field in Augmented.model_fields.items() if field.examples}
-_EXAMPLES |= {"recipes.epochs": "[3, 3, 12]", "recipes.batch_size": 128}  # not of a model, of any recipe

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from deepen.config.keys import known_keys
 from deepen.core.nearest import suggestion
 from deepen.core.yaml_reading import is_plain_number
 
@@ -13,14 +15,13 @@ NAME = r"[A-Za-z0-9_-]{1,64}"  # of a data set or recipe
 START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of what is in it, so the setting says that
 
 
-def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: Mapping[str, Any]) -> str:
-    """One of pydantic's findings as: path: rule, value; remedy. `examples` has a good value for every known key.
-
-    Where a key means something else in another part, its example is under `datasets.crop`.
-    """
-    *parents, last = path = [str(part)[:60] for part in _real_path(content, detail["loc"])]
+def fault_sentence(root: type[BaseModel], content: Mapping[str, Any], detail: ErrorDetails) -> str:
+    """One of pydantic's findings on a `root` as: path: rule, value; remedy."""
+    found = _real_path(content, detail["loc"])
+    keys = known_keys(root, content, found[:-1])
+    *parents, last = path = [str(part)[:60] for part in found]
     where, context, value = ".".join(path), detail.get("ctx", {}), detail["input"]
-    example = examples.get(f"{path[0]}.{last}", examples.get(last))
+    example = keys.get(last)
     remedy = (
         f"write for example {last}: {example}"
         if example is not None
@@ -30,9 +31,7 @@ def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: M
         case "missing":
             return f"{where}: is missing; {remedy}"
         case "extra_forbidden":
-            known = [key for key in examples if "." not in key]
-            meant = "" if last in known else suggestion(last, known)
-            return f"{where}: unknown key" + (meant or "; remove it")
+            return f"{where}: unknown key" + (suggestion(last, keys) or "; remove it")
         case "literal_error":
             known = re.findall("'([^']*)'", str(context["expected"]))
             return f"{where}: must be {context['expected']}, got {show(value)}{suggestion(str(value), known)}"
@@ -40,7 +39,7 @@ def fault_sentence(content: Mapping[str, Any], detail: ErrorDetails, examples: M
             return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got {show(context['tag'])}"
         case "union_tag_not_found":
             tag = _tag_key(context)
-            return f"{where}.{tag}: is missing; write for example {tag}: {examples[tag]}"
+            return f"{where}.{tag}: is missing; write for example {tag}: {known_keys(root, content, found)[tag]}"
         case "float_type" | "int_type" if isinstance(value, str) and is_plain_number(value.strip()):
             return f"{where}: must be a number, got the string '{value}'; write {value.strip()}"
         case "nesterov":

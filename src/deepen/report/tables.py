@@ -11,8 +11,8 @@ from deepen.core.counts import counted
 from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import weight_layers
 from deepen.records.record import Record
-from deepen.report.gains import describe_gains
 from deepen.report.confusion import class_sizes
+from deepen.report.gains import describe_gains
 
 Rows = list[dict[str, Any]]  # a table: each row's cells by their heading
 

@@ -98,10 +98,10 @@ def _step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> dict[
         trainer.network.compile()
     epochs = iter((1, 2, 3))
     begin = time.perf_counter()
-    trainer.epoch(next(epochs), lambda: None)
+    trainer.run_epoch(next(epochs), lambda: None)
     first = time.perf_counter() - begin
-    seconds = median_seconds(lambda: trainer.epoch(next(epochs), lambda: None), calls=2, warm_up=0)
-    step = seconds / trainer.steps_an_epoch
+    seconds = median_seconds(lambda: trainer.run_epoch(next(epochs), lambda: None), calls=2, warm_up=0)
+    step = seconds / trainer.steps_per_epoch
     rate = training_flops(layers) * trainer.batch_size / step
     return {
         "step (ms)": 1000 * step,
@@ -139,7 +139,7 @@ def ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[dict[str
         begin = time.perf_counter()
         trainer = bench.trainer(model, net, settings.recipe, epochs=epochs[model], seed=seed)
         for epoch in range(1, trainer.epochs + 1):
-            trainer.epoch(epoch, lambda: None)
+            trainer.run_epoch(epoch, lambda: None)
         seconds = time.perf_counter() - begin
         found = evaluate(net, bench.test, trainer.mean, flip_averaging=True, batch_size=500, dtype=bench.dtype)
         state = as_arrays(net.state_dict())

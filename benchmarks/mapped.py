@@ -45,7 +45,7 @@ def _trainer(images: ImageSet, steps: int) -> Trainer:
 
 def _seconds(trainer: Trainer) -> float:
     start = time.perf_counter()
-    trainer.epoch(1, lambda: None)
+    trainer.run_epoch(1, lambda: None)
     return time.perf_counter() - start
 
 

@@ -63,7 +63,7 @@ def _train(recipe: str, threads: int, result: Path) -> None:
         rates = []
         for epoch in range(1, 2 + EPOCHS):
             start = time.perf_counter()
-            trainer.epoch(epoch, lambda: group.largest(0))  # what training asks after each step
+            trainer.run_epoch(epoch, lambda: group.largest(0))  # what training asks after each step
             rates.append(BATCH * STEPS / (time.perf_counter() - start))
         if group.writes:
             result.write_text(json.dumps(median(rates[1:])))

@@ -85,7 +85,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
             dtype=choose_dtype(settings.precision, device),
         )
         for epoch in range(1, trainer.epochs + 1):
-            trainer.epoch(epoch, lambda: None)
+            trainer.run_epoch(epoch, lambda: None)
         states[name] = as_arrays(trainer.network.state_dict())
         judged = evaluate(trainer.network, test, trainer.mean, flip_averaging=settings.dataset.flip, batch_size=500)
         found["top1"][name], found["steps"][name] = judged.percent(1), trainer.steps

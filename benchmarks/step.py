@@ -23,7 +23,7 @@ def deepen_step(model: str, width: float, recipe: str = "published") -> float:
     device = choose_device("cpu", THREADS)
     trainer = noise_trainer(random_images(BATCH * STEPS), model, width, recipe, epochs=1 + EPOCHS, device=device)
     epochs = iter(range(1, 2 + EPOCHS))
-    return median_seconds(lambda: trainer.epoch(next(epochs), lambda: None), calls=EPOCHS) / STEPS
+    return median_seconds(lambda: trainer.run_epoch(next(epochs), lambda: None), calls=EPOCHS) / STEPS
 
 
 def plain_step(model: str, width: float) -> float:

@@ -59,7 +59,7 @@ def deepen_seconds(path: Path) -> dict[str, float]:
         device=device,
     )
     for epoch in range(1, epochs + 1):
-        trainer.epoch(epoch, lambda: None)
+        trainer.run_epoch(epoch, lambda: None)
     seconds = time.perf_counter() - start
     found = evaluate(net, test, trainer.mean, flip_averaging=True, batch_size=500)
     return {"seconds": seconds, "epochs": epochs, "top1": found.percent(1)}

@@ -22,8 +22,8 @@ from deepen.runtime.device import choose_device, choose_dtype
 from deepen.runtime.group import Group
 from deepen.runtime.interrupt import Interruption
 from deepen.runtime.lock import locked
-from deepen.training.checkpoint import FOLDER, Checkpoints, training_key
-from deepen.training.examples import augmentation_examples
+from deepen.training.checkpoint import FOLDER, Checkpoints, compute_training_key
+from deepen.training.examples import draw_augmentation_examples
 from deepen.training.live import LiveCurves
 from deepen.training.loop import Progress, train
 from deepen.training.progress import TrainingProgress
@@ -43,7 +43,7 @@ def train_model(name: str) -> None:
     start = files.init(name)
     images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
     shaping = _shaping(name, settings, device, len(images))
-    key = training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
+    key = compute_training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
     before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
@@ -69,7 +69,7 @@ def train_model(name: str) -> None:
         made = (shaped, VERSIONS, len(images), learned, began, weights, trained.epochs)
         History(*made, len(validation), trained.warning).save(files.history(name))
         augmentation = Augmentation.of(settings.dataset, settings.training)
-        examples = augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
+        examples = draw_augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
         examples.save(files.examples(name))
         require_unchanged()
         checkpoints.remove()
@@ -141,14 +141,14 @@ def _alone(name: str, checkpoints: Checkpoints) -> Iterator[None]:
     """
 
     def wait_for_the_same(holder: str) -> None:
-        checkpoints.want()
+        checkpoints.request_last()
         print(f"{name}: {holder}, trains it with the same settings; waiting for its result", flush=True)
 
     def wait_for_another(holder: str) -> None:
         print(f"{name}: {holder}, trains it here with other settings; waiting for its end", flush=True)
 
     with locked(checkpoints.folder.with_suffix(".lock"), wait_for_the_same):
-        checkpoints.claim()
+        checkpoints.withdraw_request()
         with locked(Path(f"weights/.{name}.lock"), wait_for_another):
             yield
 

@@ -105,8 +105,8 @@ def _trained(trainer: Trainer, model: str, flops: int, spent: float, test: Image
     """Train to the end, `flops` an image; returns a point an epoch, counted on from what is `spent`."""
     points = []
     for epoch in range(1, trainer.epochs + 1):
-        trainer.epoch(epoch, lambda: None)
-        seen = min(epoch * trainer.steps_an_epoch, trainer.steps) * trainer.batch_size
+        trainer.run_epoch(epoch, lambda: None)
+        seen = min(epoch * trainer.steps_per_epoch, trainer.steps) * trainer.batch_size
         points.append(Point(model, spent + seen * flops, _evaluated(trainer, test, flips=False).percent(1)))
     return points
 

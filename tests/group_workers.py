@@ -99,7 +99,7 @@ def ladder_with_a_stray(folder):
 def ladder_with_one_that(does, folder):
     """The same, where after some steps the second process hangs or is gone; the others wait two seconds."""
     module.PATIENCE, roll_call._SECONDS = timedelta(seconds=2), 2.0
-    steps, learn = [], Trainer._learn_from
+    steps, learn = [], Trainer._train_step
 
     def wrong(self, rows):
         steps.append(1)
@@ -107,7 +107,7 @@ def ladder_with_one_that(does, folder):
             os.kill(os.getpid(), {"hangs": signal.SIGSTOP, "dies": signal.SIGKILL}[does])
         return learn(self, rows)
 
-    Trainer._learn_from = wrong
+    Trainer._train_step = wrong
     return ladder("muon", folder)
 
 

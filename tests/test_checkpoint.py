@@ -24,9 +24,9 @@ from deepen.training.checkpoint import (
     Checkpoint,
     Checkpoints,
     Position,
+    compute_training_key,
     load_checkpoint,
     save_checkpoint,
-    training_key,
 )
 from deepen.training.loop import Progress, train
 from deepen.training.position import describe_checkpoint
@@ -207,7 +207,7 @@ def test_the_newest_and_the_one_before_are_kept_and_what_a_killed_process_left_g
     for step in (8, 9, 10, 11):
         checkpoints.save(at(step))
     assert [describe_checkpoint(path).step for path in sorted((tmp_path / "x").iterdir())] == [10, 11]
-    assert Checkpoints(tmp_path / "x", 0).newest().position.step == 11
+    assert Checkpoints(tmp_path / "x", 0).load_newest().position.step == 11
     checkpoints.remove()
     assert os.listdir(tmp_path) == []
 
@@ -240,12 +240,12 @@ def test_a_damaged_one_is_reported_and_the_one_before_counts(tmp_path, capsys, h
         checkpoints.save(at(step))
     before, newest = sorted((tmp_path / "x").iterdir())
     damaged(newest, how)
-    assert Checkpoints(tmp_path / "x", 0).newest().position.step == 9
+    assert Checkpoints(tmp_path / "x", 0).load_newest().position.step == 9
     assert f"{newest}: is damaged (" in (told := capsys.readouterr().err)
-    assert told.endswith("); the one before it counts\n")
+    assert told.endswith("); trying the checkpoint before it\n")
     damaged(before, how)
-    assert Checkpoints(tmp_path / "x", 0).newest() is None
-    assert f"{tmp_path / 'x'}: no checkpoint is whole; starting anew" in capsys.readouterr().err
+    assert Checkpoints(tmp_path / "x", 0).load_newest() is None
+    assert f"{tmp_path / 'x'}: no valid checkpoint; starting over" in capsys.readouterr().err
 
 
 def test_every_flipped_byte_is_noticed(tmp_path):
@@ -267,7 +267,7 @@ def test_one_damaged_checkpoint_does_not_displace_a_whole_one(tmp_path):
         checkpoints.save(at(step))
     damaged(max((tmp_path / "x").iterdir()), "truncated")
     again = Checkpoints(tmp_path / "x", 0)
-    again.newest()
+    again.load_newest()
     again.save(at(12))
     assert [describe_checkpoint(path).step for path in sorted((tmp_path / "x").iterdir())] == [9, 12]
 
@@ -277,7 +277,7 @@ def test_one_of_another_format_or_of_another_training_is_not_used(tmp_path):
     with pytest.raises(InputError, match=r"a: is of format version 7, and this is version 1$"):
         load_checkpoint(tmp_path / "a", "x")
     save_checkpoint(tmp_path / "b", EXAMPLE)
-    with pytest.raises(InputError, match=r"b: is of another training, x$"):
+    with pytest.raises(InputError, match=r"b: belongs to another training, x$"):
         load_checkpoint(tmp_path / "b", "y")
 
 
@@ -323,7 +323,7 @@ def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, p
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status)
-    found = Checkpoints(tmp_path / "x", 0).newest()
+    found = Checkpoints(tmp_path / "x", 0).load_newest()
     assert found.position.step in (9, 10)
     assert torch.equal(found.tensors["a"], EXAMPLE.tensors["a"])
 
@@ -331,35 +331,35 @@ def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, p
 def test_the_key_is_of_settings_files_and_code(tmp_path):
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").write_text("a")
-    key = training_key({"lr": 0.1}, [tmp_path / "a"])
+    key = compute_training_key({"lr": 0.1}, [tmp_path / "a"])
     assert len(key) == 12
-    assert key == training_key({"lr": 0.1}, [tmp_path / "a"])
-    others = [training_key({"lr": 0.2}, [tmp_path / "a"]), training_key({"lr": 0.1}, [tmp_path / "b"])]
+    assert key == compute_training_key({"lr": 0.1}, [tmp_path / "a"])
+    others = [compute_training_key({"lr": 0.2}, [tmp_path / "a"]), compute_training_key({"lr": 0.1}, [tmp_path / "b"])]
     (tmp_path / "a").write_text("b")
-    others.append(training_key({"lr": 0.1}, [tmp_path / "a"]))
+    others.append(compute_training_key({"lr": 0.1}, [tmp_path / "a"]))
     assert len({key, *others}) == 4
 
 
 def test_the_key_changes_with_the_code_and_with_pytorch(monkeypatch, tmp_path):
-    key = training_key({}, [])
+    key = compute_training_key({}, [])
     (tmp_path / "trainer.py").write_text("changed")
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module, "__file__", str(tmp_path / "trainer.py"))
-        assert training_key({}, []) != key
+        assert compute_training_key({}, []) != key
     monkeypatch.setattr(module.torch, "__version__", "1.0")
-    assert training_key({}, []) != key
+    assert compute_training_key({}, []) != key
 
 
-def test_who_wants_the_result_too_finds_the_last_checkpoint(colored, tmp_path):
+def test_a_waiting_process_finds_the_last_checkpoint(colored, tmp_path):
     undisturbed = go(colored)
     ours = Checkpoints(tmp_path / "x", 0)
-    ours.claim()
+    ours.withdraw_request()
     theirs = Checkpoints(tmp_path / "x", 0)
-    other = Progress(start=lambda steps, epochs: theirs.want())
+    other = Progress(start=lambda steps, epochs: theirs.request_last())
     train(trainer_for(colored, recipe(dropout=0.3)), colored, other, ours)
     ours.remove()
     steps = []
-    theirs.claim()
+    theirs.withdraw_request()
     trainer = trainer_for(colored, recipe(dropout=0.3))
     history = train(trainer, colored, Progress(step=lambda: steps.append(None)), theirs).epochs
     assert same((trainer.network.state_dict(), history), undisturbed)

@@ -106,7 +106,7 @@ def test_a_graph_s_training_is_the_same_on_cuda(colored, recipe, augmentation):
     for replayed in (True, True, False):
         trainer = trained(colored, recipe, augmentation, replayed=replayed)
         for epoch in (1, 2, 3):
-            trainer.epoch(epoch, lambda: None)
+            trainer.run_epoch(epoch, lambda: None)
         weights.append([tensor.cpu() for tensor in trainer.network.state_dict().values()])
     assert all(torch.equal(first, again) for first, again in zip(weights[0], weights[1], strict=True))
     assert all(torch.allclose(first, eager, atol=1e-2) for first, eager in zip(weights[0], weights[2], strict=True))
@@ -121,7 +121,7 @@ def test_images_that_stay_in_their_map_give_the_same_bits_on_cuda(colored, monke
         monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
         trainer = trained(colored, "onecycle", replayed=replayed)
         for epoch in (1, 2, 3):
-            trainer.epoch(epoch, lambda: None)
+            trainer.run_epoch(epoch, lambda: None)
         weights.append([tensor.cpu() for tensor in trainer.network.state_dict().values()])
     assert all(torch.equal(resident, fed) for resident, fed in zip(*weights, strict=True))
 
@@ -136,12 +136,12 @@ def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(
 ):
     monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
     trainer = trained(colored, recipe, augmentation, replayed=replayed)
-    trainer.epoch(1, lambda: None)
+    trainer.run_epoch(1, lambda: None)
     steps = []
 
     def after_step():
         steps.append(None)
-        torch.cuda.set_sync_debug_mode("error" if len(steps) < trainer.steps_an_epoch else "default")
+        torch.cuda.set_sync_debug_mode("error" if len(steps) < trainer.steps_per_epoch else "default")
 
-    trainer.epoch(2, after_step)
+    trainer.run_epoch(2, after_step)
     assert len(steps) == 6

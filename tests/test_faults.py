@@ -180,7 +180,7 @@ class TestMemory:
         def step(rows):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has ...")
 
-        monkeypatch.setattr(trainer, "_learn", step)
+        monkeypatch.setattr(trainer, "_run_step", step)
         error = (
             r"I: training on 8 images at once takes more memory than cpu has left \(CUDA out of memory. Tried to allocate "
             r"20.00 MiB.\); lower batch_size, for example by half, or width, or end what else runs there"
@@ -190,7 +190,7 @@ class TestMemory:
 
     def test_other_errors_stay_what_they_are(self, colored, monkeypatch):
         trainer = trainer_for(colored, recipe())
-        monkeypatch.setattr(trainer, "_learn", lambda rows: torch.zeros(2) + torch.zeros(3))
+        monkeypatch.setattr(trainer, "_run_step", lambda rows: torch.zeros(2) + torch.zeros(3))
         with pytest.raises(RuntimeError, match="must match"):
             train(trainer, colored, Progress())
 

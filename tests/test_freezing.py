@@ -34,7 +34,7 @@ def test_frozen_tensors_stay_byte_for_byte_and_all_others_move(colored, optimize
     after = trainer.network.state_dict()
     same = {key.split(".")[0] for key in before if torch.equal(before[key], after[key])}
     assert same == set(FROZEN)
-    kept = {key.split(".")[1] for key in trainer.state() if key.startswith("momentum.")}
+    kept = {key.split(".")[1] for key in trainer.get_state() if key.startswith("momentum.")}
     assert kept == {layer.role for layer in layers if layer.learns}
 
 

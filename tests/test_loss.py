@@ -75,7 +75,7 @@ def test_no_network_that_says_the_same_of_each_image_is_below_the_loss_of_the_fr
     def of(scores):
         return measure(torch.tensor(scores).expand(len(LABELS), 3), labels).item()
 
-    assert measure.of_frequencies == pytest.approx(minimize(of, np.zeros(3)).fun, rel=1e-5)
+    assert measure.guessing_loss == pytest.approx(minimize(of, np.zeros(3)).fun, rel=1e-5)
 
 
 def test_the_loss_of_frequencies_is_their_entropy():

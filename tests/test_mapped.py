@@ -82,9 +82,9 @@ def test_gone_on_with_in_the_midst_of_an_epoch_too(colored, large, no_room, step
     with pytest.raises(Stopped):
         list(map(trainer.epoch, (1, 2), (stop, stop)))
     again = trainer_for(large, recipe(dropout=0.2), epochs=2)
-    again.restore(steps, trainer.state())
+    again.restore(steps, trainer.get_state())
     for epoch in (1, 2)[steps // 7 :]:
-        again.epoch(epoch, lambda: None)
+        again.run_epoch(epoch, lambda: None)
     assert equal(whole, again.network.state_dict())
 
 
@@ -134,7 +134,7 @@ def test_an_error_in_the_thread_comes_up_where_it_is_waited_for(large, no_room, 
     trainer = trainer_for(large, recipe())
     monkeypatch.setattr(ImageSet, "batch", batch)
     with pytest.raises(OSError, match="the disk is gone"):
-        trainer.epoch(1, lambda: None)
+        trainer.run_epoch(1, lambda: None)
     assert trainer.step == 4  # what was gathered before is learnt from
     assert threading.main_thread() not in calls
 
@@ -148,7 +148,7 @@ def test_no_thread_outlives_an_epoch_that_ends_early(large, no_room, error):
         raise error("x")
 
     with pytest.raises(error):
-        trainer.epoch(1, end)
+        trainer.run_epoch(1, end)
     assert set(threading.enumerate()) == before
 
 

@@ -14,7 +14,7 @@ from deepen.records.history import Epoch, History
 from deepen.records.record import Record, load_records, right_bits, save_records
 from deepen.records.transfer_report import TensorFate
 from deepen.report import charts, figures, gains, tables, vega
-from deepen.training.examples import augmentation_examples
+from deepen.training.examples import draw_augmentation_examples
 
 
 def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics):
@@ -246,7 +246,7 @@ class TestFigures:
 
     def test_augmentation_shows_the_image_above_its_forms(self, colored):
         statistics = compute_statistics(colored.images)
-        examples = augmentation_examples(colored, Augmentation(True, 0.25, 0.1), statistics, seed=0)
+        examples = draw_augmentation_examples(colored, Augmentation(True, 0.25, 0.1), statistics, seed=0)
         assert len(examples) == 60
         found = pixels(figures.draw_augmentation(examples))
         tile = 8 * 13
@@ -256,7 +256,7 @@ class TestFigures:
 
     def test_augmentation_shows_of_larger_images_what_the_network_sees(self, colored):
         augmentation = Augmentation(False, 0.0, 0.0, view=4, scale_jitter=2.0)
-        examples = augmentation_examples(colored, augmentation, compute_statistics(colored.images), seed=0)
+        examples = draw_augmentation_examples(colored, augmentation, compute_statistics(colored.images), seed=0)
         np.testing.assert_array_equal(examples.images[0], colored.images[0, :, 2:6, 2:6])
 
 

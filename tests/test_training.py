@@ -101,7 +101,7 @@ def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
 @pytest.mark.parametrize(("batch", "expected"), [(8, (7, 8)), (60, (1, 60)), (128, (1, 60)), (None, (7, 8))])
 def test_only_whole_batches(colored, batch, expected):
     trainer = trainer_for(colored, recipe(batch_size=batch))
-    assert (trainer.steps_an_epoch, trainer.batch_size) == expected
+    assert (trainer.steps_per_epoch, trainer.batch_size) == expected
     assert trainer.steps == 3 * expected[0]
 
 

@@ -17,7 +17,7 @@ from pipeline.train import _alone
 
 checkpoints = Checkpoints(Path("checkpoints/x"), 0)
 with _alone("I", checkpoints):
-    found = checkpoints.newest()
+    found = checkpoints.load_newest()
     if found is None or found.position.step < 21:
         print("trains", flush=True)
         sys.stdin.read()

@@ -50,7 +50,7 @@ def project(tmp_path, monkeypatch):
 
 def keep(project, step, *top1, seconds_ago=0.0):
     checkpoints = Checkpoints(project / "checkpoints/II-abc", 0)
-    checkpoints.newest()
+    checkpoints.load_newest()
     checkpoints.save(at(step, *top1))
     newest = max((project / "checkpoints/II-abc").glob("*.safetensors"))
     time = newest.stat().st_mtime - seconds_ago

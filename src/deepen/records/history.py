@@ -29,7 +29,7 @@ class History:
 
     `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images` and, to
     watch it, `validation_images`; `learned` counts each of the former as often as it was learned from. `start` and
-    `weights` are the checksums of the weights that it began and ended with. `warning` is that of training.Trained.
+    `weights` are the checksums of the weights that it began and ended with. `warning` is that of TrainingResult.
     """
 
     settings: dict[str, Any]

@@ -1,1 +1,1 @@
-"""Training: steps, the loop, optimizers, schedules, losses, checkpoints, and what is shown while it runs."""
+"""Training: steps, the loop, optimizers, learning-rate schedules, losses, checkpoints and progress display."""

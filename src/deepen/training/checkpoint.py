@@ -1,4 +1,4 @@
-"""Resumable state: where a training stands, in files that are whole or not there, never pickled."""
+"""Training checkpoints: save and load the state to resume from, as safetensors files with a checksum."""
 
 import hashlib
 import json
@@ -27,79 +27,79 @@ from deepen.training.position import KEY, read_position
 from deepen.training.position import Position as Position
 from deepen.training.position import describe_checkpoint as describe_checkpoint
 
-_EPOCH_SECONDS = 5.0  # short epochs share a checkpoint: to write each would cost more than to repeat some
-_WISHES = "wanted-*"  # files, each locked by a process that waits for the result
+_EPOCH_SECONDS = 5.0  # short epochs share a checkpoint: writing one after each would cost more than repeating some
+_REQUESTS = "wanted-*"  # files, each locked by a process that waits for the result
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training stands, and its tensors by name."""
+    """The position of a training, and its tensors by name."""
 
     position: Position
     tensors: Mapping[str, Tensor]
 
 
 class Checkpoints:
-    """The checkpoints of one training, in a folder of their own: the newest, and the one before."""
+    """The folder with the two newest checkpoints of one training."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder, self._seconds = folder, seconds
         self._saved = time.monotonic()
         self._newest: Path | None = None
-        self._wish = ExitStack()  # holds this process's lock while it waits for the result
+        self._request = ExitStack()  # holds this process's lock while it waits for the result
 
     @property
     def due(self) -> bool:
-        """Whether the last one is as old as was asked for."""
+        """Whether the last checkpoint is `seconds` old."""
         return time.monotonic() - self._saved >= self._seconds
 
     @property
-    def due_after_an_epoch(self) -> bool:
-        """Whether the end of an epoch is to be kept: the last one is some seconds old."""
+    def due_after_epoch(self) -> bool:
+        """Whether to save at the end of an epoch: the last checkpoint is some seconds old."""
         return time.monotonic() - self._saved >= min(self._seconds, _EPOCH_SECONDS)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint, and of the others the one before."""
+        """Save a checkpoint, keep the one before it, and remove older ones."""
         position = checkpoint.position
         path = self.folder / f"{position.step:09}-{len(position.history):06}.safetensors"
         save_checkpoint(path, checkpoint)
-        keep = {path, self._newest or path, *self.folder.glob(_WISHES)}
+        keep = {path, self._newest or path, *self.folder.glob(_REQUESTS)}
         for other in set(self.folder.iterdir()) - keep:
             shutil.rmtree(other) if other.is_dir() else other.unlink()
         self._newest, self._saved = path, time.monotonic()
 
-    def newest(self) -> Checkpoint | None:
-        """The newest that is whole; each that is not is reported."""
+    def load_newest(self) -> Checkpoint | None:
+        """Load the newest valid checkpoint; report each invalid one."""
         paths = sorted(self.folder.glob("*.safetensors"), reverse=True)
         for path in paths:
             try:
-                found = load_checkpoint(path, self.folder.name)
+                checkpoint = load_checkpoint(path, self.folder.name)
             except InputError as error:
-                print(f"{error}; the one before it counts", file=sys.stderr, flush=True)
+                print(f"{error}; trying the checkpoint before it", file=sys.stderr, flush=True)
             else:
                 self._newest = path
-                return found
+                return checkpoint
         if paths:
-            print(f"{self.folder}: no checkpoint is whole; starting anew", file=sys.stderr, flush=True)
+            print(f"{self.folder}: no valid checkpoint; starting over", file=sys.stderr, flush=True)
         return None
 
-    def claim(self) -> None:
-        """Be the one at this training, and wait for it no longer."""
-        self._wish.close()
+    def request_last(self) -> None:
+        """Ask the owning process to keep its last checkpoint, from which this process can read the result."""
+        request = _REQUESTS.replace("*", f"{socket.gethostname()}-{os.getpid()}")
+        self._request.enter_context(locked(self.folder / request, lambda holder: None))
 
-    def want(self) -> None:
-        """Have who is at this training leave the last checkpoint, from which this process can have the result."""
-        wish = _WISHES.replace("*", f"{socket.gethostname()}-{os.getpid()}")
-        self._wish.enter_context(locked(self.folder / wish, lambda holder: None))
+    def withdraw_request(self) -> None:
+        """Withdraw the request, once this process owns the training."""
+        self._request.close()
 
     def remove(self) -> None:
-        """Remove them, unless other processes wait for the last."""
-        if all(holder(wish) is None for wish in self.folder.glob(_WISHES)):
+        """Remove all checkpoints, unless other processes wait for the last."""
+        if all(holder(request) is None for request in self.folder.glob(_REQUESTS)):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint with a checksum over all of it; raises InputError where that can't be done."""
+    """Write a checkpoint with a checksum over its whole content; raises InputError if writing fails."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     position = checkpoint.position.model_dump_json()
     metadata = {KEY: json.dumps({"position": position, "sha256": tensors_checksum(position, tensors)})}
@@ -108,7 +108,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path, training: str) -> Checkpoint:
-    """Read a checkpoint of a training; raises InputError where it is damaged, or is not of that training."""
+    """Load a checkpoint of a training; raises InputError if it is damaged or belongs to another training."""
     position, text, checksum = read_position(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -116,14 +116,14 @@ def load_checkpoint(path: Path, training: str) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
     if tensors_checksum(text, tensors) != checksum:
-        raise InputError(f"{path}: is damaged (its checksum does not hold)")
+        raise InputError(f"{path}: is damaged (checksum mismatch)")
     if position.training != training:
-        raise InputError(f"{path}: is of another training, {position.training}")
+        raise InputError(f"{path}: belongs to another training, {position.training}")
     return Checkpoint(position, tensors)
 
 
-def training_key(settings: Mapping[str, Any], files: Sequence[Path]) -> str:
-    """A short hash of all that shapes a training: its settings, what it starts from, the code that runs, PyTorch."""
+def compute_training_key(settings: Mapping[str, Any], files: Sequence[Path]) -> str:
+    """Return a short hash of all inputs of a training: its settings, its files, the code, PyTorch's version."""
     digest = hashlib.sha256(json.dumps([settings, torch.__version__], sort_keys=True).encode())
     modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] in _CODE}
     code = [(name, file) for name in sorted(modules) if (file := getattr(modules[name], "__file__", None))]

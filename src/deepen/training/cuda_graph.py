@@ -1,19 +1,19 @@
-"""A training step recorded once as a CUDA graph and replayed: one launch in place of a hundred."""
+"""CUDA graphs: capture a training step once and replay it, one launch in place of a hundred."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-_EAGER_STEPS = 3  # what libraries set up, they set up in the first steps, which a graph can't hold
+_EAGER_STEPS = 3  # warm-up: libraries initialize themselves in the first steps, which a graph can't capture
 
 
 class ReplayedStep:
-    """A function of row numbers (batch,) that does all its work on one CUDA device, as a graph from the fourth call on.
+    """A function of row numbers (batch,) that runs on one CUDA device, replayed as a graph from the fourth call on.
 
-    The first calls run as they are; every call does its step once. What `step` reads and changes must stay where it is
-    in memory, and it must not wait for the device. Each replay draws the numbers that follow the seeds which
-    `generator` and CUDA's default generator then have. Only one shape of rows is possible.
+    The first calls run eagerly. Every call runs one step. The tensors that `step` reads and changes must keep their
+    addresses, and it must not synchronize with the device. Each replay draws the random numbers that follow the current
+    seeds of `generator` and CUDA's default generator. All calls must have the same shape of rows.
     """
 
     def __init__(self, step: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
@@ -22,18 +22,18 @@ class ReplayedStep:
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """What `step` returns for these rows; the next call overwrites it."""
+        """Return the result of `step` for these rows; the next call overwrites it."""
         self._calls += 1
         if self._calls <= _EAGER_STEPS:
-            return self._on_a_side_stream(rows)
+            return self._run_on_side_stream(rows)
         if self._graph is None:
-            self._graph = self._record(rows)
+            self._graph = self._capture(rows)
         self._rows.copy_(rows)
         self._graph.replay()
         return self._result
 
-    def _on_a_side_stream(self, rows: Tensor) -> Tensor:
-        """Recording needs what the first steps set up to belong to no graph's stream."""
+    def _run_on_side_stream(self, rows: Tensor) -> Tensor:
+        """Run a warm-up step on a stream of its own, as graph capture requires."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -41,11 +41,11 @@ class ReplayedStep:
         torch.cuda.current_stream().wait_stream(stream)
         return result
 
-    def _record(self, rows: Tensor) -> torch.cuda.CUDAGraph:
+    def _capture(self, rows: Tensor) -> torch.cuda.CUDAGraph:
         self._rows = rows.clone()
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        # Another thread may take pinned memory meanwhile, for images to come: that is no fault of this one.
+        # The thread that prefetches images may allocate pinned memory meanwhile; that must not fail this capture.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._result = self._step(self._rows)
         return graph

@@ -1,4 +1,4 @@
-"""Curves that can be watched while a model trains: by `dvc plots show` and the VS Code extension."""
+"""Live training curves, a TSV file for `dvc plots show` and DVC's VS Code extension."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -20,9 +20,9 @@ def load_live(path: Path) -> list[Epoch]:
 
 
 class LiveCurves:
-    """Keeps what each epoch found in `path`, tab-separated: a row an epoch, a column a field of Epoch.
+    """A tab-separated table at `path`: one row per epoch, one column per field of Epoch.
 
-    The table is written anew each time, so that readers always find it whole.
+    Each epoch replaces the whole file at once, so readers never see half a table.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,13 +30,13 @@ class LiveCurves:
         self._rows: list[Epoch] = []
 
     def start(self, history: Sequence[Epoch]) -> None:
-        """Write the epochs of an earlier process, where there are any; DVC has removed the table that it left."""
+        """Write the epochs of a resumed training, if any; DVC has removed the earlier process' table."""
         self._rows = list(history)
         if history:
             self._write()
 
     def add(self, row: Epoch) -> None:
-        """Write an epoch; raises InputError where the disk does not take it."""
+        """Add an epoch; raises InputError if writing fails."""
         self._rows.append(row)
         self._write()
 

@@ -1,4 +1,4 @@
-"""The loop: a trainer and validation images in, the history out; what is done is kept on disk and gone on from."""
+"""The training loop: epochs, validation, checkpoints, and resuming from them."""
 
 import math
 import signal
@@ -17,13 +17,14 @@ from deepen.training.checkpoint import Checkpoint, Checkpoints, Position
 from deepen.training.guessing import Guessing
 from deepen.training.trainer import Trainer
 
-_VALIDATION_BATCH = 500  # at most, and no more than a process learns from at once: that fits into its memory
-_JUDGED_EPOCHS, _JUDGED_FRACTION = 5, 0.2  # of the steps; the later of the two is when a start is first judged
+_VALIDATION_BATCH = 500  # at most, and no more than a process' training batch, which fits into its memory
+# A training is first checked for a dead start after 5 epochs or a fifth of its steps, whichever comes later.
+_JUDGED_EPOCHS, _JUDGED_FRACTION = 5, 0.2
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is called at the start with the steps and epochs done before, after each step and epoch, and to warn."""
+    """Callbacks: at the start with the steps and epochs already done, after each step and epoch, and for warnings."""
 
     start: Callable[[int, Sequence[Epoch]], object] = lambda steps, history: None
     step: Callable[[], object] = lambda: None
@@ -32,8 +33,8 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came of a training: a row an epoch, and what is wrong where it is no better than guessing or overfits."""
+class TrainingResult:
+    """The history of a training, one row per epoch, and a warning if it is no better than guessing or overfits."""
 
     epochs: list[Epoch]
     warning: str = ""
@@ -46,12 +47,12 @@ def train(
     checkpoints: Checkpoints | None = None,
     interruption: Interruption | None = None,
     group: Group = ALONE,
-) -> Trained:
+) -> TrainingResult:
     """Train to the end, validating after each epoch.
 
-    With `checkpoints` it goes on from the newest of them, and keeps one after each epoch of some seconds, whenever one
-    is due, at the end, and when an `interruption` is asked for, before it raises Interrupted. Of a `group` all go on
-    from what the first one has.
+    With `checkpoints`, resume from the newest one. Save one at the end, whenever one is due, and after epochs that take
+    some seconds. On an `interruption`, save one and raise Interrupted. All processes of a `group` resume from the
+    checkpoint of rank 0.
     """
     return _Loop(trainer, validation, progress, checkpoints, interruption, group).run()
 
@@ -71,47 +72,47 @@ class _Loop:
         self._validation = validation
         self._history: list[Epoch] = []
 
-    def run(self) -> Trained:
+    def run(self) -> TrainingResult:
         self._resume()
         self._progress.start(self._trainer.step, self._history)
-        found = None
+        validation = None
         for epoch in range(len(self._history) + 1, self._trainer.epochs + 1):
-            loss, lr = self._trainer.epoch(epoch, self._after_step)
-            found = self._validate()
-            self._note(Epoch(epoch, lr, loss, found.loss, found.percent(1)))
-            if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_an_epoch):
-                self._keep()
+            loss, lr = self._trainer.run_epoch(epoch, self._after_step)
+            validation = self._validate()
+            self._add_epoch(Epoch(epoch, lr, loss, validation.loss, validation.percent(1)))
+            if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_epoch):
+                self._save_checkpoint()
             self._progress.epoch(self._history[-1])
             if epoch == self._first_judged < self._trainer.epochs:
-                self._warn(self._guessing(found).dead_start(self._trainer.step))
+                self._warn(self._compare_to_guessing(validation).dead_start(self._trainer.step))
         if self._trainer.steps < FEW_STEPS:
-            return Trained(self._history)
-        warning = self._guessing(found or self._validate()).warning(self._trainer.step)
+            return TrainingResult(self._history)
+        warning = self._compare_to_guessing(validation or self._validate()).warning(self._trainer.step)
         self._warn(warning)
-        return Trained(self._history, warning or "")
+        return TrainingResult(self._history, warning or "")
 
     def _resume(self) -> None:
-        found = self._group.of_first(self._checkpoints.newest() if self._checkpoints else None)
-        if found is not None:
-            for row in found.position.history:
-                self._note(row)
-            self._trainer.restore(found.position.step, found.tensors)
+        checkpoint = self._group.of_first(self._checkpoints.load_newest() if self._checkpoints else None)
+        if checkpoint is not None:
+            for row in checkpoint.position.history:
+                self._add_epoch(row)
+            self._trainer.restore(checkpoint.position.step, checkpoint.tensors)
 
-    def _note(self, row: Epoch) -> None:
-        """All that the schedule knows of the past it learns here, so that history is all there is to keep of it."""
+    def _add_epoch(self, row: Epoch) -> None:
+        """Add an epoch to the history, and update the schedule: a resumed one is rebuilt from the history alone."""
         self._history.append(row)
-        self._trainer.schedule.validated(row.val_top1)
+        self._trainer.schedule.update(row.val_top1)
 
     def _after_step(self) -> None:
         self._progress.step()
         asked = self._group.largest(self._interruption.asked or 0 if self._interruption else 0)
         if asked or (self._checkpoints and self._checkpoints.due):
-            self._keep()
+            self._save_checkpoint()
         if asked and self._interruption:
             when = f"after {self._trainer.step:,} of {counted(self._trainer.steps, 'step')}"
-            self._interruption.check(when, signal.Signals(asked))  # whichever process it came to: all stop here
+            self._interruption.check(when, signal.Signals(asked))  # a signal to any process stops all of them
 
-    def _keep(self) -> None:
+    def _save_checkpoint(self) -> None:
         if self._checkpoints is None:
             return
         position = Position(
@@ -121,12 +122,12 @@ class _Loop:
             epochs=self._trainer.epochs,
             history=self._history,
         )
-        self._checkpoints.save(Checkpoint(position, self._trainer.state()))
+        self._checkpoints.save(Checkpoint(position, self._trainer.get_state()))
 
-    def _guessing(self, found: Evaluation) -> Guessing:
-        """What validation has just found, beside what guessing reaches."""
+    def _compare_to_guessing(self, validation: Evaluation) -> Guessing:
+        """Compare the latest validation with the results of guessing."""
         loss, labels = self._trainer.loss, self._validation.labels
-        return Guessing.of(self._history, loss.of_frequencies, loss.least, found, labels, balanced=loss.balanced)
+        return Guessing.of(self._history, loss.guessing_loss, loss.least, validation, labels, balanced=loss.balanced)
 
     def _warn(self, text: str | None) -> None:
         if text and not self._group.rank:
@@ -134,9 +135,9 @@ class _Loop:
 
     @property
     def _first_judged(self) -> int:
-        """The epoch after which nothing learned is no slow start any more."""
+        """The first epoch after which a network that has learned nothing counts as a dead start."""
         steps = max(FEW_STEPS, self._trainer.steps * _JUDGED_FRACTION)
-        return max(_JUDGED_EPOCHS, math.ceil(steps / self._trainer.steps_an_epoch))
+        return max(_JUDGED_EPOCHS, math.ceil(steps / self._trainer.steps_per_epoch))
 
     def _validate(self) -> Evaluation:
         return evaluate(

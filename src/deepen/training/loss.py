@@ -1,4 +1,4 @@
-"""The loss that training lowers: cross-entropy against smoothed labels, in which all classes may count alike."""
+"""The training loss: cross-entropy with label smoothing and optional class weights."""
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from deepen.config.recipes import Training
 class Loss:
     """The mean loss (nats) of logits (batch, classes) for labels (batch,).
 
-    With `class_weights: balanced` each image counts as much as `balanced_weights` of all `labels` (images,) says, and
-    the mean is over the images, not over the weights: so parts of a batch add up to the batch, and over an epoch the
-    weights' mean is 1. `least` is that of a network that is right and sure of all images, above 0 for smoothed labels.
+    With `class_weights: balanced` each image is weighted by `balanced_weights` of all `labels` (images,). The mean is
+    over images, not over weights: shards of a batch add up to the batch, and over an epoch the mean weight is 1.
+    `least` is the loss of a network that is right and sure of all images, above 0 for smoothed labels.
     """
 
     def __init__(self, labels: NDArray[np.int64], classes: int, training: Training, device: torch.device) -> None:
@@ -22,11 +22,11 @@ class Loss:
         weights = balanced_weights(labels, classes) if training.class_weights == "balanced" else None
         self.balanced = weights is not None
         self._weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
-        self.of_frequencies = frequency_loss(labels, classes, weights, training.label_smoothing)
+        self.guessing_loss = frequency_loss(labels, classes, weights, training.label_smoothing)
         self.least = frequency_loss(np.zeros(1, np.int64), classes, smoothing=training.label_smoothing)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean over the batch."""
+        """Compute the mean over the batch."""
         if self._weights is None:
             return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         losses = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing, reduction="none")
@@ -34,9 +34,9 @@ class Loss:
 
 
 def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """The weight of an image of each class: images / (classes that have any * images of its class), as scikit-learn's.
+    """Compute class weights (classes,) as scikit-learn does: images / (non-empty classes * images of the class).
 
-    Of the labels (images,) the mean weight is 1. A class that has no image weighs 0.
+    The mean weight over the labels (images,) is 1. An empty class has weight 0.
     """
     counts = np.bincount(labels, minlength=classes)
     weights = np.zeros(classes)
@@ -47,9 +47,9 @@ def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.floa
 def frequency_loss(
     labels: NDArray[np.int64], classes: int, weights: NDArray[np.float64] | None = None, smoothing: float = 0.0
 ) -> float:
-    """The least loss (nats) on labels (images,) of a network that says the same of every image.
+    """Compute the lowest loss (nats) on labels (images,) that a constant prediction reaches.
 
-    It is reached where that gives each class its share of the weight, smoothed, and is the entropy of these shares.
+    That prediction is each class's share of the weight, smoothed; its loss is the entropy of these shares.
     """
     shares = np.bincount(labels, weights if weights is None else weights[labels], classes) / len(labels)
     smoothed = (1 - smoothing) * shares + smoothing / classes

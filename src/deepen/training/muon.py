@@ -1,4 +1,4 @@
-"""Muon: momentum whose step for each weight matrix is made orthogonal.
+"""The Muon optimizer: SGD with momentum whose update of each weight matrix is orthogonalized.
 
 Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024,
 kellerjordan.github.io/posts/muon.
@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from deepen.runtime.group import ALONE, Group
 from deepen.training.optimizers import Uncompiled
 
-_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps are enough
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps suffice
 _STEPS = 5
 
 
 class Muon(Uncompiled):
-    """Nesterov momentum; the step of a parameter of two dimensions or more is made the nearest orthogonal matrix.
+    """Nesterov momentum; the update of a parameter with two or more dimensions is the nearest orthogonal matrix.
 
-    Such a step changes a layer as much for one direction of its input as for any other. Convolutions count as matrices
-    (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay a step; biases take plain steps
-    without decay. `lr` may be a tensor on the parameters' device. All in float32, but the Newton-Schulz steps on CUDA.
-    A `group`, whose processes have equal gradients, shares the matrices out.
+    Such an update changes a layer equally for all directions of its input. Convolutions count as matrices
+    (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay per step; biases get plain updates
+    without decay. `lr` may be a tensor on the parameters' device. Computes in float32, except for the Newton-Schulz
+    steps on CUDA (bfloat16). The processes of a `group`, whose gradients are equal, divide the matrices among them.
     """
 
     def __init__(
@@ -44,50 +44,51 @@ class Muon(Uncompiled):
         for group in self.param_groups:
             lr, momentum, parameters = group["lr"], group["momentum"], group["params"]
             gradients = [parameter.grad for parameter in parameters]
-            means = [self._mean(parameter) for parameter in parameters]
-            torch._foreach_mul_(means, momentum)
-            torch._foreach_add_(means, gradients)
-            steps = list(torch._foreach_add(gradients, means, alpha=momentum))
+            buffers = [self._get_momentum(parameter) for parameter in parameters]
+            torch._foreach_mul_(buffers, momentum)
+            torch._foreach_add_(buffers, gradients)
+            steps = list(torch._foreach_add(gradients, buffers, alpha=momentum))
             matrices = [index for index, parameter in enumerate(parameters) if parameter.ndim > 1]
             if matrices:
                 torch._foreach_mul_([parameters[index] for index in matrices], 1 - lr * group["weight_decay"])
-            channels_last = [steps[index].movedim(1, -1) for index in matrices]  # as convolutions lie in memory
-            directions = self._orthogonal([step.flatten(1) for step in channels_last])
+            channels_last = [steps[index].movedim(1, -1) for index in matrices]  # the memory format of convolutions
+            directions = self._orthogonalize([step.flatten(1) for step in channels_last])
             for index, step, direction in zip(matrices, channels_last, directions, strict=True):
                 steps[index] = direction.reshape(step.shape).movedim(-1, 1)
             torch._foreach_mul_(steps, lr)
             torch._foreach_sub_(parameters, steps)
 
-    def _orthogonal(self, matrices: Sequence[Tensor]) -> list[Tensor]:
-        """Each of the matrices made orthogonal, those of one shape together, by one of the group for all."""
-        owners = shared_out([operations(*matrix.shape) for matrix in matrices], self._group.size)
-        found = [torch.empty_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
+    def _orthogonalize(self, matrices: Sequence[Tensor]) -> list[Tensor]:
+        """Orthogonalize each matrix on one process of the group, equal shapes in one batch, and broadcast it."""
+        owners = assign_owners([count_multiplications(*matrix.shape) for matrix in matrices], self._group.size)
+        directions = [torch.empty_like(matrix, memory_format=torch.contiguous_format) for matrix in matrices]
         shapes: dict[torch.Size, list[int]] = {}
         for index, (matrix, owner) in enumerate(zip(matrices, owners, strict=True)):
             if owner == self._group.rank:
                 shapes.setdefault(matrix.shape, []).append(index)
-        for alike in shapes.values():
-            for index, direction in zip(alike, orthogonalize(torch.stack([matrices[i] for i in alike])), strict=True):
-                found[index] = direction.contiguous()
-        self._group.spread(found, owners)
-        return found
+        for indices in shapes.values():
+            batch = torch.stack([matrices[index] for index in indices])
+            for index, direction in zip(indices, orthogonalize(batch), strict=True):
+                directions[index] = direction.contiguous()
+        self._group.spread(directions, owners)
+        return directions
 
-    def _mean(self, parameter: Tensor) -> Tensor:
-        """The running sum of a parameter's gradients that momentum keeps."""
+    def _get_momentum(self, parameter: Tensor) -> Tensor:
+        """Return a parameter's momentum buffer, zeros at first."""
         state = self.state[parameter]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
-        mean: Tensor = state["momentum_buffer"]
-        return mean
+        buffer: Tensor = state["momentum_buffer"]
+        return buffer
 
 
-def operations(rows: int, columns: int) -> int:
-    """About how many multiplications it takes to make a matrix orthogonal."""
+def count_multiplications(rows: int, columns: int) -> int:
+    """Estimate the multiplications that orthogonalizing a matrix takes, up to a constant factor."""
     return rows * columns * min(rows, columns)
 
 
-def shared_out(work: Sequence[int], workers: int) -> list[int]:
-    """Which worker does each piece of work: the largest first, each by whom has least to do so far."""
+def assign_owners(work: Sequence[int], workers: int) -> list[int]:
+    """Return the worker of each piece of work: the largest piece first, each to the least loaded worker."""
     loads, owners = [0] * workers, [0] * len(work)
     for index in sorted(range(len(work)), key=lambda index: -work[index]):
         owners[index] = min(range(workers), key=loads.__getitem__)
@@ -96,41 +97,41 @@ def shared_out(work: Sequence[int], workers: int) -> list[int]:
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """Nearly U @ V.T of the singular value decomposition U @ S @ V.T of each of `matrices` (count, rows, columns).
+    """Approximate U @ V.T of the singular value decomposition U @ S @ V.T of each of `matrices` (count, rows, columns).
 
-    Five Newton-Schulz steps x -> (a + b * x @ x.T + c * (x @ x.T)**2) @ x bring every singular value that is no tiny
-    fraction of the largest to between 0.7 and 1.2, times sqrt(rows / columns) where that is above 1.
+    Five Newton-Schulz steps x -> (a + b * x @ x.T + c * (x @ x.T)**2) @ x move every singular value to between 0.7 and
+    1.2, except for tiny fractions of the largest. The result is scaled by sqrt(rows / columns) if that is above 1.
     """
     rows, columns = matrices.shape[1:]
     x = matrices if rows <= columns else matrices.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    x = _in_bfloat16(x) if x.is_cuda else _by_gram_matrix(x)
+    x = _iterate_in_bfloat16(x) if x.is_cuda else _iterate_gram_matrix(x)
     return x if rows <= columns else x.mT * math.sqrt(rows / columns)
 
 
-def _by_gram_matrix(x: Tensor) -> Tensor:
-    """The steps' factors of x, which depend on x @ x.T alone, multiplied first: fewer operations where x is wide.
+def _iterate_gram_matrix(x: Tensor) -> Tensor:
+    """Multiply the factors of all steps first, which depend only on x @ x.T: fewer operations for a wide x.
 
-    Squared, what is small in x drowns in the rounding of anything coarser than float32.
+    This needs float32: x @ x.T squares small values, which a coarser type would round away.
     """
     gram = x @ x.mT
-    factors = factor = _factor(gram)
+    factors = factor = _compute_factor(gram)
     for _ in range(_STEPS - 1):
         gram = factor @ gram @ factor
-        factor = _factor(gram)
+        factor = _compute_factor(gram)
         factors = factor @ factors
     return factors @ x
 
 
-def _in_bfloat16(x: Tensor) -> Tensor:
-    """The steps one by one, for matrix units that multiply bfloat16 many times faster than float32."""
+def _iterate_in_bfloat16(x: Tensor) -> Tensor:
+    """Apply the steps one by one in bfloat16, which CUDA devices multiply many times faster than float32."""
     x = x.bfloat16()
     for _ in range(_STEPS):
-        x = _factor(x @ x.mT) @ x
+        x = _compute_factor(x @ x.mT) @ x
     return x.float()
 
 
-def _factor(gram: Tensor) -> Tensor:
+def _compute_factor(gram: Tensor) -> Tensor:
     a, b, c = _NEWTON_SCHULZ
     factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
     factor.diagonal(dim1=1, dim2=2).add_(a)

@@ -1,7 +1,7 @@
-"""PyTorch's optimizers without its compiler, whose import takes longer than all else before the first step.
+"""Optimizers that skip the import of PyTorch's compiler, the slowest part of starting a training.
 
-PyTorch imports it to keep it from compiling some methods of optimizers. Nothing is compiled here but what is asked for,
-and so these call the methods themselves.
+PyTorch wraps some methods of optimizers so that torch.compile leaves them out, and the wrappers import the compiler.
+Nothing is compiled here, so these classes call the unwrapped methods.
 """
 
 from inspect import unwrap
@@ -12,7 +12,7 @@ from torch import optim
 
 
 class Uncompiled(optim.Optimizer):
-    """A base that comes before an optimizer's own: what it does is the same."""
+    """A mixin that calls an optimizer's methods without torch.compile's wrappers; it computes the same."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         unwrap(optim.Optimizer.add_param_group)(self, param_group)
@@ -22,7 +22,7 @@ class Uncompiled(optim.Optimizer):
 
 
 class SGD(Uncompiled, optim.SGD):
-    """torch.optim.SGD."""
+    """torch.optim.SGD, unwrapped."""
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]

@@ -1,3 +1,3 @@
-"""One thin script a stage: read the settings, call the library, write the files that dvc.yaml declares."""
+"""The stages of dvc.yaml, one script each: read the settings, call the library, write the declared files."""
 
-from pipeline.shared import stage as stage  # first: it sees the code as it is before that is imported
+from pipeline.shared import stage as stage  # first: it takes the code's checksums before the code is imported

@@ -1,4 +1,4 @@
-"""The whole ladder against the images, before anything trains; and `scratch`, the empty network it starts from."""
+"""Stage `check`: validate the ladder against the images and the machine; write `scratch`, the empty network."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ def check() -> None:
     train = load_images(files.TRAIN)
     image, classes, images = train.shape, train.classes, len(train)
     plans = plan_ladder(settings, settings.seen(image), len(classes), start_shapes(settings.models, BASE))
-    if not os.environ.get("DEEPEN_LAUNCH"):  # else what trains is elsewhere, on parts of each batch
+    if not os.environ.get("DEEPEN_LAUNCH"):  # with it, training may run on other machines and splits each batch
         _check_machine(settings, plans, images)
     require_unchanged()
     with replacing(files.weights(SCRATCH)) as temporary:
@@ -36,13 +36,13 @@ def check() -> None:
     save_records(files.records(SCRATCH), [])
     shape = "x".join(map(str, image))
     print(f"images of {shape} in {len(classes)} classes, {counted(settings.batch_size(images), 'image')} a step")
-    print("; ".join(_shallowest_and_deepest(settings, plans, images)))
+    print("; ".join(_describe_first_and_last(settings, plans, images)))
     for warning in _too_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _shallowest_and_deepest(settings: Settings, plans: Plans, images: int) -> Iterator[str]:
-    """A few words on the first and the last model, however many there are."""
+def _describe_first_and_last(settings: Settings, plans: Plans, images: int) -> Iterator[str]:
+    """Yield the parameters and steps of the first model and of the last."""
     for name in dict.fromkeys((next(iter(plans)), next(reversed(plans)))):
         yield f"{name}: {parameters(plans[name]):,} parameters, {counted(settings.steps(name, images), 'step')}"
 
@@ -60,7 +60,7 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
 
 
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:
-    """Raise InputError where this machine can't train what is asked of it."""
+    """Raise InputError if this machine lacks the threads or the memory for this ladder."""
     check_threads(settings.cpu_threads)
     if faults := memory_faults(settings, plans, images, device_memory(settings.device)):
         raise InputError(faults)

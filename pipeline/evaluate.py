@@ -1,4 +1,4 @@
-"""One model on the test images: its metrics, its predictions, and the record of it and of all it grew from."""
+"""Stage `evaluate`: test a model, and write its metrics, predictions, mistakes and records."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged
 from pipeline.shared.together import run_together
 
-MISTAKES = 24  # images, of those that were most confidently taken for another class
+MISTAKES = 24  # misclassified images to keep, those with the highest confidence
 
 
 def evaluate_model(name: str) -> None:
@@ -42,7 +42,7 @@ def evaluate_model(name: str) -> None:
     _require_agreement(name, card, test, history, transferred, before)
     views = Views(settings.evaluation.views, card.image[1:])
     with group.joined(files.predictions(name).parent):
-        found = evaluate(
+        evaluation = evaluate(
             place(network, device),
             test,
             torch.tensor(card.mean, device=device),
@@ -56,17 +56,16 @@ def evaluate_model(name: str) -> None:
         return
     identity = weights_checksum(files.weights(name))
     names = [test.file_of(row) for row in range(len(test))] if len(test.files) else []
-    predictions = Predictions(
-        test.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), identity, names
-    )
-    record = _record(name, settings, card, test, found, predictions, history, transferred)
+    predicted, probability = evaluation.predicted.tolist(), evaluation.probability.tolist()
+    predictions = Predictions(test.labels.tolist(), predicted, probability, identity, names)
+    record = _make_record(name, settings, card, test, evaluation, predictions, history, transferred)
     require_unchanged()
     save_records(files.records(name), [*before, record])
     write_json(files.metrics(name), record.metrics)
     predictions.save(files.predictions(name))
     test.take(predictions.worst(MISTAKES)).save(files.mistakes(name))
-    low, high = wilson_interval(found.correct[0], found.images)
-    print(f"{name}: top-1 {found.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {counted(found.images, 'test image')}")
+    low, high = wilson_interval(evaluation.correct[0], evaluation.images)
+    print(f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {counted(evaluation.images, 'test image')}")
 
 
 def _require_agreement(
@@ -95,12 +94,12 @@ def _require_agreement(
     )
 
 
-def _record(
+def _make_record(
     name: str,
     settings: Settings,
     card: ModelCard,
     test: ImageSet,
-    found: Evaluation,
+    evaluation: Evaluation,
     predictions: Predictions,
     history: History,
     transferred: Transferred,
@@ -120,10 +119,10 @@ def _record(
         training=history,
         data=settings.data,
         source=settings.dataset.source,
-        test_images=found.images,
-        correct=list(found.correct),
+        test_images=evaluation.images,
+        correct=list(evaluation.correct),
         confusion=predictions.confusion(),
-        metrics=_metrics(found, averaged, predictions.balanced()),
+        metrics=_compute_metrics(evaluation, averaged, predictions.balanced()),
         weights=predictions.weights,
         grown_from=card.grown_from,
         test_origin=test.origin,
@@ -135,12 +134,13 @@ def _record(
     )
 
 
-def _metrics(found: Evaluation, averaged: bool, balanced: float) -> dict[str, float]:
-    """Percent, rounded to 4 decimals; with several views averaged the single one beside them; the loss in nats."""
-    metrics = {f"top{k}": round(found.percent(k), 4) for k in range(1, len(found.correct) + 1)}
+def _compute_metrics(evaluation: Evaluation, averaged: bool, balanced: float) -> dict[str, float]:
+    """Return accuracies in percent, with several views averaged also those of a single view; the loss in nats."""
+    ks = range(1, len(evaluation.correct) + 1)
+    metrics = {f"top{k}": round(evaluation.percent(k), 4) for k in ks}
     if averaged:
-        metrics |= {f"top{k}_single_view": round(found.percent_single(k), 4) for k in range(1, len(found.correct) + 1)}
-    return metrics | {"balanced_top1": round(balanced, 4), "loss": round(found.loss, 6)}
+        metrics |= {f"top{k}_single_view": round(evaluation.percent_single(k), 4) for k in ks}
+    return metrics | {"balanced_top1": round(balanced, 4), "loss": round(evaluation.loss, 6)}
 
 
 if __name__ == "__main__":

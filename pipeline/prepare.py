@@ -1,4 +1,4 @@
-"""Images from their source to three files, train, validation and test; and what people should know of them."""
+"""Stage `prepare`: read the images, split them into train, validation and test, and report warnings."""
 
 import sys
 from collections.abc import Sequence
@@ -29,31 +29,32 @@ def prepare() -> None:
     for name in PARTS:
         images = replace(parts.images[name], origin=parts.origins[name], notes=tuple(repeated))
         images.save(files.TRAIN.with_name(f"{name}.safetensors"))
-        what = f"{counted(len(images), 'image')} of shape {images.shape}, {len(images.classes)} classes"
-        print(f"{name}: {what}, {images.origin}")
-    small = [*_small(parts.images["train"], "training"), *_small(parts.images["test"], "test")]
-    _tell([*repeated, *small, *parts.warnings], parts.notes)
+        size = f"{counted(len(images), 'image')} of shape {images.shape}, {len(images.classes)} classes"
+        print(f"{name}: {size}, {images.origin}")
+    small = [*_warn_of_small_classes(parts.images["train"], "training")]
+    small += _warn_of_small_classes(parts.images["test"], "test")
+    _report_notes([*repeated, *small, *parts.warnings], parts.notes)
 
 
-def _tell(warnings: Sequence[str], notes: Sequence[str]) -> None:
-    """Write a line each to a file, and print two at most: all there are, or the first and where the others are."""
+def _report_notes(warnings: Sequence[str], notes: Sequence[str]) -> None:
+    """Write all warnings and notes to a file, one per line; print at most two lines, the last one naming the file."""
     lines = [*(f"warning: {warning}" for warning in warnings), *notes]
     write_text(files.NOTES, "".join(f"{line}\n" for line in lines or ["no warning"]))
     shown = lines if len(lines) <= _MOST else [*lines[: _MOST - 1], f"... and {len(lines) - 1} more in {files.NOTES}"]
     print(*shown, sep="\n", end="\n" * bool(shown), file=sys.stderr)
 
 
-_MOST = 2  # lines besides one for each part
+_MOST = 2  # lines printed besides one for each part
 
 
-def _small(images: ImageSet, part: str) -> list[str]:
-    """A sentence on the classes that have few images."""
+def _warn_of_small_classes(images: ImageSet, part: str) -> list[str]:
+    """Return a warning that names the classes with few images, if any."""
     counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
-    found = [f"{name!r} {count}" for name, count in zip(images.classes, counts, strict=True) if count < FEW]
-    if not found:
+    small = [f"{name!r} {count}" for name, count in zip(images.classes, counts, strict=True) if count < FEW]
+    if not small:
         return []
     return [
-        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(found))}; "
+        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(small))}; "
         "add images, and look at balanced_top1"
     ]
 

@@ -1,4 +1,4 @@
-"""Whether DVC can run here, told before it starts: `make` asks this of a project, and for experiments a little more."""
+"""Preflight check of `make`: can DVC run in this project, and can it run experiments?"""
 
 import fcntl
 import json
@@ -9,22 +9,22 @@ from pipeline.shared.project import SHALLOW, git, is_shallow
 
 
 def main(purpose: str) -> None:
-    """Exit with a sentence where `purpose`, which is repro or experiment, can't be."""
-    clear_invalid_lock(Path(".dvc/tmp"))
-    clear_empty_record(Path())
+    """Exit with an error if DVC can't run; `purpose` is repro or experiment."""
+    remove_invalid_rwlock(Path(".dvc/tmp"))
+    remove_empty_dvc_lock(Path())
     if git("rev-parse", "--git-dir") is None:
-        sys.exit("error: this folder is not a git repository, which DVC needs; run git init, git add --all, git commit")
+        sys.exit("error: not a git repository, which DVC needs; run git init, git add --all, git commit")
     if purpose == "experiment":
         if git("rev-parse", "--verify", "HEAD") is None:
-            sys.exit("error: there is no commit yet, which experiments start from; run git add --all and git commit")
+            sys.exit("error: the repository has no commit, which experiments start from; run git add --all, git commit")
         if is_shallow(Path()):
             sys.exit(f"error: {SHALLOW}")
 
 
-def clear_invalid_lock(folder: Path) -> None:
-    """Remove DVC's list of locked files where a process that was killed left it half-written: no command reads that.
+def remove_invalid_rwlock(folder: Path) -> None:
+    """Remove DVC's list of locked files if a killed process left invalid JSON, with which every DVC command fails.
 
-    DVC writes it only while it holds the lock file beside it, and so does this.
+    DVC writes the list only while it holds the lock file beside it, and so does this function.
     """
     locks = folder / "rwlock"
     if not locks.is_file():
@@ -39,22 +39,22 @@ def clear_invalid_lock(folder: Path) -> None:
             locks.unlink()
 
 
-def clear_empty_record(project: Path) -> None:
-    """Remove a dvc.lock that a process that was killed left empty: no command reads that, and DVC makes it anew.
+def remove_empty_dvc_lock(project: Path) -> None:
+    """Remove a dvc.lock that a killed process left empty, with which every DVC command fails.
 
-    What was made stays in DVC's cache, from which the next dvc repro takes it. DVC holds its lock while it writes, and
-    so does this.
+    The outputs stay in DVC's cache, from which the next dvc repro restores them. DVC holds its lock while it writes
+    dvc.lock, and so does this function.
     """
-    record = project / "dvc.lock"
-    if not record.is_file() or record.stat().st_size:
+    dvc_lock = project / "dvc.lock"
+    if not dvc_lock.is_file() or dvc_lock.stat().st_size:
         return
     with (project / ".dvc/tmp/lock").open("a") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        record.unlink()
-        print("dvc.lock was left empty by a process that was killed; dvc repro makes it anew, from DVC's cache")
+        dvc_lock.unlink()
+        print("removed an empty dvc.lock that a killed process left; dvc repro writes it again, from DVC's cache")
 
 
 if __name__ == "__main__":

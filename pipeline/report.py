@@ -1,4 +1,4 @@
-"""The ladder up to `depth`: tables, plots, and the metrics of the model that `depth` names."""
+"""Stage `report`: tables, plots and the report page of the ladder up to `depth`, and that model's metrics."""
 
 import itertools
 from collections.abc import Sequence
@@ -54,7 +54,8 @@ def _require_agreement(
     examples: ImageSet,
     card: ModelCard,
 ) -> None:
-    path, said, weights, init = files.records(depth), files.predictions(depth), files.weights(depth), files.init(depth)
+    path, weights, init = files.records(depth), files.weights(depth), files.init(depth)
+    predicted = files.predictions(depth)
     if not records:
         raise InputError(f"{path}: has no model; remove it and run dvc repro")
     last = records[-1]
@@ -65,9 +66,9 @@ def _require_agreement(
             ("checksum of the weights", (path, last.weights), (weights, weights_checksum(weights))),
             ("checksum of the start", (path, last.training.start), (init, weights_checksum(init))),
             *(("checksum of what a model grew from", (path, one), (path, other)) for one, other in grown),
-            ("checksum of the weights", (said, predictions.weights), (path, last.weights)),
+            ("checksum of the weights", (predicted, predictions.weights), (path, last.weights)),
             ("checksum of the weights", (files.examples(depth), examples.origin), (weights, weights_checksum(weights))),
-            ("number of images", (said, len(predictions.actual)), (path, last.test_images)),
+            ("number of images", (predicted, len(predictions.actual)), (path, last.test_images)),
             ("classes", (files.mistakes(depth), mistakes.classes), (weights, card.classes)),
         ]
     )
@@ -78,19 +79,19 @@ def _write_tables(records: Sequence[Record], predictions: Predictions, classes: 
     write_text(REPORTS / "table.md", tables.as_markdown(records))
     write_text(REPORTS / "curves.csv", as_csv(tables.curves_table(records)))
     write_text(REPORTS / "topk.csv", as_csv(tables.topk_table(records)))
-    said = zip(predictions.actual, predictions.predicted, strict=True)
-    write_text(REPORTS / "confusion.csv", as_csv([{"actual": classes[a], "predicted": classes[p]} for a, p in said]))
+    pairs = zip(predictions.actual, predictions.predicted, strict=True)
+    write_text(REPORTS / "confusion.csv", as_csv([{"actual": classes[a], "predicted": classes[p]} for a, p in pairs]))
 
 
 def _write_pictures(records: Sequence[Record], classes: Sequence[str], pictures: page.Pictures) -> None:
-    """The charts of the page as PNG, and what it has of images."""
+    """Write the page's charts and pictures of images as PNG files."""
     curves, last = tables.curves_table(records), records[-1]
-    drawn = {
+    specs = {
         "curves": (charts.validation_accuracy(curves), f"Validation top-1 on {last.named}"),
         "depth": (charts.accuracy_by_depth(tables.topk_table(records)), f"Test accuracy on {last.named}"),
         "confusion": (charts.confusion(last.confusion, classes), f"Model {last.model} on the test images"),
     }
-    contents = {name: vega.draw(spec, title) for name, (spec, title) in drawn.items()}
+    contents = {name: vega.draw(spec, title) for name, (spec, title) in specs.items()}
     contents |= {"filters": pictures.filters_after, "augmentation": pictures.augmentation}
     for name, content in contents.items():
         with replacing(REPORTS / f"{name}.png") as temporary:

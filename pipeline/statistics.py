@@ -1,4 +1,4 @@
-"""Channel mean and colour principal components of the training images."""
+"""Stage `statistics`: channel mean and colour principal components of the training images."""
 
 from deepen.core.counts import counted
 from deepen.data.images import load_images
@@ -7,13 +7,13 @@ from pipeline.shared import files
 from pipeline.shared.stage import require_unchanged, run
 
 
-def statistics() -> None:
-    found = compute_statistics(load_images(files.TRAIN).images)
+def write_statistics() -> None:
+    statistics = compute_statistics(load_images(files.TRAIN).images)
     require_unchanged()
-    found.save(files.STATISTICS)
-    mean = ", ".join(f"{value:.3f}" for value in found.mean)
-    print(f"{counted(found.images[0], 'training image')}: channel mean {mean} (0 is black, 1 is white)")
+    statistics.save(files.STATISTICS)
+    mean = ", ".join(f"{value:.3f}" for value in statistics.mean)
+    print(f"{counted(statistics.images[0], 'training image')}: channel mean {mean} (0 is black, 1 is white)")
 
 
 if __name__ == "__main__":
-    run(statistics)
+    run(write_statistics)

@@ -1,4 +1,4 @@
-"""One model, from where `transfer` starts it to its weights and its curves; or from where it was stopped."""
+"""Stage `train`: train a model from its initial weights, or resume it from its newest checkpoint."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ from deepen.training.loop import Progress, train
 from deepen.training.progress import TrainingProgress
 from deepen.training.trainer import Trainer
 from pipeline.shared import files
-from pipeline.shared.agreement import require_agreement, statistics_claims
+from pipeline.shared.agreement import compare_statistics, require_agreement
 from pipeline.shared.stage import BASE, COMMAND, require_unchanged
 from pipeline.shared.together import run_together
 
@@ -42,32 +42,32 @@ def train_model(name: str) -> None:
     device = choose_device(settings.device, settings.cpu_threads, group.local_rank)
     start = files.init(name)
     images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)
-    shaping = _shaping(name, settings, device, len(images))
-    key = compute_training_key(shaping, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
+    weight_settings = _collect_settings(name, settings, device, len(images))
+    key = compute_training_key(weight_settings, [files.TRAIN, files.VALIDATION, files.STATISTICS, start])
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
-    # The first waits until no other training is in the way; the others wait for it, and can be stopped then too.
-    before = Interruption(name, COMMAND, speaks=False) if group.rank else _alone(name, checkpoints)
+    # Rank 0 waits for the end of other trainings of this model; the other ranks wait for it, and can be stopped then.
+    before = Interruption(name, COMMAND, speaks=False) if group.rank else _lock_training(name, checkpoints)
     with before, group.joined(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
-        trainer = _trainer(name, settings, network, images, statistics, device, group)
-        require_unchanged()  # so that the checkpoints are of what their key says
+        trainer = _make_trainer(name, settings, network, images, statistics, device, group)
+        require_unchanged()  # or the checkpoints would not match their key
         to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes), len(images))
         with (
             Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
-            _watched(name, settings, trainer, to_follow, group) as progress,
+            _show_progress(name, settings, trainer, to_follow, group) as progress,
         ):
-            kept = checkpoints if group.writes else None
-            trained = train(trainer, validation, progress, kept, interruption, group)
+            own_checkpoints = checkpoints if group.writes else None
+            result = train(trainer, validation, progress, own_checkpoints, interruption, group)
         if not group.writes:
             return
-        require_unchanged()  # what was learned stays in the checkpoint
+        require_unchanged()  # if not, the trained weights stay in the checkpoint
         weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
-        learned = trainer.steps * trainer.batch_size
-        shaped, began = shaping | ({"frozen": card.frozen} if card.frozen else {}), weights_checksum(start)
-        made = (shaped, VERSIONS, len(images), learned, began, weights, trained.epochs)
-        History(*made, len(validation), trained.warning).save(files.history(name))
+        seen = trainer.steps * trainer.batch_size
+        weight_settings |= {"frozen": card.frozen} if card.frozen else {}
+        history = (weight_settings, VERSIONS, len(images), seen, weights_checksum(start), weights, result.epochs)
+        History(*history, len(validation), result.warning).save(files.history(name))
         augmentation = Augmentation.of(settings.dataset, settings.training)
         examples = draw_augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
         examples.save(files.examples(name))
@@ -76,8 +76,10 @@ def train_model(name: str) -> None:
 
 
 @contextmanager
-def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, group: Group) -> Iterator[Progress]:
-    """What shows how it goes: one process of a group to people, each that writes in curves."""
+def _show_progress(
+    name: str, settings: Settings, trainer: Trainer, to_follow: float, group: Group
+) -> Iterator[Progress]:
+    """Show progress on rank 0, and write live curves in each process that writes files."""
     if not group.writes:
         yield Progress()
         return
@@ -90,22 +92,22 @@ def _watched(name: str, settings: Settings, trainer: Trainer, to_follow: float, 
         trainer.epochs,
         trainer.steps,
         trainer.batch_size,
-        where=_where(settings, trainer.device, group),
+        where=_describe_device(settings, trainer.device, group),
         to_follow=to_follow,
         verbosity=settings.progress,
     ) as progress:
-        yield _both(progress.callbacks, live)
+        yield _combine(progress.callbacks, live)
 
 
-def _where(settings: Settings, device: torch.device, group: Group) -> str:
-    """What it trains on, for example `2 of 8 CPU threads`."""
+def _describe_device(settings: Settings, device: torch.device, group: Group) -> str:
+    """Name the processes, threads or device that train, for example `2 of 8 CPU threads`."""
     threads = f"{settings.cpu_threads} of {os.cpu_count()} CPU threads"
     if group.size > 1:
         return f"{group.size} processes, each on {threads if device.type == 'cpu' else device.type}"
     return f"{threads} (threads in params.yaml)" if device.type == "cpu" else str(device)
 
 
-def _both(progress: Progress, live: LiveCurves) -> Progress:
+def _combine(progress: Progress, live: LiveCurves) -> Progress:
     def start(steps: int, history: Sequence[Epoch]) -> None:
         progress.start(steps, history)
         live.start(history)
@@ -117,8 +119,8 @@ def _both(progress: Progress, live: LiveCurves) -> Progress:
     return Progress(start, progress.step, epoch, progress.warn)
 
 
-def _shaping(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
-    """The settings that shape the weights, `auto` as it came out; files' places and checkpoints do not shape them."""
+def _collect_settings(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
+    """Return the settings that determine the weights, with `auto` resolved; paths and checkpoint_seconds do not."""
     return {
         "training": settings.training.model_dump(exclude={"epochs", "least_images"})
         | {"batch_size": settings.batch_size(images)},
@@ -134,22 +136,22 @@ def _shaping(name: str, settings: Settings, device: torch.device, images: int) -
 
 
 @contextmanager
-def _alone(name: str, checkpoints: Checkpoints) -> Iterator[None]:
-    """The only process at this training, and the only one to write this model here.
+def _lock_training(name: str, checkpoints: Checkpoints) -> Iterator[None]:
+    """Hold the locks of this training and of this model's files, so that one process at a time trains and writes them.
 
-    Where only dvc was killed, its trainer lives on; a second one must neither join it nor be overwritten by it.
+    If only dvc is killed, the process that trains lives on; a second one must neither join it nor be overwritten by it.
     """
 
-    def wait_for_the_same(holder: str) -> None:
+    def wait_for_result(holder: str) -> None:
         checkpoints.request_last()
-        print(f"{name}: {holder}, trains it with the same settings; waiting for its result", flush=True)
+        print(f"{name}: {holder}, is already training this; waiting for its result", flush=True)
 
-    def wait_for_another(holder: str) -> None:
-        print(f"{name}: {holder}, trains it here with other settings; waiting for its end", flush=True)
+    def wait_for_end(holder: str) -> None:
+        print(f"{name}: {holder}, is training it here with other settings; waiting until it ends", flush=True)
 
-    with locked(checkpoints.folder.with_suffix(".lock"), wait_for_the_same):
+    with locked(checkpoints.folder.with_suffix(".lock"), wait_for_result):
         checkpoints.withdraw_request()
-        with locked(Path(f"weights/.{name}.lock"), wait_for_another):
+        with locked(Path(f"weights/.{name}.lock"), wait_for_end):
             yield
 
 
@@ -164,12 +166,12 @@ def _require_agreement(
             ("mean", (start, card.mean), (files.STATISTICS, statistics.mean)),
             ("classes", (files.VALIDATION, validation.classes), (files.TRAIN, images.classes)),
             ("image shape", (files.VALIDATION, validation.shape), (files.TRAIN, images.shape)),
-            *statistics_claims(files.STATISTICS, statistics, files.TRAIN, images),
+            *compare_statistics(files.STATISTICS, statistics, files.TRAIN, images),
         ]
     )
 
 
-def _trainer(
+def _make_trainer(
     name: str,
     settings: Settings,
     network: VGG,

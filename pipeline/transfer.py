@@ -1,4 +1,4 @@
-"""Where a model starts: the weights of the one it grows from, and fresh layers."""
+"""Stage `transfer`: write a model's initial weights, copied from the model it grows from or fresh."""
 
 from deepen.config.settings import Model, Settings, load_settings
 from deepen.core.counts import counted
@@ -12,7 +12,7 @@ from deepen.models.tensors import State
 from deepen.models.weights import ModelCard, load_weights, save_weights, weights_checksum
 from deepen.records.transfer_report import as_line, save_transfer
 from pipeline.shared import files
-from pipeline.shared.agreement import require_agreement, statistics_claims
+from pipeline.shared.agreement import compare_statistics, require_agreement
 from pipeline.shared.stage import BASE, require_unchanged, run
 
 
@@ -20,10 +20,10 @@ def transfer_to(name: str) -> None:
     settings = load_settings()
     images, statistics = load_images(files.TRAIN), load_statistics(files.STATISTICS)
     image, classes = images.shape, images.classes
-    require_agreement(statistics_claims(files.STATISTICS, statistics, files.TRAIN, images))
+    require_agreement(compare_statistics(files.STATISTICS, statistics, files.TRAIN, images))
     seen, model = settings.seen(image), settings.models[name]
     plans = plan_ladder(settings, seen, len(classes), start_shapes({name: model}, BASE))
-    source, grown_from = _source(model, images, settings)
+    source, grown_from = _load_source(model, images, settings)
     state, report = start(settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name))
     card = ModelCard(
         model=name,
@@ -45,8 +45,8 @@ def transfer_to(name: str) -> None:
     print(f"{name} from {model.start or model.after}: {as_line(report)}{frozen}")
 
 
-def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[State, str | None]:
-    """The tensors that a model starts from, and the checksum of the weights that it grows from."""
+def _load_source(model: Model, images: ImageSet, settings: Settings) -> tuple[State, str | None]:
+    """Load the tensors to copy from, and the checksum of the weights that the model grows from."""
     if model.start:
         return load_weights(BASE / model.start)[1], None
     if model.after == SCRATCH:
@@ -58,7 +58,7 @@ def _source(model: Model, images: ImageSet, settings: Settings) -> tuple[State, 
             ("model", (path, card.model), (files.PARAMS, model.after)),
             ("classes", (path, card.classes), (files.TRAIN, images.classes)),
             ("image shape", (path, card.prepared), (files.TRAIN, images.shape)),
-            ("what the network takes", (path, card.image), (files.PARAMS, settings.seen(images.shape))),
+            ("input shape", (path, card.image), (files.PARAMS, settings.seen(images.shape))),
         ]
     )
     return source, weights_checksum(path)

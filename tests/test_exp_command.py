@@ -10,7 +10,7 @@ from dvc_project import ROOT, Project, tiny_project
 
 from deepen.cli import exp, main
 from deepen.config.settings import check_text
-from pipeline.shared.project import project_folder
+from pipeline.shared.project import find_project_folder
 
 ODD = 'my photos [1], é\'s "best" (2)'
 
@@ -88,9 +88,9 @@ def test_where_a_project_lies_in_a_repository(tmp_path):
     copy = tmp_path / "copy"
     (copy / ".dvc").mkdir(parents=True)
     (copy / "a/b").mkdir(parents=True)
-    assert str(project_folder(None, copy)) == "."
-    assert str(project_folder("/original", copy)) == "/original"
-    assert str(project_folder("/original", copy / "a/b")) == "/original/a/b"
+    assert str(find_project_folder(None, copy)) == "."
+    assert str(find_project_folder("/original", copy)) == "/original"
+    assert str(find_project_folder("/original", copy / "a/b")) == "/original/a/b"
 
 
 @pytest.fixture(scope="module")

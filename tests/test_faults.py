@@ -233,7 +233,7 @@ def test_two_queue_workers_on_one_model(project, torture):
     workers = project.start("dvc queue start -j 2")
     wait_for(lambda: {"one", "two"} <= set(project("dvc exp list --name-only").split()), 180)
     logs = project("dvc queue logs one") + project("dvc queue logs two")
-    assert "trains it with the same settings; waiting for its result" in logs
+    assert "is already training this; waiting for its result" in logs
     assert re.search(r"going on after (\d+) of \1 steps", logs)
     workers.wait()
     assert not list((project.path / "checkpoints").iterdir())

@@ -113,7 +113,7 @@ def code_in(project, deps):
 def test_inputs_of_each_stage_are_what_dvc_takes_for_its_dependencies(built):
     """Each stage of dvc.yaml, its names filled in by DVC and by us."""
     told = "import json, sys; from pipeline.shared.inputs import Inputs; module, *words = sys.argv[1:]\n"
-    told += "found = Inputs(module, words); print(json.dumps([list(map(str, found._paths())), found.stage.get('params', [])]))"
+    told += "found = Inputs(module, words); print(json.dumps([list(map(str, found._list_paths())), found.stage.get('params', [])]))"
     with Repo(str(built.path)) as repo:
         stages = [stage for stage in repo.index.stages if stage.cmd]
         assert len(stages) == len(["scan", *built.first])

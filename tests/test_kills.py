@@ -9,7 +9,7 @@ import time
 import pytest
 import yaml_text
 
-from pipeline.ready import clear_empty_record, clear_invalid_lock
+from pipeline.ready import remove_empty_dvc_lock, remove_invalid_rwlock
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -109,8 +109,8 @@ def test_a_run_that_is_killed_in_each_stage_ends_in_the_same_bytes(built, tmp_pa
                 wait_for(lambda: not project.trainers())
             lock, record = project.path / ".dvc/tmp/rwlock", project.path / "dvc.lock"
             before = lock.exists(), record.exists()
-            clear_invalid_lock(lock.parent)
-            clear_empty_record(project.path)
+            remove_invalid_rwlock(lock.parent)
+            remove_empty_dvc_lock(project.path)
             cleared, emptied = cleared + before[0] - lock.exists(), emptied + before[1] - record.exists()
         project("dvc repro")
     assert sum(hits.values()) >= (60 if torture else 1)
@@ -174,7 +174,7 @@ def output_beside(project, trainer, waiting):
 
 
 def test_a_second_trainer_waits_for_the_first_and_takes_its_result(project, undisturbed):
-    output = output_beside(project, orphan(project), "trains it with the same settings; waiting for its result")
+    output = output_beside(project, orphan(project), "is already training this; waiting for its result")
     assert re.search(r"going on after (\d+) of \1 steps", output)
     assert project.files()["weights/I.safetensors"] == undisturbed.files()["weights/I.safetensors"]
 
@@ -182,7 +182,7 @@ def test_a_second_trainer_waits_for_the_first_and_takes_its_result(project, undi
 def test_a_second_trainer_with_other_settings_waits_for_the_first_to_end(project):
     trainer = orphan(project)
     project.edit("params.yaml", ("lr: auto ", "lr: 0.01 "))
-    output_beside(project, trainer, "trains it here with other settings; waiting for its end")
+    output_beside(project, trainer, "is training it here with other settings; waiting until it ends")
     assert "up to date" in project("dvc status train@I")
 
 

@@ -56,7 +56,7 @@ def test_the_metrics_are_the_table(built):
 WITHOUT_PYTORCH = """
 import sys
 from pipeline import check, prepare, report, scan, statistics, transfer
-for stage in (scan.scan, prepare.prepare, statistics.statistics, check.check, report.report):
+for stage in (scan.scan, prepare.prepare, statistics.write_statistics, check.check, report.report):
     stage()
 transfer.transfer_to("II")
 print(*{"torch", "torchvision"} & sys.modules.keys())

@@ -7,7 +7,7 @@ import sys
 import pytest
 from dvc_project import ROOT, Project
 
-from pipeline.ready import clear_empty_record, clear_invalid_lock
+from pipeline.ready import remove_empty_dvc_lock, remove_invalid_rwlock
 
 SHALLOW = "this clone is shallow, and the results of experiments in a copy of it (--temp, --queue) would be lost; run git fetch --unshallow"
 
@@ -30,7 +30,7 @@ class TestGit:
             done = ready(folder, purpose)
             assert done.returncode == 1
             assert done.stderr == (
-                "error: this folder is not a git repository, which DVC needs; run git init, git add --all, git commit\n"
+                "error: not a git repository, which DVC needs; run git init, git add --all, git commit\n"
             )
 
     def test_experiments_start_from_a_commit(self, folder):
@@ -38,7 +38,9 @@ class TestGit:
         assert ready(folder, "repro").returncode == 0
         done = ready(folder, "experiment")
         assert done.returncode == 1
-        assert done.stderr.startswith("error: there is no commit yet, which experiments start from; run git add --all")
+        assert done.stderr.startswith(
+            "error: the repository has no commit, which experiments start from; run git add --all, git commit"
+        )
 
 
 @pytest.fixture
@@ -68,31 +70,31 @@ class TestInvalidLock:
     def test_dvc_fails_with_it_and_runs_without(self, project):
         (project.path / ".dvc/tmp/rwlock").write_bytes(b"")
         assert "corrupted" in project("dvc repro statistics", ok=False)
-        clear_invalid_lock(project.path / ".dvc/tmp")
+        remove_invalid_rwlock(project.path / ".dvc/tmp")
         project("dvc repro statistics")
 
     def test_one_that_is_whole_or_held_stays(self, tmp_path):
         locks = tmp_path / "rwlock"
-        clear_invalid_lock(tmp_path)  # where there is none
+        remove_invalid_rwlock(tmp_path)  # where there is none
         locks.write_text('{"read": {}}')
-        clear_invalid_lock(tmp_path)
+        remove_invalid_rwlock(tmp_path)
         assert locks.read_text() == '{"read": {}}'
         locks.write_text("")
         with (tmp_path / "rwlock.lock").open("a") as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
-            clear_invalid_lock(tmp_path)
+            remove_invalid_rwlock(tmp_path)
             assert locks.exists()
-        clear_invalid_lock(tmp_path)
+        remove_invalid_rwlock(tmp_path)
         assert not locks.exists()
 
     def test_dvc_fails_with_an_empty_record_too_and_takes_all_from_its_cache_without(self, built, project, capsys):
         (project.path / "dvc.lock").write_bytes(b"")
         assert "validation failed" in project("dvc repro statistics", ok=False)
-        clear_empty_record(project.path)
-        assert "dvc.lock was left empty by a process that was killed" in capsys.readouterr().out
+        remove_empty_dvc_lock(project.path)
+        assert "removed an empty dvc.lock that a killed process left" in capsys.readouterr().out
         assert project.ran("dvc repro") == []
         assert project.read("dvc.lock") == built.read("dvc.lock")
-        clear_empty_record(project.path)  # one that is whole stays
+        remove_empty_dvc_lock(project.path)  # one that is whole stays
         assert project.read("dvc.lock") == built.read("dvc.lock")
 
     def test_make_asks_before_it_runs_dvc(self):

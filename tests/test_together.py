@@ -100,7 +100,7 @@ def test_two_machines_with_a_clone_each(project, tmp_path):
     ("launch", "error"),
     [
         ("torchrum -n 2", "DEEPEN_LAUNCH: torchrum -n 2 can't be started (No such file or directory); write for example"),
-        ("torchrun '", "DEEPEN_LAUNCH: torchrun ' is no command line (No closing quotation); write for example DEEPEN_LAUNCH='torchrun"),
+        ("torchrun '", "DEEPEN_LAUNCH: torchrun ' is not a valid command line (No closing quotation); write for example DEEPEN_LAUNCH='torchrun"),
     ],
 )  # fmt: skip
 def test_what_can_t_be_started(project, launch, error):

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from test_checkpoint import at
 from deepen.training.checkpoint import Checkpoints
-from pipeline.train import _alone
+from pipeline.train import _lock_training
 
 checkpoints = Checkpoints(Path("checkpoints/x"), 0)
-with _alone("I", checkpoints):
+with _lock_training("I", checkpoints):
     found = checkpoints.load_newest()
     if found is None or found.position.step < 21:
         print("trains", flush=True)

@@ -1,1 +1,1 @@
-"""What several stages have in common: their files, the project, and that what they read stays as it was."""
+"""Code shared by the stages: file paths, project folder, error handling, and checks of their inputs."""

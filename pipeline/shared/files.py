@@ -1,4 +1,4 @@
-"""Where the stages keep their files; dvc.yaml has the same names."""
+"""Paths of the stages' files, the same as in dvc.yaml."""
 
 from pathlib import Path
 
@@ -10,50 +10,50 @@ PARAMS = Path("params.yaml")
 
 
 def init(model: str) -> Path:
-    """The weights that a model starts from."""
+    """A model's initial weights."""
     return Path(f"weights/init/{model}.safetensors")
 
 
 def weights(model: str) -> Path:
-    """The weights that a model ended its training with."""
+    """A model's trained weights."""
     return Path(f"weights/{model}.safetensors")
 
 
 def transfer(model: str) -> Path:
-    """What became of each tensor."""
+    """The transfer report: where each tensor came from, or why it was dropped."""
     return Path(f"transfers/{model}.json")
 
 
 def history(model: str) -> Path:
-    """How a model was trained."""
+    """A model's training history."""
     return Path(f"curves/{model}.json")
 
 
 def examples(model: str) -> Path:
-    """Training images as they are and as a model's training may see them."""
+    """Training images, original and augmented."""
     return Path(f"curves/{model}-examples.safetensors")
 
 
 def live(model: str) -> Path:
-    """What each epoch of a model found, while it trains."""
+    """Live curves: one row per epoch while a model trains."""
     return Path(f"live/{model}/curves.tsv")
 
 
 def records(model: str) -> Path:
-    """What is known of a model and of all it grew from."""
+    """The records of a model and of the models it grew from."""
     return Path(f"records/{model}.json")
 
 
 def predictions(model: str) -> Path:
-    """What a model says of each test image."""
+    """A model's predictions for the test images."""
     return Path(f"predictions/{model}.json")
 
 
 def mistakes(model: str) -> Path:
-    """The test images that a model got most wrong."""
+    """The misclassified test images with the highest confidence."""
     return Path(f"predictions/{model}-mistakes.safetensors")
 
 
 def metrics(model: str) -> Path:
-    """The numbers that DVC shows of a model."""
+    """A model's DVC metrics."""
     return Path(f"metrics/{model}.json")

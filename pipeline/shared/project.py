@@ -1,4 +1,4 @@
-"""Which project a stage works for, and by which command: DVC runs experiments in copies and says so in variables."""
+"""The project folder and the command of a stage, also in DVC's temporary copies for experiments."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ SHALLOW = (
 )
 
 
-def project_folder(root: str | None, here: Path) -> Path:
-    """The project's folder, where the user's relative paths start, of a stage that runs `here`.
+def find_project_folder(root: str | None, here: Path) -> Path:
+    """Return the project folder, where the user's relative paths start, for a stage that runs in `here`.
 
-    DVC runs experiments in copies of its repository and names the original in `root`. The project lies in the original
-    where it lies in the copy: at its top, or in a folder below, where others share the repository.
+    DVC runs experiments in copies of the repository and passes the original as `root`. The project has the same path in
+    both: the top folder, or a subfolder of a repository with several projects.
     """
     if root is None:
         return Path()
@@ -24,24 +24,24 @@ def project_folder(root: str | None, here: Path) -> Path:
     return Path(root) / here.relative_to(top)
 
 
-BASE = project_folder(os.environ.get("DVC_ROOT"), Path.cwd())
-# What the user has to run again: DVC sets this variable for the stages of an experiment.
+BASE = find_project_folder(os.environ.get("DVC_ROOT"), Path.cwd())
+# The command to run again, for messages: DVC sets this variable for the stages of an experiment.
 COMMAND = "the same dvc exp run" if "DVC_EXP_BASELINE_REV" in os.environ else "dvc repro"
 
 
 def require_full_clone() -> None:
-    """Raise InputError where DVC would lose what this stage makes: in a copy of a clone that lacks earlier commits."""
+    """Raise InputError in a copy of a shallow clone, where DVC would lose the results."""
     in_copy = "DVC_EXP_BASELINE_REV" in os.environ and BASE.resolve() != Path.cwd()
     if in_copy and is_shallow(BASE):
         raise InputError(SHALLOW)
 
 
 def is_shallow(project: Path) -> bool:
-    """Whether a project's clone lacks earlier commits."""
+    """Whether a project is a shallow clone, without earlier commits."""
     return git("-C", str(project), "rev-parse", "--is-shallow-repository") == "true"
 
 
 def git(*words: str) -> str | None:
-    """What git prints, without the end of its last line; None where it fails."""
-    done = subprocess.run(["git", *words], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
+    """Return git's output, stripped, or None if it fails."""
+    process = subprocess.run(["git", *words], capture_output=True, text=True)
+    return process.stdout.strip() if process.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""How every stage runs: its inputs are noted first, signals end it cleanly, and each end is a line and an exit code."""
+"""Run a stage: record its inputs first, handle signals, and end with a message and an exit code."""
 
 import functools
 import gc
@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.shared.inputs import Inputs, of_this_process  # first: it sees the code as it is before that is imported
+from pipeline.shared.inputs import Inputs, read_stage_inputs  # first: it takes checksums before the code is imported
 
-# A queued experiment runs in a copy of the project: its own library must win over the one installed from the original.
+# A queued experiment runs in a copy of the project: its own library takes precedence over the installed one.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from deepen.core.errors import InputError, Interrupted, some
@@ -19,19 +19,19 @@ from pipeline.shared.project import BASE as BASE
 from pipeline.shared.project import COMMAND as COMMAND
 from pipeline.shared.project import require_full_clone
 
-_IS_STAGE = any(word.startswith(("pipeline.", "study.")) for word in sys.orig_argv)  # and no test or notebook
-_FIRST = os.environ.get("RANK", "0") == "0"  # of several processes; it says what all would say
+_IS_STAGE = any(word.startswith(("pipeline.", "study.")) for word in sys.orig_argv)  # not a test or a notebook
+_IS_RANK_0 = os.environ.get("RANK", "0") == "0"  # only rank 0 prints messages that all processes share
 
 
 def run(stage: Callable[..., None]) -> None:
-    """Call a stage with the command line's words; each way in which it can end is one line and an exit code."""
-    inputs()
-    _on_signals(_stop)
-    gc.freeze()  # what is imported stays
+    """Call a stage with the command line's arguments; report any error as one line and an exit code."""
+    get_inputs()
+    _set_signal_handlers(_stop)
+    gc.freeze()  # imported modules are never garbage
     gc.enable()
     debug = "DEEPEN_DEBUG" in os.environ
     guarded(lambda: _run(stage), again=f"run {COMMAND} again", debug=debug, must_finish=True)
-    if _IS_STAGE:  # all is written; Python would first take every module apart, which takes half a second of PyTorch
+    if _IS_STAGE:  # all files are written; skip the interpreter's teardown, which takes PyTorch half a second
         os._exit(0)
 
 
@@ -40,29 +40,29 @@ def _run(stage: Callable[..., None]) -> None:
     try:
         stage(*sys.argv[1:])
     except Interrupted as interrupted:
-        if _FIRST:
+        if _IS_RANK_0:
             raise
         sys.exit(interrupted.code)
-    if _FIRST:
-        require_unchanged()  # while the outputs were written
+    if _IS_RANK_0:
+        require_unchanged()  # again, for the time in which the outputs were written
 
 
 @functools.cache
-def inputs() -> Inputs:
-    """What this process' stage depends on, as it was at first sight."""
-    return of_this_process()
+def get_inputs() -> Inputs:
+    """Return this stage's inputs as they were at start."""
+    return read_stage_inputs()
 
 
 def require_unchanged() -> None:
-    """Raise InputError where what the stage depends on has changed since it began; each stage asks before it writes.
+    """Raise InputError if a dependency has changed since the stage started; each stage calls this before it writes.
 
-    DVC would record the change as what the outputs were made from.
+    Otherwise DVC would record the changed dependency for outputs that were made from the earlier one.
     """
-    if found := inputs().changed():
-        raise InputError(f"changed while it ran: {', '.join(some(found))}; run it again")
+    if changes := get_inputs().find_changes():
+        raise InputError(f"changed while it ran: {', '.join(some(changes))}; run it again")
 
 
-def _on_signals(handler: Callable[[int, object], None]) -> None:
+def _set_signal_handlers(handler: Callable[[int, object], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
 
@@ -72,12 +72,12 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _stop_at_once(number: int, frame: object) -> None:
-    """End while the stage is still being imported, where an exception would come up as a library's."""
-    if _FIRST:
+    """Exit during the imports, where an exception would appear as a library's error."""
+    if _IS_RANK_0:
         os.write(2, f"stopped; {COMMAND} goes on with this stage\n".encode())
     os._exit(128 + number)
 
 
 if _IS_STAGE:
-    _on_signals(_stop_at_once)
-    gc.disable()  # until all is imported: looking for garbage there takes a sixth of the time and finds none
+    _set_signal_handlers(_stop_at_once)
+    gc.disable()  # during the imports: garbage collection would take a sixth of their time and find none

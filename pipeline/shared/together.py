@@ -1,6 +1,6 @@
-"""A stage in several processes: DEEPEN_LAUNCH, an environment variable, says what starts them.
+"""Run a stage in several processes, started by the command in the environment variable DEEPEN_LAUNCH.
 
-It is no setting in params.yaml, since it says where a stage runs and not what it computes.
+It is not a setting in params.yaml, because it changes where a stage runs and not what it computes.
 """
 
 import os
@@ -17,22 +17,22 @@ _EXAMPLE = f"write for example {LAUNCH}='torchrun --standalone --nproc-per-node 
 
 
 def run_together(stage: Callable[..., None], module: str) -> None:
-    """Call a stage as `run` does, in the processes that DEEPEN_LAUNCH starts where it is set."""
-    command = os.environ.pop(LAUNCH, "")  # not for those processes: each of them is one of several already
-    run((lambda *words: _become(command, module, words)) if command.strip() else stage)
+    """Call a stage as `run` does, in the processes that DEEPEN_LAUNCH starts if it is set."""
+    command = os.environ.pop(LAUNCH, "")  # removed, so that the started processes do not launch again
+    run((lambda *words: _exec_launcher(command, module, words)) if command.strip() else stage)
 
 
 def _quietly(launcher: list[str]) -> list[str]:
-    """The same; torchrun without its traceback, which follows each error that a stage has told."""
+    """Return the launcher, torchrun without its traceback, which would follow each error that a stage reports."""
     ours = [sys.executable, "-m", "pipeline.shared.launched"]
     return [*ours, *launcher[1:]] if launcher[0] == "torchrun" else launcher
 
 
-def _become(command: str, module: str, words: tuple[str, ...]) -> None:
-    """Have this process become what starts the others; returns only by raising InputError."""
-    settings = load_settings()  # what is wrong with them is told once, and not by each process
-    os.environ.setdefault("OMP_NUM_THREADS", str(settings.cpu_threads))  # or torchrun warns that it sets it
-    # Where processes that are started again share the store of the former, they find the former's addresses there
+def _exec_launcher(command: str, module: str, words: tuple[str, ...]) -> None:
+    """Replace this process by the launcher; raises InputError if it cannot be started."""
+    settings = load_settings()  # reports invalid settings once, not in each process
+    os.environ.setdefault("OMP_NUM_THREADS", str(settings.cpu_threads))  # else torchrun sets it and warns
+    # With a shared store, restarted processes find the addresses of the earlier ones in it
     # (pytorch/pytorch issue 135712).
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     try:
@@ -40,6 +40,6 @@ def _become(command: str, module: str, words: tuple[str, ...]) -> None:
         sys.stdout.flush()
         os.execvp(launcher[0], [*launcher, "-m", module, *words])
     except ValueError as error:
-        raise InputError(f"{LAUNCH}: {command} is no command line ({error}); {_EXAMPLE}") from error
+        raise InputError(f"{LAUNCH}: {command} is not a valid command line ({error}); {_EXAMPLE}") from error
     except OSError as error:
         raise InputError(f"{LAUNCH}: {command} can't be started ({error.strerror}); {_EXAMPLE}") from error

@@ -1,1 +1,1 @@
-"""What growing buys: arms that cost equally much, over several seeds. A DVC pipeline of its own, see dvc.yaml here."""
+"""Studies of growing and of the recipe: arms of equal compute over several seeds, a DVC pipeline of its own."""

@@ -1,4 +1,4 @@
-"""One arm with one seed: its models one after the other, each for its share of the compute, and what they reach."""
+"""Stage of the studies: train one arm with one seed, each of its models for its share of the compute."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Point:
 def train_arm(study_name: str, name: str, seed: str) -> None:
     settings = load_settings()
     studies = load_studies(settings)
-    settings = settings.model_copy(update={"data": studies.data})  # not the ladder's, by which `auto` would go
+    settings = settings.model_copy(update={"data": studies.data})  # `auto` must follow the studies' data set
     study, dataset = studies[study_name], settings.dataset
     files = [Path(f"study/data/{part}.safetensors") for part in ("train", "test")]
     images, test = map(load_images, files)
@@ -52,31 +52,31 @@ def train_arm(study_name: str, name: str, seed: str) -> None:
     )
     if study.images < len(images):
         images, _ = hold_out(images, 1 - study.images / len(images), "the study")
-    found = measure(study.arms[name], int(seed), settings, study, dataset, images, test)
+    result = measure(study.arms[name], int(seed), settings, study, dataset, images, test)
     require_unchanged()
-    write_checked_json(Path(f"study/runs/{study_name}/{name}-{seed}.json"), {"arm": name, "seed": int(seed), **found})
-    print(f"{name}, seed {seed}: top-1 {found['top1']:.2f} %")
+    write_checked_json(Path(f"study/runs/{study_name}/{name}-{seed}.json"), {"arm": name, "seed": int(seed), **result})
+    print(f"{name}, seed {seed}: top-1 {result['top1']:.2f} %")
 
 
 def measure(
     arm: Arm, seed: int, settings: Settings, study: Study, dataset: Augmented, images: ImageSet, test: ImageSet
 ) -> dict[str, Any]:
-    """Train an arm; returns target, FLOPs, curve, top-1 (percent, all test images, flips averaged), loss."""
+    """Train an arm; return its target, FLOPs, curve, top-1 (percent, all test images, flip averaging) and loss."""
     changes: dict[str, object] = {"norm": arm.norm, "frozen": []}
     models = {name: model.model_copy(update=changes) for name, model in settings.models.items()}
     settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
     training = arm.training(settings)
     plans = plan_ladder(settings, dataset.seen(images.shape), len(images.classes))
-    budget = study.compute[arm.target] * training_flops(plans[arm.target])  # for each image of an epoch
+    budget = study.compute[arm.target] * training_flops(plans[arm.target])  # FLOPs per training image
     device = choose_device(settings.device, settings.cpu_threads)
     statistics = compute_statistics(images.images)
     augmentation = Augmentation.of(dataset, training)
     few = test.take(np.arange(0, len(test), max(1, len(test) // study.curve_images)))
     state: State = {}
     curve: list[Point] = []
-    for model, share in _models(arm, settings):
+    for model, share in _list_models(arm, settings):
         peak_lr = training.lr * (training.grown_lr if state else 1.0)
-        state = _start(arm, model, state, settings, plans, seed)
+        state = _make_start(arm, model, state, settings, plans, seed)
         flops = training_flops(plans[model])
         trainer = Trainer(
             network(plans[model], state, training.dropout),
@@ -91,36 +91,36 @@ def measure(
             device=device,
             dtype=choose_dtype(settings.precision, device),
         )
-        curve += _trained(trainer, model, flops, curve[-1].flops if curve else 0, few)
+        curve += _train_model(trainer, model, flops, curve[-1].flops if curve else 0, few)
         state = as_arrays(trainer.network.state_dict())
-    found = _evaluated(trainer, test, flips=dataset.flip)
-    return {"target": arm.target, "top1": found.percent(1), "loss": found.loss} | _spent(curve)
+    evaluation = _evaluate(trainer, test, flips=dataset.flip)
+    return {"target": arm.target, "top1": evaluation.percent(1), "loss": evaluation.loss} | _summarize(curve)
 
 
-def _spent(curve: list[Point]) -> dict[str, Any]:
+def _summarize(curve: list[Point]) -> dict[str, Any]:
     return {"flops": curve[-1].flops, "curve": [vars(point) for point in curve]}
 
 
-def _trained(trainer: Trainer, model: str, flops: int, spent: float, test: ImageSet) -> list[Point]:
-    """Train to the end, `flops` an image; returns a point an epoch, counted on from what is `spent`."""
+def _train_model(trainer: Trainer, model: str, flops: int, spent: float, test: ImageSet) -> list[Point]:
+    """Train to the end at `flops` per image; return one point per epoch, its FLOPs added to those already `spent`."""
     points = []
     for epoch in range(1, trainer.epochs + 1):
         trainer.run_epoch(epoch, lambda: None)
         seen = min(epoch * trainer.steps_per_epoch, trainer.steps) * trainer.batch_size
-        points.append(Point(model, spent + seen * flops, _evaluated(trainer, test, flips=False).percent(1)))
+        points.append(Point(model, spent + seen * flops, _evaluate(trainer, test, flips=False).percent(1)))
     return points
 
 
-def _models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:
-    """The models an arm trains, shallowest first, and their shares of the compute."""
+def _list_models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:
+    """List the models that an arm trains, shallowest first, with their shares of the compute."""
     before = settings.ancestors(arm.target) if arm.shares else []
     return [*((model, arm.shares[model]) for model in before), (arm.target, 1 - sum(arm.shares.values()))]
 
 
-def _start(
+def _make_start(
     arm: Arm, model: str, source: State, settings: Settings, plans: dict[str, tuple[Layer, ...]], seed: int
 ) -> State:
-    """What a model starts from: grown from `source`, or random where that is empty."""
+    """Make a model's initial weights: grown from `source`, or random if that is empty."""
     fresh = he_start(plans[model], seed=seed, model=model)
     if arm.start == "pytorch":
         torch.manual_seed(derive(seed, model, "start"))
@@ -128,7 +128,7 @@ def _start(
     return start(settings, model, plans, source, fresh)[0] if source else fresh
 
 
-def _evaluated(trainer: Trainer, test: ImageSet, *, flips: bool) -> Evaluation:
+def _evaluate(trainer: Trainer, test: ImageSet, *, flips: bool) -> Evaluation:
     return evaluate(
         trainer.network,
         test,

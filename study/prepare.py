@@ -1,4 +1,4 @@
-"""The images of the studies: none are held out for validation, by which they choose nothing, and val/ is not used."""
+"""Stage of the studies: prepare train and test images; nothing is tuned, so none are held out and val/ is unused."""
 
 from deepen.config.settings import load_settings
 from deepen.core.counts import counted

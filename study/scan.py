@@ -1,4 +1,4 @@
-"""What the source of the studies' images holds: DVC runs this stage each time, and the others where it has changed."""
+"""Stage of the studies: list the source files of the images, so that DVC runs `prepare` again when they change."""
 
 from deepen.config.settings import load_settings
 from deepen.datasets.source import save_source

@@ -1,4 +1,4 @@
-"""study/params.yaml -> checked settings; the comments there say what each value means."""
+"""Settings of the studies: read and validate study/params.yaml, whose comments explain each value."""
 
 import os
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from deepen.core.errors import InputError
 from deepen.core.yaml_reading import read_yaml
 from deepen.models.layers import Norm
 
-PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # where relative paths in its params.yaml start
+PROJECT = Path(os.environ.get("DVC_ROOT", "study")).parent  # the base of relative paths in its params.yaml
 SOURCE = Path("study/data/source.json")
 
 
 class Arm(Section):
-    """One way to reach a target."""
+    """One way to train a target model."""
 
     target: str
     shares: dict[str, float] = Field(default={})
@@ -30,13 +30,13 @@ class Arm(Section):
     changes: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
-    def _something_is_left_for_the_target(self) -> Self:
+    def _check_shares(self) -> Self:
         if not all(share > 0 for share in self.shares.values()) or sum(self.shares.values()) >= 1:
             raise ValueError("shares must be above 0 and leave some of the compute to the target")
         return self
 
     def training(self, settings: Settings) -> Training:
-        """The recipe's training with the arm's changes; raises ValidationError where one of them can't be."""
+        """Return the recipe's training with the arm's changes; raises ValidationError if one of them is invalid."""
         content = settings.recipes[self.recipe].training.model_dump()
         content["batch_size"] = content["batch_size"] or "auto"
         for path, value in self.changes.items():
@@ -49,7 +49,7 @@ class Arm(Section):
 
 
 class Study(Section):
-    """Arms that cost equally much, with what they have in common."""
+    """Arms of equal compute, and the settings they share."""
 
     images: int = Field(ge=1)
     curve_images: int = Field(ge=1)
@@ -61,7 +61,7 @@ class Study(Section):
 
 
 class Studies(Section):
-    """All of study/params.yaml."""
+    """The whole of study/params.yaml."""
 
     data: str
     growing: Study
@@ -72,38 +72,39 @@ class Studies(Section):
 
 
 def load_studies(settings: Settings, path: Path = Path("study/params.yaml")) -> Studies:
-    """Read the studies' settings and check them against the project's; raises InputError with every fault."""
+    """Load the studies' settings and validate them against the project's; raises InputError with all errors."""
     try:
         studies = Studies.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise InputError([f"{path}: {fault}" for fault in _sentences(error)]) from error
-    faults = [f"{name}.{fault}" for name in ("growing", "recipe") for fault in _faults(studies[name], settings)]
+        raise InputError([f"{path}: {fault}" for fault in _format_errors(error)]) from error
+    faults = [f"{name}.{fault}" for name in ("growing", "recipe") for fault in _find_faults(studies[name], settings)]
     if studies.data not in settings.datasets:
-        faults.append(f"data: {studies.data!r} is none of the datasets: {', '.join(settings.datasets)}")
+        faults.append(f"data: unknown data set {studies.data!r}; write one of: {', '.join(settings.datasets)}")
     if faults:
         raise InputError([f"{path}: {fault}" for fault in faults])
     return studies
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    found = [(".".join(map(str, fault["loc"])), fault["msg"], fault["input"]) for fault in error.errors()]
-    return [f"{where}: {rule}, got {value!r}; mend it there" for where, rule, value in found]
+def _format_errors(error: ValidationError) -> list[str]:
+    errors = [(".".join(map(str, fault["loc"])), fault["msg"], fault["input"]) for fault in error.errors()]
+    return [f"{key}: {rule}, got {value!r}; fix this value" for key, rule, value in errors]
 
 
-def _faults(study: Study, settings: Settings) -> Iterator[str]:
+def _find_faults(study: Study, settings: Settings) -> Iterator[str]:
     for name, arm in study.arms.items():
         if arm.target not in settings.models or arm.target not in study.compute:
             yield f"arms.{name}.target: {arm.target!r} must be one of the models, and listed under compute"
             continue
         before = settings.ancestors(arm.target)
         if arm.shares and set(arm.shares) != set(before):
-            yield f"arms.{name}.shares: must name what {arm.target} grows from: {', '.join(before) or 'nothing'}"
+            names = ", ".join(before) or "none"
+            yield f"arms.{name}.shares: must name exactly the models that {arm.target} grows from: {names}"
         if study.arms.get(study.against.get(arm.target, "")) is None:
-            yield f"against.{arm.target}: must name one of the arms, for those of {arm.target} to be held against"
+            yield f"against.{arm.target}: must name one of the arms, the baseline of the arms of {arm.target}"
         if arm.recipe not in settings.recipes:
-            yield f"arms.{name}.recipe: {arm.recipe!r} is none of the recipes: {', '.join(settings.recipes)}"
+            yield f"arms.{name}.recipe: unknown recipe {arm.recipe!r}; write one of: {', '.join(settings.recipes)}"
             continue
         try:
             arm.training(settings)
         except ValidationError as error:
-            yield from (f"arms.{name}.changes: {fault}" for fault in _sentences(error))
+            yield from (f"arms.{name}.changes: {fault}" for fault in _format_errors(error))

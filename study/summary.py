@@ -1,4 +1,4 @@
-"""What the arms reached: a table with 95 % t-intervals, paired by seed against one of them, and curves over compute."""
+"""Stage of the studies: a table of the arms, compared with a baseline arm seed by seed, and curves over compute."""
 
 import math
 from itertools import cycle, product
@@ -25,45 +25,45 @@ def summarize(name: str) -> None:
     files = {(arm, seed): Path(f"study/runs/{name}/{arm}-{seed}.json") for arm in study.arms for seed in study.seeds}
     runs = [read_checked_json(file, dict[str, Any]) for file in files.values()]
     require_agreement(
-        ("arm and seed", (file, (run["arm"], run["seed"])), ("its name", key))
+        ("arm and seed", (file, (run["arm"], run["seed"])), ("the file name", key))
         for run, (key, file) in zip(runs, files.items(), strict=True)
     )
     require_unchanged()
     table = compare(pd.DataFrame(runs), study)
-    write_text(Path(f"study/{name}.csv"), as_csv(_rows(table)))
+    write_text(Path(f"study/{name}.csv"), as_csv(_make_rows(table)))
     write_text(Path(f"study/{name}.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
     means = dict(zip(table["arm"], table["top-1"].round(4), strict=True))
     write_json(Path(f"study/{name}.json"), {arm: {"top1": mean} for arm, mean in means.items()})
-    curves = pd.DataFrame([{"arm": found["arm"], **point} for found in runs for point in found["curve"]])
-    write_text(Path(f"study/{name}-curves.csv"), as_csv(_rows(curves)))
+    curves = pd.DataFrame([{"arm": run["arm"], **point} for run in runs for point in run["curve"]])
+    write_text(Path(f"study/{name}-curves.csv"), as_csv(_make_rows(curves)))
     _save(draw(curves, study), Path(f"study/{name}-curves.png"))
     print(Path(f"study/{name}.md").read_text())
 
 
 def compare(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """A row an arm: mean test top-1 (percent), and its difference, seed by seed, to the arm it is held against.
+    """Return one row per arm: its mean test top-1 (percent) and its mean difference to the baseline, paired by seed.
 
-    Beside each is half the width of its interval. `runs` has a row for each arm and seed with its top1 and flops.
+    Each value has half the width of its 95 % interval. `runs` has one row per arm and seed, with its top1 and flops.
     """
     top1 = runs.pivot(index="seed", columns="arm", values="top1")
     rows = []
     for name, arm in study.arms.items():
-        mean, interval = mean_interval(top1[name].to_numpy())
+        mean, interval = compute_mean_interval(top1[name].to_numpy())
         row: dict[str, Any] = {"arm": name, "n": len(top1), "top-1": mean, "+-": interval}
-        difference, spread = mean_interval((top1[name] - top1[study.against[arm.target]]).to_numpy())
+        difference, spread = compute_mean_interval((top1[name] - top1[study.against[arm.target]]).to_numpy())
         row |= {"against": study.against[arm.target], "difference": difference, "+- ": spread}
         rows.append(row | {"TFLOP": runs.loc[runs["arm"] == name, "flops"].mean() / 1e12})
     return pd.DataFrame(rows)
 
 
-def mean_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
-    """The mean, and half the width of its 95 % interval by Student's t distribution."""
+def compute_mean_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    """Return the mean, and half the width of its 95 % interval by Student's t distribution."""
     half = float(t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return float(values.mean()), half
 
 
 def draw(curves: pd.DataFrame, study: Study) -> Figure:
-    """Test top-1 over compute, a panel a target, a line an arm: the mean of the seeds, from the worst to the best."""
+    """Plot test top-1 over compute: one panel per target, one line per arm (mean of the seeds, shaded min to max)."""
     targets = list(dict.fromkeys(arm.target for arm in study.arms.values()))
     figure = Figure(figsize=(8 * len(targets), 5), layout="constrained")
     for axes, target in zip(np.atleast_1d(figure.subplots(1, len(targets))), targets, strict=True):
@@ -81,12 +81,12 @@ def draw(curves: pd.DataFrame, study: Study) -> Figure:
     return figure
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _make_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(heading): cell for heading, cell in row.items()} for row in table.to_dict("records")]
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG file; equal figures give equal bytes, so nothing of when and by what it was written goes in."""
+    """Write a PNG file without metadata, so that equal figures give equal bytes."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
 

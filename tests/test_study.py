@@ -11,7 +11,7 @@ from deepen.data.images import ImageSet
 from deepen.models.layers import plan, training_flops
 from study.arm import measure
 from study.settings import Study, load_studies
-from study.summary import compare, draw, mean_interval
+from study.summary import compare, compute_mean_interval, draw
 
 SETTINGS = load_settings(ROOT / "params.yaml")
 TINY = SETTINGS.model_copy(update={"threads": 1})
@@ -33,13 +33,13 @@ def test_the_studies_own_params_are_good():
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"seeds": [0]}, r"growing.seeds: .* at least 2 items .*; mend it there"),
+        ({"seeds": [0]}, r"growing.seeds: .* at least 2 items .*; fix this value"),
         ({"imges": 3}, "growing.imges: Extra inputs are not permitted, got 3"),
         ({"arms": {"a": {"target": "V"}}}, "growing.arms.a.target: 'V' must be one of the models, and listed under compute"),
-        ({"arms": {"a": {"target": "III", "shares": {"I": 0.2}}}}, "growing.arms.a.shares: must name what III grows from: I, II"),
+        ({"arms": {"a": {"target": "III", "shares": {"I": 0.2}}}}, "growing.arms.a.shares: must name exactly the models that III grows from: I, II"),
         ({"arms": {"a": {"target": "II", "shares": {"I": 1.0}}}}, "growing.arms.a: .*shares must be above 0 and leave some"),
         ({"arms": {"a": {"target": "II", "recipe": "best"}}}, "growing.against.II: must name one of the arms"),
-        ({"arms": {"II-scratch": {"target": "II", "recipe": "best"}}}, "growing.arms.II-scratch.recipe: 'best' is none of"),
+        ({"arms": {"II-scratch": {"target": "II", "recipe": "best"}}}, "growing.arms.II-scratch.recipe: unknown recipe 'best'; write one of: onecycle"),
         ({"arms": {"II-scratch": {"target": "II", "changes": {"dropout": 2}}}}, "growing.arms.II-scratch.changes: dropout: "),
         ({"arms": {"II-scratch": {"target": "II", "changes": {"a.b": 2}}}}, "growing.arms.II-scratch.changes: a: Extra inputs"),
     ],
@@ -53,7 +53,9 @@ def test_each_fault_names_path_rule_and_remedy(tmp_path, changes, fault):
 
 def test_data_that_is_not_known(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml_text.dump({**PARAMS, "data": "mnist"}))
-    with pytest.raises(InputError, match=r"params\.yaml: data: 'mnist' is none of the datasets: digits, cifar10"):
+    with pytest.raises(
+        InputError, match=r"params\.yaml: data: unknown data set 'mnist'; write one of: digits, cifar10"
+    ):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
@@ -104,7 +106,7 @@ def test_an_arm_says_the_same_again_and_other_arms_and_seeds_something_else(rng)
 def test_the_interval_is_student_s():
     values = np.array([80.0, 82.0, 81.0, 84.0])
     low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-    mean, half = mean_interval(values)
+    mean, half = compute_mean_interval(values)
     assert (mean - half, mean + half) == pytest.approx((low, high))
 
 

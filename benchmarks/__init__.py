@@ -1,1 +1,1 @@
-"""Ratios against plain PyTorch, measured in one run: python -m benchmarks.<name>, from the root of a clone."""
+"""Benchmarks against plain PyTorch, both measured in one run: python -m benchmarks.<name>, from the project folder."""

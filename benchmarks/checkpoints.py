@@ -1,8 +1,7 @@
-"""What checkpoints cost, and how soon after a kill the training goes on.
+"""Benchmark of checkpoints: the cost of saving them, and the time to resume after a kill.
 
-The cost: model III at a quarter of the width, images of 32x32, checkpoints as params.yaml has them, on the disk that
-the project is on. The kill: the default ladder in a clone, all of it killed while model I trains, and `dvc repro` at
-once.
+Cost: model III at a quarter of the width, images of 32x32, checkpoint_seconds of params.yaml, on the project's disk.
+Resuming: the default ladder in a clone, all processes killed while model I trains, then `dvc repro` immediately.
 """
 
 import os
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.data import noise_trainer, random_images
+from benchmarks.data import make_noise_trainer, make_random_images
 from benchmarks.measure import THREADS, report
 from benchmarks.overhead import ROOT
 from deepen.config.settings import load_settings
@@ -27,25 +26,25 @@ IMAGES, EPOCHS = 20_000, 2
 
 
 class TimedCheckpoints(Checkpoints):
-    """Checkpoints that know how long saving took, in seconds, and how often it was done."""
+    """Checkpoints that measure the time and number of saves."""
 
     seconds, count = 0.0, 0
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """As Checkpoints does."""
+        """Save a checkpoint and add the time it took (seconds)."""
         start = time.perf_counter()
         super().save(checkpoint)
         self.seconds, self.count = self.seconds + time.perf_counter() - start, self.count + 1
 
 
-def cost(images: int = IMAGES, width: float = 0.25) -> dict[str, float | str]:
-    """Seconds of a training, and of them those in which checkpoints were saved."""
+def measure_cost(images: int = IMAGES, width: float = 0.25) -> dict[str, float | str]:
+    """Measure the seconds of a training, and how many of them saving checkpoints took."""
     device = choose_device("cpu", THREADS)
-    trainer = noise_trainer(random_images(images), "III", width, epochs=EPOCHS, device=device)
+    trainer = make_noise_trainer(make_random_images(images), "III", width, epochs=EPOCHS, device=device)
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         checkpoints = TimedCheckpoints(Path(folder) / "III", load_settings().checkpoint_seconds)
         start = time.perf_counter()
-        train(trainer, random_images(100), Progress(), checkpoints)
+        train(trainer, make_random_images(100), Progress(), checkpoints)
         seconds = time.perf_counter() - start
         size = sum(file.stat().st_size for file in checkpoints.folder.iterdir()) / 2e6
     return {
@@ -58,14 +57,14 @@ def cost(images: int = IMAGES, width: float = 0.25) -> dict[str, float | str]:
     }
 
 
-def from_kill_to_step() -> dict[str, float | str]:
-    """Seconds from the kill to the first new step."""
+def measure_restart() -> dict[str, float | str]:
+    """Measure the seconds from a kill to the first new step."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         params = clone / "params.yaml"
         often = params.read_text().replace("checkpoint_seconds: 60 ", "checkpoint_seconds: 0 ")
-        params.write_text(often.replace("seed: 0 ", "seed: 1 "))  # not what dvc.lock has already
+        params.write_text(often.replace("seed: 0 ", "seed: 1 "))  # or DVC would restore the result
         with _running(clone):
             _wait_for_steps(clone, 5)
         start, before = time.perf_counter(), _steps(clone)
@@ -76,7 +75,7 @@ def from_kill_to_step() -> dict[str, float | str]:
 
 @contextmanager
 def _running(clone: Path) -> Iterator[None]:
-    """`dvc repro` in a clone, killed at the end with all that it started."""
+    """Run `dvc repro` in a clone, and kill it with all its child processes at the end."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     process = subprocess.Popen(
         ["dvc", "repro"], cwd=clone, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
@@ -89,7 +88,7 @@ def _running(clone: Path) -> Iterator[None]:
 
 
 def _steps(clone: Path) -> int:
-    """How many steps are kept."""
+    """Return the number of steps in the newest checkpoint."""
     return max((int(path.stem.split("-")[0]) for path in clone.glob("checkpoints/*/*.safetensors")), default=0)
 
 
@@ -102,7 +101,7 @@ def _wait_for_steps(clone: Path, steps: int) -> None:
 
 
 def main() -> None:
-    report("checkpoints", [cost(), *(from_kill_to_step() for _ in range(3))])
+    report("checkpoints", [measure_cost(), *(measure_restart() for _ in range(3))])
 
 
 if __name__ == "__main__":

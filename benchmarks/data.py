@@ -1,4 +1,4 @@
-"""What the benchmarks run on: the ladder's models, noise and what learns from it, and CIFAR-10 as JPEG files."""
+"""Models and images for the benchmarks: the ladder's models, noise, and folders such as CIFAR-10 as JPEG files."""
 
 import argparse
 from pathlib import Path
@@ -18,23 +18,23 @@ from deepen.models.vgg import network
 from deepen.runtime.group import ALONE, Group
 from deepen.training.trainer import Trainer
 
-BATCH = 128  # images that a step learns from, however few there are to measure with
-GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))  # of noise, near enough
+BATCH = 128  # images per training step, independent of the number of images
+GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))  # approximate statistics of noise
 
 
-def ladder_layers(model: str, width: float) -> tuple[Layer, ...]:
-    """A model of params.yaml for images of 3x32x32 in 10 classes."""
+def plan_model(model: str, width: float) -> tuple[Layer, ...]:
+    """Plan a model of params.yaml for images of 3x32x32 in 10 classes."""
     return plan(load_settings().models[model].layers, width=width, image=(3, 32, 32), classes=10)
 
 
-def random_images(count: int) -> ImageSet:
-    """Noise, 3x32x32, with labels: speed does not depend on what the images show."""
+def make_random_images(count: int) -> ImageSet:
+    """Make labelled noise images of 3x32x32: speed does not depend on the content."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
     return ImageSet(images, rng.integers(0, 10, count), tuple("0123456789"))
 
 
-def noise_trainer(
+def make_noise_trainer(
     images: ImageSet,
     model: str,
     width: float,
@@ -44,8 +44,8 @@ def noise_trainer(
     device: torch.device,
     group: Group = ALONE,
 ) -> Trainer:
-    """A model of params.yaml about to learn from noise, at a rate at which nothing comes of it."""
-    layers, training = ladder_layers(model, width), fixed_batch(load_settings().recipes[recipe].training)
+    """Make a trainer for a model of params.yaml on noise, with a learning rate too low to change much."""
+    layers, training = plan_model(model, width), fix_batch_size(load_settings().recipes[recipe].training)
     return Trainer(
         network(layers, he_start(layers, seed=0, model=model), training.dropout),
         images,
@@ -61,21 +61,21 @@ def noise_trainer(
     )
 
 
-def fixed_batch(training: Training) -> Training:
-    """The same with batches of one size."""
+def fix_batch_size(training: Training) -> Training:
+    """Return the same settings with a fixed batch size."""
     return training.model_copy(update={"batch_size": BATCH})
 
 
-def images_argument(description: str | None) -> Path:
-    """The command line's one argument: a folder or archive of images with train/ and test/."""
+def parse_images_argument(description: str | None) -> Path:
+    """Parse the command line's only argument: a folder or archive of images with train/ and test/."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("images", type=Path, help="folder or archive with train/<class>/* and test/<class>/*")
     path: Path = parser.parse_args().images
     return path.resolve()
 
 
-def real_images(path: Path) -> tuple[ImageSet, ImageSet]:
-    """Training and test images of a folder or archive, all of one size."""
+def load_real_images(path: Path) -> tuple[ImageSet, ImageSet]:
+    """Load the training and test images of a folder or archive, all of one size."""
     dataset = load_settings().datasets["folder"].model_copy(update={"root": str(path)})
     images = load_dataset(dataset, Path()).images
     return images["train"], images["test"]

@@ -1,4 +1,4 @@
-"""Photos that are drawn: shapes of any colour on any ground, in several sizes and modes, as people's own come."""
+"""Synthetic photos: shapes of random colours on noisy backgrounds, in several sizes and colour modes."""
 
 import colorsys
 import random
@@ -12,7 +12,7 @@ _SIDES = (40, 150)
 
 
 def draw_photos(folder: Path, counts: list[int], seed: str) -> None:
-    """Write so many photos of each of the first shapes into a folder a shape."""
+    """Write `counts` photos of the first shapes, each shape into its own folder."""
     for shape, count in zip(SHAPES, counts, strict=False):
         (folder / shape).mkdir(parents=True)
         for i in range(count):
@@ -20,10 +20,10 @@ def draw_photos(folder: Path, counts: list[int], seed: str) -> None:
 
 
 def _draw(shape: str, chance: random.Random) -> Image.Image:
-    """One shape, turned, anywhere, partly behind lines and out of focus, on a ground of noise."""
+    """Draw one shape, rotated, shifted, partly covered by lines and blurred, on a noisy background."""
     side = 96
     ground = tuple(chance.randrange(256) for _ in range(3))
-    colour = _colour(SHAPES.index(shape) / len(SHAPES), chance)
+    colour = _pick_colour(SHAPES.index(shape) / len(SHAPES), chance)
     size = chance.randint(40, 70)
     mask = Image.new("L", (side, side))
     _fill(shape, ImageDraw.Draw(mask), (side - size) // 2, size)
@@ -41,10 +41,10 @@ def _draw(shape: str, chance: random.Random) -> Image.Image:
     return image.convert(chance.choice(_MODES))
 
 
-def _colour(hue: float, chance: random.Random) -> tuple[int, ...]:
-    """A colour near a hue (0-1), as things of one kind have it, more or less."""
-    found = colorsys.hsv_to_rgb((hue + chance.gauss(0, 0.12)) % 1, chance.uniform(0.2, 1), chance.uniform(0.3, 1))
-    return tuple(round(255 * each) for each in found)
+def _pick_colour(hue: float, chance: random.Random) -> tuple[int, ...]:
+    """Pick a random colour near a hue (0-1)."""
+    rgb = colorsys.hsv_to_rgb((hue + chance.gauss(0, 0.12)) % 1, chance.uniform(0.2, 1), chance.uniform(0.3, 1))
+    return tuple(round(255 * value) for value in rgb)
 
 
 def _fill(shape: str, draw: ImageDraw.ImageDraw, at: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Top-1 to top-5 of 10,000 images of 3x32x32 with flip averaging."""
+"""Benchmark of evaluation: top-1 to top-5 of 10,000 images of 3x32x32 with flip averaging, against a DataLoader."""
 
 import time
 from statistics import median
@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.data import ladder_layers, random_images
+from benchmarks.data import make_random_images, plan_model
 from benchmarks.measure import THREADS, alternate, report
-from benchmarks.plain import PlainImages, for_testing, plain_network, plain_topk
+from benchmarks.plain import PlainImages, compute_plain_topk, make_plain_network, make_test_transform
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import he_start
@@ -19,9 +19,9 @@ from deepen.runtime.device import choose_device, place
 IMAGES, BATCH = 10_000, 500
 
 
-def deepen_topk(model: str, width: float) -> float:
-    """Seconds."""
-    device, images, layers = choose_device("cpu", THREADS), random_images(IMAGES), ladder_layers(model, width)
+def time_deepen_topk(model: str, width: float) -> float:
+    """Return seconds."""
+    device, images, layers = choose_device("cpu", THREADS), make_random_images(IMAGES), plan_model(model, width)
     net = place(network(layers, he_start(layers, seed=0, model=model)), device)
     mean = torch.tensor(compute_statistics(images.images).mean)
     start = time.perf_counter()
@@ -29,22 +29,25 @@ def deepen_topk(model: str, width: float) -> float:
     return time.perf_counter() - start
 
 
-def plain_topks(model: str, width: float) -> float:
-    """Seconds."""
+def time_plain_topk(model: str, width: float) -> float:
+    """Return seconds."""
     torch.set_num_threads(THREADS)
-    images = random_images(IMAGES)
-    dataset = PlainImages(images.images, images.labels, for_testing(compute_statistics(images.images)))
-    net = plain_network(ladder_layers(model, width))
+    images = make_random_images(IMAGES)
+    dataset = PlainImages(images.images, images.labels, make_test_transform(compute_statistics(images.images)))
+    net = make_plain_network(plan_model(model, width))
     start = time.perf_counter()
-    plain_topk(net, DataLoader(dataset, BATCH))
+    compute_plain_topk(net, DataLoader(dataset, BATCH))
     return time.perf_counter() - start
 
 
 def main() -> None:
     rows = []
     for model, width in (("I", 0.25), ("III", 0.25)):
-        programs: dict[str, Any] = {"deepen": (deepen_topk, (model, width)), "plain": (plain_topks, (model, width))}
-        seconds = {name: median(found) for name, found in alternate(programs, 3).items()}
+        programs: dict[str, Any] = {
+            "deepen": (time_deepen_topk, (model, width)),
+            "plain": (time_plain_topk, (model, width)),
+        }
+        seconds = {name: median(times) for name, times in alternate(programs, 3).items()}
         rows.append(
             {
                 "model": model,

@@ -1,4 +1,4 @@
-"""Programs timed side by side in one run, each call in a process of its own, and the table of what came out."""
+"""Measure programs side by side in one run, each call in its own process, and write a table of the results."""
 
 import json
 import os
@@ -18,8 +18,8 @@ THREADS = 2
 RESULTS = Path(__file__).parent / "results"
 
 
-def in_its_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns when called in a fresh interpreter, whose memory and caches it does not share."""
+def run_in_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a fresh interpreter, with its own memory and caches, and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(function, *arguments).result()
 
@@ -27,16 +27,16 @@ def in_its_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
 def alternate(
     programs: Mapping[str, tuple[Callable[..., float], tuple[Any, ...]]], rounds: int
 ) -> dict[str, list[float]]:
-    """Call each program once a round, one after the other, so that a slow minute of the machine hits them all."""
-    found: dict[str, list[float]] = {name: [] for name in programs}
+    """Call each program once per round, in turns, so that a slow minute of the machine affects all of them."""
+    results: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds):
         for name, (function, arguments) in programs.items():
-            found[name].append(in_its_own_process(function, *arguments))
-    return found
+            results[name].append(run_in_process(function, *arguments))
+    return results
 
 
-def median_seconds(call: Callable[[], object], *, calls: int, warm_up: int = 1) -> float:
-    """The median time of a call, in seconds, after some that are not counted."""
+def measure_median_seconds(call: Callable[[], object], *, calls: int, warm_up: int = 1) -> float:
+    """Return the median time of a call (seconds), after some warm-up calls."""
     times = []
     for _ in range(warm_up + calls):
         start = time.perf_counter()
@@ -45,8 +45,8 @@ def median_seconds(call: Callable[[], object], *, calls: int, warm_up: int = 1) 
     return statistics.median(times[warm_up:])
 
 
-def matmul_rate(dtype: torch.dtype = torch.float32, device: str = "cpu", side: int = 2048) -> float:
-    """Floating-point operations a second of one matrix product (side, side) @ (side, side)."""
+def measure_matmul_rate(dtype: torch.dtype = torch.float32, device: str = "cpu", side: int = 2048) -> float:
+    """Return the floating-point operations per second of a matrix product (side, side) @ (side, side)."""
     torch.set_num_threads(THREADS)
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
 
@@ -55,7 +55,7 @@ def matmul_rate(dtype: torch.dtype = torch.float32, device: str = "cpu", side: i
         if a.is_cuda:
             torch.cuda.synchronize()
 
-    return 2 * side**3 / median_seconds(multiply, calls=9, warm_up=3)
+    return 2 * side**3 / measure_median_seconds(multiply, calls=9, warm_up=3)
 
 
 def show(rows: list[dict[str, Any]], title: str = "") -> None:
@@ -67,12 +67,12 @@ def report(name: str, rows: list[dict[str, Any]], **settings: Any) -> None:
     """Print the table and write it, with the machine and versions, to benchmarks/results/<name>.json."""
     show(rows)
     RESULTS.mkdir(exist_ok=True)
-    content = {"machine": _machine(), "settings": settings, "rows": rows}
+    content = {"machine": _describe_machine(), "settings": settings, "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _machine() -> dict[str, Any]:
-    cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
+def _describe_machine() -> dict[str, Any]:
+    cpu = next((line for line in _read_lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     return {
         "cpu": cpu.partition(":")[2].strip() or cpu,
         "cores": os.cpu_count(),
@@ -84,5 +84,5 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _lines(path: str) -> list[str]:
+def _read_lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []

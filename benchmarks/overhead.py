@@ -1,6 +1,6 @@
-"""What a run costs besides training: CPU seconds a stage of `dvc repro`, and of one that has nothing to do.
+"""Benchmark of the overhead besides training: CPU seconds of each stage of `dvc repro`, and of one with nothing to do.
 
-It runs in a fresh clone of the last commit, a ladder 1/32 as wide for one epoch a model; `--as-is` leaves params.yaml.
+Runs in a fresh clone of the last commit, with 1/32 of the width and one epoch per model; `--as-is` leaves params.yaml.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.measure import matmul_rate, report
+from benchmarks.measure import measure_matmul_rate, report
 
 ROOT = Path(__file__).parents[1]
-# Stands for `python` where DVC looks for it, and writes down what each process took.
+# Takes the place of `python` on DVC's PATH, and logs the CPU seconds of each process.
 COUNTING_PYTHON = """#!{python} -ISs
 import os, sys
 process = os.posix_spawn({python!r}, [{python!r}, *sys.argv[1:]], os.environ)
@@ -29,8 +29,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--as-is", action="store_true", help="with the settings of params.yaml")
-    parser.add_argument("--of", default=str(ROOT), metavar="FOLDER", help="another clone, of a former commit")
+    parser.add_argument("--as-is", action="store_true", help="keep the settings of params.yaml")
+    parser.add_argument(
+        "--of", default=str(ROOT), metavar="FOLDER", help="measure another clone, such as an earlier commit"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
@@ -38,13 +40,13 @@ def main() -> None:
         (clone / "dvc.lock").unlink(missing_ok=True)
         if not options.as_is:
             make_tiny(clone / "params.yaml")
-        rows = [*measured(clone, "dvc repro"), measured(clone, "dvc repro with nothing to do")[-1]]
-    rate = f"{matmul_rate() / 1e9:.0f} GFLOP/s"
+        rows = [*measure_repro(clone, "dvc repro"), measure_repro(clone, "dvc repro with nothing to do")[-1]]
+    rate = f"{measure_matmul_rate() / 1e9:.0f} GFLOP/s"
     report("overhead", rows, ladder="as it is" if options.as_is else "tiny", matmul=rate)
 
 
 def make_tiny(params: Path) -> None:
-    """Have a ladder train for a moment."""
+    """Make the ladder train for a moment only."""
     yaml = YAML()
     settings = yaml.load(params)
     settings.update(width=0.03125, threads=1)
@@ -53,8 +55,8 @@ def make_tiny(params: Path) -> None:
     yaml.dump(settings, params)
 
 
-def measured(clone: Path, what: str) -> list[dict[str, Any]]:
-    """CPU seconds, user and system, of each stage that `dvc repro` runs in a clone, of DVC, and of all."""
+def measure_repro(clone: Path, what: str) -> list[dict[str, Any]]:
+    """Run `dvc repro` in a clone; return the CPU seconds (user and system) of each stage, of DVC itself, and in all."""
     with tempfile.TemporaryDirectory() as folder:
         python, log = Path(folder) / "python", Path(folder) / "log"
         python.write_text(COUNTING_PYTHON.format(python=sys.executable, log=str(log)))

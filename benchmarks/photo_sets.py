@@ -1,4 +1,4 @@
-"""Small sets of photos, cut out of a folder of images or drawn, written as a folder, and read as people's own are."""
+"""Small sets of photos for benchmarks: sampled from a folder of images or drawn, then read as data set `folder`."""
 
 import random
 import shutil
@@ -11,15 +11,15 @@ from deepen.config.settings import Settings
 from deepen.data.images import ImageSet
 from deepen.datasets import load_dataset
 
-SIZE = 32  # side in pixels that photos are brought to
-TEST = 1500  # test images of all classes together
+SIZE = 32  # side in pixels that photos are resized to
+TEST = 1500  # total number of test images
 
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """So many training images of so many classes; of unequal ones the second has half as many as the first, and so on.
+    """A set of training images; with `unequal`, class k has 1/k as many images as the first class.
 
-    What is not `drawn` is cut out of the folder of images.
+    A set that is not `drawn` is sampled from the folder of images.
     """
 
     name: str
@@ -29,7 +29,7 @@ class PhotoSet:
     drawn: bool = False
 
     def counts(self) -> list[int]:
-        """Training images of each class."""
+        """Return the number of training images of each class."""
         weights = [1 / (i + 1) if self.unequal else 1.0 for i in range(self.classes)]
         return [round(self.images * weight / sum(weights)) for weight in weights]
 
@@ -43,7 +43,7 @@ SETS = (
 
 
 def write_set(wanted: PhotoSet, source: Path, folder: Path) -> None:
-    """Write train/ and test/ of a set, cut out of those of `source`."""
+    """Write train/ and test/ of a set, drawn or sampled from those of `source`."""
     parts = {"train": wanted.counts(), "test": [TEST // wanted.classes] * wanted.classes}
     if wanted.drawn:
         for part, counts in parts.items():
@@ -60,7 +60,7 @@ def write_set(wanted: PhotoSet, source: Path, folder: Path) -> None:
 
 
 def load_set(wanted: PhotoSet, source: Path, settings: Settings) -> tuple[ImageSet, ImageSet]:
-    """Training images, less those for validation, and test images of a set, read as those of a folder are."""
+    """Return the training images, without those held out for validation, and the test images of a set."""
     with tempfile.TemporaryDirectory() as folder:
         write_set(wanted, source, Path(folder))
         dataset = settings.datasets["folder"].model_copy(update={"root": folder, "size": SIZE})

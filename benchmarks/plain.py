@@ -1,7 +1,8 @@
-"""The plain way, as tutorials show it: what everything here is measured against.
+"""The baseline of the benchmarks: plain PyTorch as in tutorials.
 
-PIL images in a DataLoader, torchvision transforms one image at a time, a network of nn.Sequential in PyTorch's default
-layout and start that ends in softmax, the loss read after each step, a pass over the test images for each k.
+PIL images in a DataLoader, torchvision transforms of one image at a time, an nn.Sequential with PyTorch's default
+memory format and initialization that ends in softmax, the loss read after each step, one pass over the test images
+for each k.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,11 @@ from torchvision.transforms import v2
 from deepen.data.statistics import Statistics
 from deepen.models.layers import Layer
 
-Batches = DataLoader[tuple[Tensor, int]]  # of what a data set gives; the loader makes both tensors
+Batches = DataLoader[tuple[Tensor, int]]  # the type of a data set's items; the loader makes both tensors
 
 
 class PlainImages(Dataset[tuple[Tensor, int]]):
-    """uint8 images (n, channels, height, width), each made a PIL image and transformed when it is asked for."""
+    """uint8 images (n, channels, height, width), each converted to a PIL image and transformed on access."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], transform: v2.Transform) -> None:
         self.images, self.labels, self.transform = images.transpose(0, 2, 3, 1).copy(), labels, transform
@@ -35,7 +36,7 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
 
 
 class ColorShift:
-    """AlexNet's, of one image (channels, height, width)."""
+    """AlexNet's colour shift of one image (channels, height, width)."""
 
     def __init__(self, statistics: Statistics) -> None:
         self.components = torch.tensor(statistics.eigenvectors) * torch.tensor(statistics.eigenvalues)
@@ -44,8 +45,8 @@ class ColorShift:
         return image + (self.components @ (0.1 * torch.randn(3)))[:, None, None]
 
 
-def for_training(statistics: Statistics, size: int) -> v2.Transform:
-    """Crop, flip, colour shift, mean."""
+def make_training_transform(statistics: Statistics, size: int) -> v2.Transform:
+    """Make the transform of training images: crop, flip, colour shift, mean."""
     return v2.Compose(
         [
             v2.RandomCrop(size, padding=size // 8, padding_mode="reflect"),
@@ -58,21 +59,21 @@ def for_training(statistics: Statistics, size: int) -> v2.Transform:
     )
 
 
-def for_testing(statistics: Statistics) -> v2.Transform:
-    """Mean alone."""
+def make_test_transform(statistics: Statistics) -> v2.Transform:
+    """Make the transform of test images: mean only."""
     return v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(statistics.mean, [1.0] * 3)])
 
 
-def training_batches(images: PlainImages, batch_size: int, workers: int) -> Batches:
-    """Shuffled whole batches; workers are forked, which starts them fastest."""
+def make_training_batches(images: PlainImages, batch_size: int, workers: int) -> Batches:
+    """Make a loader of shuffled full batches; forked workers start fastest."""
     context = "fork" if workers else None
     return DataLoader(
         images, batch_size, shuffle=True, drop_last=True, num_workers=workers, multiprocessing_context=context
     )
 
 
-def plain_network(layers: Sequence[Layer], dropout: float = 0.5) -> nn.Sequential:
-    """The same layers as a Sequential, softmax last."""
+def make_plain_network(layers: Sequence[Layer], dropout: float = 0.5) -> nn.Sequential:
+    """Make a Sequential of the same layers, with softmax last."""
     modules: list[nn.Module] = []
     for layer in layers:
         if layer.kind == "conv":
@@ -87,12 +88,12 @@ def plain_network(layers: Sequence[Layer], dropout: float = 0.5) -> nn.Sequentia
     return nn.Sequential(*modules)
 
 
-def plain_optimizer(network: nn.Module) -> torch.optim.Optimizer:
+def make_plain_optimizer(network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
 
 
-def plain_epoch(network: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer) -> float:
-    """An epoch of cross-entropy on the softmax's output; returns the mean loss."""
+def run_plain_epoch(network: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer) -> float:
+    """Train for an epoch with cross-entropy on the softmax's output; return the mean loss."""
     network.train()
     total = 0.0
     for images, labels in batches:
@@ -105,8 +106,8 @@ def plain_epoch(network: nn.Module, batches: Batches, optimizer: torch.optim.Opt
 
 
 @torch.no_grad()
-def plain_topk(network: nn.Module, batches: Batches, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> list[float]:
-    """Top-k accuracy in percent with flip averaging, a pass for each k."""
+def compute_plain_topk(network: nn.Module, batches: Batches, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> list[float]:
+    """Compute top-k accuracies (percent) with flip averaging, one pass for each k."""
     network.eval()
     accuracies = []
     for k in ks:

@@ -1,25 +1,25 @@
-"""On paper: what several GPUs and ImageNet take, from operation and parameter counts and the rates given here.
+"""Estimates for several GPUs and ImageNet, from operation and parameter counts and the assumed rates below.
 
-Nothing is measured by this: it says what to expect, and where more GPUs stop paying.
+Nothing is measured here: the tables show what to expect, and from where on more GPUs gain nothing.
 """
 
 from dataclasses import dataclass
 
-from benchmarks.data import ladder_layers
+from benchmarks.data import plan_model
 from benchmarks.measure import show
 from deepen.models.layers import Layer, parameters, plan, training_flops
 
-RATE = 94e12  # floating-point operations a second that training reaches on an A100: airbench94, 30 % of 312e12
-IN_A_BOX = 200e9  # bytes a second that an all-reduce moves on each GPU's links: NVLink of an A100 has 300e9 a direction
+RATE = 94e12  # floating-point operations per second of training on an A100: airbench94, 30 % of 312e12
+IN_A_BOX = 200e9  # bytes per second of an all-reduce on each GPU's links: an A100's NVLink has 300e9 per direction
 BETWEEN = {"InfiniBand, 200 Gbit/s for each GPU": 8 * 25e9, "Ethernet, 25 Gbit/s for a box": 25e9 / 8}  # a box of 8
-BACKWARD = 2 / 3  # of a step's operations: the share of it in which gradients are already on their way
+BACKWARD = 2 / 3  # share of a step's operations during which gradients are already being sent
 D = "conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*3 maxpool conv3-512*3 maxpool conv3-512*3 maxpool fc-4096*2"
 IMAGENET, VALIDATION, EPOCHS, STORED = 1_281_167, 50_000, 74, 3 * 256 * 256
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Boxes of GPUs; `rate` is what an all-reduce moves on its slowest links, in bytes a second."""
+    """Machines with GPUs; `rate` is the bytes per second of an all-reduce on the slowest links."""
 
     name: str
     gpus: int
@@ -34,21 +34,21 @@ CLUSTERS = [
 
 
 def main() -> None:
-    for name, layers, batch in (("III", ladder_layers("III", 1.0), 1024), ("D", imagenet_d(), 256)):
-        show([step(layers, batch, cluster) for cluster in CLUSTERS], f"\n{name}, batches of {batch}")
-    show([training(cluster) for cluster in CLUSTERS], f"\nD on ImageNet, {EPOCHS} epochs, batches of 256")
+    for name, layers, batch in (("III", plan_model("III", 1.0), 1024), ("D", plan_imagenet_d(), 256)):
+        show([estimate_step(layers, batch, cluster) for cluster in CLUSTERS], f"\n{name}, batches of {batch}")
+    show([estimate_training(cluster) for cluster in CLUSTERS], f"\nD on ImageNet, {EPOCHS} epochs, batches of 256")
 
 
-def imagenet_d() -> tuple[Layer, ...]:
-    """The paper's network D."""
+def plan_imagenet_d() -> tuple[Layer, ...]:
+    """Plan the VGG paper's network D."""
     return plan(D, width=1, image=(3, 224, 224), classes=1000)
 
 
-def step(layers: tuple[Layer, ...], batch: int, cluster: Cluster) -> dict[str, object]:
-    """A step's parts in milliseconds: what is computed, what is sent, and what of that computing does not hide."""
+def estimate_step(layers: tuple[Layer, ...], batch: int, cluster: Cluster) -> dict[str, object]:
+    """Estimate a step (milliseconds): computing, sending gradients, and both together, which partly overlap."""
     compute = training_flops(layers) * batch / cluster.gpus / RATE
     gradients = 4 * parameters(layers)
-    send = 2 * (cluster.gpus - 1) / cluster.gpus * gradients / cluster.rate  # a ring sends each byte so often
+    send = 2 * (cluster.gpus - 1) / cluster.gpus * gradients / cluster.rate  # traffic of a ring all-reduce
     waits = max(0.0, send - BACKWARD * compute)
     return {
         "GPUs": cluster.name,
@@ -62,9 +62,9 @@ def step(layers: tuple[Layer, ...], batch: int, cluster: Cluster) -> dict[str, o
     }
 
 
-def training(cluster: Cluster) -> dict[str, object]:
-    """The paper's training of D as a whole, and what it reads."""
-    rate = batch_rate(cluster)
+def estimate_training(cluster: Cluster) -> dict[str, object]:
+    """Estimate the paper's whole training of D, and its reading rate."""
+    rate = compute_images_per_second(cluster)
     return {
         "GPUs": cluster.name,
         "images/s": rate,
@@ -74,11 +74,11 @@ def training(cluster: Cluster) -> dict[str, object]:
     }
 
 
-def batch_rate(cluster: Cluster) -> float:
-    """Images a second of D in batches of 256."""
-    found = step(imagenet_d(), 256, cluster)["images/s"]
-    assert isinstance(found, int)
-    return found
+def compute_images_per_second(cluster: Cluster) -> float:
+    """Return the images per second of D in batches of 256."""
+    rate = estimate_step(plan_imagenet_d(), 256, cluster)["images/s"]
+    assert isinstance(rate, int)
+    return rate
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""10,000 image files through `Classifier.stream`, as `deepen predict` sends them, against the network alone."""
+"""Benchmark of prediction: 10,000 image files through `Classifier.stream`, against the network alone."""
 
 import tempfile
 import time
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.data import random_images
+from benchmarks.data import make_random_images
 from benchmarks.measure import THREADS, alternate, report
 from deepen.config.settings import load_settings
 from deepen.evaluation.accuracy import infer
@@ -24,8 +24,8 @@ from deepen.runtime.device import place
 IMAGES, MODEL, WIDTH = 10_000, "III", 0.25
 
 
-def of_files(folder: Path) -> float:
-    """Images a second, from JPEG files to probabilities."""
+def measure_files(folder: Path) -> float:
+    """Return the images per second from JPEG files to probabilities."""
     torch.set_num_threads(THREADS)
     classifier, files = Classifier(folder / "weights", "cpu"), sorted(folder.glob("*.jpg"))
     start = time.perf_counter()
@@ -33,24 +33,24 @@ def of_files(folder: Path) -> float:
     return answers / (time.perf_counter() - start)
 
 
-def of_network(folder: Path) -> float:
-    """Images a second, from pixels in memory to probabilities, in batches of the same size."""
+def measure_network(folder: Path) -> float:
+    """Return the images per second from pixels in memory to probabilities, in batches of the same size."""
     torch.set_num_threads(THREADS)
     card, network = load_network(folder / "weights")
-    images, mean = torch.from_numpy(random_images(IMAGES).images), torch.tensor(card.mean)
-    network_in_place = place(network, torch.device("cpu"))
+    images, mean = torch.from_numpy(make_random_images(IMAGES).images), torch.tensor(card.mean)
+    placed_network = place(network, torch.device("cpu"))
     start = time.perf_counter()
     with torch.inference_mode():
         for batch in images.split(BATCH):  # type: ignore[no-untyped-call]
-            infer(network_in_place, batch, mean, flip_averaging=card.flip, dtype=torch.float32)
+            infer(placed_network, batch, mean, flip_averaging=card.flip, dtype=torch.float32)
     return IMAGES / (time.perf_counter() - start)
 
 
 @contextmanager
-def made() -> Iterator[Path]:
-    """A folder with a network that has not learned and noise as JPEG files, which are slower to decode than photos."""
+def make_inputs() -> Iterator[Path]:
+    """Make a folder with an untrained network and noise as JPEG files, which are slower to decode than photos."""
     with tempfile.TemporaryDirectory() as name:
-        folder, images = Path(name), random_images(IMAGES)
+        folder, images = Path(name), make_random_images(IMAGES)
         layers = load_settings().models[MODEL].layers
         card = ModelCard(
             model=MODEL,
@@ -68,9 +68,9 @@ def made() -> Iterator[Path]:
 
 
 def main() -> None:
-    with made() as folder:
-        programs: dict[str, Any] = {"files": (of_files, (folder,)), "network": (of_network, (folder,))}
-        rates = {name: median(found) for name, found in alternate(programs, 3).items()}
+    with make_inputs() as folder:
+        programs: dict[str, Any] = {"files": (measure_files, (folder,)), "network": (measure_network, (folder,))}
+        rates = {name: median(runs) for name, runs in alternate(programs, 3).items()}
     row = {
         "model": MODEL,
         "width": WIDTH,

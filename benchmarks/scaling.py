@@ -1,6 +1,6 @@
-"""Training steps of III at a quarter of the width: two processes of one thread each against one process of two.
+"""Benchmark of several processes: steps of III at a quarter of the width, two processes against one with two threads.
 
-Each way trains on the same batches of 128 images of 32x32, started by torchrun as `dvc repro` does it, in turns.
+Both train in turns on the same batches of 128 images of 32x32, started by torchrun as in `dvc repro`.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.data import BATCH, noise_trainer, random_images
+from benchmarks.data import BATCH, make_noise_trainer, make_random_images
 from benchmarks.measure import report
 from deepen.runtime.device import choose_device
 from deepen.runtime.group import Group
@@ -27,11 +27,11 @@ def main() -> None:
         return
     rows = []
     for recipe in ("onecycle", "published"):
-        found: dict[str, list[float]] = {name: [] for name in WAYS}
+        rates_by_way: dict[str, list[float]] = {name: [] for name in WAYS}
         for _ in range(ROUNDS):
             for name, (processes, threads) in WAYS.items():
-                found[name].append(_images_a_second(recipe, processes, threads))
-        alone, both = (median(found[name]) for name in WAYS)
+                rates_by_way[name].append(_measure_images_per_second(recipe, processes, threads))
+        alone, both = (median(rates_by_way[name]) for name in WAYS)
         rows.append(
             {
                 "recipe": recipe,
@@ -43,7 +43,7 @@ def main() -> None:
     report("scaling", rows, model="III", width=WIDTH, batch=BATCH, rounds=ROUNDS)
 
 
-def _images_a_second(recipe: str, processes: int, threads: int) -> float:
+def _measure_images_per_second(recipe: str, processes: int, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "rate.json"
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
@@ -55,15 +55,15 @@ def _images_a_second(recipe: str, processes: int, threads: int) -> float:
 
 
 def _train(recipe: str, threads: int, result: Path) -> None:
-    """One process of those that torchrun started; the first writes the median rate of the epochs but the first."""
+    """Train in one of the processes of torchrun; rank 0 writes the median rate of all epochs but the first."""
     group, device = Group(), choose_device("cpu", threads)
-    images = random_images(BATCH * STEPS)
+    images = make_random_images(BATCH * STEPS)
     with group.joined(result.parent):
-        trainer = noise_trainer(images, "III", WIDTH, recipe, epochs=1 + EPOCHS, device=device, group=group)
+        trainer = make_noise_trainer(images, "III", WIDTH, recipe, epochs=1 + EPOCHS, device=device, group=group)
         rates = []
         for epoch in range(1, 2 + EPOCHS):
             start = time.perf_counter()
-            trainer.run_epoch(epoch, lambda: group.largest(0))  # what training asks after each step
+            trainer.run_epoch(epoch, lambda: group.largest(0))  # as the training loop does after each step
             rates.append(BATCH * STEPS / (time.perf_counter() - start))
         if group.writes:
             result.write_text(json.dumps(median(rates[1:])))

@@ -1,7 +1,7 @@
-"""A training step of models I and III, against the plain one and against what a matrix product reaches.
+"""Benchmark of training steps of models I and III, against plain PyTorch and against the rate of a matrix product.
 
-Both learn by SGD with momentum from 128 images of 32x32. Deepen's step draws and augments its images, the plain one
-has them ready. Muon, which the default recipe takes instead of SGD, stands beside them.
+Both train with SGD and momentum on 128 images of 32x32. Deepen's step includes shuffling and augmentation; the plain
+step has its images ready. The table also has Deepen's step with Muon, the default recipe's optimizer.
 """
 
 from statistics import median
@@ -9,47 +9,49 @@ from typing import Any
 
 import torch
 
-from benchmarks.data import BATCH, ladder_layers, noise_trainer, random_images
-from benchmarks.measure import THREADS, alternate, matmul_rate, median_seconds, report
-from benchmarks.plain import plain_epoch, plain_network, plain_optimizer
+from benchmarks.data import BATCH, make_noise_trainer, make_random_images, plan_model
+from benchmarks.measure import THREADS, alternate, measure_matmul_rate, measure_median_seconds, report
+from benchmarks.plain import make_plain_network, make_plain_optimizer, run_plain_epoch
 from deepen.models.layers import training_flops
 from deepen.runtime.device import choose_device
 
 STEPS, EPOCHS = 2, 2
 
 
-def deepen_step(model: str, width: float, recipe: str = "published") -> float:
-    """Seconds."""
+def time_deepen_step(model: str, width: float, recipe: str = "published") -> float:
+    """Return seconds per step."""
     device = choose_device("cpu", THREADS)
-    trainer = noise_trainer(random_images(BATCH * STEPS), model, width, recipe, epochs=1 + EPOCHS, device=device)
+    trainer = make_noise_trainer(
+        make_random_images(BATCH * STEPS), model, width, recipe, epochs=1 + EPOCHS, device=device
+    )
     epochs = iter(range(1, 2 + EPOCHS))
-    return median_seconds(lambda: trainer.run_epoch(next(epochs), lambda: None), calls=EPOCHS) / STEPS
+    return measure_median_seconds(lambda: trainer.run_epoch(next(epochs), lambda: None), calls=EPOCHS) / STEPS
 
 
-def plain_step(model: str, width: float) -> float:
-    """Seconds."""
+def time_plain_step(model: str, width: float) -> float:
+    """Return seconds per step."""
     torch.set_num_threads(THREADS)
-    net = plain_network(ladder_layers(model, width))
+    net = make_plain_network(plan_model(model, width))
     batches: Any = [(torch.randn(BATCH, 3, 32, 32), torch.randint(10, (BATCH,))) for _ in range(STEPS)]
-    optimizer = plain_optimizer(net)
-    return median_seconds(lambda: plain_epoch(net, batches, optimizer), calls=EPOCHS) / STEPS
+    optimizer = make_plain_optimizer(net)
+    return measure_median_seconds(lambda: run_plain_epoch(net, batches, optimizer), calls=EPOCHS) / STEPS
 
 
 def main() -> None:
     rows = []
     for width in (1.0, 0.25):
         for model in ("I", "III"):
-            found = alternate(
+            results = alternate(
                 {
-                    "matmul": (matmul_rate, ()),
-                    "deepen": (deepen_step, (model, width)),
-                    "plain": (plain_step, (model, width)),
-                    "muon": (deepen_step, (model, width, "onecycle")),
+                    "matmul": (measure_matmul_rate, ()),
+                    "deepen": (time_deepen_step, (model, width)),
+                    "plain": (time_plain_step, (model, width)),
+                    "muon": (time_deepen_step, (model, width, "onecycle")),
                 },
                 3,
             )
-            step, plain, muon, peak = (median(found[name]) for name in ("deepen", "plain", "muon", "matmul"))
-            rate = training_flops(ladder_layers(model, width)) * BATCH / step
+            step, plain, muon, peak = (median(results[name]) for name in ("deepen", "plain", "muon", "matmul"))
+            rate = training_flops(plan_model(model, width)) * BATCH / step
             rows.append(
                 {
                     "model": model,

@@ -9,18 +9,18 @@ from tensors import he_start
 from torch.utils.data import DataLoader
 
 from benchmarks import gpu, measure
-from benchmarks.checkpoints import cost
-from benchmarks.data import random_images
+from benchmarks.checkpoints import measure_cost
+from benchmarks.data import make_random_images
 from benchmarks.plain import (
     PlainImages,
-    for_testing,
-    for_training,
-    plain_epoch,
-    plain_network,
-    plain_optimizer,
-    plain_topk,
+    compute_plain_topk,
+    make_plain_network,
+    make_plain_optimizer,
+    make_test_transform,
+    make_training_transform,
+    run_plain_epoch,
 )
-from benchmarks.statistics import deepen_statistics, plain_statistics
+from benchmarks.statistics import compute_deepen_statistics, compute_plain_statistics
 from deepen.config.settings import load_settings
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
@@ -33,7 +33,7 @@ LAYERS = plan("conv3-8 maxpool conv3-8 fc-16", width=1, image=(3, 8, 8), classes
 def both():
     """The plain network and ours with the same weights."""
     state = he_start(LAYERS, seed=0, model="I")
-    plain = plain_network(LAYERS)
+    plain = make_plain_network(LAYERS)
     plain.load_state_dict(dict(zip(plain.state_dict(), state.values(), strict=True)))
     return plain.eval(), network(LAYERS, state).eval()
 
@@ -47,8 +47,8 @@ def test_the_plain_network_is_the_same_but_for_its_softmax():
 def test_both_count_the_same(colored):
     plain, ours = both()
     statistics = compute_statistics(colored.images)
-    theirs = plain_topk(
-        plain, DataLoader(PlainImages(colored.images, colored.labels, for_testing(statistics)), 7), ks=[1, 2]
+    theirs = compute_plain_topk(
+        plain, DataLoader(PlainImages(colored.images, colored.labels, make_test_transform(statistics)), 7), ks=[1, 2]
     )
     found = evaluate(ours, colored, torch.tensor(statistics.mean), flip_averaging=True, batch_size=7)
     assert theirs == pytest.approx([found.percent(1), found.percent(2)])
@@ -56,16 +56,18 @@ def test_both_count_the_same(colored):
 
 def test_the_plain_way_learns(colored):
     torch.manual_seed(0)
-    plain = plain_network(LAYERS, dropout=0.0)
-    dataset = PlainImages(colored.images, colored.labels, for_training(compute_statistics(colored.images), 8))
-    batches, optimizer = DataLoader(dataset, 10, shuffle=True), plain_optimizer(plain)
-    losses = [plain_epoch(plain, batches, optimizer) for _ in range(30)]
+    plain = make_plain_network(LAYERS, dropout=0.0)
+    dataset = PlainImages(
+        colored.images, colored.labels, make_training_transform(compute_statistics(colored.images), 8)
+    )
+    batches, optimizer = DataLoader(dataset, 10, shuffle=True), make_plain_optimizer(plain)
+    losses = [run_plain_epoch(plain, batches, optimizer) for _ in range(30)]
     assert losses[-1] < losses[0]
 
 
 def test_both_statistics_agree(rng):
     images = rng.integers(0, 256, (50, 3, 8, 8), dtype=np.uint8)
-    np.testing.assert_allclose(plain_statistics(images), deepen_statistics(images), rtol=1e-3)
+    np.testing.assert_allclose(compute_plain_statistics(images), compute_deepen_statistics(images), rtol=1e-3)
 
 
 def test_programs_take_turns_in_processes_of_their_own():
@@ -86,12 +88,12 @@ def test_the_table_is_printed_and_written_with_the_machine(tmp_path, monkeypatch
 
 def test_the_median_leaves_the_warm_up_out():
     pauses = iter([0.2, 0.0, 0.0, 0.0])
-    assert measure.median_seconds(lambda: time.sleep(next(pauses)), calls=3) < 0.1
+    assert measure.measure_median_seconds(lambda: time.sleep(next(pauses)), calls=3) < 0.1
 
 
 @pytest.mark.slow
 def test_all_that_is_wanted_of_a_gpu_can_be_rehearsed_on_a_cpu():
-    images = random_images(300)
+    images = make_random_images(300)
     settings = load_settings(ROOT / "params.yaml").model_copy(update={"threads": 1})
     bench = gpu.prepare(settings, gpu.REHEARSAL, images, images, torch.device("cpu"))
     found = gpu.measure(bench, gpu.REHEARSAL)
@@ -107,6 +109,6 @@ def test_all_that_is_wanted_of_a_gpu_can_be_rehearsed_on_a_cpu():
 
 
 def test_the_cost_of_checkpoints_is_of_those_that_are_saved():
-    found = cost(images=256, width=0.03125)
+    found = measure_cost(images=256, width=0.03125)
     assert found["checkpoints"] == 1  # at the end, after two epochs of a moment
     assert 0 < found["seconds saving"] < found["seconds"]

@@ -1,4 +1,4 @@
-# For servers with a GPU: all that the project needs but the project, which is mounted. PyTorch's wheels bring CUDA.
+# For GPU servers: everything the project needs; the project itself is mounted. PyTorch's wheels include CUDA.
 #
 #   docker build --tag deepen .
 #   docker run --rm --gpus all --user "$(id -u):$(id -g)" --volume "$PWD:/project" deepen make repro
@@ -19,7 +19,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
-# The mounted project's code goes before the image's, make installs nothing, and any user has a home to write to.
+# The mounted project's code takes precedence over the image's, make installs nothing, and any user can write to HOME.
 ENV PYTHONPATH=/project/src \
     INSTALLED= \
     HOME=/home/deepen

@@ -1,26 +1,26 @@
-# Each target sets up what it needs by itself; a second call installs nothing. `make help` lists them.
+# Each target installs what it needs; a second call installs nothing. `make help` lists the targets.
 SHELL := /bin/bash
 PYTHON ?= python3
-# An image that has the packages sets this to nothing: a .venv that is mounted with the project is another machine's.
+# A container image that contains the packages sets this to nothing: a mounted .venv belongs to another machine.
 INSTALLED ?= .venv/installed
 export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
 .PHONY: setup repro exp grid depths results study test torture browser docs lock help
 
-setup: $(INSTALLED)  ## install all packages in .venv, as each target does that needs them
+setup: $(INSTALLED)  ## install all packages in .venv (other targets do this by themselves)
 
-repro: $(INSTALLED)  ## run the whole ladder and print what it reached
+repro: $(INSTALLED)  ## run the whole ladder and print the results
 	@python -m pipeline.ready repro
 	@deepen settings
 	dvc repro
 	@deepen results
 
-# SET: settings, with blanks between them, such as SET="lr=0.01 datasets.folder.root=/my photos". NAME and STAGE: if wanted.
-# LADDER: a file of ladders/, in place of params.yaml: LADDER=paper.
+# SET: settings, separated by blanks, such as SET="lr=0.01 datasets.folder.root=/my photos". NAME, STAGE: optional.
+# LADDER: a file of ladders/ to use instead of params.yaml, such as LADDER=paper.
 export SET
 EXPERIMENT = deepen $(if $(LADDER),ladder $(LADDER),exp)
 OPTIONS = $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET") $(STAGE)
-exp: $(INSTALLED)  ## try settings in a copy: make exp SET="lr=0.01 width=0.25" NAME=a
+exp: $(INSTALLED)  ## try settings in a copy of the project: make exp SET="lr=0.01 width=0.25" NAME=a
 	@python -m pipeline.ready experiment
 	$(EXPERIMENT) --temp $(OPTIONS)
 	@deepen results
@@ -31,7 +31,7 @@ grid: $(INSTALLED)  ## try all combinations and compare: make grid SET="lr=0.01,
 	@deepen queue; code=$$?; deepen results; exit $$code
 
 DEPTHS ?= I III
-depths: $(INSTALLED)  ## one model against another, no training: make depths DEPTHS="II III"
+depths: $(INSTALLED)  ## compare two models without training: make depths DEPTHS="II III"
 	@python -m pipeline.ready experiment
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
@@ -39,10 +39,10 @@ depths: $(INSTALLED)  ## one model against another, no training: make depths DEP
 	done
 	dvc metrics diff depth-$(firstword $(DEPTHS)) depth-$(lastword $(DEPTHS)) --targets metrics/final.json
 
-results: $(INSTALLED)  ## what the models and the experiments reached, best first
+results: $(INSTALLED)  ## list the results of all models and experiments, best first
 	@deepen results
 
-study: $(INSTALLED)  ## what growing buys, what the recipe's items buy: hours, and CIFAR-10 is downloaded once
+study: $(INSTALLED)  ## run the studies of growing and of the recipe: takes hours, downloads CIFAR-10 once
 	cd study && dvc repro
 	@cat study/growing.md study/recipe.md
 
@@ -62,14 +62,14 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 browser:  ## the browser that tests of the report page need, where there is none (Debian, Ubuntu)
 	command -v chromium || command -v google-chrome || { $(SUDO) apt-get update && $(SUDO) apt-get install --yes chromium; }
 
-docs: $(INSTALLED)  ## the documentation as a site, in site/
+docs: $(INSTALLED)  ## build the documentation as a website, in site/
 	mkdocs build --strict
 
-lock:  ## pin the newest releases that pyproject.toml admits, with hashes (needs uv)
+lock:  ## pin the newest releases that pyproject.toml allows, with hashes (needs uv)
 	uv pip compile pyproject.toml --extra onnx --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.txt
 
-help:  ## this list
+help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /\1	/p' Makefile | expand -t 10
 
 .venv/installed: requirements.txt pyproject.toml

@@ -9,9 +9,9 @@ def orthogonalize(matrix):
     return muon.orthogonalize(matrix[None])[0]
 
 
-@pytest.fixture(params=["_by_gram_matrix", "_in_bfloat16"])
+@pytest.fixture(params=["_iterate_gram_matrix", "_iterate_in_bfloat16"])
 def form(request, monkeypatch):  # on any device
-    monkeypatch.setattr(muon, "_by_gram_matrix", getattr(muon, request.param))
+    monkeypatch.setattr(muon, "_iterate_gram_matrix", getattr(muon, request.param))
 
 
 @pytest.mark.usefixtures("form")

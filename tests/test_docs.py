@@ -142,12 +142,12 @@ def test_your_images(project, tmp_path):
 
     said = walk.run(project, "Train")
     page = (ROOT / "docs/your-images.md").read_text()
-    told = re.search(r"^## A warning.*?```text\n(.*?)```", page, re.MULTILINE | re.DOTALL)[1]
+    told = re.search(r"^## Warnings.*?```text\n(.*?)```", page, re.MULTILINE | re.DOTALL)[1]
     assert set(told.splitlines()) < set(said.splitlines())
     assert "balanced top-1" in project.read("reports/table.md")
     assert project("git status --short") == ""
 
-    said = walk.run(project, "What came of it")
+    said = walk.run(project, "Read the results")
     assert "balanced_top1" in said
     metrics = json.loads(project.read("metrics/III.json"))
     assert {"top1", "top2", "top3", "balanced_top1"} <= metrics.keys()

@@ -80,7 +80,7 @@ def test_gone_on_with_in_the_midst_of_an_epoch_too(colored, large, no_room, step
             raise Stopped
 
     with pytest.raises(Stopped):
-        list(map(trainer.epoch, (1, 2), (stop, stop)))
+        list(map(trainer.run_epoch, (1, 2), (stop, stop)))
     again = trainer_for(large, recipe(dropout=0.2), epochs=2)
     again.restore(steps, trainer.get_state())
     for epoch in (1, 2)[steps // 7 :]:

@@ -53,13 +53,13 @@ test: $(INSTALLED)  ## lint, types, lock against code, behaviour
 	dvc repro --dry --allow-missing
 	pytest
 
-torture: $(INSTALLED)  ## the long form of the tests of reliability: kills, faults, bad input, fuzz
+torture: $(INSTALLED)  ## run the long reliability tests: kills, faults, bad input, fuzz
 	python tests/bad_input.py
 	pytest --torture tests/test_kills.py tests/test_faults.py tests/test_fuzz.py tests/test_bad_input.py \
 		tests/test_checkpoint.py tests/test_checksums.py tests/test_locking.py tests/test_interruption.py tests/test_large.py
 
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
-browser:  ## the browser that tests of the report page need, where there is none (Debian, Ubuntu)
+browser:  ## install Chromium for the tests of the report page, unless a browser is installed (Debian, Ubuntu)
 	command -v chromium || command -v google-chrome || { $(SUDO) apt-get update && $(SUDO) apt-get install --yes chromium; }
 
 docs: $(INSTALLED)  ## build the documentation as a website, in site/

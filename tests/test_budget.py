@@ -16,7 +16,7 @@ def test_threads_hold_no_more_than_there_is_and_all_get_their_turn():
     budget, lock, held, most = Budget(10), threading.Lock(), [0], [0]
 
     def hold(amount):
-        with budget.taking(amount):
+        with budget.reserve(amount):
             with lock:
                 held[0] += min(amount, 10)
                 most[0] = max(most[0], held[0])
@@ -33,9 +33,9 @@ def test_threads_hold_no_more_than_there_is_and_all_get_their_turn():
 
 def test_a_share_comes_back_after_an_error():
     budget = Budget(1)
-    with pytest.raises(KeyError), budget.taking(1):
+    with pytest.raises(KeyError), budget.reserve(1):
         raise KeyError
-    with budget.taking(1):
+    with budget.reserve(1):
         pass
 
 
@@ -46,7 +46,7 @@ budget = PixelBudget(100, large=10)
 budget.share(int(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
-with budget.taking(int(sys.argv[2])):
+with budget.reserve(int(sys.argv[2])):
     start = time.monotonic()
     time.sleep(0.5)
     print(start, time.monotonic())

@@ -55,7 +55,7 @@ def test_so_is_one_of_another_format(kind):
 
 
 def test_more_pixels_than_that_are_refused():
-    with pytest.raises(UnreadableImage, match="it has 144,000,000 pixels, at most 134,217,728 are taken"):
+    with pytest.raises(UnreadableImage, match="it has 144,000,000 pixels; the limit is 134,217,728"):
         decode(picture("1", size=(12_000, 12_000), value=1))
 
 
@@ -68,7 +68,7 @@ def test_more_pixels_than_that_are_refused():
         (AttributeError("x\ny"), r"its format is damaged: AttributeError 'x\\ny'"),
         (KeyError(5), "its format is damaged: KeyError 5"),
         (Image.DecompressionBombError("bomb"), "^it has more than 134,217,728 pixels$"),
-        (MemoryError(), "it takes more memory than there is"),
+        (MemoryError(), "^out of memory$"),
         (OSError("image file is truncated"), "^image file is truncated$"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_warning_of_pillow_is_a_note_also_where_warnings_are_errors(monkeypatc
     monkeypatch.setitem(decoding._READERS, "PNG", Odd)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert decode_noted(picture()).notes == ("is read, with a warning of Pillow: an odd thing",)
+        assert decode_noted(picture()).notes == ("was read with a Pillow warning: an odd thing",)
 
 
 PEAK = """
@@ -119,7 +119,7 @@ def test_large_images_are_decoded_one_at_a_time():
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "none of JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF"),
+        (b"", "unknown format; supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF"),
         (picture(size=(50, 50))[:60], "."),
         (picture(format="BMP")[:60], "."),
     ],

@@ -116,7 +116,7 @@ class TestFolderFaults:
         [
             (
                 {"train/cat/bad.png": b"no image"},
-                "train/cat/bad.png: can't be read as an image (none of JPEG",
+                "train/cat/bad.png: can't be read as an image (unknown format; supported: JPEG",
             ),
             (
                 {"train/cat/cut.png": picture(size=(64, 64), value=(7, 8, 9))[:90]},

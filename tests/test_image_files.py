@@ -12,7 +12,7 @@ from conftest import picture
 from PIL import Image, ImageOps
 
 from deepen.decoding.decode import UnreadableImage, decode
-from deepen.decoding.headers import take_apart
+from deepen.decoding.headers import parse_image_file
 from deepen.decoding.headers.directory import SIZES
 from deepen.decoding.headers.orientation import find_orientation
 
@@ -176,17 +176,17 @@ class TestFrames:
 
 class TestScans:
     def test_are_counted(self):
-        assert take_apart(picture(format="JPEG"))[1].scans == 1
+        assert parse_image_file(picture(format="JPEG"))[1].scans == 1
         progressive = picture(format="JPEG", progressive=True)
-        assert take_apart(progressive)[1].scans == progressive.count(b"\xff\xda") > 5
-        assert take_apart(many_scans(30))[1].scans == progressive.count(b"\xff\xda") + 30
+        assert parse_image_file(progressive)[1].scans == progressive.count(b"\xff\xda") > 5
+        assert parse_image_file(many_scans(30))[1].scans == progressive.count(b"\xff\xda") + 30
 
     def test_that_follow_the_image_s_end_or_lie_in_other_segments_do_not_count(self):
         film = picture(format="JPEG") + b"\xff\xda\0\4" * 1000  # as phones append one
-        assert take_apart(film)[1].scans == 1
+        assert parse_image_file(film)[1].scans == 1
         assert decode(film).shape == (8, 8, 3)
         comment = jpeg((0xFE, b"\xff\xda" * 1000))
-        assert take_apart(comment)[1].scans == 1
+        assert parse_image_file(comment)[1].scans == 1
 
     @pytest.mark.parametrize(("count", "side"), [(600, 8), (100, 6000)])
     def test_too_many_are_refused_before_they_are_decoded(self, count, side):
@@ -194,7 +194,7 @@ class TestScans:
         size = content.index(b"\xff\xc2") + 5
         content = content[:size] + struct.pack(">HH", side, side) + content[size + 4 :]
         most = 500 if side == 8 else 2**31 // side**2
-        with pytest.raises(UnreadableImage, match=rf"it has {count + 10:,} scans, at most {most:,} are taken"):
+        with pytest.raises(UnreadableImage, match=rf"it has {count + 10:,} scans; the limit for its size is {most:,}"):
             decode(content)
 
 
@@ -208,5 +208,5 @@ class TestScans:
     ],
 )  # fmt: skip
 def test_a_format_is_known_by_its_first_bytes(start, name):
-    found = take_apart(start + bytes(20))
+    found = parse_image_file(start + bytes(20))
     assert (found[0] if found else None) == name

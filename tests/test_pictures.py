@@ -211,13 +211,16 @@ class TestErrors:
     def test_modes_that_do_not_say_what_is_white(self, mode):
         told = refused(Image.new(mode, (9, 9)))
         assert told.startswith("images[7]: can't be read as an image (its ")
-        assert "; convert it to RGB or grey of 8 bits); replace or leave it out" in told
+        assert "; convert it to 8-bit RGB or greyscale); replace or leave it out" in told
 
     def test_a_file_that_is_no_image(self, tmp_path):
         (tmp_path / "a\nb").write_bytes(b"no")
         told = refused(tmp_path / "a\nb")
-        assert "a\\nb': can't be read as an image (none of JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); replace" in told
-        assert refused(b"no").startswith("images[7]: can't be read as an image (none of JPEG")
+        assert (
+            "a\\nb': can't be read as an image (unknown format; supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); replace"
+            in told
+        )
+        assert refused(b"no").startswith("images[7]: can't be read as an image (unknown format; supported: JPEG")
         assert "(No such file or directory)" in refused("none.png")
         assert "(embedded null byte)" in refused("a\0b")
 

@@ -119,7 +119,7 @@ class TestClassifier:
             )
         assert [fault.removeprefix(f"{tmp_path}/") for fault in error.value.faults] == [
             "none.png: can't be read as an image (No such file or directory); replace or leave it out",
-            "bad.png: can't be read as an image (none of JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); replace or leave it out",
+            "bad.png: can't be read as an image (unknown format; supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); replace or leave it out",
             "images[2]: an array of float64 and shape (8, 8, 3); give uint8, 0-255, of shape (height, width) or "
             "(height, width, 1, 3 or 4)",
             "images[3]: an array of uint8 and shape (5, 4, 8, 3); give uint8, 0-255, of shape (height, width) or "
@@ -154,7 +154,7 @@ class TestClassifier:
 
     def test_an_image_that_may_be_read_wrongly_is_a_warning(self, weights, tmp_path):
         (tmp_path / "x.png").write_bytes(picture("I;16", value=100))
-        with pytest.warns(UserWarning, match=r"x\.png: is nearly black, as none of its 16-bit values exceeds 100; if"):
+        with pytest.warns(UserWarning, match=r"x\.png: is nearly black: none of its 16-bit values exceeds 100; if"):
             assert deepen.load(weights[3], "cpu").predict(tmp_path / "x.png").shape == (1, 3)
 
     def test_an_iteration_that_is_left_early_decodes_no_more(self, weights, pixels, monkeypatch):
@@ -297,7 +297,7 @@ class TestPredict:
             run("predict", weights[3], "bad.png", "a.png", form, "--device", "cpu")
         assert (
             str(exit.value)
-            == "error: bad.png: can't be read as an image (none of JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); "
+            == "error: bad.png: can't be read as an image (unknown format; supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF); "
             "replace or leave it out"
         )
         out = capsys.readouterr().out
@@ -544,7 +544,7 @@ class TestEvaluate:
             run("evaluate", weights[3], tmp_path)
         told = str(exit.value)
         assert told.count("error: ") == 4
-        assert "cat/x.png: can't be read as an image (none of JPEG" in told
+        assert "cat/x.png: can't be read as an image (unknown format; supported: JPEG" in told
         assert (
             "emu/1.png: its folder is named as none of the network's classes (cat, dog, a, <b>); rename or remove it"
             in told

@@ -82,7 +82,7 @@ def test_small_classes_are_warned_of(told):
 
 def test_images_that_are_read_with_a_warning_are_told(told):
     told(photos(train=30, test=0) | {"train/cat/x.png": picture("I;16", value=7)})
-    assert "\nwarning: train/cat/x.png: is nearly black, as none of its 16-bit values exceeds " in NOTES.read_text()
+    assert "\nwarning: train/cat/x.png: is nearly black: none of its 16-bit values exceeds " in NOTES.read_text()
 
 
 def test_files_and_data_keep_their_names(told, tmp_path):

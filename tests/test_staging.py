@@ -16,7 +16,7 @@ from deepen.datasets.folder import load_folder
 from deepen.datasets.judged import load_judged
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Walk
-from deepen.decoding.workers import Decoders, File, Form
+from deepen.decoding.workers import DecoderPool, EncodedFile, ImageSpec
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def processes(monkeypatch):
     """Other processes decode from the first image on, five at a time; the pids of all there were."""
     pids = []
 
-    class Watched(Decoders):
+    class Watched(DecoderPool):
         def __init__(self, count):
             super().__init__(count)
             pids.extend(process.pid for process in self._processes)
 
-    monkeypatch.setattr(module, "Decoders", Watched)
+    monkeypatch.setattr(module, "DecoderPool", Watched)
     monkeypatch.setattr(module, "_ALONE", 0)
     monkeypatch.setattr(module, "_CHUNK_FILES", 5)
     return pids
@@ -85,12 +85,12 @@ def test_faults_are_told_in_the_order_of_the_files_whoever_finds_them(tmp_path, 
 
 
 def test_few_images_start_no_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "Decoders", None)
+    monkeypatch.setattr(module, "DecoderPool", None)
     assert len(train_and_test(write_tree(tmp_path, photos(train=100, test=20)))[0]) == 200
 
 
 def test_many_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "Decoders", None)
+    monkeypatch.setattr(module, "DecoderPool", None)
     with pytest.raises(TypeError):
         load_folder(write_tree(tmp_path, photos(train=150)), None)
 
@@ -98,17 +98,17 @@ def test_many_do(tmp_path, monkeypatch):
 def test_what_a_process_is_handed_and_hands_back_is_bounded(tmp_path, monkeypatch):
     sent = []
 
-    class Counted(Decoders):
-        def submit(self, files, form):
+    class Counted(DecoderPool):
+        def submit(self, files, spec):
             sent.append(len(files))
-            return super().submit(files, form)
+            return super().submit(files, spec)
 
-    monkeypatch.setattr(module, "Decoders", Counted)
+    monkeypatch.setattr(module, "DecoderPool", Counted)
     monkeypatch.setattr(module, "_ALONE", 1)
     small, large = picture(), picture(size=(700, 700))
     for content, size, most in ((small, None, 64), (small, 1000, 2), (large, None, 5), (small + bytes(2**18), None, 2)):
         sent.clear()
-        with Staging(Form(size and (size, size))) as staging:
+        with Staging(ImageSpec(size and (size, size))) as staging:
             for _ in range(300):
                 staging.add("x.png", lambda content=content: content)
             staging.finish()
@@ -131,7 +131,7 @@ def test_nor_where_it_ends_early(tmp_path, processes, error):
         raise error("x")
 
     def stage():
-        with Staging(Form(None), tmp_path / "room") as staging:
+        with Staging(ImageSpec(None), tmp_path / "room") as staging:
             for _ in range(50):
                 staging.add("x.png", picture)
             staging.add("x.png", read)
@@ -145,7 +145,7 @@ def test_nor_where_it_ends_early(tmp_path, processes, error):
 
 def test_a_process_that_was_ended_is_told(tmp_path, processes):
     def stage():
-        with Staging(Form(None)) as staging:
+        with Staging(ImageSpec(None)) as staging:
             for _ in range(20):
                 staging.add("x.png", picture)
             for pid in processes:
@@ -154,9 +154,7 @@ def test_a_process_that_was_ended_is_told(tmp_path, processes):
                 staging.add("x.png", picture)
             staging.finish()
 
-    told = (
-        r"a process that decodes images was ended \(code -9\), at x.png or one of 4 files after it; see whether memory"
-    )
+    told = r"an image decoding process died \(exit code -9\) at x.png or one of the 4 files after it; check whether the"
     with pytest.raises(InputError, match=told):
         stage()
 
@@ -171,10 +169,10 @@ def test_a_full_disk_is_told(small_disk, tmp_path):
 ASKING = """
 import os, sys, time
 from pathlib import Path
-from deepen.decoding.workers import Decoders, File, Form
-with Decoders(2) as decoders:
-    image = File("x.png", Path(sys.argv[1]).read_bytes())
-    assert decoders.submit([image], Form(None)).result()[0].pixels.shape == (3, 8, 8)
+from deepen.decoding.workers import DecoderPool, EncodedFile, ImageSpec
+with DecoderPool(2) as decoders:
+    image = EncodedFile("x.png", Path(sys.argv[1]).read_bytes())
+    assert decoders.submit([image], ImageSpec(None)).result()[0].pixels.shape == (3, 8, 8)
     print(*(process.pid for process in decoders._processes), flush=True)
     time.sleep(60)
 """
@@ -207,7 +205,7 @@ def test_a_process_imports_what_decoding_takes():
 
 def test_pixels_are_those_of_the_files(tmp_path, processes):
     write_tree(tmp_path, photos(train=20, test=0))
-    with Staging(Form(None)) as staging:
+    with Staging(ImageSpec(None)) as staging:
         assert [staging.add(str(path), read) for path, _, read in Walk(tmp_path) if read] == list(range(40))
         staging.finish()
         images = staging.images()
@@ -216,8 +214,10 @@ def test_pixels_are_those_of_the_files(tmp_path, processes):
 
 
 def test_a_file_that_could_not_be_read_says_why():
-    with Decoders(1) as decoders:
-        found = decoders.submit([File("a", picture()), File("b", "it is a pipe")], Form((4, 4), 1)).result()
+    with DecoderPool(1) as decoders:
+        found = decoders.submit(
+            [EncodedFile("a", picture()), EncodedFile("b", "it is a pipe")], ImageSpec((4, 4), 1)
+        ).result()
     assert found[0].pixels.shape == (1, 4, 4)
     assert found[1].fault == "b: can't be read as an image (it is a pipe); replace or remove it"
 
@@ -229,12 +229,12 @@ def test_notes_on_images_come_with_them_once_for_ten_and_counted(tmp_path, proce
     root = write_tree(tmp_path, photos() | {f"train/cat/x{i:02}.png": dark for i in range(25)})
     told = load_folder(root, None).warnings
     assert [line.split(": ")[0] for line in told[:-1]] == [f"train/cat/x{i:02}.png" for i in range(10)]
-    assert told[0].startswith("train/cat/x00.png: is nearly black, as none of its 16-bit values exceeds 4,095; ")
+    assert told[0].startswith("train/cat/x00.png: is nearly black: none of its 16-bit values exceeds 4,095; ")
     assert told[-1] == "... and 15 more like these"
 
 
 def test_a_large_image_is_decoded_by_a_process_too(tmp_path):
     large = picture("1", size=(6000, 6000), value=1)  # for which processes take turns
-    with Decoders(2) as decoders:
-        waiting = [decoders.submit([File("x.png", large)], Form((4, 4), 1)) for _ in range(3)]
+    with DecoderPool(2) as decoders:
+        waiting = [decoders.submit([EncodedFile("x.png", large)], ImageSpec((4, 4), 1)) for _ in range(3)]
         assert [future.result()[0].pixels.min() for future in waiting] == [255] * 3

@@ -22,7 +22,7 @@ from deepen.core.errors import InputError, plain
 from deepen.datasets.archive_bounds import Bounds
 from deepen.datasets.archive_names import tar_name, zip_names
 from deepen.datasets.files import Entry
-from deepen.decoding.formats import HEAD_BYTES, format_of_head
+from deepen.decoding.formats import HEAD_BYTES, find_format_by_head
 
 MOST_NAME = 1024  # characters of a member's name
 MOST_LEVELS = 100  # folders in it
@@ -61,7 +61,7 @@ def _told_if_broken(root: Path) -> Iterator[None]:
 def _image_format(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            return format_of_head(file.read(HEAD_BYTES))
+            return find_format_by_head(file.read(HEAD_BYTES))
     except OSError:
         return None
 

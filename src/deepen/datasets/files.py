@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from deepen.core.errors import InputError, plain
 from deepen.datasets.clutter import is_clutter
-from deepen.decoding.formats import HEAD_BYTES, must_be_supported
+from deepen.decoding.formats import HEAD_BYTES, require_supported
 
 MOST_FILE_BYTES = 1 << 28
 
@@ -102,7 +102,7 @@ def read_plain(path: Path) -> bytes:
     read; OSError.
     """
     content = _read(path, None)
-    must_be_supported(path.name, content[:HEAD_BYTES])
+    require_supported(path.name, content[:HEAD_BYTES])
     return content
 
 

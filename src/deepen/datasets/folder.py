@@ -16,7 +16,7 @@ from deepen.datasets.layout_faults import class_faults, layout_faults
 from deepen.datasets.parts import Parts
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Walk
-from deepen.decoding.workers import Form
+from deepen.decoding.workers import ImageSpec
 
 
 def load_folder(root: Path, size: int | None, room: Path | None = None, entry: str = "folder") -> Parts:
@@ -28,7 +28,7 @@ def load_folder(root: Path, size: int | None, room: Path | None = None, entry: s
     `entry` is the name of the data set in params.yaml.
     """
     walk, layout, names = Walk(root), Layout(), list[str]()
-    with Staging(Form(None if size is None else (size, size)), room) as staging:
+    with Staging(ImageSpec(None if size is None else (size, size)), room) as staging:
         for found in walk:
             if found.read is None:
                 layout.add_folder(found)

@@ -14,7 +14,7 @@ from deepen.datasets.layout import Loose, place_of
 from deepen.datasets.staging import Staging
 from deepen.datasets.walk import Found, PathParts, Walk
 from deepen.datasets.wrong_layout import meant_part, no_image
-from deepen.decoding.workers import Form
+from deepen.decoding.workers import ImageSpec
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def load_judged(root: Path, classes: Sequence[str], shape: tuple[int, int, int],
     walk, choice = Walk(root), _Choice(classes, part)
     taken: list[tuple[int, PathParts, int]] = []  # label, path, number
     files: list[str] = []
-    with Staging(Form(shape[1:], shape[0])) as staging:
+    with Staging(ImageSpec(shape[1:], shape[0])) as staging:
         for found in walk:
             label = None if found.read is None else choice.label(found)
             if found.read is not None and label is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deepen.core.errors import InputError
 from deepen.core.files import cannot_write
-from deepen.decoding.workers import Decoders, File, Form, Image, decode_file
+from deepen.decoding.workers import DecodeResult, DecoderPool, EncodedFile, ImageSpec, decode_file
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # what a process is handed at once, at most, but for one file
 _CHUNK_PIXEL_BYTES = 1 << 23  # what it hands back
@@ -31,18 +31,18 @@ class Staging:
     pixels are kept.
     """
 
-    def __init__(self, form: Form, room: Path | None = None) -> None:
-        self._form, self._room = form, room or Path(tempfile.gettempdir())
+    def __init__(self, spec: ImageSpec, room: Path | None = None) -> None:
+        self._spec, self._room = spec, room or Path(tempfile.gettempdir())
         self.faults: list[tuple[int, str]] = []
         self.sizes: set[tuple[int, int]] = set()
         self.notes: list[str] = []
         self._channels = 1
         self._added = self._stored = self._sent = 0
-        self._files: list[File] = []
+        self._files: list[EncodedFile] = []
         self._bytes, self._most_files = 0, _CHUNK_FILES
-        self._waiting: deque[Future[list[Image]]] = deque()
+        self._waiting: deque[Future[list[DecodeResult]]] = deque()
         self._processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
-        self._decoders: Decoders | None = None
+        self._decoders: DecoderPool | None = None
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
@@ -70,7 +70,7 @@ class Staging:
             content = error.strerror or str(error)
         except ValueError as error:
             content = str(error)
-        self._files.append(File(name, content))
+        self._files.append(EncodedFile(name, content))
         self._added, self._bytes = self._added + 1, self._bytes + len(content)
         if len(self._files) >= self._most_files or self._bytes >= _CHUNK_BYTES:
             self._send()
@@ -93,15 +93,15 @@ class Staging:
     def _send(self) -> None:
         files, self._files, self._bytes, self._sent = self._files, [], 0, self._sent + 1
         if self._sent <= _ALONE:
-            return self._store(decode_file(file, self._form) for file in files)
+            return self._store(decode_file(file, self._spec) for file in files)
         if self._decoders is None:
-            self._decoders = self._open.enter_context(Decoders(self._processes))
-        self._waiting.append(self._decoders.submit(files, self._form))
+            self._decoders = self._open.enter_context(DecoderPool(self._processes))
+        self._waiting.append(self._decoders.submit(files, self._spec))
         if len(self._waiting) > self._processes + 2:
             self._store(self._waiting.popleft().result())
         return None
 
-    def _store(self, decoded: Iterable[Image]) -> None:
+    def _store(self, decoded: Iterable[DecodeResult]) -> None:
         for found in decoded:
             self.notes += found.notes
             if found.pixels is None:

@@ -15,7 +15,7 @@ from deepen.datasets.archive_names import composed
 from deepen.datasets.archives import read_archive
 from deepen.datasets.clutter import is_clutter, is_resource_fork
 from deepen.datasets.files import Entry, is_folder, read_folder
-from deepen.decoding.formats import HEAD_BYTES, format_of_head, format_of_name, must_be_supported
+from deepen.decoding.formats import HEAD_BYTES, find_format_by_head, find_format_by_name, require_supported
 
 PathParts = tuple[str, ...]  # of a path below the root, composed
 _TOLD, _KEPT = 3, 10  # names of skipped files
@@ -114,20 +114,20 @@ def _entries(root: Path, faults: list[str]) -> Iterator[Entry]:
 def _content(read: Callable[[int | None], bytes], name: str) -> bytes:
     """What an image file holds; raises ValueError where its format is not read."""
     content = read(None)
-    must_be_supported(name, content[:HEAD_BYTES])
+    require_supported(name, content[:HEAD_BYTES])
     return content
 
 
 def _is_image(name: str, head: Callable[[], bytes]) -> bool:
     """Whether a file is to be read; also where nobody knows, so that it is an error."""
-    if format_of_name(name):
+    if find_format_by_name(name):
         return True
     start = _start(head)
-    return start is None or format_of_head(start) is not None
+    return start is None or find_format_by_head(start) is not None
 
 
 def _is_hidden_image(name: str, head: Callable[[], bytes]) -> bool:
-    if not format_of_name(name):
+    if not find_format_by_name(name):
         return False
     return not (name.startswith("._") and is_resource_fork(_start(head) or b""))
 

@@ -1,1 +1,1 @@
-"""Image files to pixels: formats, headers, orientation, sample depth, and worker processes with bounded memory."""
+"""Decoding of image files: formats, headers, orientation, bit depth, and worker processes with bounded memory."""

@@ -1,4 +1,4 @@
-"""How much is decoded at one time, so that memory is bounded whatever the images are."""
+"""Limits on how many pixels or bytes are decoded at a time, which bound memory for any images."""
 
 import fcntl
 from collections.abc import Iterator
@@ -7,32 +7,31 @@ from threading import Condition, Lock
 
 
 class Budget:
-    """An amount that threads take shares of; one that asks for more than is left waits for its turn."""
+    """A total amount that threads reserve parts of; a thread waits until its part is free."""
 
     def __init__(self, total: int) -> None:
         self._total = self._left = total
-        self._turn, self._returned = Lock(), Condition()
+        self._next, self._released = Lock(), Condition()
 
     @contextmanager
-    def taking(self, amount: int) -> Iterator[None]:
-        """Hold a share; one that is larger than all there is waits for all of it."""
+    def reserve(self, amount: int) -> Iterator[None]:
+        """Reserve an amount; more than the total is cut to the total."""
         amount = min(amount, self._total)
-        with self._turn, self._returned:  # the first that waits is the next, so that a large share gets its turn
-            self._returned.wait_for(lambda: self._left >= amount)
+        with self._next, self._released:  # first come, first served, so that large amounts do not starve
+            self._released.wait_for(lambda: self._left >= amount)
             self._left -= amount
         try:
             yield
         finally:
-            with self._returned:
+            with self._released:
                 self._left += amount
-                self._returned.notify_all()
+                self._released.notify_all()
 
 
 class PixelBudget(Budget):
-    """Pixels that are decoded at one time.
+    """A limit on the pixels that are decoded at a time.
 
-    Processes that were given the descriptor of one file with `share` decode large images one at a time, whichever
-    process has them.
+    Processes that share a lock file through `share` decode large images one at a time, across all of them.
     """
 
     def __init__(self, total: int, large: int) -> None:
@@ -40,16 +39,16 @@ class PixelBudget(Budget):
         self._large, self._descriptor = large, -1
 
     def share(self, descriptor: int) -> None:
-        """From here on wait for other processes too. Only for a process that decodes in one thread."""
+        """Wait for other processes too, by a lock file. Only for processes that decode in a single thread."""
         self._descriptor = descriptor
 
     @contextmanager
-    def taking(self, amount: int) -> Iterator[None]:
-        with super().taking(amount):
+    def reserve(self, amount: int) -> Iterator[None]:
+        with super().reserve(amount):
             if self._descriptor < 0 or amount <= self._large:
                 yield
                 return
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # ends with the process, however that ends
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # released when the process ends, even if it is killed
             try:
                 yield
             finally:

@@ -1,6 +1,6 @@
-"""Which files are images, by the endings of their names and by their first bytes, and which of them are read."""
+"""Image formats, supported and not, by file name extension and by signature (first bytes)."""
 
-_READ = {
+_SUPPORTED = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
     "WebP": (".webp",),
@@ -9,7 +9,7 @@ _READ = {
     "GIF": (".gif",),
     "AVIF": (".avif",),
 }
-_UNREAD = {
+_UNSUPPORTED = {
     "HEIC": (".heic", ".heif", ".hif"),
     "raw camera data": (
         *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".mrw", ".nef", ".nrw"),
@@ -26,8 +26,9 @@ _UNREAD = {
     "TGA": (".tga",),
     "OpenEXR": (".exr",),
 }
-_FORMATS = {suffix: name for formats in (_READ, _UNREAD) for name, suffixes in formats.items() for suffix in suffixes}
-_STARTS = {
+_ALL = _SUPPORTED | _UNSUPPORTED
+_FORMATS = {suffix: name for name, suffixes in _ALL.items() for suffix in suffixes}
+_SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"GIF87a": "GIF",
@@ -40,35 +41,35 @@ _STARTS = {
     b"8BPS\0": "Photoshop",
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", **dict.fromkeys((b"heic", b"heix", b"heim", b"hevc", b"mif1"), "HEIC")}
-HEAD_BYTES = 64  # of a file that are enough to tell its format
-NAMES = "JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF"  # the formats that are read, for messages
+HEAD_BYTES = 64  # of a file, enough to detect its format
+NAMES = "JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF"  # the supported formats, for messages
 
 
-def format_of_name(name: str) -> str | None:
-    """The image format that a file name ends in, also one that is not read; None where it is that of no image."""
+def find_format_by_name(name: str) -> str | None:
+    """Return the image format of a file name extension, supported or not; None if it is not an image."""
     return _FORMATS.get("." + name.lower().rpartition(".")[2]) if "." in name else None
 
 
-def format_of_head(head: bytes) -> str | None:
-    """The image format of a file by its first `HEAD_BYTES` bytes, also one that is not read; None where it has none."""
-    for start, name in _STARTS.items():
+def find_format_by_head(head: bytes) -> str | None:
+    """Return the image format of a file by its first `HEAD_BYTES` bytes, supported or not; None if unknown."""
+    for start, name in _SIGNATURES.items():
         if head.startswith(start):
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
-    if head[:2] == b"BM" and head[6:10] == bytes(4) and len(head) > 26:  # two letters alone may open a text
+    if head[:2] == b"BM" and head[6:10] == bytes(4) and len(head) > 26:  # a text file may start with the two letters
         return "BMP"
     if head[4:8] == b"ftyp":
         brands = [head[at : at + 4] for at in (8, *range(16, min(len(head), int.from_bytes(head[:4])), 4))]
-        found = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
-        return "AVIF" if "AVIF" in found else next(iter(found), None)
+        known = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
+        return "AVIF" if "AVIF" in known else next(iter(known), None)
     return None
 
 
-def must_be_supported(name: str, head: bytes) -> None:
-    """Raise ValueError for an image in a format that is not read, by its first bytes or else its name."""
-    found = format_of_head(head)
-    if found in (None, "TIFF"):  # raw camera data may open as TIFF does
-        found = format_of_name(name)
-    if found in _UNREAD:
-        raise ValueError(f"{found} is not supported; convert it to JPEG or PNG")
+def require_supported(name: str, head: bytes) -> None:
+    """Raise ValueError if an image's format, by its first bytes or else its name, is not supported."""
+    image_format = find_format_by_head(head)
+    if image_format in (None, "TIFF"):  # raw camera data may start like TIFF
+        image_format = find_format_by_name(name)
+    if image_format in _UNSUPPORTED:
+        raise ValueError(f"{image_format} is not supported; convert it to JPEG or PNG")

@@ -1,4 +1,4 @@
-"""Warnings of Pillow, collected for the image that they are about, in any thread and under any filters."""
+"""Collect Pillow's warnings for each image, in any thread and under any warning filters."""
 
 import logging
 import threading
@@ -18,14 +18,14 @@ _lock = threading.Lock()
 _collected = _Collected()
 _threads = 0
 _filters = ExitStack()
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # or errors, which it raises too, are printed as well
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else errors are printed besides being raised
 
 
 @contextmanager
 def collect_warnings() -> Iterator[list[str]]:
-    """Collect what Pillow warns of in this thread; that an image is large is left out.
+    """Collect Pillow's warnings in this thread, except those about large images.
 
-    `warnings.catch_warnings` changes the whole process, so the first thread inside enters it and the last leaves it.
+    `warnings.catch_warnings` changes the whole process, so the first thread enters it and the last one exits it.
     """
     _enter()
     messages: list[str] = []
@@ -45,7 +45,7 @@ def _enter() -> None:
             _filters.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("always", module=r"PIL\.")
             warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-            warnings.showwarning = _keeping(warnings.showwarning)
+            warnings.showwarning = _wrap_showwarning(warnings.showwarning)
 
 
 def _leave() -> None:
@@ -56,8 +56,8 @@ def _leave() -> None:
             _filters.close()
 
 
-def _keeping(show: Any) -> Any:
-    """A `warnings.showwarning` that keeps the messages of threads that collect them, and shows all others."""
+def _wrap_showwarning(show: Any) -> Any:
+    """Return a `warnings.showwarning` that keeps messages of threads that collect them and shows all others."""
 
     def keep_or_show(message: Warning | str, *rest: Any) -> None:
         if _collected.messages is None:

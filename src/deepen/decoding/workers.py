@@ -1,4 +1,4 @@
-"""Image files decoded in several processes, which import no more than that takes and end with the one that asks."""
+"""Decode image files in worker processes, which import only what they need and end with their parent."""
 
 import os
 import pickle
@@ -16,80 +16,80 @@ from numpy.typing import NDArray
 from deepen.core.counts import counted
 from deepen.core.errors import InputError
 from deepen.decoding.decode import PIXELS, UnreadableImage, decode_noted
-from deepen.decoding.fitting import planes
+from deepen.decoding.fitting import move_channels_first
 
 _PROGRAM = (
-    "import sys; turn = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; "
-    "from deepen.decoding.workers import serve; serve(turn)"
+    "import sys; lock = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; "
+    "from deepen.decoding.workers import serve; serve(lock)"
 )
-_LOST = (EOFError, OSError, pickle.UnpicklingError)  # what is raised where the other process has ended
+_CONNECTION_LOST = (EOFError, OSError, pickle.UnpicklingError)  # raised when the other process has ended
 
 
 @dataclass(frozen=True)
-class File:
-    """An image file: its name as it is told, and what it holds, or else why it can't be read."""
+class EncodedFile:
+    """An image file: its name for messages, and its bytes, or the reason why it can't be read."""
 
     name: str
     content: bytes | str
 
 
 @dataclass(frozen=True)
-class Form:
-    """What images are brought to while they are decoded: a size (height, width), 1 or 3 channels; None leaves it."""
+class ImageSpec:
+    """The size (height, width) and the channels (1 or 3) to convert images to; None keeps those of the image."""
 
     size: tuple[int, int] | None
     channels: int | None = None
 
 
 @dataclass(frozen=True)
-class Image:
-    """What a file holds: pixels (1 or 3 channels, height, width), or None and the fault; and notes on it."""
+class DecodeResult:
+    """The pixels of a file (1 or 3 channels, height, width), or None and the fault; and notes for the user."""
 
     pixels: NDArray[np.uint8] | None
     fault: str = ""
     notes: tuple[str, ...] = ()
 
 
-def decode_file(file: File, form: Form) -> Image:
-    """The pixels of a file, or a sentence on why it has none, and a sentence for each note."""
+def decode_file(file: EncodedFile, spec: ImageSpec) -> DecodeResult:
+    """Decode a file; the fault and each note are sentences that start with its name."""
     try:
         if isinstance(file.content, str):
             raise UnreadableImage(file.content)
-        found = decode_noted(file.content, form.size, form.channels)
+        decoded = decode_noted(file.content, spec.size, spec.channels)
     except UnreadableImage as error:
-        return Image(None, f"{file.name}: can't be read as an image ({error}); replace or remove it")
-    pixels = np.ascontiguousarray(planes(found.pixels))
-    return Image(pixels, notes=tuple(f"{file.name}: {note}" for note in found.notes))
+        return DecodeResult(None, f"{file.name}: can't be read as an image ({error}); replace or remove it")
+    pixels = np.ascontiguousarray(move_channels_first(decoded.pixels))
+    return DecodeResult(pixels, notes=tuple(f"{file.name}: {note}" for note in decoded.notes))
 
 
-def serve(turn: int) -> None:
-    """Answer each list of files on standard input with a list of what they hold on standard output.
+def serve(lock: int) -> None:
+    """Decode lists of files from standard input and write lists of results to standard output.
 
-    `turn` is the descriptor of a file by which processes take turns with large images.
+    `lock` is the descriptor of the lock file by which the processes decode large images one at a time.
     """
-    PIXELS.share(turn)
+    PIXELS.share(lock)
     try:
         while True:
-            files, form = pickle.load(sys.stdin.buffer)
-            pickle.dump([decode_file(file, form) for file in files], sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
+            files, spec = pickle.load(sys.stdin.buffer)
+            pickle.dump([decode_file(file, spec) for file in files], sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
             sys.stdout.buffer.flush()
-    except _LOST:
-        os._exit(0)  # the end, whatever is left to write: nobody asks any more
+    except _CONNECTION_LOST:
+        os._exit(0)  # the parent has ended; discard what is left to write
 
 
-class Decoders:
-    """Processes that decode files, a list of them at a time; of large images one is decoded at a time.
+class DecoderPool:
+    """Worker processes that decode lists of files; large images are decoded one at a time.
 
-    They have a session of their own, so that Ctrl-C reaches the asking process alone, and end with it even where that
-    is killed, since their input then ends.
+    They run in sessions of their own, so that Ctrl-C reaches the parent only. They end with the parent, even if it is
+    killed, because their standard input closes.
     """
 
     def __init__(self, count: int) -> None:
         pipe = subprocess.PIPE
-        with tempfile.TemporaryFile() as turn:
-            command = [sys.executable, "-c", _PROGRAM, str(turn.fileno()), *sys.path]
+        with tempfile.TemporaryFile() as lock:
+            command = [sys.executable, "-c", _PROGRAM, str(lock.fileno()), *sys.path]
             self._processes = [
-                subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True, pass_fds=[turn.fileno()])
+                subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True, pass_fds=[lock.fileno()])
                 for _ in range(count)
             ]
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
@@ -107,23 +107,23 @@ class Decoders:
         for process in self._processes:
             process.communicate()
 
-    def submit(self, files: list[File], form: Form) -> Future[list[Image]]:
-        """Have files decoded; the result raises InputError where the process was ended."""
-        return self._threads.submit(self._decoded, files, form)
+    def submit(self, files: list[EncodedFile], spec: ImageSpec) -> Future[list[DecodeResult]]:
+        """Decode files in a worker; the future raises InputError if the worker died."""
+        return self._threads.submit(self._run, files, spec)
 
-    def _decoded(self, files: list[File], form: Form) -> list[Image]:
+    def _run(self, files: list[EncodedFile], spec: ImageSpec) -> list[DecodeResult]:
         process = self._idle.get()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            pickle.dump((files, form), process.stdin, pickle.HIGHEST_PROTOCOL)
+            pickle.dump((files, spec), process.stdin, pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
-            found: list[Image] = pickle.load(process.stdout)
-        except _LOST as error:
+            decoded: list[DecodeResult] = pickle.load(process.stdout)
+        except _CONNECTION_LOST as error:
             raise InputError(
-                f"a process that decodes images was ended (code {process.wait()}), at {files[0].name} or one of "
-                f"{counted(len(files) - 1, 'file')} after it; see whether memory is short, and run it again"
+                f"an image decoding process died (exit code {process.wait()}) at {files[0].name} or one of the "
+                f"{counted(len(files) - 1, 'file')} after it; check whether the machine ran out of memory, and run again"
             ) from error
         finally:
             self._idle.put(process)
-        return found
+        return decoded

@@ -17,8 +17,8 @@ from deepen.config.recipes import ViewKind
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, some
 from deepen.data.images import ImageSet
-from deepen.decoding.decode import Decoded, UnreadableImage
-from deepen.decoding.fitting import planes
+from deepen.decoding.decode import DecodedImage, UnreadableImage
+from deepen.decoding.fitting import move_channels_first
 from deepen.evaluation.accuracy import Evaluation, evaluate, infer
 from deepen.evaluation.views import Views
 from deepen.inference.pictures import Picture, list_pictures, read_picture
@@ -169,7 +169,7 @@ class Classifier:
             `images` is neither an image nor several.
         """
         named = ((f"images[{i}]", image) for i, image in enumerate(list_pictures(images)))
-        waiting: deque[list[Future[Decoded]]] = deque()
+        waiting: deque[list[Future[DecodedImage]]] = deque()
         channels, *size = self.card.prepared
         threads = ThreadPoolExecutor()
         try:
@@ -182,13 +182,13 @@ class Classifier:
         finally:
             threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C waits for no image
 
-    def _answers(self, batch: Sequence[Future[Decoded]]) -> list[Answer]:
+    def _answers(self, batch: Sequence[Future[DecodedImage]]) -> list[Answer]:
         answers = []
         rows = []
         for future in batch:
             try:
                 decoded = future.result()
-                rows.append(planes(decoded.pixels))
+                rows.append(move_channels_first(decoded.pixels))
                 answers.append(Answer(None, notes=decoded.notes))
             except UnreadableImage as error:
                 answers.append(Answer(None, str(error)))

@@ -15,7 +15,7 @@ from PIL import Image
 from deepen.core.errors import InputError, plain
 from deepen.datasets.files import MOST_FILE_BYTES, read_plain
 from deepen.decoding.budget import Budget
-from deepen.decoding.decode import PIXELS, Decoded, UnreadableImage, decode_noted, guarded
+from deepen.decoding.decode import PIXELS, DecodedImage, UnreadableImage, decode_noted, run_decoder
 from deepen.decoding.fitting import fit
 from deepen.decoding.headers.orientation import ORIENTATION, find_orientation
 
@@ -45,28 +45,28 @@ def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
     return images
 
 
-def read_picture(name: str, image: object, size: tuple[int, int], channels: int) -> Decoded:
+def read_picture(name: str, image: object, size: tuple[int, int], channels: int) -> DecodedImage:
     """The pixels of an image, resized to a (height, width), with notes as sentences.
 
     `name` is what an image that is no path is told by. Raises UnreadableImage with a sentence.
     """
     name = plain(os.fspath(image)) if isinstance(image, str | os.PathLike) else name
     try:
-        found = guarded(lambda: _read(name, image, (size, channels)))
+        found = run_decoder(lambda: _read(name, image, (size, channels)))
     except InputError as error:
         raise UnreadableImage(str(error)) from error
     except UnreadableImage as error:
         raise UnreadableImage(f"{name}: can't be read as an image ({error}); replace or leave it out") from error
-    return Decoded(found.pixels, tuple(f"{name}: {note}" for note in found.notes))
+    return DecodedImage(found.pixels, tuple(f"{name}: {note}" for note in found.notes))
 
 
-def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> Decoded:
+def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> DecodedImage:
     if isinstance(image, Image.Image):
         return _prepare(image, form)
     if isinstance(image, np.ndarray):
         return _prepare(Image.fromarray(_check_array(name, image)), form)
     if isinstance(image, str | os.PathLike):
-        with _BYTES.taking(os.stat(image).st_size):
+        with _BYTES.reserve(os.stat(image).st_size):
             return decode_noted(read_plain(Path(image)), *form)
     content = image.read(MOST_FILE_BYTES + 1) if hasattr(image, "read") else image
     if not isinstance(content, bytes):
@@ -76,9 +76,9 @@ def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> Decoded:
     return decode_noted(content, *form)
 
 
-def _prepare(image: Image.Image, form: tuple[tuple[int, int], int]) -> Decoded:
+def _prepare(image: Image.Image, form: tuple[tuple[int, int], int]) -> DecodedImage:
     """An opened image as `decode_noted` has it by its path, but for what a file says of its bits alone."""
-    with PIXELS.taking(image.width * image.height):
+    with PIXELS.reserve(image.width * image.height):
         with _loading:
             image.load()
             try:
@@ -86,7 +86,7 @@ def _prepare(image: Image.Image, form: tuple[tuple[int, int], int]) -> Decoded:
             except Exception:  # of damaged EXIF
                 orientation = find_orientation(image.info.get("exif", b""))
         pixels, note = fit(image, *form, orientation)
-    return Decoded(pixels, (note,) if note else ())
+    return DecodedImage(pixels, (note,) if note else ())
 
 
 def _check_array(name: str, array: NDArray[Any], several: bool = False) -> Array:

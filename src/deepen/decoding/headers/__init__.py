@@ -1,32 +1,32 @@
-"""Image files taken apart: what their pixels need, which way up they are, and what decoding them will cost.
+"""Parse image files before decoding: orientation, bit depth, number of scans, and a copy without metadata.
 
-A file's remarks on itself (EXIF, XMP, text, colour profiles, further frames) are left out of what is handed to the
-decoder, so that nothing but its pixels can make an image unreadable.
+Metadata (EXIF, XMP, text, colour profiles, further frames) is not passed to the decoder, so that damaged metadata can't
+make an image unreadable.
 """
 
 import re
 from collections.abc import Callable
 
 from deepen.decoding.headers import avif, jpeg, png, tiff
-from deepen.decoding.headers.parts import Parts
+from deepen.decoding.headers.parsed_file import ParsedFile
 
 NAMES = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF")
-_STARTS: dict[bytes, tuple[str, Callable[[bytes], Parts]]] = {
-    b"\xff\xd8\xff": ("JPEG", jpeg.take_apart),
-    b"\x89PNG\r\n\x1a\n": ("PNG", png.take_apart),
-    b"BM": ("BMP", Parts),
-    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ("TIFF", tiff.take_apart)),
-    **dict.fromkeys((b"GIF87a", b"GIF89a"), ("GIF", Parts)),
+_SIGNATURES: dict[bytes, tuple[str, Callable[[bytes], ParsedFile]]] = {
+    b"\xff\xd8\xff": ("JPEG", jpeg.parse),
+    b"\x89PNG\r\n\x1a\n": ("PNG", png.parse),
+    b"BM": ("BMP", ParsedFile),
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ("TIFF", tiff.parse)),
+    **dict.fromkeys((b"GIF87a", b"GIF89a"), ("GIF", ParsedFile)),
 }
 
 
-def take_apart(content: bytes) -> tuple[str, Parts] | None:
-    """The name of an image file's format, one of `NAMES`, and its parts; None for any other format."""
+def parse_image_file(content: bytes) -> tuple[str, ParsedFile] | None:
+    """Return the format of an image file, one of `NAMES`, and the parsed file; None for any other format."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WebP", Parts(content)
+        return "WebP", ParsedFile(content)
     if content[4:8] == b"ftyp" and re.search(b"avi[fs]", content[8 : int.from_bytes(content[:4])]):
-        return "AVIF", avif.take_apart(content)
-    for start, (name, parts) in _STARTS.items():
+        return "AVIF", avif.parse(content)
+    for start, (name, parse) in _SIGNATURES.items():
         if content.startswith(start):
-            return name, parts(content)
+            return name, parse(content)
     return None

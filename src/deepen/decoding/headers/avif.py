@@ -1,12 +1,12 @@
-"""AVIF files, in which boxes and not EXIF say which way up the image is (ISO/IEC 23000-22, 7.3.5.2)."""
+"""Parse AVIF files, whose orientation is in boxes and not in EXIF (ISO/IEC 23000-22, 7.3.5.2)."""
 
 import re
 
-from deepen.decoding.headers.parts import Parts
+from deepen.decoding.headers.parsed_file import ParsedFile
 
-_EXIF = re.compile(rb"(infe[\2\3].{7}(?:..)?)Exif", re.DOTALL)  # the entry of an item of EXIF
+_EXIF = re.compile(rb"(infe[\2\3].{7}(?:..)?)Exif", re.DOTALL)  # the entry of an EXIF item
 
 
-def take_apart(content: bytes) -> Parts:
-    """An AVIF file whose EXIF is passed over, being named as an item of no known type."""
-    return Parts(_EXIF.sub(rb"\1none", content))
+def parse(content: bytes) -> ParsedFile:
+    """Return an AVIF file with its EXIF item renamed to an unknown type, which the decoder skips."""
+    return ParsedFile(_EXIF.sub(rb"\1none", content))

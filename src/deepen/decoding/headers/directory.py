@@ -1,4 +1,4 @@
-"""The first directory of a TIFF file, which is also how EXIF is written (TIFF 6.0, and BigTIFF)."""
+"""Read the first directory of TIFF files (TIFF 6.0 and BigTIFF), the format of EXIF too."""
 
 import struct
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _ORDERS = {b"II": "<", b"MM": ">"}
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry: where it starts in the file, its tag, type and count, and its first value where that is an integer."""
+    """An entry: its offset in the file, tag, type and count, and its first value if that is an integer."""
 
     at: int
     tag: int
@@ -21,7 +21,7 @@ class Entry:
 
 
 def read_directory(data: bytes) -> Iterator[Entry]:
-    """The entries of the first directory as far as there are any; none where the data is no TIFF."""
+    """Yield the entries of the first directory up to the end of the data; none if the data is not TIFF."""
     order = _ORDERS.get(data[:2])
     if order is None or len(data) < 16:
         return
@@ -38,13 +38,13 @@ def read_directory(data: bytes) -> Iterator[Entry]:
         yield Entry(at, tag, kind, count, _first_number(data, order, value, kind, count, at + length - value))
 
 
-def _first_number(data: bytes, order: str, at: int, kind: int, count: int, room: int) -> int | None:
-    """The first value of an entry whose values, or the place they are at, are stored at `at` in `room` bytes."""
+def _first_number(data: bytes, order: str, at: int, kind: int, count: int, width: int) -> int | None:
+    """Return the first value of an entry, whose values or their offset are stored at `at` in `width` bytes."""
     letter = _INTEGERS.get(kind)
     if letter is None or count < 1:
         return None
-    if SIZES[kind] * count > room:
-        (at,) = struct.unpack_from(order + ("Q" if room == 8 else "I"), data, at)
+    if SIZES[kind] * count > width:
+        (at,) = struct.unpack_from(order + ("Q" if width == 8 else "I"), data, at)
     if at + SIZES[kind] > len(data):
         return None
     return int(struct.unpack_from(order + letter, data, at)[0])

@@ -1,4 +1,4 @@
-"""Which way up an image is, from its EXIF or XMP; whatever else those hold, right or wrong, is not looked at."""
+"""Read the orientation of an image from EXIF or XMP, and ignore all else there, valid or not."""
 
 import re
 
@@ -21,17 +21,17 @@ _TURNS = {
 
 
 def find_orientation(exif: bytes, xmp: bytes = b"") -> int:
-    """1 to 8; 1, upright, where neither says anything else. XMP counts where EXIF has no orientation."""
+    """Return the EXIF orientation, 1 to 8, else that of XMP; 1 (upright) if both are missing or invalid."""
     while exif.startswith(_HEADER):
         exif = exif[len(_HEADER) :]
     for entry in read_directory(exif):
         if entry.tag == ORIENTATION and entry.number is not None:
             return entry.number if entry.number in _TURNS else 1
-    found = _XMP.search(xmp)
-    return int(found[1]) if found else 1
+    match = _XMP.search(xmp)
+    return int(match[1]) if match else 1
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The image as it was seen."""
+    """Return the image rotated or flipped to be upright."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)

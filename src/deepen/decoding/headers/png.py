@@ -1,18 +1,18 @@
-"""PNG files: their chunks (W3C, Portable Network Graphics, third edition)."""
+"""Parse PNG files by their chunks (W3C, Portable Network Graphics, third edition)."""
 
 import zlib
 from collections.abc import Iterator
 
 from deepen.decoding.headers.orientation import find_orientation
-from deepen.decoding.headers.parts import Parts
+from deepen.decoding.headers.parsed_file import ParsedFile
 
 _KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-_MOST_TEXT = 1 << 20  # bytes that are unpacked of EXIF and XMP in text chunks
-_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # of a pixel by colour type, as sBIT has them
+_MOST_TEXT = 1 << 20  # decompressed bytes of EXIF or XMP in a text chunk
+_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # a pixel by colour type, as in sBIT
 
 
-def take_apart(content: bytes) -> Parts:
-    """A PNG file without text, profiles and further frames."""
+def parse(content: bytes) -> ParsedFile:
+    """Return a PNG file without text, profiles and further frames."""
     kept, exif, text, bits = [content[:8]], b"", b"", b""
     end = 8
     for start, end, kind in _chunks(content):
@@ -28,11 +28,11 @@ def take_apart(content: bytes) -> Parts:
     kept.append(content[end:])
     depth, colour = (content[24], content[25]) if len(content) > 25 else (8, 0)
     significant = max(bits) if len(bits) == _SAMPLES.get(colour) and 0 < max(bits) < depth else None
-    return Parts(b"".join(kept), find_orientation(exif, text), depth, significant)
+    return ParsedFile(b"".join(kept), find_orientation(exif, text), depth, significant)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Where each whole chunk starts and ends, and its kind, up to the image's end."""
+    """Yield the start, end and type of each complete chunk, up to the end of the image."""
     at = 8
     while at + 12 <= len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4])
@@ -46,7 +46,7 @@ def _chunks(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _unpack_text(kind: bytes, data: bytes) -> tuple[bytes, bytes]:
-    """EXIF and XMP in a text chunk, either empty where it has none of it."""
+    """Return the EXIF and the XMP of a text chunk; empty if missing."""
     key, _, value = data.partition(b"\0")
     if key == b"Raw profile type exif":  # as ImageMagick writes it: three lines, then hexadecimal digits
         packed = value[1:] if kind == b"zTXt" else None

@@ -12,8 +12,8 @@ from deepen.core.errors import some
 from deepen.core.files import write_text
 from deepen.data.images import FEW, ImageSet
 from deepen.datasets import load_dataset
+from deepen.datasets.duplicates import find_duplicates
 from deepen.datasets.parts import PARTS
-from deepen.datasets.repeats import repeats
 from deepen.datasets.source import require_same_source
 from pipeline.shared import files
 from pipeline.shared.stage import BASE, require_unchanged, run
@@ -23,7 +23,7 @@ def prepare() -> None:
     settings = load_settings()
     parts = load_dataset(settings.dataset, BASE, files.TRAIN.parent, settings.data)
     parts = parts.with_held_out("validation", settings.val_fraction)
-    repeated = repeats(parts)
+    repeated = find_duplicates(parts)
     require_unchanged()
     require_same_source(settings.dataset, BASE, files.SOURCE)
     for name in PARTS:

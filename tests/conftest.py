@@ -124,9 +124,9 @@ def archive(path, files, kind):
     return path
 
 
-def train_and_test(root, size=None, room=None):
+def train_and_test(root, size=None, temp_dir=None):
     """The training and, where there are any, the test images of a root."""
-    images = load_folder(root, size, room).images
+    images = load_folder(root, size, temp_dir).images
     return images["train"], images.get("test")
 
 

@@ -102,15 +102,17 @@ def test_other_encodings_are_one_error_and_no_guess(tmp_path, rng, encoding, nam
         load_folder(path, None)
     (fault,) = error.value.faults
     assert fault.startswith(f"{path}: the name 'train/{shown}")
-    assert "' and 15 more are not UTF-8, and nothing says what else; pack the archive again with UTF-8 names" in fault
-    assert "or unpack it where its names are shown right and set root to the folder" in fault
+    assert (
+        "' and 15 more are not UTF-8, and the encoding is unknown; create the archive again with UTF-8 names" in fault
+    )
+    assert "or unpack it where its names are displayed correctly and set root to the folder" in fault
     assert fault.isprintable()
 
 
 def test_a_tar_with_names_in_another_encoding(tmp_path):
     with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.GNU_FORMAT, encoding="cp850") as file:
         file.addfile(tarfile.TarInfo("train/Äpfel/1.png"))
-    with pytest.raises(InputError, match=r"the name 'train/\\x8epfel/1.png' is not UTF-8, and nothing says what else"):
+    with pytest.raises(InputError, match=r"the name 'train/\\x8epfel/1.png' is not UTF-8, and the encoding is unknown"):
         load_folder(tmp_path / "x.tar", None)
 
 

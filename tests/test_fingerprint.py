@@ -11,13 +11,13 @@ from conftest import archive, photos, picture, write_tree
 
 from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.core.errors import InputError
-from deepen.datasets.fingerprint import fingerprint
+from deepen.datasets.fingerprint import compute_fingerprint
 
 AUGMENTED = {"flip": True, "crop": 0.1, "view": "auto", "width": 1.0}
 
 
 def told(root):
-    return fingerprint(Folder(source="folder", root=str(root), size="auto", **AUGMENTED), Path("/"))
+    return compute_fingerprint(Folder(source="folder", root=str(root), size="auto", **AUGMENTED), Path("/"))
 
 
 def test_it_says_how_much_there_is(tmp_path):
@@ -71,12 +71,12 @@ def test_of_an_archive_it_is_the_file(tmp_path):
 
 
 def test_other_sources_never_change(tmp_path):
-    assert fingerprint(Digits(source="digits", **AUGMENTED), tmp_path) == {"source": "digits"}
-    assert fingerprint(Downloaded(source="cifar10", root="x", **AUGMENTED), tmp_path) == {"source": "cifar10"}
+    assert compute_fingerprint(Digits(source="digits", **AUGMENTED), tmp_path) == {"source": "digits"}
+    assert compute_fingerprint(Downloaded(source="cifar10", root="x", **AUGMENTED), tmp_path) == {"source": "cifar10"}
 
 
 def test_what_can_t_be_told_is_an_error(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="x: is neither a directory nor an archive"):
+    with pytest.raises(InputError, match="x: no such file or directory"):
         told(tmp_path / "x")
     write_tree(tmp_path, photos())
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -89,7 +89,7 @@ def test_what_can_t_be_told_is_an_error(tmp_path, monkeypatch):
 
 def test_it_imports_nothing_large():
     code = (
-        "import sys; from deepen.datasets.fingerprint import fingerprint; from deepen.config.settings import load_settings; "
+        "import sys; from deepen.datasets.fingerprint import compute_fingerprint; from deepen.config.settings import load_settings; "
         "print(*{'torch', 'torchvision', 'sklearn', 'PIL'} & {*sys.modules})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"

@@ -140,7 +140,10 @@ class TestFolderFaults:
                 {"other/train/cat/1.png": picture()},
                 "the folders train, val and test lie in more than one folder: ., other; keep one",
             ),
-            ({"test/bird/1.png": picture()}, "test/bird/: train/ has no such class; add train/bird/ or remove it"),
+            (
+                {"test/bird/1.png": picture()},
+                "test/bird/: this class is missing in train/; add train/bird/ or remove it",
+            ),
         ],
     )
     def test_each_is_told_with_the_file_it_is_in(self, tmp_path, files, fault):
@@ -155,16 +158,16 @@ class TestFolderFaults:
 
     def test_a_class_without_images(self, tmp_path):
         (write_tree(tmp_path, photos()) / "train" / "bird").mkdir()
-        assert told(tmp_path) == [f"{tmp_path}: train/bird/: holds no image; add some or remove it"]
+        assert told(tmp_path) == [f"{tmp_path}: train/bird/: contains no images; add some or remove it"]
 
     def test_a_folder_without_images(self, tmp_path):
         assert told(tmp_path) == [
-            f"{tmp_path}: has no image below train/<class>/; put JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files there"
+            f"{tmp_path}: no images found in train/<class>/; add JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files"
         ]
 
     def test_a_single_class(self, tmp_path):
         assert (
-            "has one class only, 'cat'; there must be two folders or more"
+            "has only one class, 'cat'; train/ must contain at least two class folders"
             in told(write_tree(tmp_path, photos(classes=("cat",))))[0]
         )
 
@@ -174,25 +177,25 @@ class TestFolderFaults:
 
     def test_a_root_that_is_not_there(self, tmp_path):
         assert (
-            "is neither a directory nor an archive; set root to one that holds train/<class>/*"
+            "no such file or directory; set root to a folder or an archive with train/<class>/*"
             in told(tmp_path / "x")[0]
         )
 
     @pytest.mark.parametrize("content", [b"", b"nonsense" * 200])
     def test_a_file_that_is_no_archive(self, tmp_path, content):
         (tmp_path / "x").write_bytes(content)
-        assert "is not a whole .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
+        assert "is not a valid .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
 
     def test_an_image(self, tmp_path):
         path = write_tree(tmp_path, {"x.png": picture()}) / "x.png"
-        assert told(path) == [f"{path}: is an image (PNG); name the folder or the archive that holds all"]
+        assert told(path) == [f"{path}: is an image (PNG), not a folder or archive; name one with the images"]
 
     @pytest.mark.parametrize("kind", ["", "gz", "xz"])
     def test_a_truncated_archive(self, tmp_path, kind):
         path = archive(tmp_path / "x", photos(train=200, size=(9, 9)), kind)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 100])
         (fault,) = told(path)
-        assert "is not a whole .tar, .tar.gz, .tar.xz or .zip archive" in fault
+        assert "is not a valid .tar, .tar.gz, .tar.xz or .zip archive" in fault
 
     @pytest.mark.parametrize("kind", ["", "zip"])
     @pytest.mark.parametrize(
@@ -200,9 +203,9 @@ class TestFolderFaults:
     )
     def test_a_path_that_climbs_out_of_the_archive(self, tmp_path, kind, name):
         path = archive(tmp_path / "x", photos() | {name: picture()}, kind)
-        fault = "points outside the archive; pack it again with relative paths"
+        fault = "points outside the archive; create it again with relative paths"
         if "\\" in name:
-            fault = "has a backslash, as some programs for Windows write; pack it again with slashes"
+            fault = "contains a backslash, as some Windows programs write; create it again with slashes"
         assert told(path) == [f"{path}: {name!a} {fault}"]
 
     def test_a_link_in_an_archive(self, tmp_path):
@@ -210,4 +213,7 @@ class TestFolderFaults:
             member = tarfile.TarInfo("train/cat/1.png")
             member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
             file.addfile(member)
-        assert "'train/cat/1.png' is a link or device, not a file; pack the files themselves" in told(tmp_path / "x")[0]
+        assert (
+            "'train/cat/1.png' is a link or device, not a file; create the archive with regular files"
+            in told(tmp_path / "x")[0]
+        )

@@ -56,7 +56,7 @@ class TestParts:
     def test_an_empty_one_is_an_error(self, tmp_path, name):
         write_tree(tmp_path, photos(test=0))
         (tmp_path / name).mkdir()
-        told = f"{name}/: holds no image; add some, or move {name}/ away to have images of train/ held out in its place"
+        told = f"{name}/: contains no images; add some, or move {name}/ elsewhere, and images of train/ are held out instead"
         assert fault(tmp_path) == told
         (tmp_path / name / "cat").mkdir()
         (tmp_path / name / "cat/notes.txt").touch()
@@ -65,13 +65,13 @@ class TestParts:
     def test_an_empty_class_is_an_error_in_each(self, tmp_path):
         files = photos() | {"test/cat/a.txt": b""} | {"train/emu/notes.txt": b""}
         for root in (write_tree(tmp_path / "x", files), archive(tmp_path / "x.zip", files, "zip")):
-            assert fault(root) == "train/emu/: holds no image; add some or remove it"
+            assert fault(root) == "train/emu/: contains no images; add some or remove it"
 
     def test_classes_that_a_part_lacks_are_told(self, tmp_path):
         files = photos(test=0) | {"test/cat/1.png": IMAGE, "train/cat/dog/1.png": picture(value=(1, 1, 1))}
         assert load_folder(write_tree(tmp_path, files), None).notes == (
-            "test/ has no image of 1 of 2 classes: dog",
-            "train/cat/ has folders named as other classes, which count as cat: dog",
+            "test/ has no images of 1 of 2 classes: dog",
+            "train/cat/ has folders named like other classes, counted as cat: dog",
         )
 
     def test_folders_around_them_do_not_matter(self, tmp_path):
@@ -89,8 +89,8 @@ class TestParts:
         assert np.bincount(parts.images["train"].labels).tolist() == [4, 4]
         write_tree(tmp_path / "x", {"tiny/val/images/val_0.JPEG": IMAGE, "tiny/val/val_annotations.txt": b""})
         assert fault(tmp_path / "x") == (
-            "val/: its images lie in val/images/, in no class; sort all into val/<class>/, or move val/ away to have "
-            "images of train/ held out in its place"
+            "val/: its images are in val/images/, not in class folders; move them into val/<class>/, or move val/ "
+            "elsewhere, and images of train/ are held out instead"
         )
 
 
@@ -104,17 +104,17 @@ class TestWrongLayouts:
         root = write_tree(tmp_path / "my photos", files)
         told = fault(root)
         assert told == (
-            f"has no train/, but folders named like it; rename: mv -- '{root}/Testing' '{root}/test' && "
+            f"has no train/, but similar folder names; rename: mv -- '{root}/Testing' '{root}/test' && "
             f"mv -- '{root}/Train' '{root}/train'"
         )
         self.followed(told.partition("rename: ")[2], root)
         packed = fault(archive(tmp_path / "x.zip", files, "zip"))
-        assert packed == "has no train/, but folders named like it; rename: Testing to test, Train to train"
+        assert packed == "has no train/, but similar folder names; rename: Testing to test, Train to train"
 
     def test_a_part_alone_in_other_words(self, tmp_path):
         files = {name.replace("test", "TEST"): content for name, content in photos().items()}
         assert fault(write_tree(tmp_path, files)) == (
-            f"4 images, such as TEST/cat/000.png, lie outside of train/; rename: mv -- {tmp_path}/TEST {tmp_path}/test"
+            f"4 images, such as TEST/cat/000.png, are outside train/; rename: mv -- {tmp_path}/TEST {tmp_path}/test"
         )
 
     @pytest.mark.parametrize("classes", [("cat", "a dog", "-x", "e\nmu"), tuple(f"class {i}" for i in range(30))])
@@ -123,7 +123,7 @@ class TestWrongLayouts:
         root = write_tree(tmp_path / "it's", {f"{around}{name}/{i}.png": IMAGE for name in classes for i in range(3)})
         told = fault(root)
         assert told.startswith(f"has {len(classes)} folders of images (")
-        assert ") but no train/ around them; if these are the classes, type: cd -- " in told
+        assert ") but no train/; if these are the classes, type: cd -- " in told
         subprocess.run(["bash", "-ec", told.partition("type: ")[2]], check=True)
         if "e\nmu" in classes:
             (next(root.rglob("e\nmu"))).rename(next(root.rglob("train")) / "emu")
@@ -135,22 +135,22 @@ class TestWrongLayouts:
             tmp_path / "my photos", {f"train/{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)}
         )
         told = fault(root / "train" / below)
-        assert told == f"is, or lies in, a folder named train; if its folders are the classes, set root to '{root}'"
+        assert told == f"is, or is inside, a folder named train; if that contains the classes, set root to '{root}'"
         assert load_folder(root, None)
 
     def test_train_in_train(self, tmp_path):
         root = write_tree(tmp_path, {f"train/train/{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)})
         assert fault(root) == (
-            "has one class only, 'train'; there must be two folders or more below train/; "
-            "if the classes lie in train/train/, set root to the folder train"
+            "has only one class, 'train'; train/ must contain at least two class folders; "
+            "if train/train/ contains the classes, set root to the folder train"
         )
         assert load_folder(root / "train", None)
 
     def test_class_folders_in_an_archive(self, tmp_path):
         files = {f"{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)}
         assert fault(archive(tmp_path / "x.zip", files, "zip")) == (
-            "has 2 folders of images (cat, dog) but no train/ around them; if these are the classes, unpack it, move them into "
-            "a folder train, and set root to the folder that holds train"
+            "has 2 folders of images (cat, dog) but no train/; if these are the classes, unpack it, move them into "
+            "a folder train, and set root to the folder that contains train"
         )
 
     def test_folders_that_only_sound_like_parts(self, tmp_path):
@@ -158,16 +158,16 @@ class TestWrongLayouts:
             f"seg_{part}/seg_{part}/{name}/1.png": IMAGE for part in ("train", "test") for name in ("sea", "street")
         }
         assert fault(write_tree(tmp_path, files)) == (
-            "has no train/, but seg_test, seg_train; rename what is for training to train, with the class folders right "
-            "below it"
+            "has no train/, but seg_test, seg_train; rename the training folder to train, with the class folders "
+            "directly below it"
         )
 
     def test_no_image_but_other_files(self, tmp_path):
         write_tree(tmp_path, {"train/cat/a.txt": b"", "train/dog/.x/1.png": IMAGE})
         assert fault(tmp_path) == (
-            "has no image below train/<class>/ (skipped 1 file that is not an image: train/cat/a.txt, and skipped 1 hidden "
-            "image, whose own or folder's name starts with a dot: train/dog/.x/1.png); put JPEG, PNG, WebP, BMP, TIFF, GIF "
-            "or AVIF files there"
+            "no images found in train/<class>/ (skipped 1 file that is not an image: train/cat/a.txt, and skipped 1 hidden "
+            "image, whose own or folder's name starts with a dot: train/dog/.x/1.png); add JPEG, PNG, WebP, BMP, TIFF, GIF "
+            "or AVIF files"
         )
 
     @pytest.mark.parametrize("names", [
@@ -176,37 +176,35 @@ class TestWrongLayouts:
     def test_object_detection(self, tmp_path, names):
         files = {name.format(i): IMAGE if "image" in name else b"0 0.5" for i in range(15) for name in names}
         for root in (write_tree(tmp_path / "x", files), archive(tmp_path / "x.tar", files, "")):
-            assert "as for object detection (YOLO), where folders don't name classes; sort the images into" in fault(
-                root
-            )
+            assert "as for object detection (YOLO), where folders are not classes; move the images into" in fault(root)
 
     def test_images_in_a_heap_beside_a_table(self, tmp_path):
         files = {f"{i}.png": IMAGE for i in range(12)} | {"labels.csv": b"0.png,cat"}
         assert fault(write_tree(tmp_path / "x", files)) == (
-            "12 images, such as 0.png, lie in no class folder (labels.csv may say which class each has); sort all into "
+            "12 images, such as 0.png, are in no class folder (labels.csv may list their classes); move them into "
             "train/<class>/"
         )
 
     def test_images_in_train_itself(self, tmp_path):
         files = {f"train/{i}.png": IMAGE for i in range(12)}
         assert fault(write_tree(tmp_path / "x", files)) == (
-            "train/: 12 images, such as train/0.png, lie in no class folder; sort all into train/<class>/ or remove them"
+            "train/: 12 images, such as train/0.png, are in no class folder; move them into train/<class>/ or remove them"
         )
         assert fault(write_tree(tmp_path / "y", photos() | {"train/x.png": IMAGE})) == (
-            "train/: an image, train/x.png, lies in no class folder; sort all into train/<class>/ or remove them"
+            "train/: an image, train/x.png, is in no class folder; move them into train/<class>/ or remove them"
         )
 
     def test_test_images_without_classes(self, tmp_path):
         files = photos(test=0) | {f"test/{i}.png": IMAGE for i in range(12)}
         assert fault(write_tree(tmp_path, files)) == (
-            "test/: 12 images, such as test/0.png, lie in no class folder; sort all into test/<class>/, or move test/ "
-            "away to have images of train/ held out in its place"
+            "test/: 12 images, such as test/0.png, are in no class folder; move them into test/<class>/, or move test/ "
+            "elsewhere, and images of train/ are held out instead"
         )
 
     def test_images_outside(self, tmp_path):
         files = photos() | {f"more/{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(6)}
         assert fault(write_tree(tmp_path, files)) == (
-            "12 images, such as more/cat/0.png, lie outside of test/, train/; move them into a class of one of these or "
+            "12 images, such as more/cat/0.png, are outside test/, train/; move them into class folders of these, or "
             "remove them"
         )
 

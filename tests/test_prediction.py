@@ -167,7 +167,7 @@ class TestClassifier:
         assert len(read) == 4
 
     def test_a_pipe_is_not_waited_for(self, weights):
-        with pytest.raises(InputError, match=r"/dev/zero: can't be read as an image \(it is not a plain file\)"):
+        with pytest.raises(InputError, match=r"/dev/zero: can't be read as an image \(it is not a regular file\)"):
             deepen.load(weights[3], "cpu").predict("/dev/zero")
 
     def test_images_of_other_channels_are_no_pictures(self, weights):
@@ -479,13 +479,13 @@ class TestEvaluate:
             assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
-        (["train", "val"], [], "has train/ and val/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part val to take those of val/"),
-        (["train"], [], "has train/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part train to take those of train/"),
-        (["train", "Test"], [], "has train/ but no test/, whose images count; rename Test to test; put images that the network was not trained on into test/<class>/, or add --part train to take those of train/"),
-        (["Training", "Testing"], [], "has Testing and Training, named like parts; name the one whose images count, or rename them"),
-        (["train", "test"], ["--part", "val"], "has no image in val/, but in test/ and train/; name another --part"),
-        ([""], ["--part", "test"], "has no image in test/; leave --part out"),
-        (["", "test"], [], "has images in test/ and others, such as cat/0.png; name the part: --part test"),
+        (["train", "val"], [], "has train/ and val/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part val to use those of val/"),
+        (["train"], [], "has train/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part train to use those of train/"),
+        (["train", "Test"], [], "has train/ but no test/, whose images count; rename Test to test; put images that the network was not trained on into test/<class>/, or add --part train to use those of train/"),
+        (["Training", "Testing"], [], "has Testing and Training, which resemble train and test; evaluate one of them, or rename them"),
+        (["train", "test"], ["--part", "val"], "has no images in val/, only in test/ and train/; choose another --part"),
+        ([""], ["--part", "test"], "has no images in test/; omit --part"),
+        (["", "test"], [], "has images in test/ and elsewhere, such as cat/0.png; choose the part: --part test"),
     ])  # fmt: skip
     def test_a_part_that_is_not_clear_is_an_error(self, weights, judged, tmp_path, parts, words, fault):
         for part in parts:
@@ -516,8 +516,8 @@ class TestEvaluate:
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path)
         assert str(exit.value) == (
-            f"error: {tmp_path}: cat/dog/0.png and 9 more there: lies in folders of two classes; put the folders that "
-            "count into test/"
+            f"error: {tmp_path}: cat/dog/0.png and 9 more there: lies inside folders of two classes; move the class "
+            "folders into test/"
         )
         (tmp_path / "test").mkdir()
         (tmp_path / "cat").rename(tmp_path / "test/cat")
@@ -546,14 +546,13 @@ class TestEvaluate:
         assert told.count("error: ") == 4
         assert "cat/x.png: can't be read as an image (unknown format; supported: JPEG" in told
         assert (
-            "emu/1.png: its folder is named as none of the network's classes (cat, dog, a, <b>); rename or remove it"
-            in told
+            "emu/1.png: its folder is not one of the network's classes (cat, dog, a, <b>); rename or remove it" in told
         )
         assert "cat/x.gif: can't be read as an image" in told
-        assert "2.png: its folder is named as none" in told
+        assert "2.png: its folder is not one" in told
 
     def test_no_image(self, weights, tmp_path):
-        with pytest.raises(SystemExit, match="has no image below <class>/ or test/<class>/"):
+        with pytest.raises(SystemExit, match="no images found in <class>/ or test/<class>/"):
             run("evaluate", weights[3], tmp_path)
 
 

@@ -60,9 +60,9 @@ def test_parts_that_have_folders(told, tmp_path):
     notes = NOTES.read_text().splitlines()
     assert err == [notes[0], "... and 3 more in data/notes.txt"]
     assert notes == [
-        "warning: 40 test images are also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "warning: 40 test images are also in train (identical pixels), so accuracy is overestimated: "
         "test/cat/000.png = train/cat/000.png, test/cat/001.png = train/cat/001.png, test/cat/002.png = train/cat/002.png",
-        "warning: 5 images lie under two classes, pixel by pixel: valid/cat/0.png = valid/dog/0.png, "
+        "warning: 5 images have two classes (identical pixels): valid/cat/0.png = valid/dog/0.png, "
         "valid/cat/1.png = valid/dog/1.png, valid/cat/2.png = valid/dog/2.png",
         "skipped 1 file that is not an image: train/labels.csv",
         "skipped 1 hidden image, whose own or folder's name starts with a dot: valid/cat/.x.png",

@@ -7,13 +7,13 @@ from conftest import picture, write_tree
 from deepen.config.dataset_settings import Digits, Folder
 from deepen.data.images import ImageSet
 from deepen.datasets import load_dataset
+from deepen.datasets.duplicates import find_duplicates
 from deepen.datasets.parts import Parts
-from deepen.datasets.repeats import repeats
 
 
 def told(root):
     dataset = Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0)
-    return repeats(load_dataset(dataset, root.parent).with_held_out("validation", 0.1))
+    return find_duplicates(load_dataset(dataset, root.parent).with_held_out("validation", 0.1))
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def test_a_test_image_among_the_training_or_validation_images(tmp_path, files):
     files["test/cat/3.png"] = files["train/cat/5.png"]
     files["test/dog/4.png"] = files["val/dog/1.png"]
     assert told(write_tree(tmp_path, files)) == [
-        "1 test image is also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "1 test image is also in train (identical pixels), so accuracy is overestimated: "
         "test/cat/3.png = train/cat/5.png",
-        "1 test image is also in validation, pixel by pixel, so that accuracy looks better than it is: "
+        "1 test image is also in validation (identical pixels), so accuracy is overestimated: "
         "test/dog/4.png = val/dog/1.png",
     ]
 
@@ -46,7 +46,7 @@ def test_many_are_counted_and_three_are_named(tmp_path, files):
     files |= {f"val/cat/{i}.png": files[f"train/cat/{i}.png"] for i in range(6)}
     (found,) = told(write_tree(tmp_path, files))
     assert found == (
-        "6 validation images are also in train, pixel by pixel, so that accuracy looks better than it is: "
+        "6 validation images are also in train (identical pixels), so accuracy is overestimated: "
         "val/cat/0.png = train/cat/0.png, val/cat/1.png = train/cat/1.png, val/cat/2.png = train/cat/2.png"
     )
 
@@ -55,7 +55,7 @@ def test_an_image_under_two_classes(tmp_path, files):
     files["train/dog/7.png"] = files["train/cat/1.png"]
     files["train/dog/6.png"] = files["train/cat/1.png"]
     assert told(write_tree(tmp_path, files)) == [
-        "1 image lies under two classes, pixel by pixel: train/cat/1.png = train/dog/6.png"
+        "1 image has two classes (identical pixels): train/cat/1.png = train/dog/6.png"
     ]
 
 
@@ -69,10 +69,10 @@ def test_images_that_are_no_files_are_numbered(rng):
         return ImageSet(np.full((len(labels), 1, 2, 2), 7, np.uint8), np.array(labels), ("a", "b"))
 
     parts = Parts({"train": images([0, 0]), "test": images([1])}, {"train": "from x", "test": "from y"})
-    assert repeats(parts) == [
-        "1 test image is also in train, pixel by pixel, so that accuracy looks better than it is: "
+    assert find_duplicates(parts) == [
+        "1 test image is also in train (identical pixels), so accuracy is overestimated: "
         "test image 0 (b) = train image 0 (a)",
-        "1 image lies under two classes, pixel by pixel: train image 1 (a) = test image 0 (b)",
+        "1 image has two classes (identical pixels): train image 1 (a) = test image 0 (b)",
     ]
 
 
@@ -90,4 +90,4 @@ def test_hashes_that_end_in_zeros_are_not_cut_short(monkeypatch, rng):
 
 def test_the_digits_are_all_different():
     parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto", width=1.0), "/")
-    assert repeats(parts.with_held_out("validation", 0.1)) == []
+    assert find_duplicates(parts.with_held_out("validation", 0.1)) == []

@@ -84,9 +84,9 @@ def test_a_hidden_image_is_skipped_and_named_and_a_hidden_class_is_an_error(tmp_
     with pytest.raises(InputError) as error:
         load_folder(path, None)
     assert error.value.faults == (
-        f"{path}: train/.net/: holds images, but names that start with a dot are skipped; rename it, for example to net",
+        f"{path}: train/.net/: contains images, but names that start with a dot are ignored; rename it, for example to net",
     )
-    with pytest.raises(InputError, match=r"\.cat/: is named as a class, but names that start with a dot are skipped"):
+    with pytest.raises(InputError, match=r"\.cat/: is named like a class, but names that start with a dot are ignored"):
         load_judged(made(tmp_path / "z", {".cat/1.png": picture(), "dog/1.png": picture()}, kind), (".cat", "dog"), (3, 8, 8))  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def test_two_folders_that_are_one_once_composed_are_an_error(tmp_path):
         with pytest.raises(InputError) as error:
             load_folder(made(tmp_path / f"x{kind}", files, kind), None)
         (fault,) = error.value.faults
-        assert "two folders have this name, with accents composed and decomposed; merge them" in fault
+        assert "two folders have this name, with composed and decomposed accents; merge them" in fault
 
 
 def test_a_root_in_a_folder_that_nobody_may_enter(tmp_path, monkeypatch):

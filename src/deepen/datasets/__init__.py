@@ -1,28 +1,28 @@
-"""Where images come from: one module a source; each gives training and test images."""
+"""Data sets: read images from folders, archives, downloads or scikit-learn, into train, validation and test."""
 
 from pathlib import Path
 
 from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.datasets.parts import Parts
 
-# held out where a source has no test images of its own; of the few digits half, so that an accuracy says something
+# held out if a source has no test images; half of the few digits, so that the accuracy is meaningful
 TEST_FRACTION, DIGITS_TEST_FRACTION = 0.2, 0.5
 
 
 def load_dataset(
-    dataset: Digits | Downloaded | Folder, base: Path, room: Path | None = None, entry: str = "folder"
+    dataset: Digits | Downloaded | Folder, base: Path, temp_dir: Path | None = None, entry: str = "folder"
 ) -> Parts:
-    """The parts of a data set: train, test and, where a folder has it, validation. Raises InputError.
+    """Load the parts of a data set: train, test and, if the folder has it, validation. Raises InputError.
 
-    Relative roots start at `base`. What is not in memory lies in a file without a name in the folder `room`, by default
-    that of the system. `entry` is the name of the data set in params.yaml.
+    Relative roots start at `base`. Pixels that are not kept in memory go to an unnamed file in `temp_dir`, by default
+    the system's. `entry` is the name of the data set in params.yaml.
     """
     fraction = DIGITS_TEST_FRACTION if isinstance(dataset, Digits) else TEST_FRACTION
-    return _load(dataset, base, room, entry).with_held_out("test", fraction, keep=2)
+    return _load(dataset, base, temp_dir, entry).with_held_out("test", fraction, keep=2)
 
 
-def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None, entry: str) -> Parts:
-    # Each source is imported only when asked for: scikit-learn and torchvision take seconds to import.
+def _load(dataset: Digits | Downloaded | Folder, base: Path, temp_dir: Path | None, entry: str) -> Parts:
+    # Import each source on demand: scikit-learn and torchvision take seconds.
     match dataset:
         case Digits():
             from deepen.datasets.digits import load_digits
@@ -40,4 +40,4 @@ def _load(dataset: Digits | Downloaded | Folder, base: Path, room: Path | None, 
         case Folder():
             from deepen.datasets.folder import load_folder
 
-            return load_folder(dataset.path(base), dataset.size, room, entry)
+            return load_folder(dataset.path(base), dataset.size, temp_dir, entry)

@@ -1,4 +1,4 @@
-"""Names of files in archives, as they were meant: UTF-8, or an error; and in one form, composed (NFC)."""
+"""Decode file names in archives as UTF-8, and normalize Unicode to composed characters (NFC)."""
 
 import struct
 import unicodedata
@@ -10,20 +10,20 @@ from pathlib import Path
 from deepen.core.errors import InputError
 
 _UTF8_FLAG = 0x800
-_UNICODE_PATH = 0x7075  # the extra field of Info-ZIP that has the name in UTF-8
+_UNICODE_PATH = 0x7075  # the Info-ZIP extra field with the name in UTF-8
 
 
-def composed(name: str) -> str:
-    """The name with its accents composed: macOS stores them apart from their letters."""
+def normalize_nfc(name: str) -> str:
+    """Return the name with composed accents (NFC): macOS stores them decomposed."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-def zip_names(root: Path, members: Iterable[zipfile.ZipInfo]) -> list[str]:
-    """The members' names; raises InputError where any is in another encoding than UTF-8, since nothing says which."""
+def decode_zip_names(root: Path, members: Iterable[zipfile.ZipInfo]) -> list[str]:
+    """Return the names of members; raises InputError if any is not UTF-8, since its encoding is unknown."""
     names, faults = list[str](), list[bytes]()
     for member in members:
         try:
-            names.append(_zip_name(member).partition("\0")[0])
+            names.append(_decode_zip_name(member).partition("\0")[0])
         except UnicodeDecodeError as error:
             faults.append(error.object)
     if faults:
@@ -31,16 +31,16 @@ def zip_names(root: Path, members: Iterable[zipfile.ZipInfo]) -> list[str]:
     return names
 
 
-def _zip_name(member: zipfile.ZipInfo) -> str:
-    """The name of a member of which zipfile, where no flag says UTF-8, made text by code page 437."""
+def _decode_zip_name(member: zipfile.ZipInfo) -> str:
+    """Return the name of a member; without the UTF-8 flag, zipfile has decoded it as code page 437."""
     if member.flag_bits & _UTF8_FLAG:
         return member.orig_filename
     raw = member.orig_filename.encode("cp437")
-    return (_unicode_path(member.extra, raw) or raw).decode()
+    return (_find_unicode_path(member.extra, raw) or raw).decode()
 
 
-def _unicode_path(extra: bytes, raw: bytes) -> bytes | None:
-    """The name in an extra field, where there is one that was made for this name."""
+def _find_unicode_path(extra: bytes, raw: bytes) -> bytes | None:
+    """Return the name in the extra field that belongs to this name; None if there is none."""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + length], extra[4 + length :]
@@ -49,8 +49,8 @@ def _unicode_path(extra: bytes, raw: bytes) -> bytes | None:
     return None
 
 
-def tar_name(root: Path, name: str) -> str:
-    """The name of a member; raises InputError where it is in another encoding than UTF-8."""
+def decode_tar_name(root: Path, name: str) -> str:
+    """Return the name of a member; raises InputError if it is not UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -61,7 +61,7 @@ def tar_name(root: Path, name: str) -> str:
 def _not_utf8(root: Path, name: bytes, count: int) -> InputError:
     others = f" and {count - 1:,} more are" if count > 1 else " is"
     return InputError(
-        f"{root}: the name {repr(name)[1:]}{others} not UTF-8, and nothing says what else; pack the archive again with "
-        "UTF-8 names (as zip on Linux, macOS, or 7-Zip with -mcu do), or unpack it where its names are shown right and "
-        "set root to the folder"
+        f"{root}: the name {repr(name)[1:]}{others} not UTF-8, and the encoding is unknown; create the archive again "
+        "with UTF-8 names (as zip on Linux or macOS, or 7-Zip with -mcu does), or unpack it where its names are "
+        "displayed correctly and set root to the folder"
     )

@@ -1,4 +1,4 @@
-"""Files and folders that systems, file managers and tools leave among photos: skipped without a word, everywhere."""
+"""System files and folders (.DS_Store, Thumbs.db, .git, ...) that are silently ignored everywhere."""
 
 _NAMES = frozenset(
     (
@@ -12,16 +12,16 @@ _NAMES = frozenset(
         *(".ipynb_checkpoints", "__pycache__", ".git", ".svn", ".hg", ".dvc", ".venv", ".idea", ".vscode"),
     )
 )
-_TRASH = ".trash-"  # and a user's number: the trash of a disk on Linux
-_APPLEDOUBLE = b"\0\5\x16\7"  # what macOS keeps of a file beside it, named as it with ._ in front
+_TRASH = ".trash-"  # followed by a user id: the trash folder of a Linux disk
+_APPLEDOUBLE = b"\0\5\x16\7"  # macOS metadata files, named ._<file>
 
 
 def is_clutter(name: str) -> bool:
-    """Whether a file or folder of this name is clutter, whatever is in it."""
+    """Return whether a file or folder is ignored because of its name."""
     lower = name.lower()
     return lower in _NAMES or lower.startswith(_TRASH)
 
 
 def is_resource_fork(head: bytes) -> bool:
-    """Whether a file with these first bytes holds what macOS knows of another one."""
+    """Return whether these first bytes are those of a macOS metadata file (AppleDouble)."""
     return head.startswith(_APPLEDOUBLE)

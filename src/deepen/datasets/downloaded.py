@@ -1,4 +1,4 @@
-"""Data sets that torchvision fetches, verifies by checksum and reads: CIFAR-10, CIFAR-100, Fashion-MNIST."""
+"""Data sets that torchvision downloads and verifies: CIFAR-10, CIFAR-100 and Fashion-MNIST."""
 
 import socket
 from pathlib import Path
@@ -16,18 +16,18 @@ _KINDS: dict[str, Any] = {
     "cifar100": datasets.CIFAR100,
     "fashion_mnist": datasets.FashionMNIST,
 }
-_TIMEOUT = 30  # seconds without a byte before a host counts as out of reach
+_TIMEOUT = 30  # seconds without data before the download fails
 
 
 def load_downloaded(name: Literal["cifar10", "cifar100", "fashion_mnist"], root: Path) -> tuple[ImageSet, ImageSet]:
-    """Training and test images, downloaded into `root` unless they are there; raises InputError where that fails."""
+    """Load training and test images, downloading them into `root` if needed; raises InputError if that fails."""
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT)
     try:
         train, test = _KINDS[name](root, train=True, download=True), _KINDS[name](root, train=False)
         return _image_set(train, name), _image_set(test, name)
     except (URLError, OSError, RuntimeError, EOFError) as error:
-        raise InputError(f"datasets.{name}: could not be downloaded ({error}); {_by_hand(name, root)}") from error
+        raise InputError(f"datasets.{name}: download failed ({error}); {_by_hand(name, root)}") from error
     finally:
         socket.setdefaulttimeout(timeout)
 
@@ -43,5 +43,5 @@ def _by_hand(name: str, root: Path) -> str:
     kind = _KINDS[name]
     if name == "fashion_mnist":
         files = ", ".join(file for file, _ in kind.resources)
-        return f"fetch {files} from {kind.mirrors[0]} yourself and put them into {root / 'FashionMNIST' / 'raw'}"
-    return f"fetch {kind.url} (md5 {kind.tgz_md5}) yourself and put it at {root / kind.filename}"
+        return f"download {files} from {kind.mirrors[0]} by hand into {root / 'FashionMNIST' / 'raw'}"
+    return f"download {kind.url} (md5 {kind.tgz_md5}) by hand to {root / kind.filename}"

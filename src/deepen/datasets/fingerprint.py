@@ -1,4 +1,4 @@
-"""What a source holds, told in a moment: names, sizes and times of files, and none of their content."""
+"""Fingerprint a data source by the names, sizes and times of its files, without reading their content."""
 
 import hashlib
 import os
@@ -10,12 +10,12 @@ from deepen.core.errors import InputError, some
 from deepen.datasets.files import is_folder, list_folder
 
 
-def fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, str | int]:
-    """A description that differs once a file that training may read was added, removed, renamed or written to.
+def compute_fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, str | int]:
+    """Compute a description that changes when a file of a source is added, removed, renamed or written to.
 
-    For a folder: the number of its files but clutter, their bytes, and a SHA-256 over the path, size, time and inode of
-    each; for an archive the same of one file; for other sources, whose images are fixed, their name. Relative roots
-    start at `base`. Raises InputError with every folder that can't be listed, or where the root is missing.
+    For a folder: the number of its files except clutter, their bytes, and a SHA-256 over the path, size, time and inode
+    of each. For an archive: the same of one file. For other sources, whose images are fixed: their name. Relative roots
+    start at `base`. Raises InputError with every folder that can't be listed, or if the root is missing.
     """
     if not isinstance(dataset, Folder):
         return {"source": dataset.source}
@@ -24,14 +24,14 @@ def fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, 
         return {"source": dataset.source, **_digest([(root.name, root.stat())])}
     faults: list[str] = []
     listed = list_folder(root, faults)
-    found = _digest((below, _stat(entry)) for below, entry in listed if entry is not None)
+    digest = _digest((below, _stat(entry)) for below, entry in listed if entry is not None)
     if faults:
         raise InputError([f"{root}: {fault}" for fault in some(faults)])
-    return {"source": dataset.source, **found}
+    return {"source": dataset.source, **digest}
 
 
 def _stat(entry: "os.DirEntry[str]") -> os.stat_result:
-    """Of a file or, where a link leads to nothing, of the link."""
+    """Return the status of a file or, for a broken link, of the link."""
     try:
         return entry.stat()
     except OSError:
@@ -40,7 +40,7 @@ def _stat(entry: "os.DirEntry[str]") -> os.stat_result:
 
 def _digest(files: Iterable[tuple[str, os.stat_result]]) -> dict[str, str | int]:
     digest, count, size = hashlib.sha256(), 0, 0
-    for path, found in files:
-        digest.update(b"%b\0%d %d %d\n" % (os.fsencode(path), found.st_size, found.st_mtime_ns, found.st_ino))
-        count, size = count + 1, size + found.st_size
+    for path, status in files:
+        digest.update(b"%b\0%d %d %d\n" % (os.fsencode(path), status.st_size, status.st_mtime_ns, status.st_ino))
+        count, size = count + 1, size + status.st_size
     return {"files": count, "bytes": size, "sha256": digest.hexdigest()}

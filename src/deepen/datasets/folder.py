@@ -1,4 +1,4 @@
-"""The user's own images: train/<class>/* and optionally val/<class>/* and test/<class>/*, in a folder or an archive."""
+"""Load images from a folder or archive with train/<class>/* and optionally val/<class>/* and test/<class>/*."""
 
 import os
 import re
@@ -19,22 +19,22 @@ from deepen.datasets.walk import Walk
 from deepen.decoding.workers import ImageSpec
 
 
-def load_folder(root: Path, size: int | None, room: Path | None = None, entry: str = "folder") -> Parts:
-    """Training images and, where there are folders of them, validation and test images.
+def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, entry: str = "folder") -> Parts:
+    """Load training images and, if their folders exist, validation and test images.
 
-    With a `size` every image is resized and centre-cropped to size x size pixels; without, all must have one size.
-    Grey images stay one channel if all are grey. Classes and images are in the order of their names, not of the disk.
-    The pixels stay in a file without a name in the folder `room`. Raises InputError with every fault.
+    With a `size` every image is resized and centre-cropped to size x size pixels; without, all must have the same size.
+    If all images are greyscale, they have one channel. Classes and images are sorted by name. The pixels are kept in an
+    unnamed file in `temp_dir`. Raises InputError with every fault.
     `entry` is the name of the data set in params.yaml.
     """
     walk, layout, names = Walk(root), Layout(), list[str]()
-    with Staging(ImageSpec(None if size is None else (size, size)), room) as staging:
-        for found in walk:
-            if found.read is None:
-                layout.add_folder(found)
-            elif layout.add_image(found, len(staging)):
-                names.append(plain("/".join(found.parts)))
-                staging.add(plain(found.path), found.read)
+    with Staging(ImageSpec(None if size is None else (size, size)), temp_dir) as staging:
+        for entry in walk:
+            if entry.read is None:
+                layout.add_folder(entry)
+            elif layout.add_image(entry, len(staging)):
+                names.append(plain("/".join(entry.parts)))
+                staging.add(plain(entry.path), entry.read)
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
@@ -44,27 +44,27 @@ def load_folder(root: Path, size: int | None, room: Path | None = None, entry: s
         classes = tuple(sorted(layout.parts["train"]))
         images = ImageSet(staging.images(), NO_LABELS, classes, files=names, name=data_name(root))
     return Parts(
-        {FOLDERS[name]: _part(found, images) for name, found in layout.parts.items()},
+        {FOLDERS[name]: _select_part(classes_of_part, images) for name, classes_of_part in layout.parts.items()},
         {FOLDERS[name]: f"from {name}/" for name in layout.parts},
-        (*walk.notes, *_notes(layout)),
+        (*walk.notes, *_class_notes(layout)),
         tuple(some(staging.notes)),
     )
 
 
-def _notes(layout: Layout) -> Iterator[str]:
-    """What is worth telling of classes: those that a part lacks, and folders in a class that are named as others."""
+def _class_notes(layout: Layout) -> Iterator[str]:
+    """Yield notes on classes that a part lacks, and on folders inside a class that are named like other classes."""
     train = layout.parts["train"]
     for part, classes in layout.parts.items():
         if missing := sorted(train.keys() - classes.keys()):
-            yield f"{part}/ has no image of {len(missing)} of {len(train)} classes: {_listed(missing)}"
+            yield f"{part}/ has no images of {len(missing)} of {len(train)} classes: {_list_names(missing)}"
         for name, images in classes.items():
             inside = {folder for file in images for folder in file.split("/")[:-1] if folder in train} - {name}
             if inside:
                 folder = plain(f"{part}/{name}/")
-                yield f"{folder} has folders named as other classes, which count as {plain(name)}: {_listed(inside)}"
+                yield f"{folder} has folders named like other classes, counted as {plain(name)}: {_list_names(inside)}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _list_names(names: Iterable[str]) -> str:
     return ", ".join(map(plain, some(sorted(names), 3)))
 
 
@@ -78,19 +78,21 @@ def _size_faults(sizes: set[tuple[int, int]], entry: str) -> list[str]:
     ]
 
 
-def _part(part: Classes, images: ImageSet) -> ImageSet:
-    named = enumerate(images.classes)
-    return chosen(images, [(label, part[name][file]) for label, name in named for file in sorted(part.get(name, ()))])
+def _select_part(part: Classes, images: ImageSet) -> ImageSet:
+    labels = enumerate(images.classes)
+    return select_labelled(
+        images, [(label, part[name][file]) for label, name in labels for file in sorted(part.get(name, ()))]
+    )
 
 
-def chosen(images: ImageSet, rows: list[tuple[int, int]]) -> ImageSet:
-    """Of a set without labels yet, the images of these labels and rows."""
+def select_labelled(images: ImageSet, rows: list[tuple[int, int]]) -> ImageSet:
+    """Select rows of a set without labels: each of `rows` is (label, row)."""
     labels, numbers = np.array(rows, np.int64).reshape(-1, 2).T
     return replace(images, labels=labels.copy(), rows=numbers.astype(np.intp))
 
 
 def data_name(root: Path) -> str:
-    """What a data set is called: as its folder or archive, without what comes before or an archive's ending."""
+    """Return the name of a data set: that of its folder, or of its archive without the extension."""
     name = Path(os.path.abspath(root)).name
     return plain(name if root.is_dir() else _ARCHIVE.sub("", name) or name) or "folder"
 

@@ -1,4 +1,4 @@
-"""How images lie below a root: train/<class>/*, and val/ and test/ beside it, if need be in a folder around them."""
+"""The folder layout of a data set: train/<class>/*, with val/ and test/ beside it, at any depth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from deepen.core.errors import plain
 from deepen.datasets.parts import Part
-from deepen.datasets.walk import Found, PathParts
+from deepen.datasets.walk import FoundEntry, PathParts
 
 FOLDERS: dict[str, Part] = {
     "train": "train",
@@ -15,19 +15,19 @@ FOLDERS: dict[str, Part] = {
     "validation": "validation",
     "test": "test",
 }
-Classes = dict[str, dict[str, int]]  # class name -> path below the class -> number of the image
+Classes = dict[str, dict[str, int]]  # class name -> path below the class -> row of the image
 
 
 class Place(NamedTuple):
-    """Where an image or folder lies: the folder around the parts, the name of the part, and the path below that."""
+    """The location of an image or folder: the folder around the parts, the part, and the path below it."""
 
-    top: PathParts
+    parent: PathParts
     part: str
     below: PathParts
 
 
-def place_of(parts: PathParts, folders: int) -> Place | None:
-    """The place of a path, of which so many parts are folders; None where no folder is named as a part."""
+def locate(parts: PathParts, folders: int) -> Place | None:
+    """Return the place of a path whose first `folders` elements are folders; None if none is named like a part."""
     for at, name in enumerate(parts[:folders]):
         if name in FOLDERS:
             return Place(parts[:at], name, parts[at + 1 :])
@@ -36,7 +36,7 @@ def place_of(parts: PathParts, folders: int) -> Place | None:
 
 @dataclass
 class Loose:
-    """Images of one folder that lie in no class: how many, and one of them."""
+    """Images of one folder that are in no class: their number, and one example."""
 
     example: str
     count: int = 0
@@ -44,70 +44,70 @@ class Loose:
 
 @dataclass
 class Layout:
-    """What was found in a root: the numbers of images by folder around the parts, part, class and path.
+    """The layout of a root: rows of images by parent folder, part, class and path.
 
-    `loose` has what lies elsewhere, by its folder; `twice` the paths that occur twice.
+    `loose` has images elsewhere, by folder; `duplicates` has paths that occur more than once.
     """
 
-    tops: dict[PathParts, dict[str, Classes]] = field(default_factory=dict)
+    parents: dict[PathParts, dict[str, Classes]] = field(default_factory=dict)
     loose: dict[PathParts, Loose] = field(default_factory=dict)
     folders: set[PathParts] = field(default_factory=set)
-    twice: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
 
-    def add_folder(self, found: Found) -> None:
-        """Take note of a folder, which may be a part or a class without images."""
-        self.folders.add(found.parts)
-        place = place_of(found.parts, len(found.parts))
+    def add_folder(self, folder: FoundEntry) -> None:
+        """Add a folder, which may be a part or a class without images."""
+        self.folders.add(folder.parts)
+        place = locate(folder.parts, len(folder.parts))
         if place and len(place.below) <= 1:
-            classes = self.tops.setdefault(place.top, {}).setdefault(place.part, {})
+            classes = self.parents.setdefault(place.parent, {}).setdefault(place.part, {})
             for name in place.below:
                 classes.setdefault(name, {})
 
-    def add_image(self, found: Found, number: int) -> bool:
-        """Take note of an image; False where it lies in no class, or was found before."""
-        place = place_of(found.parts, len(found.parts) - 1)
+    def add_image(self, image: FoundEntry, row: int) -> bool:
+        """Add an image; return False if it is in no class, or a duplicate."""
+        place = locate(image.parts, len(image.parts) - 1)
         if place is None or len(place.below) < 2:
-            self.loose.setdefault(found.parts[:-1], Loose(plain(found.path))).count += 1
+            self.loose.setdefault(image.parts[:-1], Loose(plain(image.path))).count += 1
             return False
         name, *below = place.below
-        images = self.tops.setdefault(place.top, {}).setdefault(place.part, {}).setdefault(name, {})
+        images = self.parents.setdefault(place.parent, {}).setdefault(place.part, {}).setdefault(name, {})
         if "/".join(below) in images:
-            self.twice.append(plain(found.path))
+            self.duplicates.append(plain(image.path))
             return False
-        images["/".join(below)] = number
+        images["/".join(below)] = row
         return True
 
     @property
-    def full_tops(self) -> list[PathParts]:
-        """The folders around parts that have images."""
+    def parents_with_images(self) -> list[PathParts]:
+        """The folders around parts with images, sorted."""
         return sorted(
-            top
-            for top, parts in self.tops.items()
+            parent
+            for parent, parts in self.parents.items()
             if any(images for part in parts.values() for images in part.values())
         )
 
     @property
     def parts(self) -> dict[str, Classes]:
-        """The parts, by their folders' names, of the one folder around them."""
-        tops = self.full_tops
-        return self.tops[tops[0]] if tops else {}
+        """The parts by folder name, in the first folder around parts with images."""
+        parents = self.parents_with_images
+        return self.parents[parents[0]] if parents else {}
 
     def folders_with_images(self) -> set[PathParts]:
-        """The folders that have images in them, and of each class the folder."""
-        classes = {
-            (*top, part, name)
-            for top, parts in self.tops.items()
-            for part, found in parts.items()
-            for name, images in found.items()
+        """Return all folders with images; for images in classes, the class folder."""
+        class_folders = {
+            (*parent, part, name)
+            for parent, parts in self.parents.items()
+            for part, classes in parts.items()
+            for name, images in classes.items()
             if images
         }
-        return classes | self.loose.keys()
+        return class_folders | self.loose.keys()
 
-    def named(self, part: Part) -> Iterator[str]:
-        """The names of the folders that are this part."""
+    def folder_names(self, part: Part) -> Iterator[str]:
+        """Return the names of the folders of this part."""
         return (name for name in self.parts if FOLDERS[name] == part)
 
-    def under(self, part: str | None) -> dict[PathParts, Loose]:
-        """The folders of loose images in the part of this name, or, with None, in no part."""
-        places = ((folder, place_of(folder, len(folder))) for folder in self.loose)
+    def loose_in(self, part: str | None) -> dict[PathParts, Loose]:
+        """Return the folders of loose images in the part of this name, or, for None, outside all parts."""
+        places = ((folder, locate(folder, len(folder))) for folder in self.loose)
         return {folder: self.loose[folder] for folder, place in places if (place.part if place else None) == part}

@@ -1,43 +1,49 @@
-"""What is wrong with how images lie below a root, one sentence a fault, with what to type where that is known."""
+"""Faults of a data set's folder layout, one sentence each, with the command that fixes it if known."""
 
 from deepen.core.errors import plain
 from deepen.core.names import class_name_faults
 from deepen.datasets.layout import FOLDERS, Layout
 from deepen.datasets.walk import Walk
-from deepen.datasets.wrong_layout import counted, detection, renaming, table, without_train
+from deepen.datasets.wrong_layout import (
+    describe_detection_layout,
+    describe_images,
+    describe_missing_train,
+    mention_table,
+    suggest_renames,
+)
 
 
 def layout_faults(layout: Layout, walk: Walk) -> list[str]:
-    """Every fault of a layout that a root was found to have; a root without train/ has one."""
+    """Return every fault of a layout; without train/ there is only one."""
     hidden = _hidden_class_faults(walk)
-    if found := detection(layout):
-        return [found]
-    if not any(layout.parts.get("train", {}).values()) and not layout.under("train"):
-        return hidden or [without_train(layout, walk)]
-    if len(layout.full_tops) > 1:
-        tops = ", ".join(plain("/".join(top) or ".") for top in layout.full_tops)
-        return [f"the folders train, val and test lie in more than one folder: {tops}; keep one"]
+    if fault := describe_detection_layout(layout):
+        return [fault]
+    if not any(layout.parts.get("train", {}).values()) and not layout.loose_in("train"):
+        return hidden or [describe_missing_train(layout, walk)]
+    if len(layout.parents_with_images) > 1:
+        parents = ", ".join(plain("/".join(parent) or ".") for parent in layout.parents_with_images)
+        return [f"more than one folder contains train, val or test: {parents}; keep one"]
     faults = [*_loose_faults(layout, walk), *_part_faults(layout), *hidden]
-    return faults + [f"{path}: occurs twice; keep one" for path in layout.twice]
+    return faults + [f"{path}: occurs twice; keep one" for path in layout.duplicates]
 
 
 def class_faults(layout: Layout) -> list[str]:
-    """What is wrong with the classes, in a layout that is right."""
+    """Return the faults of the classes of a valid layout."""
     parts = layout.parts
     train = parts["train"]
     faults = []
     if len(train) == 1:
         name = next(iter(train))
-        deeper = f"; if the classes lie in train/{name}/, set root to the folder train" if name in FOLDERS else ""
-        faults.append(f"has one class only, {name!a}; there must be two folders or more below train/{deeper}")
+        deeper = f"; if train/{name}/ contains the classes, set root to the folder train" if name in FOLDERS else ""
+        faults.append(f"has only one class, {name!a}; train/ must contain at least two class folders{deeper}")
     faults += [
-        f"{plain(f'{part}/{name}/')}: holds no image; add some or remove it"
+        f"{plain(f'{part}/{name}/')}: contains no images; add some or remove it"
         for part, classes in parts.items()
         for name, images in classes.items()
         if not images
     ]
     faults += [
-        f"{plain(f'{part}/{name}/')}: train/ has no such class; add {plain(f'train/{name}/')} or remove it"
+        f"{plain(f'{part}/{name}/')}: this class is missing in train/; add {plain(f'train/{name}/')} or remove it"
         for part, classes in parts.items()
         for name in sorted(classes.keys() - train.keys())
     ]
@@ -45,47 +51,48 @@ def class_faults(layout: Layout) -> list[str]:
 
 
 def _part_faults(layout: Layout) -> list[str]:
-    """What is wrong with val/ and test/ as a whole."""
+    """Return the faults of val/ and test/ as a whole."""
     faults = []
-    validation = sorted(layout.named("validation"))
+    validation = sorted(layout.folder_names("validation"))
     if len(validation) > 1:
         faults.append(f"has {' and '.join(f'{name}/' for name in validation)}, both for validation; keep one")
     for name, classes in layout.parts.items():
         full = {each for each, images in classes.items() if images}
         if full == {"images"} and "images" not in layout.parts.get("train", {}):
             faults.append(
-                f"{name}/: its images lie in {name}/images/, in no class; sort all into {name}/<class>/"
-                + ("" if name == "train" else f", or {_away(name)}")
+                f"{name}/: its images are in {name}/images/, not in class folders; move them into {name}/<class>/"
+                + ("" if name == "train" else f", or {_suggest_holding_out(name)}")
             )
-        elif name != "train" and not full and not layout.under(name):
-            faults.append(f"{name}/: holds no image; add some, or {_away(name)}")
+        elif name != "train" and not full and not layout.loose_in(name):
+            faults.append(f"{name}/: contains no images; add some, or {_suggest_holding_out(name)}")
     return faults
 
 
 def _loose_faults(layout: Layout, walk: Walk) -> list[str]:
-    """A fault for each part that has images in no class folder, and one for all images in no part."""
+    """Return a fault for each part with images outside class folders, and one for images outside parts."""
     faults = [
-        f"{part}/: {counted(found)} in no class folder{table(walk, part)}; sort all into {part}/<class>/"
-        + (" or remove them" if part == "train" else f", or {_away(part)}")
+        f"{part}/: {describe_images(loose)} in no class folder{mention_table(walk, part)}; "
+        f"move them into {part}/<class>/"
+        + (" or remove them" if part == "train" else f", or {_suggest_holding_out(part)}")
         for part in FOLDERS
-        if (found := layout.under(part))
+        if (loose := layout.loose_in(part))
     ]
-    if outside := layout.under(None):
+    if outside := layout.loose_in(None):
         parts = ", ".join(f"{name}/" for name in layout.parts)
-        rename = renaming(walk.root, outside)
-        remedy = f"rename: {rename}" if rename else "move them into a class of one of these or remove them"
-        faults.append(f"{counted(outside)} outside of {parts}; {remedy}")
+        rename = suggest_renames(walk.root, outside)
+        remedy = f"rename: {rename}" if rename else "move them into class folders of these, or remove them"
+        faults.append(f"{describe_images(outside)} outside {parts}; {remedy}")
     return faults
 
 
-def _away(part: str) -> str:
-    return f"move {part}/ away to have images of train/ held out in its place"
+def _suggest_holding_out(part: str) -> str:
+    return f"move {part}/ elsewhere, and images of train/ are held out instead"
 
 
 def _hidden_class_faults(walk: Walk) -> list[str]:
-    """Classes whose name starts with a dot: they would be skipped, and a class be missing."""
+    """Return a fault for each class whose name starts with a dot, since it would be ignored."""
     return [
-        f"{plain('/'.join(folder))}/: holds images, but names that start with a dot are skipped; rename it, for "
+        f"{plain('/'.join(folder))}/: contains images, but names that start with a dot are ignored; rename it, for "
         f"example to {plain(folder[-1].lstrip('.') or 'dot')}"
         for folder in sorted(walk.hidden_folders)
         if len(folder) > 1 and folder[-2] in FOLDERS

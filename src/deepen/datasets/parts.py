@@ -1,4 +1,4 @@
-"""A data set as it is loaded: its images by part, where each part came from, and what is worth telling of it."""
+"""A loaded data set: images by part (train, validation, test), the origin of each part, and notes."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -14,9 +14,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 class Parts:
     """The images of a data set.
 
-    `images` has a set for each part; `origins` says for each where it came from, as "from test/" or "held out of train/
-    (20 %)". `notes` are sentences on what was left out, `warnings` on what may be wrong
-    with images that were not.
+    `images` has a set for each part, and `origins` its origin, such as "from test/" or "held out of train/ (20 %)".
+    `notes` are sentences on files that were left out, `warnings` on suspicious images that were not.
     """
 
     images: dict[Part, ImageSet]
@@ -25,9 +24,9 @@ class Parts:
     warnings: tuple[str, ...] = ()
 
     def with_held_out(self, part: Part, fraction: float, keep: int = 1) -> "Parts":
-        """The same, where there is no such part with `fraction` (0-1) of the training images held out for it.
+        """Return the parts with `part`; if missing, hold out a `fraction` (0-1) of the training images for it.
 
-        Raises InputError for a class that can't leave `keep` images besides.
+        Raises InputError for a class that would keep fewer than `keep` training images.
         """
         if part in self.images:
             return self

@@ -1,4 +1,4 @@
-"""Images on their way from their files into a set: decoded as they are read, and kept in a file and not in memory."""
+"""Decode image files while they are read, and keep the pixels in a temporary file instead of memory."""
 
 import os
 import tempfile
@@ -16,23 +16,22 @@ from deepen.core.errors import InputError
 from deepen.core.files import cannot_write
 from deepen.decoding.workers import DecodeResult, DecoderPool, EncodedFile, ImageSpec, decode_file
 
-_CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # what a process is handed at once, at most, but for one file
-_CHUNK_PIXEL_BYTES = 1 << 23  # what it hands back
-_ALONE = 4  # chunks that are decoded right here: starting a process takes as long
-_MOST_PROCESSES = 8  # more than one process that reads can feed
+_CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # the limits of one chunk for a worker; one larger file is allowed
+_CHUNK_PIXEL_BYTES = 1 << 23  # of the pixels that a worker returns
+_ALONE = 4  # chunks decoded in this process: starting a worker takes as long
+_MOST_PROCESSES = 8  # more than one reading process can feed
 
 
 class Staging:
     """Images in the order in which their files are added.
 
-    Their pixels go to a file without a name in the folder `room`, by default that of the system; it is gone with the
-    last map of it, however this process ends. `faults` tells of files that can't be read, each with its row, `notes` of
-    those that can, with a warning; `sizes` has every (height, width) there is. Once a set can't come of it any more no
-    pixels are kept.
+    Their pixels go to an unnamed file in `temp_dir`, by default the system's. It is deleted with its last map, even if
+    the process is killed. `faults` has a row and a sentence for each unreadable file, `notes` has warnings on
+    readable ones, and `sizes` has every (height, width). After the first fault or second size no pixels are kept.
     """
 
-    def __init__(self, spec: ImageSpec, room: Path | None = None) -> None:
-        self._spec, self._room = spec, room or Path(tempfile.gettempdir())
+    def __init__(self, spec: ImageSpec, temp_dir: Path | None = None) -> None:
+        self._spec, self._temp_dir = spec, temp_dir or Path(tempfile.gettempdir())
         self.faults: list[tuple[int, str]] = []
         self.sizes: set[tuple[int, int]] = set()
         self.notes: list[str] = []
@@ -46,21 +45,21 @@ class Staging:
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
-        with self._told_if_full():
-            self._room.mkdir(parents=True, exist_ok=True)
-            self._pixels = self._open.enter_context(tempfile.TemporaryFile(dir=self._room))
+        with self._reraise_write_error():
+            self._temp_dir.mkdir(parents=True, exist_ok=True)
+            self._pixels = self._open.enter_context(tempfile.TemporaryFile(dir=self._temp_dir))
         return self
 
     def __exit__(self, *error: object) -> None:
-        with suppress(OSError):  # of a full disk, told before
+        with suppress(OSError):  # the disk is full, which was reported before
             self._open.close()
 
     def __len__(self) -> int:
-        """How many files were added."""
+        """Return the number of added files."""
         return self._added
 
     def add(self, name: str, read: Callable[[], bytes]) -> int:
-        """Read a file, to be decoded in its turn; returns its row. Raises InputError where its archive is broken."""
+        """Read a file and queue it for decoding; return its row. Raises InputError if its archive is damaged."""
         content: bytes | str
         try:
             content = read()
@@ -77,15 +76,15 @@ class Staging:
         return self._added - 1
 
     def finish(self) -> None:
-        """Have all that were added decoded; from here on `faults`, `notes` and `sizes` are known."""
+        """Decode all files that were added; then `faults`, `notes` and `sizes` are complete."""
         self._send()
         while self._waiting:
             self._store(self._waiting.popleft().result())
-        with self._told_if_full():
+        with self._reraise_write_error():
             self._pixels.flush()
 
     def images(self) -> NDArray[np.uint8]:
-        """A map of all images, (images, channels, height, width), where they have one size: grey if all are grey."""
+        """Return a memory map (images, channels, height, width) of images of one size; greyscale if all are."""
         ((height, width),) = self.sizes
         pixels = np.memmap(self._pixels, np.uint8, "r", shape=(self._added, 3, height, width))
         return pixels.view(np.ndarray)[:, : self._channels]
@@ -102,12 +101,12 @@ class Staging:
         return None
 
     def _store(self, decoded: Iterable[DecodeResult]) -> None:
-        for found in decoded:
-            self.notes += found.notes
-            if found.pixels is None:
-                self.faults.append((self._stored, found.fault))
+        for result in decoded:
+            self.notes += result.notes
+            if result.pixels is None:
+                self.faults.append((self._stored, result.fault))
             else:
-                self._keep(found.pixels)
+                self._keep(result.pixels)
             self._stored += 1
 
     def _keep(self, image: NDArray[np.uint8]) -> None:
@@ -116,12 +115,12 @@ class Staging:
         self._channels = max(self._channels, channels)
         self._most_files = max(1, min(_CHUNK_FILES, _CHUNK_PIXEL_BYTES // (3 * height * width)))
         if len(self.sizes) == 1 and not self.faults:
-            with self._told_if_full():  # grey ones as three equal channels: whether all are grey shows at the end
+            with self._reraise_write_error():  # greyscale as three equal channels, since a colour image may follow
                 self._pixels.write(np.broadcast_to(image, (3, height, width)).tobytes())
 
     @contextmanager
-    def _told_if_full(self) -> Iterator[None]:
+    def _reraise_write_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise cannot_write(self._room, error) from error
+            raise cannot_write(self._temp_dir, error) from error

@@ -1,7 +1,7 @@
-"""The images below a folder or in an archive, by one rule for training, `deepen evaluate` and `deepen predict`.
+"""Find the images below a folder or in an archive, by the same rules for training, evaluation and prediction.
 
-A file is an image if its name ends as one or its first bytes are those of one; what then can't be read is an error.
-Other files are skipped, counted and named; so are hidden images. Clutter is skipped without a word.
+A file is an image by its extension or its first bytes; an unreadable image is an error. Other files and hidden images
+are skipped and reported. Clutter is ignored silently.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepen.core.errors import InputError, plain
-from deepen.datasets.archive_names import composed
+from deepen.datasets.archive_names import normalize_nfc
 from deepen.datasets.archives import read_archive
 from deepen.datasets.clutter import is_clutter, is_resource_fork
 from deepen.datasets.files import Entry, is_folder, read_folder
 from deepen.decoding.formats import HEAD_BYTES, find_format_by_head, find_format_by_name, require_supported
 
-PathParts = tuple[str, ...]  # of a path below the root, composed
-_TOLD, _KEPT = 3, 10  # names of skipped files
+PathParts = tuple[str, ...]  # of a path below the root, in NFC
+_MOST_NAMES, _KEPT = 3, 10  # names of skipped files: shown, and kept
 
 
-class Found(NamedTuple):
-    """An image, or a folder, which has nothing to read; its path as it is stored, and the composed parts of that."""
+class FoundEntry(NamedTuple):
+    """An image, or a folder (without `read`): its stored path, and the elements of the path in NFC."""
 
     path: PurePosixPath
     parts: PathParts
@@ -31,30 +31,30 @@ class Found(NamedTuple):
 
 @dataclass
 class Skipped:
-    """Files that were skipped: how many, and the first of them."""
+    """Files that were skipped: their number, and the first names."""
 
-    what: str
+    kind: str
     count: int = 0
     first: list[str] = field(default_factory=list)
 
     def add(self, path: PurePosixPath) -> None:
-        """Take note of one."""
+        """Count a file."""
         self.count += 1
         if len(self.first) < _KEPT:
             self.first.append(plain(path))
 
-    def told(self) -> list[str]:
-        """A sentence, where there is any."""
+    def describe(self) -> list[str]:
+        """Return one sentence, or nothing if no file was skipped."""
         if not self.count:
             return []
         one = self.count == 1
-        more = ", ..." if self.count > _TOLD else ""
-        what = self.what.format(s="" if one else "s", are="is" if one else "are", an="an " if one else "")
-        return [f"skipped {self.count:,} {what}: {', '.join(self.first[:_TOLD])}{more}"]
+        more = ", ..." if self.count > _MOST_NAMES else ""
+        kind = self.kind.format(s="" if one else "s", are="is" if one else "are", an="an " if one else "")
+        return [f"skipped {self.count:,} {kind}: {', '.join(self.first[:_MOST_NAMES])}{more}"]
 
 
 class Walk:
-    """Goes through a root once, and knows at the end what was skipped and what could not be listed (`faults`)."""
+    """Walks a root once; afterwards `notes` lists skipped files, and `faults` what could not be read."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -64,30 +64,30 @@ class Walk:
         self.hidden_folders: set[PathParts] = set()  # those that hold images
         self._stored: dict[PathParts, PurePosixPath] = {}
 
-    def __iter__(self) -> Iterator[Found]:
-        """Each image and folder that is neither hidden nor clutter; raises InputError for a broken or unknown root."""
-        for entry in _entries(self.root, self.faults):
-            parts = tuple(map(composed, entry.path.parts))
+    def __iter__(self) -> Iterator[FoundEntry]:
+        """Yield each image and folder that is neither hidden nor clutter; raises InputError for an invalid root."""
+        for entry in _read_entries(self.root, self.faults):
+            parts = tuple(map(normalize_nfc, entry.path.parts))
             if any(map(is_clutter, parts)):
                 continue
-            self._must_be_one(parts if entry.read is None else parts[:-1], entry)
+            self._check_unique(parts if entry.read is None else parts[:-1], entry)
             if any(part.startswith(".") for part in parts):
                 self._note_hidden(parts, entry)
             elif entry.read is None:
-                yield Found(entry.path, parts, None)
+                yield FoundEntry(entry.path, parts, None)
             elif parts and _is_image(parts[-1], partial(entry.read, HEAD_BYTES)):
-                yield Found(entry.path, parts, partial(_content, entry.read, parts[-1]))
+                yield FoundEntry(entry.path, parts, partial(_read_image, entry.read, parts[-1]))
             else:
                 self.others.add(entry.path)
-                yield Found(entry.path.parent, parts[:-1], None)  # which an archive need not have by itself
+                yield FoundEntry(entry.path.parent, parts[:-1], None)  # an archive may lack an entry for it
 
     @property
     def notes(self) -> list[str]:
-        """What was skipped, a sentence each kind."""
-        return self.others.told() + self.hidden.told()
+        """Sentences on skipped files, one for each kind."""
+        return self.others.describe() + self.hidden.describe()
 
-    def _must_be_one(self, folder: PathParts, entry: Entry) -> None:
-        """Add a fault for a folder that is stored under two names which are one once composed."""
+    def _check_unique(self, folder: PathParts, entry: Entry) -> None:
+        """Add a fault for two folders whose names are equal in NFC."""
         if str(entry.path).isascii():
             return
         stored = entry.path if entry.read is None else entry.path.parent
@@ -95,7 +95,7 @@ class Walk:
         if first != stored:
             self._stored[folder] = stored
             self.faults.append(
-                f"{plain(stored)}: two folders have this name, with accents composed and decomposed; merge them"
+                f"{plain(stored)}: two folders have this name, with composed and decomposed accents; merge them"
             )
 
     def _note_hidden(self, parts: PathParts, entry: Entry) -> None:
@@ -107,33 +107,33 @@ class Walk:
             self.hidden_folders.add(parts[: at + 1])
 
 
-def _entries(root: Path, faults: list[str]) -> Iterator[Entry]:
+def _read_entries(root: Path, faults: list[str]) -> Iterator[Entry]:
     return read_folder(root, faults) if is_folder(root) else read_archive(root)
 
 
-def _content(read: Callable[[int | None], bytes], name: str) -> bytes:
-    """What an image file holds; raises ValueError where its format is not read."""
+def _read_image(read: Callable[[int | None], bytes], name: str) -> bytes:
+    """Return the bytes of an image file; raises ValueError if its format is not supported."""
     content = read(None)
     require_supported(name, content[:HEAD_BYTES])
     return content
 
 
 def _is_image(name: str, head: Callable[[], bytes]) -> bool:
-    """Whether a file is to be read; also where nobody knows, so that it is an error."""
+    """Return whether a file is an image; True if it can't be read, so that it becomes an error."""
     if find_format_by_name(name):
         return True
-    start = _start(head)
+    start = _read_head(head)
     return start is None or find_format_by_head(start) is not None
 
 
 def _is_hidden_image(name: str, head: Callable[[], bytes]) -> bool:
     if not find_format_by_name(name):
         return False
-    return not (name.startswith("._") and is_resource_fork(_start(head) or b""))
+    return not (name.startswith("._") and is_resource_fork(_read_head(head) or b""))
 
 
-def _start(head: Callable[[], bytes]) -> bytes | None:
-    """The first bytes of a file; nothing of a pipe or a device, and None where they can't be read."""
+def _read_head(head: Callable[[], bytes]) -> bytes | None:
+    """Return the first bytes of a file; none for a pipe or device, and None if it can't be read."""
     try:
         return head()
     except InputError:

@@ -1,4 +1,4 @@
-"""Layouts that people have instead of train/<class>/*, and what to type to get there."""
+"""Recognize common layouts other than train/<class>/*, and suggest the commands that fix them."""
 
 import os
 import re
@@ -18,95 +18,95 @@ _ALIASES = {
     **dict.fromkeys(("test", "testing", "tests", "testset", "test_set"), "test"),
 }
 _PART_IN_NAME = re.compile(r"(?<![a-z])(train|training|test|testing|val|valid|validation)(?![a-z])", re.IGNORECASE)
-_TABLES = (".csv", ".tsv", ".xlsx", ".json", ".txt", ".xml")  # which may say the class of each image
-_MOST_WORDS = 10  # of folders that a command names
+_TABLES = (".csv", ".tsv", ".xlsx", ".json", ".txt", ".xml")  # which may list the class of each image
+_MOST_WORDS = 10  # folders named in a command
 
 
-def without_train(layout: Layout, walk: Walk) -> str:
-    """The one sentence on a root in which no train/ has images."""
-    loose = layout.under(None)
+def describe_missing_train(layout: Layout, walk: Walk) -> str:
+    """Return the fault of a root in which no train/ has images."""
+    loose = layout.loose_in(None)
     if not loose:
-        return no_image("train/<class>/", walk)
-    if rename := renaming(walk.root, loose, "train"):
-        return f"has no train/, but folders named like it; rename: {rename}"
-    if (above := _above_train(walk.root)) is not None:
-        return f"is, or lies in, a folder named train; if its folders are the classes, set root to {_quoted(above)}"
-    base = _common(loose)
+        return describe_no_images("train/<class>/", walk)
+    if rename := suggest_renames(walk.root, loose, "train"):
+        return f"has no train/, but similar folder names; rename: {rename}"
+    if (above := _find_parent_of_train(walk.root)) is not None:
+        return f"is, or is inside, a folder named train; if that contains the classes, set root to {_quote(above)}"
+    base = _find_common_folder(loose)
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
         where = plain("/".join(base)) + "/: " if base else ""
-        return f"{where}{counted(loose)} in no class folder{table(walk)}; sort all into train/<class>/"
+        return f"{where}{describe_images(loose)} in no class folder{mention_table(walk)}; move them into train/<class>/"
     names = ", ".join(map(plain, classes[:3])) + (", ..." if len(classes) > 3 else "")
-    if len({found[0].lower() for name in classes if (found := _PART_IN_NAME.search(name))}) > 1:
+    if len({match[0].lower() for name in classes if (match := _PART_IN_NAME.search(name))}) > 1:
         return (
-            f"has no train/, but {names}; rename what is for training to train, with the class folders right below it"
+            f"has no train/, but {names}; rename the training folder to train, with the class folders directly below it"
         )
     return (
-        f"has {len(classes)} folders of images ({names}) but no train/ around them; "
+        f"has {len(classes)} folders of images ({names}) but no train/; "
         "if these are the classes, "
-        f"{_moving(walk.root, base, classes, (*base, 'train') in layout.folders)}"
+        f"{_suggest_moves(walk.root, base, classes, (*base, 'train') in layout.folders)}"
     )
 
 
-def _above_train(root: Path) -> Path | None:
-    """The folder around one named train that is, or that holds, this root; None where the root is an archive."""
+def _find_parent_of_train(root: Path) -> Path | None:
+    """Return the parent of a folder train that is, or contains, this root; None if the root is an archive."""
     folder = root.absolute()
     train = next((each for each in (folder, folder.parent) if each.name == "train"), None)
     return train.parent if train and root.is_dir() else None
 
 
-def detection(layout: Layout) -> str:
-    """What to tell of images/ with images beside labels/ without."""
+def describe_detection_layout(layout: Layout) -> str:
+    """Return the fault of an object detection layout, images/ beside labels/; "" for other layouts."""
     full = layout.folders_with_images()
     for folder in full:
         for at, name in enumerate(folder):
             labels = (*folder[:at], "labels", *folder[at + 1 :])
             if name == "images" and labels in layout.folders and labels not in full:
                 return (
-                    f"{plain('/'.join(folder))}/: lies beside {plain('/'.join(labels))}/, as for object detection "
-                    "(YOLO), where folders don't name classes; sort the images into train/<class>/"
+                    f"{plain('/'.join(folder))}/: is beside {plain('/'.join(labels))}/, as for object detection "
+                    "(YOLO), where folders are not classes; move the images into train/<class>/"
                 )
     return ""
 
 
-def meant_part(folders: Iterable[str]) -> tuple[str, str] | None:
-    """The first of these folders that is named like a part but otherwise, as Training, and that part; else None."""
+def find_misnamed_part(folders: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first folder with a name similar to a part, such as Training, and that part; else None."""
     return next(
         ((name, _ALIASES[name.lower()]) for name in folders if name.lower() in _ALIASES and name not in FOLDERS), None
     )
 
 
-def renaming(root: Path, folders: Iterable[PathParts], needed: str = "") -> str:
-    """The commands that rename folders which are meant as parts but named otherwise, as Train or training.
+def suggest_renames(root: Path, folders: Iterable[PathParts], needed: str = "") -> str:
+    """Return commands that rename folders with names similar to parts, such as Train or training.
 
-    Nothing where no folder is meant as the `needed` part.
+    Returns "" if no folder resembles the `needed` part.
     """
-    found = {}
+    renames = {}
     for folder in folders:
         for at, name in enumerate(folder):
-            if (meant := _ALIASES.get(name.lower())) and name not in FOLDERS:
-                found[folder[: at + 1]] = (*folder[:at], meant)
-    if needed and needed not in {new[-1] for new in found.values()}:
+            if (part := _ALIASES.get(name.lower())) and name not in FOLDERS:
+                renames[folder[: at + 1]] = (*folder[:at], part)
+    if needed and needed not in {new[-1] for new in renames.values()}:
         return ""
-    pairs = sorted(found.items())[:_MOST_WORDS]
+    pairs = sorted(renames.items())[:_MOST_WORDS]
     if root.is_dir():
-        return " && ".join(f"mv -- {_quoted(root.joinpath(*old))} {_quoted(root.joinpath(*new))}" for old, new in pairs)
+        return " && ".join(f"mv -- {_quote(root.joinpath(*old))} {_quote(root.joinpath(*new))}" for old, new in pairs)
     return ", ".join(f"{plain('/'.join(old))} to {'/'.join(new)}" for old, new in pairs)
 
 
-def _moving(root: Path, base: PathParts, classes: list[str], has_train: bool) -> str:
-    """How to put class folders into train/, which may be there without images."""
+def _suggest_moves(root: Path, base: PathParts, classes: list[str], has_train: bool) -> str:
+    """Return how to move class folders into train/, which may exist without images."""
     if not root.is_dir():
-        return "unpack it, move them into a folder train, and set root to the folder that holds train"
-    words = " ".join(map(_quoted, classes)) if len(classes) <= _MOST_WORDS else "*/"
+        return "unpack it, move them into a folder train, and set root to the folder that contains train"
+    words = " ".join(map(_quote, classes)) if len(classes) <= _MOST_WORDS else "*/"
     enter = "rmdir train && " if has_train else ""
     return (
-        f"type: cd -- {_quoted(root.joinpath(*base))} && {enter}mkdir .train && mv -- {words} .train && mv .train train"
+        f"type: cd -- {_quote(root.joinpath(*base))} && {enter}mkdir .train && mv -- {words} .train && mv .train train"
     )
 
 
-def _quoted(path: object) -> str:
-    """A path as a shell takes it, also one that can't be printed."""
+def _quote(path: object) -> str:
+    """Quote a path for a shell, also one with unprintable characters."""
     text = str(path)
     if text.isprintable():
         return shlex.quote(text)
@@ -114,26 +114,26 @@ def _quoted(path: object) -> str:
     return f"$'{escaped}'"
 
 
-def no_image(where: str, walk: Walk) -> str:
-    """What to tell of a root without an image, with what was skipped there."""
+def describe_no_images(where: str, walk: Walk) -> str:
+    """Return the fault of a root without images, with the files that were skipped."""
     skipped = f" ({', and '.join(walk.notes)})" if walk.notes else ""
-    return f"has no image below {where}{skipped}; put {NAMES} files there"
+    return f"no images found in {where}{skipped}; add {NAMES} files"
 
 
-def counted(loose: dict[PathParts, Loose]) -> str:
-    """How many images lie in these folders, with an example."""
-    count = sum(found.count for found in loose.values())
+def describe_images(loose: dict[PathParts, Loose]) -> str:
+    """Return the number of images in these folders, with an example."""
+    count = sum(images.count for images in loose.values())
     example = next(iter(loose.values())).example
-    return f"{count:,} images, such as {example}, lie" if count > 1 else f"an image, {example}, lies"
+    return f"{count:,} images, such as {example}, are" if count > 1 else f"an image, {example}, is"
 
 
-def table(walk: Walk, part: str = "") -> str:
-    """A mention of a file that may say which class each image has."""
+def mention_table(walk: Walk, part: str = "") -> str:
+    """Return a hint at a table file that may list the class of each image; "" if there is none."""
     names = [name for name in walk.others.first if name.lower().endswith(_TABLES) and part in name]
-    return f" ({names[0]} may say which class each has)" if names else ""
+    return f" ({names[0]} may list their classes)" if names else ""
 
 
-def _common(folders: Iterable[PathParts]) -> PathParts:
-    """The folder that all these lie in."""
+def _find_common_folder(folders: Iterable[PathParts]) -> PathParts:
+    """Return the deepest folder that contains all of these."""
     levels = zip(*folders, strict=False)
     return tuple(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))

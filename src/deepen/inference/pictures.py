@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deepen.core.errors import InputError, plain
-from deepen.datasets.files import MOST_FILE_BYTES, read_plain
+from deepen.datasets.files import MOST_FILE_BYTES, read_image_file
 from deepen.decoding.budget import Budget
 from deepen.decoding.decode import PIXELS, DecodedImage, UnreadableImage, decode_noted, run_decoder
 from deepen.decoding.fitting import fit
@@ -67,7 +67,7 @@ def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> DecodedIm
         return _prepare(Image.fromarray(_check_array(name, image)), form)
     if isinstance(image, str | os.PathLike):
         with _BYTES.reserve(os.stat(image).st_size):
-            return decode_noted(read_plain(Path(image)), *form)
+            return decode_noted(read_image_file(Path(image)), *form)
     content = image.read(MOST_FILE_BYTES + 1) if hasattr(image, "read") else image
     if not isinstance(content, bytes):
         raise InputError(f"{name}: {_told(image)}")

@@ -138,7 +138,7 @@ class TestFolderFaults:
             ({"train/cat/notes": picture()[:40]}, "train/cat/notes: can't be read as an image"),
             (
                 {"other/train/cat/1.png": picture()},
-                "the folders train, val and test lie in more than one folder: ., other; keep one",
+                "more than one folder contains train, val or test: ., other; keep one",
             ),
             (
                 {"test/bird/1.png": picture()},

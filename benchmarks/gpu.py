@@ -21,7 +21,7 @@ from deepen.data.images import ImageSet
 from deepen.data.split import hold_out
 from deepen.data.statistics import Statistics, compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import he_start, start
+from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import Plans, plan_ladder
 from deepen.models.layers import training_flops
 from deepen.models.tensors import State, as_arrays
@@ -134,7 +134,7 @@ def train_ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[di
     settings = bench.settings.model_copy(update={"seed": seed})
     state: State = {}
     for model, layers in bench.plans.items():
-        state, _ = start(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
+        state, _ = initialize_model(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
         net = network(layers, state, settings.training.dropout)
         begin = time.perf_counter()
         trainer = bench.make_trainer(model, net, settings.recipe, epochs=epochs[model], seed=seed)

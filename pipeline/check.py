@@ -15,7 +15,7 @@ from deepen.core.names import SCRATCH
 from deepen.data.images import load_images
 from deepen.growth.capacity import memory_faults
 from deepen.growth.ladder import Plans, plan_ladder
-from deepen.growth.pretrained import start_shapes
+from deepen.growth.pretrained import read_start_shapes
 from deepen.models.layers import parameters
 from deepen.records.record import save_records
 from deepen.runtime.machine import check_threads, device_memory
@@ -27,7 +27,7 @@ def check() -> None:
     settings = load_settings()
     train = load_images(files.TRAIN)
     image, classes, images = train.shape, train.classes, len(train)
-    plans = plan_ladder(settings, settings.seen(image), len(classes), start_shapes(settings.models, BASE))
+    plans = plan_ladder(settings, settings.seen(image), len(classes), read_start_shapes(settings.models, BASE))
     if not os.environ.get("DEEPEN_LAUNCH"):  # with it, training may run on other machines and splits each batch
         _check_machine(settings, plans, images)
     require_unchanged()

@@ -16,8 +16,8 @@ from deepen.models.layers import parameters
 from deepen.models.networks import load_network
 from deepen.models.weights import ModelCard, weights_checksum
 from deepen.records.history import History, load_history
-from deepen.records.record import Record, load_records, right_bits, save_records
-from deepen.records.transfer_report import Transferred, load_transfer
+from deepen.records.record import Record, encode_right, load_records, save_records
+from deepen.records.transfer_report import TransferRecord, load_transfer
 from deepen.runtime.device import choose_device, choose_dtype, place
 from deepen.runtime.group import Group
 from pipeline.shared import files
@@ -73,7 +73,7 @@ def _require_agreement(
     card: ModelCard,
     test: ImageSet,
     history: History,
-    transferred: Transferred,
+    transferred: TransferRecord,
     before: Sequence[Record],
 ) -> None:
     weights, trained = files.weights(name), files.history(name)
@@ -102,7 +102,7 @@ def _make_record(
     evaluation: Evaluation,
     predictions: Predictions,
     history: History,
-    transferred: Transferred,
+    transferred: TransferRecord,
 ) -> Record:
     views = settings.evaluation.views
     averaged = (card.flip and settings.evaluation.flip_averaging) or views != "centre"
@@ -129,7 +129,7 @@ def _make_record(
         notes=list(test.notes),
         views=views,
         data_name=test.name,
-        right=right_bits(predictions.right()),
+        right=encode_right(predictions.right()),
         recipe=settings.recipe,
     )
 

@@ -13,7 +13,7 @@ from deepen.config.settings import Settings, load_settings
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import Statistics, load_statistics
-from deepen.growth.ladder import work_to_follow
+from deepen.growth.ladder import estimate_remaining_work
 from deepen.models.networks import load_network
 from deepen.models.vgg import VGG
 from deepen.models.weights import ModelCard, save_weights, weights_checksum
@@ -53,7 +53,9 @@ def train_model(name: str) -> None:
         _require_agreement(name, start, card, images, validation, statistics)
         trainer = _make_trainer(name, settings, network, images, statistics, device, group)
         require_unchanged()  # or the checkpoints would not match their key
-        to_follow = work_to_follow(settings, name, settings.seen(images.shape), len(images.classes), len(images))
+        to_follow = estimate_remaining_work(
+            settings, name, settings.seen(images.shape), len(images.classes), len(images)
+        )
         with (
             Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
             _show_progress(name, settings, trainer, to_follow, group) as progress,

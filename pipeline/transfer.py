@@ -5,12 +5,12 @@ from deepen.core.counts import counted
 from deepen.core.names import SCRATCH
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import load_statistics
-from deepen.growth.initialization import he_start, start
+from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import plan_ladder
-from deepen.growth.pretrained import start_shapes
+from deepen.growth.pretrained import read_start_shapes
 from deepen.models.tensors import State
 from deepen.models.weights import ModelCard, load_weights, save_weights, weights_checksum
-from deepen.records.transfer_report import as_line, save_transfer
+from deepen.records.transfer_report import format_report, save_transfer
 from pipeline.shared import files
 from pipeline.shared.agreement import compare_statistics, require_agreement
 from pipeline.shared.stage import BASE, require_unchanged, run
@@ -22,9 +22,11 @@ def transfer_to(name: str) -> None:
     image, classes = images.shape, images.classes
     require_agreement(compare_statistics(files.STATISTICS, statistics, files.TRAIN, images))
     seen, model = settings.seen(image), settings.models[name]
-    plans = plan_ladder(settings, seen, len(classes), start_shapes({name: model}, BASE))
+    plans = plan_ladder(settings, seen, len(classes), read_start_shapes({name: model}, BASE))
     source, grown_from = _load_source(model, images, settings)
-    state, report = start(settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name))
+    state, report = initialize_model(
+        settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name)
+    )
     card = ModelCard(
         model=name,
         layers=model.layers,
@@ -42,7 +44,7 @@ def transfer_to(name: str) -> None:
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
     frozen = f", {counted(len(card.frozen), 'layer')} frozen" if card.frozen else ""
-    print(f"{name} from {model.start or model.after}: {as_line(report)}{frozen}")
+    print(f"{name} from {model.start or model.after}: {format_report(report)}{frozen}")
 
 
 def _load_source(model: Model, images: ImageSet, settings: Settings) -> tuple[State, str | None]:

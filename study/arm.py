@@ -16,7 +16,7 @@ from deepen.data.images import ImageSet, load_images
 from deepen.data.split import hold_out
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import Evaluation, evaluate
-from deepen.growth.initialization import he_start, start
+from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.models.layers import Layer, training_flops
 from deepen.models.tensors import State, as_arrays
@@ -125,7 +125,7 @@ def _make_start(
     if arm.start == "pytorch":
         torch.manual_seed(derive(seed, model, "start"))
         fresh = as_arrays(VGG(plans[model]).state_dict())
-    return start(settings, model, plans, source, fresh)[0] if source else fresh
+    return initialize_model(settings, model, plans, source, fresh)[0] if source else fresh
 
 
 def _evaluate(trainer: Trainer, test: ImageSet, *, flips: bool) -> Evaluation:

@@ -7,7 +7,7 @@ from deepen.core.names import SCRATCH
 from deepen.evaluation.predictions import Predictions
 from deepen.models.layers import parameters, plan, tensor_shapes
 from deepen.records.history import Epoch, History
-from deepen.records.record import Record, right_bits
+from deepen.records.record import Record, encode_right
 from deepen.records.transfer_report import TensorFate
 
 NAMES = tuple(LADDER)
@@ -61,5 +61,5 @@ def _record(name, layers, before, said, classes, image, source, width, data):
         correct=correct,
         confusion=said.confusion(),
         metrics={f"top{k}": 100 * n / images for k, n in enumerate(correct, 1)} | {"balanced_top1": said.balanced(), "loss": 0.5},
-        weights=name, grown_from=None, right=right_bits(said.right()), recipe="onecycle",
+        weights=name, grown_from=None, right=encode_right(said.right()), recipe="onecycle",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from deepen.data.images import ImageSet
-from deepen.evaluation.accuracy import evaluate, ranks
+from deepen.evaluation.accuracy import evaluate, rank_labels
 
 
 class Scores(nn.Module):
@@ -30,7 +30,7 @@ def run(network, images, labels, **options):
 
 def test_ranks_count_the_classes_ahead_and_ties_go_to_the_first():
     scores = torch.tensor([[3.0, 1.0, 2.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [float("nan")] * 3])
-    assert ranks(scores, torch.tensor([2, 0, 2, 0])).tolist() == [1, 0, 2, 3]
+    assert rank_labels(scores, torch.tensor([2, 0, 2, 0])).tolist() == [1, 0, 2, 3]
 
 
 def test_top_k_agrees_with_torch_topk_and_the_batches_don_t_matter(rng):

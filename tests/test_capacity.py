@@ -4,7 +4,7 @@ import pytest
 from test_settings import changed
 
 from deepen.config.settings import check_settings
-from deepen.growth.capacity import memory_faults, training_bytes
+from deepen.growth.capacity import estimate_training_bytes, memory_faults
 from deepen.growth.ladder import plan_ladder
 from deepen.models.layers import parameters, plan
 
@@ -20,7 +20,7 @@ def test_the_least_that_a_step_takes_is_counted():
     layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
     weights = (8 * 27 + 8) + (4 * 32 + 4) + (2 * 4 + 2)
     assert parameters(layers) == weights
-    assert training_bytes(layers, 10) == 12 * weights + 2 * 10 * (8 * 16 + 8 * 4 + 4 + 2)
+    assert estimate_training_bytes(layers, 10) == 12 * weights + 2 * 10 * (8 * 16 + 8 * 4 + 4 + 2)
 
 
 def test_networks_that_fit_are_not_told():
@@ -31,8 +31,8 @@ def test_the_number_the_memory_and_a_smaller_width_are_told():
     found = faults(16 * 10**9, width=64.0)
     assert [line.partition(" gives ")[2].split()[0] for line in found] == ["I", "II", "III"]
     assert found[2] == (
-        "params.yaml: width: 64 gives III 95,430,049,802 parameters, and training on 128 images at once takes at least "
-        "1,154 GB, more than the 16 GB of this device; write for example width: 4"
+        "params.yaml: width: 64 gives III 95,430,049,802 parameters, and training with batches of 128 images needs at least "
+        "1,154 GB, more than the 16 GB of this device; set for example width: 4"
     )
     assert faults(16 * 10**9, width=4.0) == []  # and that does it
     assert faults(16 * 10**9, width=8.0) != []
@@ -40,12 +40,12 @@ def test_the_number_the_memory_and_a_smaller_width_are_told():
 
 def test_a_batch_that_no_width_makes_fit():
     [*_, last] = faults(10**9, recipes__onecycle__training__batch_size=1_000_000, images=10**6)
-    assert last.endswith("write a smaller batch_size")
+    assert last.endswith("set a smaller batch_size")
     assert faults(10**9, recipes__onecycle__training__batch_size=1_000_000, images=100) == []  # so many are one batch
 
 
 @pytest.mark.parametrize(("batch", "told"), [(1, 1), (2, 0)])
 def test_the_memory_of_one_image_is_less_than_that_of_two(batch, told):
     layers = plan_ladder(check_settings(changed()), IMAGE, 10)["III"]
-    between = training_bytes(layers, 2) - 1
+    between = estimate_training_bytes(layers, 2) - 1
     assert bool(faults(between, recipes__onecycle__training__batch_size=batch)) == (batch > 1) != bool(told)

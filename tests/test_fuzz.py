@@ -18,7 +18,7 @@ from deepen.config.settings import check_settings, load_settings
 from deepen.core.errors import InputError
 from deepen.datasets.folder import load_folder
 from deepen.decoding.decode import UnreadableImage, decode
-from deepen.growth.transfer import map_roles, violations
+from deepen.growth.transfer import find_violations, map_roles
 from deepen.models.layers import plan
 from deepen.models.networks import load_network
 from deepen.models.notation import check_notation, parse
@@ -184,7 +184,7 @@ SHAPES = st.dictionaries(
 )
 def test_mapping_tables_are_total_or_refused(source, target, copied, fresh, dropped):
     mapping = map_roles(source, target, copied=copied, fresh=fresh, dropped=dropped)
-    if not violations(source, target, mapping):
+    if not find_violations(source, target, mapping):
         roles = lambda shapes: sorted(key.removesuffix(".weight") for key in shapes)  # noqa: E731
         assert sorted([*mapping.copied, *mapping.fresh]) == roles(target)
         assert sorted([*mapping.copied.values(), *mapping.dropped]) == roles(source)

@@ -27,7 +27,7 @@ from deepen.convert.torchvision_names import LAYERS, lay_out, to_torchvision
 from deepen.core.errors import InputError
 from deepen.data.augmentation import normalize
 from deepen.growth.ladder import plan_ladder
-from deepen.growth.pretrained import content_hash, start_shapes
+from deepen.growth.pretrained import content_hash, read_start_shapes
 from deepen.models.layers import plan, tensor_shapes
 from deepen.models.networks import load_network
 from deepen.models.vgg import network
@@ -84,7 +84,7 @@ class TestTheCommand:
         models = yaml_text.load(entry)
         params = {**PARAMS, "models": models, "depth": "vgg13_bn"}
         settings = check_settings(params)
-        starts = start_shapes(settings.models, Path())
+        starts = read_start_shapes(settings.models, Path())
         plans = plan_ladder(settings, (3, 32, 32), 10, starts)
         assert plans["vgg13_bn"][-1].outputs == (10,)
         models["vgg13_bn"] |= {"fresh": [], "dropped": []}
@@ -395,7 +395,7 @@ class TestSettings:
 
 class TestFilesToStartFrom:
     def started(self, start):
-        return start_shapes(check_settings(with_start(start)).models, Path("imports"))
+        return read_start_shapes(check_settings(with_start(start)).models, Path("imports"))
 
     def test_a_file_is_held_to_its_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -406,7 +406,7 @@ class TestFilesToStartFrom:
         with pytest.raises(InputError) as error:
             self.started(start)
         assert str(error.value).startswith(
-            f"params.yaml: models.I.start: imports/{start}: has changed, its content's hash is "
+            f"params.yaml: models.I.start: imports/{start}: checksum mismatch: its content's hash is "
         )
         assert str(error.value).endswith("; run deepen import again")
 
@@ -493,5 +493,7 @@ class TestInThePipeline:
         (project.path / start).write_bytes((project.path / start).read_bytes() + b"x")
         for stage in ("check", "transfer I"):
             told = project(f"python -m pipeline.{stage}", ok=False)
-            assert told.startswith(f"error: params.yaml: models.I.start: {start}: has changed, its content's hash is ")
+            assert told.startswith(
+                f"error: params.yaml: models.I.start: {start}: checksum mismatch: its content's hash is "
+            )
         project("python -m pipeline.transfer II")

@@ -12,8 +12,8 @@ from test_layers import PAPER
 
 from deepen.cli import main
 from deepen.config.settings import load_settings
-from deepen.growth.ladder import plan_ladder, role_mapping
-from deepen.growth.transfer import violations
+from deepen.growth.ladder import build_role_mapping, plan_ladder
+from deepen.growth.transfer import find_violations
 from deepen.models.layers import parameters, tensor_shapes
 
 LADDERS = sorted((ROOT / "ladders").glob("*.yaml"))
@@ -40,11 +40,11 @@ def test_what_comes_from_a_is_as_the_paper_says():
     for name in "BCDE":
         model, target = settings.models[name], tensor_shapes(laid_out[name])
         assert model.after == "A"
-        mapping = role_mapping(model, source, target)
+        mapping = build_role_mapping(model, source, target)
         assert mapping.copied == {role: role for role in ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc1", "fc2", "head")}  # fmt: skip
         assert mapping.copied == model.mapping  # all of it is written out, and what is fresh too
         assert set(mapping.fresh) == set(model.fresh) == {key.split(".")[0] for key in target} - mapping.copied.keys()
-        assert violations(source, target, mapping) == []
+        assert find_violations(source, target, mapping) == []
         assert settings.peak_lr(name) == settings.peak_lr("A") == 0.01
     assert settings.growth == "random"
 

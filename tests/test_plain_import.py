@@ -17,7 +17,7 @@ from deepen.config.settings import check_settings
 from deepen.convert.plain_import import model_name
 from deepen.data.augmentation import normalize
 from deepen.growth.ladder import plan_ladder
-from deepen.growth.pretrained import start_shapes
+from deepen.growth.pretrained import read_start_shapes
 from deepen.models.networks import load_network
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -152,7 +152,7 @@ def test_a_ladder_starts_from_it(folder, capsys):
     params["models"] = {"first": params["models"]["first"]}
     params["models"]["second"] = {"after": "first", "layers": LAYERS.replace("8*2", "8*3"), "epochs": 1}
     settings = check_settings({**params, "depth": "second", "width": 1.0})
-    plans = plan_ladder(settings, (3, 12, 12), 7, start_shapes(settings.models, Path()))
+    plans = plan_ladder(settings, (3, 12, 12), 7, read_start_shapes(settings.models, Path()))
     assert plans["second"][-1].outputs == (7,)
 
 

@@ -18,7 +18,7 @@ from deepen.cli import main
 from deepen.core.errors import InputError
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import infer
-from deepen.evaluation.views import dense_logits
+from deepen.evaluation.views import compute_dense_logits
 from deepen.inference import classifier as prediction
 from deepen.models.networks import load_network
 from deepen.models.weights import ModelCard, save_weights
@@ -72,7 +72,7 @@ class TestClassifier:
         net = load_network(weights[3])[1]
         places = {"centre": [(2, 2)], "crops": [(y, x) for y in range(5) for x in range(5)]}.get(views)
         with torch.inference_mode():
-            logits = [net(batch[:, :, y : y + 8, x : x + 8]) for y, x in places] if places else [dense_logits(net, batch)]  # fmt: skip
+            logits = [net(batch[:, :, y : y + 8, x : x + 8]) for y, x in places] if places else [compute_dense_logits(net, batch)]  # fmt: skip
         expected = torch.stack(logits).softmax(2).mean(0)
         np.testing.assert_allclose(network.predict(pixels), expected, atol=1e-5)
         judged = network.evaluate(ImageSet(pixels.transpose(0, 3, 1, 2), np.zeros(5, np.int64), card.classes))

@@ -11,7 +11,7 @@ from PIL import Image
 from deepen.data.augmentation import Augmentation
 from deepen.data.statistics import compute_statistics
 from deepen.records.history import Epoch, History
-from deepen.records.record import Record, load_records, right_bits, save_records
+from deepen.records.record import Record, encode_right, load_records, save_records
 from deepen.records.transfer_report import TensorFate
 from deepen.report import charts, figures, gains, tables, vega
 from deepen.training.examples import draw_augmentation_examples
@@ -90,7 +90,7 @@ class TestTables:
 def answers(right, of=360):
     """A record of a model that had the first `right` images right."""
     found = np.arange(of) < right
-    return {"right": right_bits(found), "correct": [right, of], "metrics": {"top1": 100 * right / of, "loss": 0.5}}
+    return {"right": encode_right(found), "correct": [right, of], "metrics": {"top1": 100 * right / of, "loss": 0.5}}
 
 
 class TestGains:
@@ -119,7 +119,7 @@ class TestGains:
 
     def test_answers_are_kept_in_a_bit_an_image(self):
         right = np.array([True, False, True] * 5)
-        found = replace(record("I"), right=right_bits(right), test_images=15)
+        found = replace(record("I"), right=encode_right(right), test_images=15)
         assert found.right == "b6da"
         assert found.right_answers().tolist() == right.tolist()
         assert record("I").right_answers() is None

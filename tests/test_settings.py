@@ -266,8 +266,8 @@ class TestBatchNormOfSingleValues:
     def test_it_is_told_before_training(self):
         layers = {f"models__{name}__layers": f"conv3-8*{depth}" for name, depth in (("I", 1), ("II", 2), ("III", 3))}
         assert self.told((1, 1, 1), 1, **BATCH_NORM, **layers)[0] == (
-            "params.yaml: recipes.onecycle.training.batch_size: 1 leaves norm1_1 of I one value a channel, and "
-            "batch normalization needs two or more; write at least batch_size: 2, or models.I.norm: none"
+            "params.yaml: recipes.onecycle.training.batch_size: 1 leaves norm1_1 of I one value a channel, but "
+            "batch normalization needs at least two; set batch_size: 2 or more, or models.I.norm: none"
         )
 
     @pytest.mark.parametrize(("image", "batch"), [((1, 8, 8), 1), ((1, 16, 16), 2)])

@@ -7,10 +7,17 @@ from conftest import LADDER
 
 from deepen.core.errors import InputError
 from deepen.growth.initialization import grow, he_start
-from deepen.growth.transfer import RoleMapping, map_roles, transfer, violations
+from deepen.growth.transfer import RoleMapping, find_violations, map_roles, transfer
 from deepen.models.layers import plan, tensor_shapes
 from deepen.models.vgg import network
-from deepen.records.transfer_report import TensorFate, TransferReport, as_line, counts, load_transfer, save_transfer
+from deepen.records.transfer_report import (
+    TensorFate,
+    TransferReport,
+    count_fates,
+    format_report,
+    load_transfer,
+    save_transfer,
+)
 
 
 def layout(name, width=1 / 32):
@@ -44,7 +51,7 @@ def test_each_role_of_the_ladder_is_copied_to_itself(shallow, deep):
     assert mapping.copied == {role: role for role in roles}
     assert mapping.dropped == ()
     assert set(mapping.fresh) == {layer.role for layer in target if layer.kind != "maxpool"} - set(roles)
-    assert violations(tensor_shapes(source), tensor_shapes(target), mapping) == []
+    assert find_violations(tensor_shapes(source), tensor_shapes(target), mapping) == []
 
 
 @pytest.mark.parametrize(("shallow", "deep"), PAIRS)
@@ -91,8 +98,8 @@ def test_two_equal_shaped_layers_that_are_swapped_change_what_the_network_comput
     [
         ("a b", "a", {"a": "a"}, "source layer b is neither copied nor dropped; map it or list it under dropped"),
         ("a", "a b", {"a": "a"}, "target layer b is neither copied nor fresh; map it or list it under fresh"),
-        ("a", "a", {"a": "a", "z": "a"}, "mapping: z: a names no layer of the target; it has a"),
-        ("a", "a", {"a": "z"}, "mapping: a: z names no layer of the source; it has a"),
+        ("a", "a", {"a": "a", "z": "a"}, "mapping: z: a: unknown target layer; use one of a"),
+        ("a", "a", {"a": "z"}, "mapping: a: z: unknown source layer; use one of a"),
         ("a", "a b", {"a": "a", "b": "a"}, "source layer a is named 2 times; name it once"),
     ],
 )
@@ -100,29 +107,31 @@ def test_a_mapping_that_is_not_total(source, target, mapping, fault):
     def of(text):
         return shapes(**dict.fromkeys(text.split(), (2, 2)))
 
-    assert fault in violations(of(source), of(target), RoleMapping(mapping))
+    assert fault in find_violations(of(source), of(target), RoleMapping(mapping))
 
 
 def test_exceptions_that_hit_nothing_or_twice():
     both = shapes(a=(2, 2))
-    assert violations(both, both, RoleMapping({"a": "a"}, fresh=("z",))) == ["fresh: z names no layer of the target"]
-    assert violations(both, both, RoleMapping({"a": "a"}, dropped=("z",))) == [
-        "dropped: z names no layer of the source"
+    assert find_violations(both, both, RoleMapping({"a": "a"}, fresh=("z",))) == [
+        "fresh: unknown target layer z; remove it"
     ]
-    assert "target layer a is named 2 times; name it once" in violations(
+    assert find_violations(both, both, RoleMapping({"a": "a"}, dropped=("z",))) == [
+        "dropped: unknown source layer z; remove it"
+    ]
+    assert "target layer a is named 2 times; name it once" in find_violations(
         both, both, RoleMapping({"a": "a"}, fresh=("a",))
     )
 
 
 def test_shapes_and_kinds_must_agree():
-    found = violations(shapes(a=(2, 2)), shapes(a=(2, 3)), RoleMapping({"a": "a"}))
+    found = find_violations(shapes(a=(2, 2)), shapes(a=(2, 3)), RoleMapping({"a": "a"}))
     assert found == [
         "a.weight has shape (2, 3), but a.weight of the source has (2, 2); "
         "give both layers the same shape, or list a under fresh and a under dropped"
     ]
     with_bias = {**shapes(a=(2, 2)), "a.bias": (2,)}
-    assert violations(with_bias, shapes(a=(2, 2)), RoleMapping({"a": "a"})) == [
-        "a.bias: the target has none; map a to a layer of the same kind"
+    assert find_violations(with_bias, shapes(a=(2, 2)), RoleMapping({"a": "a"})) == [
+        "a.bias: missing in the target; map a to an equal layer"
     ]
 
 
@@ -139,10 +148,10 @@ def test_overrides_take_the_place_of_equal_names():
     source, target = shapes(a=(1,), b=(1,)), shapes(a=(1,), b=(1,), c=(1,))
     mapping = map_roles(source, target, copied={"c": "b"}, fresh=["b"])
     assert mapping == RoleMapping({"a": "a", "c": "b"}, ("b",), ())
-    assert violations(source, target, mapping) == []
+    assert find_violations(source, target, mapping) == []
     mapping = map_roles(source, target, fresh=["a"], dropped=["a"])
     assert mapping == RoleMapping({"b": "b"}, ("a", "c"), ("a",))
-    assert violations(source, target, mapping) == []
+    assert find_violations(source, target, mapping) == []
 
 
 def test_from_nothing_everything_is_fresh():
@@ -163,7 +172,7 @@ def test_the_report_names_every_tensor_of_both_networks():
     assert {fate.source for fate in report.tensors if fate.source} == set(source)
     assert report.count("dropped") == (1, 5)
     assert sum(report.count(fate)[1] for fate in ("copied", "fresh")) == sum(t.size for t in target.values())
-    assert counts(report) == {
+    assert count_fates(report) == {
         "copied_tensors": 10,
         "copied_parameters": report.count("copied")[1],
         "fresh_tensors": 6,
@@ -171,13 +180,13 @@ def test_the_report_names_every_tensor_of_both_networks():
         "dropped_tensors": 1,
         "dropped_parameters": 5,
     }
-    assert as_line(report) == "10 tensors copied, 6 new (identity), 1 dropped"
+    assert format_report(report) == "10 tensors copied, 6 new (identity), 1 dropped"
 
 
 def test_the_file_of_a_transfer_has_numbers_on_top_and_comes_back(tmp_path):
     report = TransferReport((TensorFate("fresh", None, "head.bias", (10,), "random"),))
     save_transfer(tmp_path / "I.json", report, "a" * 64, None)
     shown = {key: value for key, value in json.loads((tmp_path / "I.json").read_text()).items() if type(value) is int}
-    assert shown == counts(report)
+    assert shown == count_fates(report)
     assert load_transfer(tmp_path / "I.json").tensors == list(report.tensors)
-    assert as_line(report) == "1 tensor new (random)"
+    assert format_report(report) == "1 tensor new (random)"

@@ -6,7 +6,7 @@ from torch import nn
 
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate, infer
-from deepen.evaluation.views import Views, dense_logits
+from deepen.evaluation.views import Views, compute_dense_logits
 from deepen.models.layers import plan
 from deepen.models.vgg import network
 
@@ -49,7 +49,7 @@ def probabilities(network, images, kind, flips=False, size=(8, 12)):
 def test_dense_is_the_plain_network_where_images_are_what_it_takes(layers, norm):
     plain, images = net(layers, norm), torch.rand(4, 3, 8, 12) - 0.5
     with torch.inference_mode():
-        torch.testing.assert_close(dense_logits(plain, images), plain(images), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(compute_dense_logits(plain, images), plain(images), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -59,14 +59,18 @@ def test_dense_is_the_mean_of_the_logits_at_every_place(norm):
     images = torch.rand(4, 3, 16, 20) - 0.5
     with torch.inference_mode():
         crops = [plain(images[:, :, y : y + 8, x : x + 12]) for y in (0, 4, 8) for x in (0, 4, 8)]
-        torch.testing.assert_close(dense_logits(plain, images), torch.stack(crops).mean(0), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            compute_dense_logits(plain, images), torch.stack(crops).mean(0), atol=1e-5, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("flips", [False, True])
 def test_dense_takes_the_softmax_of_means_and_means_it_with_that_of_the_mirror_image(images, flips):
     plain = net(*NETS[0])
     with torch.inference_mode():
-        both = [dense_logits(plain, each).softmax(1) for each in (normalized(images), normalized(images).flip(3))]
+        both = [
+            compute_dense_logits(plain, each).softmax(1) for each in (normalized(images), normalized(images).flip(3))
+        ]
     logits, found = probabilities(plain, images, "dense", flips)
     torch.testing.assert_close(found, torch.stack(both[: 1 + flips]).mean(0))
     torch.testing.assert_close(logits, probabilities(plain, images, "centre")[0])
@@ -123,5 +127,5 @@ def test_evaluation_counts_with_the_views_and_keeps_the_centre_beside(images):
 
 
 def test_a_network_of_other_make_can_t_be_dense(images):
-    with pytest.raises(TypeError, match="Flatten has no layers that could be convolutions"):
-        dense_logits(nn.Flatten(), images)
+    with pytest.raises(TypeError, match="Flatten can't be evaluated densely; use"):
+        compute_dense_logits(nn.Flatten(), images)

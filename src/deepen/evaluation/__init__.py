@@ -1,1 +1,1 @@
-"""What a network reaches: accuracies, views of an image, predictions, mistakes, and intervals."""
+"""Evaluation: top-k accuracy, views of an image, predictions, and confidence intervals."""

@@ -1,4 +1,4 @@
-"""Top-k accuracy from one pass over the images: integer counts, summed over the set and divided once."""
+"""Top-k accuracy in one pass over the images, from exact integer counts."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,12 @@ MOST_K = 5
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one pass over a set of images found.
+    """The results of one pass over a set of images.
 
-    `correct[k - 1]` counts the images whose label is among the k most probable classes, for k = 1 to 5 or the number
-    of classes; `loss` is the mean cross-entropy in nats of one view an image; `predicted` is int64 (images,) and
-    `probability` float32 (images,) how probable that class was.
-    `correct_single` counts with one view an image; `correct` with the mean of the probabilities of all views, and of
-    image and mirror image, where that was asked for.
+    `correct[k - 1]` counts the images whose label is among the k most probable classes, for k from 1 to 5 or the number
+    of classes. It uses the mean of the probabilities of all views and, if enabled, of mirror images; `correct_single`
+    uses one view of each image. `loss` is the mean cross-entropy in nats of one view. `predicted` is int64 (images,),
+    and `probability` float32 (images,) is the probability of the predicted class.
     """
 
     images: int
@@ -36,19 +35,19 @@ class Evaluation:
     probability: Tensor
 
     def percent(self, k: int) -> float:
-        """Top-k accuracy in percent."""
+        """Return the top-k accuracy in percent."""
         return 100 * self.correct[k - 1] / self.images
 
     def percent_single(self, k: int) -> float:
-        """Top-k accuracy in percent, from one view an image."""
+        """Return the top-k accuracy in percent from one view of each image."""
         return 100 * self.correct_single[k - 1] / self.images
 
 
-def ranks(scores: Tensor, labels: Tensor) -> Tensor:
-    """How many classes are ahead of the label: int64 (batch,), 0 = most probable, of scores (batch, classes).
+def rank_labels(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return the rank of each label, int64 (batch,), 0 = most probable, in scores (batch, classes).
 
-    Of classes with equal scores the first is ahead, and all are where the label's score is not a number, so that a
-    network that knows nothing is not called right.
+    Of classes with equal scores the first ranks higher. A label whose score is NaN ranks last, so that a diverged
+    network is never counted as correct.
     """
     own = scores.gather(1, labels[:, None])
     earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
@@ -67,11 +66,11 @@ def evaluate(
     group: Group = ALONE,
     views: Views = WHOLE,
 ) -> Evaluation:
-    """Evaluate logits against labels, on the device of `mean`, where one batch of the images after the other goes.
+    """Evaluate a network on labelled images, batch by batch, on the device of `mean`.
 
-    `views` says what the network looks at of images larger than it takes. The layers compute in `dtype`. A `group`
-    shares the batches out, and each of it learns what all found. Raises InputError where the device's memory is not
-    enough.
+    `views` selects the parts of images that are larger than the network's input. The layers compute in `dtype`. The
+    processes of a `group` share the batches, and each returns the results of all. Raises InputError if the device runs
+    out of memory.
     """
     if len(images) == 0:
         raise ValueError("evaluate needs at least one image")
@@ -81,16 +80,18 @@ def evaluate(
         rows = slice(start, start + batch_size)
         target = torch.from_numpy(images.labels[rows]).to(mean.device)
         with memory_told(f"evaluating {counted(batch_size, 'image')} at once", mean.device):
-            batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a map can't be written: a copy
+            batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a copy: maps are read-only
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
-        averaged, single = _correct(probabilities, target), _correct(logits.softmax(1), target)
+        averaged, single = _count_correct(probabilities, target), _count_correct(logits.softmax(1), target)
         loss = functional.cross_entropy(logits, target, reduction="sum")
-        most, predicted = probabilities.max(1)
-        mine.append((averaged[None], single[None], loss[None], predicted, most))
-    batches = group.in_turn([[tensor.cpu() for tensor in found] for found in mine])
-    averaged, single, loss, predicted, most = (torch.cat(found) for found in zip(*batches, strict=True))
+        highest, predicted = probabilities.max(1)
+        mine.append((averaged[None], single[None], loss[None], predicted, highest))
+    batches = group.in_turn([[tensor.cpu() for tensor in results] for results in mine])
+    averaged, single, loss, predicted, highest = (torch.cat(results) for results in zip(*batches, strict=True))
     correct, correct_single = (tuple(each.sum(0).tolist()) for each in (averaged, single))
-    return Evaluation(len(images), correct, correct_single, loss.double().sum().item() / len(images), predicted, most)
+    return Evaluation(
+        len(images), correct, correct_single, loss.double().sum().item() / len(images), predicted, highest
+    )
 
 
 def infer(
@@ -102,19 +103,19 @@ def infer(
     dtype: torch.dtype,
     views: Views = WHOLE,
 ) -> tuple[Tensor, Tensor]:
-    """Logits and probabilities, float32 (batch, classes), of uint8 `images` (batch, channels, height, width).
+    """Return logits and probabilities, float32 (batch, classes), of uint8 `images` (batch, channels, height, width).
 
-    The logits are of the centre, the probabilities the mean over all `views`, with their mirror images where
-    `flip_averaging`. The layers compute in `dtype`.
+    The logits are of the centre. The probabilities are the mean over all `views` and, with `flip_averaging`, their
+    mirror images. The layers compute in `dtype`.
     """
     with autocast(images.device, dtype):
         batch = normalize(images, mean)
-        found = list(views.logits(network, batch, mirrored=flip_averaging))
-        logits = found[0] if views.kind == "centre" else network(views.centre(batch)).float()
-    return logits, torch.stack([each.softmax(1) for each in found]).mean(0)
+        all_logits = list(views.compute_logits(network, batch, mirrored=flip_averaging))
+        logits = all_logits[0] if views.kind == "centre" else network(views.centre(batch)).float()
+    return logits, torch.stack([each.softmax(1) for each in all_logits]).mean(0)
 
 
-def _correct(scores: Tensor, labels: Tensor) -> Tensor:
-    """How many labels are among the k highest of scores (batch, classes), for each k: int64 (k,)."""
+def _count_correct(scores: Tensor, labels: Tensor) -> Tensor:
+    """Count the labels among the k highest scores (batch, classes), for each k: int64 (k,)."""
     most_k = torch.arange(1, min(MOST_K, scores.shape[1]) + 1, device=scores.device)
-    return (ranks(scores, labels)[:, None] < most_k).sum(0)
+    return (rank_labels(scores, labels)[:, None] < most_k).sum(0)

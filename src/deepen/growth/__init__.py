@@ -1,1 +1,1 @@
-"""Ladders: the plan of each model, the transfer of weights by role, and how new layers start."""
+"""Ladders: the plan of each model, the transfer of weights by role, and the initialization of new layers."""

@@ -1,4 +1,4 @@
-"""Whether the networks of a ladder can be trained on a device, before memory is taken for any of them."""
+"""Estimate whether the networks of a ladder fit into the memory of a device, before training."""
 
 from collections.abc import Sequence
 from itertools import dropwhile
@@ -11,14 +11,14 @@ from deepen.growth.ladder import Plans
 from deepen.models.layers import Layer, freeze, parameters, plan
 
 _BYTES_A_PARAMETER = 4  # float32
-_COPIES = 3  # of a parameter that learns: itself, its gradient and its momentum
+_COPIES = 3  # of a trainable parameter: itself, its gradient and its momentum
 _BYTES_AN_ACTIVATION = 2  # at least: bfloat16
 
 
-def training_bytes(layers: Sequence[Layer], batch: int) -> int:
-    """The least memory (bytes) that a step on a `batch` of so many images takes: parameters and activations.
+def estimate_training_bytes(layers: Sequence[Layer], batch: int) -> int:
+    """Estimate the least memory (bytes) of a training step on `batch` images: parameters and activations.
 
-    Activations before the first layer that learns are not kept.
+    Activations before the first trainable layer are not stored.
     """
     learning = parameters([layer for layer in layers if layer.learns])
     kept = dropwhile(lambda layer: not layer.learns, layers)
@@ -28,26 +28,26 @@ def training_bytes(layers: Sequence[Layer], batch: int) -> int:
 
 
 def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) -> list[str]:
-    """Models that can't be trained in a `memory` of so many bytes on so many `images`: one sentence each."""
+    """Return one fault for each model that can't be trained on `images` images in `memory` bytes."""
     batch = settings.batch_size(images)
     faults = []
     for name, layers in plans.items():
-        needed = training_bytes(layers, batch)
+        needed = estimate_training_bytes(layers, batch)
         if needed > memory:
             faults.append(
                 f"params.yaml: width: {settings.network_width:g} gives {name} {parameters(layers):,} parameters, and "
-                f"training on {counted(batch, 'image')} at once takes at least {_gigabytes(needed)}, more than the "
-                f"{_gigabytes(memory)} of this device; write {_remedy(settings, name, layers, batch, memory)}"
+                f"training with batches of {counted(batch, 'image')} needs at least {_format_gigabytes(needed)}, more than the "
+                f"{_format_gigabytes(memory)} of this device; set {_suggest_fix(settings, name, layers, batch, memory)}"
             )
     return faults
 
 
-def _gigabytes(size: int) -> str:
+def _format_gigabytes(size: int) -> str:
     return f"{size / 1e9:,.3g} GB" if size < 1e12 else f"{size / 1e9:,.0f} GB"
 
 
-def _remedy(settings: Settings, name: str, layers: Sequence[Layer], batch: int, memory: int) -> str:
-    """The first of half the width, a quarter and so on that fits; where none does, the batch is too large."""
+def _suggest_fix(settings: Settings, name: str, layers: Sequence[Layer], batch: int, memory: int) -> str:
+    """Suggest the first of half the width, a quarter and so on that fits, else a smaller batch."""
     model, (image, classes) = settings.models[name], (layers[0].inputs, layers[-1].outputs[0])
     for halvings in range(1, 20):
         width = settings.network_width / 2**halvings
@@ -55,6 +55,6 @@ def _remedy(settings: Settings, name: str, layers: Sequence[Layer], batch: int, 
             narrow = plan(model.layers, width=width, image=image, classes=classes, norm=model.norm)
         except InputError:
             break
-        if training_bytes(freeze(narrow, [layer.role for layer in layers if layer.frozen]), batch) <= memory:
+        if estimate_training_bytes(freeze(narrow, [layer.role for layer in layers if layer.frozen]), batch) <= memory:
             return f"for example width: {width:g}"
     return "a smaller batch_size"

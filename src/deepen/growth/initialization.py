@@ -1,4 +1,4 @@
-"""What the layers of a deeper network start as where no shallower one has them."""
+"""Initialization of new layers: He normal, identity, or a copy of the layer before."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from deepen.config.settings import Growth, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
 from deepen.core.seeding import numpy_generator
-from deepen.growth.ladder import Plans, role_mapping
+from deepen.growth.ladder import Plans, build_role_mapping
 from deepen.growth.transfer import transfer
 from deepen.models.layers import BATCH_NORM_EPSILON, Layer, Shape, identity_faults, tensor_shapes
 from deepen.models.tensors import State
@@ -19,16 +19,15 @@ from deepen.records.transfer_report import TransferReport
 Weights = NDArray[np.float32]
 
 
-def start(
+def initialize_model(
     settings: Settings, name: str, plans: Plans, source: Mapping[str, Weights], random: Mapping[str, Weights]
 ) -> tuple[State, TransferReport]:
-    """What a model starts as: the weights in `source`, the rest as `growth` says, or as in `random`.
+    """Return the initial state of a model: weights of `source`, and new layers by `growth` or from `random`.
 
-    What a model after scratch does not take from `source`, it always starts as in `random`. Raises InputError where the
-    transfer is not total.
+    New layers of a model after scratch are always from `random`. Raises InputError if the transfer is not total.
     """
     shapes = {key: tensor.shape for key, tensor in source.items()}
-    mapping = role_mapping(settings.models[name], shapes, tensor_shapes(plans[name]))
+    mapping = build_role_mapping(settings.models[name], shapes, tensor_shapes(plans[name]))
     state, report = transfer(source, random, mapping)
     growth = "random" if settings.models[name].after == SCRATCH else settings.growth
     state, starts = grow(state, plans[name], mapping.fresh, growth)
@@ -36,10 +35,9 @@ def start(
 
 
 def he_start(layers: Sequence[Layer], *, seed: int, model: str) -> State:
-    """A state dict in which layers start random: He normal by fan-in (arXiv 1502.01852), norms that do nothing.
+    """Return a random state dict: He normal weights by fan-in (arXiv 1502.01852), zero biases, identity norms.
 
-    Biases are zero. Each tensor draws from a generator of its own, so that adding a layer leaves the start of
-    the others alone.
+    Each tensor has its own generator, so that adding a layer does not change the others.
     """
     state: State = {}
     for layer in layers:
@@ -53,7 +51,7 @@ def he_start(layers: Sequence[Layer], *, seed: int, model: str) -> State:
 
 
 def _he_normal(shape: Shape, generator: np.random.Generator) -> Weights:
-    """Normal numbers of variance 2 / fan-in, for weights (outputs, inputs, ...)."""
+    """Draw normal numbers of variance 2 / fan-in for weights (outputs, inputs, ...)."""
     scale = math.sqrt(2 / math.prod(shape[1:]))
     return generator.standard_normal(shape, np.float32) * np.float32(scale)
 
@@ -61,13 +59,13 @@ def _he_normal(shape: Shape, generator: np.random.Generator) -> Weights:
 def grow(
     state: Mapping[str, Weights], layers: Sequence[Layer], fresh: Sequence[str], growth: Growth
 ) -> tuple[State, dict[str, str]]:
-    """Start the layers named in `fresh` as `growth` says; the others, and the argument, stay as they are.
+    """Initialize the layers in `fresh` by `growth`; other layers and the argument are unchanged.
 
-    - `identity`: the layer passes its input on, so that the deep network computes what the shallow one did.
-    - `copy`: the weights of the layer before it, where the two have the same shape; else random.
-    - `random`: as `state` has it, which is He normal. The head always starts so.
+    - `identity`: the layer returns its input, so that the deep network computes the same as the shallow one.
+    - `copy`: the weights of the layer before it if the shapes are equal; else random.
+    - `random`: the He normal values of `state`. The head is always random.
 
-    Returns the new state dict and, for each fresh role, how it starts. Raises InputError where identity can't be.
+    Returns the new state dict and the initialization of each fresh role. Raises InputError if identity is impossible.
     """
     grown, starts = dict(state), dict.fromkeys(fresh, "random")
     if growth == "identity" and (faults := identity_faults(layers, fresh)):
@@ -78,7 +76,7 @@ def grow(
         if layer.role not in fresh or layer.kind == "head" or growth == "random":
             continue
         if growth == "identity":
-            grown |= _identity_norm(layer, before, grown, fresh) if layer.kind == "norm" else _identity(layer)
+            grown |= _make_identity_norm(layer, before, grown, fresh) if layer.kind == "norm" else _make_identity(layer)
             starts[layer.role] = "identity"
         elif before is not None and list(before.tensors().values()) == list(layer.tensors().values()):
             grown |= {key: grown[key.replace(layer.role, before.role)].copy() for key in layer.tensors()}
@@ -86,8 +84,8 @@ def grow(
     return grown, starts
 
 
-def _identity(layer: Layer) -> State:
-    """Weights that pass an input on: ones from each channel to itself, at the middle of a kernel."""
+def _make_identity(layer: Layer) -> State:
+    """Return weights of a layer that returns its input: ones from each channel to itself, centred in the kernel."""
     tensors = {key: np.zeros(shape, np.float32) for key, shape in layer.tensors().items()}
     weight, middle = tensors[f"{layer.role}.weight"], layer.kernel // 2
     channels = np.arange(len(weight))
@@ -95,29 +93,31 @@ def _identity(layer: Layer) -> State:
     return tensors
 
 
-def _identity_norm(layer: Layer, before: Layer | None, state: Mapping[str, Weights], fresh: Sequence[str]) -> State:
-    """A norm that gives back what it takes off.
+def _make_identity_norm(
+    layer: Layer, before: Layer | None, state: Mapping[str, Weights], fresh: Sequence[str]
+) -> State:
+    """Return a batch norm that approximates the identity.
 
-    Training takes off a batch's own mean and variance, so these should be what it expects: those of the ReLU of normal
-    numbers whose mean and standard deviation are the bias and weight of the norm before. What that one passes on as it
-    is, this one does too.
+    Training subtracts the batch's mean and divides by its standard deviation, so scale and shift must undo that. The
+    expected moments are those of the ReLU of normal numbers, with the bias of the norm before as mean and its weight as
+    standard deviation. After a fresh norm, the same moments are used again.
     """
     if before is None or before.outputs[0] != layer.outputs[0]:
         mean, variance = np.zeros(layer.outputs[0], np.float32), np.ones(layer.outputs[0], np.float32)
     elif before.role in fresh:
         mean, variance = (state[f"{before.role}.{name}"] for name in ("running_mean", "running_var"))
     else:
-        mean, variance = _rectified(state[f"{before.role}.bias"], state[f"{before.role}.weight"])
-    found = {"weight": np.sqrt(variance + BATCH_NORM_EPSILON), "bias": mean}
-    found |= {"running_mean": mean, "running_var": variance}
-    return {f"{layer.role}.{name}": array.copy() for name, array in found.items()}
+        mean, variance = _relu_moments(state[f"{before.role}.bias"], state[f"{before.role}.weight"])
+    tensors = {"weight": np.sqrt(variance + BATCH_NORM_EPSILON), "bias": mean}
+    tensors |= {"running_mean": mean, "running_var": variance}
+    return {f"{layer.role}.{name}": array.copy() for name, array in tensors.items()}
 
 
-def _rectified(bias: Weights, weight: Weights) -> tuple[Weights, Weights]:
-    """Mean and variance of the ReLU of normal numbers of mean `bias` and standard deviation |`weight`|, by channel."""
+def _relu_moments(bias: Weights, weight: Weights) -> tuple[Weights, Weights]:
+    """Return mean and variance of ReLU(x), x normal with mean `bias` and standard deviation |`weight`|, by channel."""
     mean, scale = bias.astype(np.float64), np.maximum(np.abs(weight.astype(np.float64)), 1e-3)
     ratio = mean / scale
-    positive = np.array([math.erfc(-each / math.sqrt(2)) / 2 for each in ratio])  # how probable a positive number is
+    positive = np.array([math.erfc(-each / math.sqrt(2)) / 2 for each in ratio])  # the probability of a positive number
     density = np.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi)
     rectified = mean * positive + scale * density
     square = (mean**2 + scale**2) * positive + mean * scale * density

@@ -1,4 +1,4 @@
-"""Weights files that a first model starts from: named after what is in them, so that a setting says that too."""
+"""Pretrained weights files for a first model, whose names contain a hash of their content."""
 
 import hashlib
 import re
@@ -14,22 +14,22 @@ from deepen.models.layers import Shape
 
 
 def content_hash(path: Path) -> str:
-    """The first 8 hexadecimal digits of a file's SHA-256."""
+    """Return the first 8 hexadecimal digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
-def start_shapes(models: Mapping[str, Model], base: Path) -> dict[str, dict[str, Shape]]:
-    """For each model that starts from a file, found from `base`: the shapes by state-dict key in the file.
+def read_start_shapes(models: Mapping[str, Model], base: Path) -> dict[str, dict[str, Shape]]:
+    """Read the shapes by state-dict key for each model that starts from a file; paths are relative to `base`.
 
-    Raises InputError with every file that can't be read or does not hold what its name says.
+    Raises InputError with every file that can't be read or whose content does not match its name.
     """
     shapes: dict[str, dict[str, Shape]] = {}
     faults = []
     for name, model in models.items():
         if model.start:
             try:
-                shapes[name] = _shapes(base / model.start)
+                shapes[name] = _read_shapes(base / model.start)
             except InputError as error:
                 faults += [f"params.yaml: models.{name}.start: {fault}" for fault in error.faults]
     if faults:
@@ -37,11 +37,11 @@ def start_shapes(models: Mapping[str, Model], base: Path) -> dict[str, dict[str,
     return shapes
 
 
-def _shapes(path: Path) -> dict[str, Shape]:
+def _read_shapes(path: Path) -> dict[str, Shape]:
     try:
-        named, found = re.fullmatch(START_FILE, path.name), content_hash(path)
-        if named is None or named[1] != found:
-            raise InputError(f"{path}: has changed, its content's hash is {found}; run deepen import again")
+        name, digest = re.fullmatch(START_FILE, path.name), content_hash(path)
+        if name is None or name[1] != digest:
+            raise InputError(f"{path}: checksum mismatch: its content's hash is {digest}; run deepen import again")
         with safe_open(path, framework="numpy") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:

@@ -1,7 +1,7 @@
-"""The name mapping: which tensor of the shallow network becomes which of the deep one.
+"""Transfer weights from a shallow to a deeper network by the names of layers (roles).
 
-A mapping speaks of roles (`conv3_2`), never of positions, shapes or order, and it is total both ways: every tensor of
-the source is copied or dropped, every tensor of the target is copied or fresh, and each entry hits.
+A mapping is between roles (`conv3_2`), never by position, shape or order. It must be total: every tensor of the source
+is copied or dropped, every tensor of the target is copied or fresh, and every entry exists.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from deepen.records.transfer_report import TensorFate, TransferReport
 
 @dataclass(frozen=True)
 class RoleMapping:
-    """Say which layer of a source becomes which layer of a target.
+    """Map the layers of a source to the layers of a target.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class RoleMapping:
     fresh : tuple of str
         Roles that only the target has.
     dropped : tuple of str
-        Roles of the source that are left out.
+        Roles of the source that are not copied.
     """
 
     copied: Mapping[str, str]
@@ -47,8 +47,8 @@ def map_roles(
 ) -> RoleMapping:
     """Map the layers of two state dicts by role: equal names are copied.
 
-    Roles that only the target has are fresh without being listed: that is what growing means. Roles that only the
-    source has must be listed in `dropped`, so that nothing is lost without a word.
+    Roles that only the target has are fresh; they need not be listed. Roles that only the source has must be listed in
+    `dropped`, so that nothing is lost silently.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def map_roles(
     copied : mapping of str to str, optional
         Role in the target -> role in the source, where names differ.
     fresh, dropped : sequence of str
-        Roles of the target and of the source to leave out, though their names are equal.
+        Roles of the target and of the source to exclude, even if their names are equal.
 
     Returns
     -------
     RoleMapping
-        `transfer` checks that it is total.
+        `transfer` validates that it is total.
     """
     overrides = dict(copied or {})
     taken = {*overrides.values(), *dropped}
@@ -77,29 +77,31 @@ def map_roles(
     return RoleMapping(pairs, (*fresh, *new), tuple(dropped))
 
 
-def violations(source: Mapping[str, Shape], target: Mapping[str, Shape], mapping: RoleMapping) -> list[str]:
-    """Everything that keeps a mapping from being total, one sentence each; `source` and `target` are shapes by key."""
-    source_roles, target_roles = _by_role(source), _by_role(target)
+def find_violations(source: Mapping[str, Shape], target: Mapping[str, Shape], mapping: RoleMapping) -> list[str]:
+    """Return every violation of a total mapping, one sentence each; `source` and `target` are shapes by key."""
+    source_roles, target_roles = _group_by_role(source), _group_by_role(target)
     faults: list[str] = []
     for role, origin in mapping.copied.items():
         if role not in target_roles:
-            faults.append(f"mapping: {role}: {origin} names no layer of the target; it has {', '.join(target_roles)}")
+            faults.append(f"mapping: {role}: {origin}: unknown target layer; use one of {', '.join(target_roles)}")
         elif origin not in source_roles:
-            faults.append(f"mapping: {role}: {origin} names no layer of the source; it has {', '.join(source_roles)}")
+            faults.append(f"mapping: {role}: {origin}: unknown source layer; use one of {', '.join(source_roles)}")
         else:
-            faults += _unequal(role, origin, source_roles[origin], target_roles[role])
-    faults += [f"fresh: {role} names no layer of the target" for role in mapping.fresh if role not in target_roles]
-    faults += [f"dropped: {role} names no layer of the source" for role in mapping.dropped if role not in source_roles]
-    faults += _counted_once("target", target_roles, [*mapping.copied, *mapping.fresh], "copied nor fresh", "fresh")
-    faults += _counted_once(
+            faults += _compare_tensors(role, origin, source_roles[origin], target_roles[role])
+    faults += [f"fresh: unknown target layer {role}; remove it" for role in mapping.fresh if role not in target_roles]
+    faults += [
+        f"dropped: unknown source layer {role}; remove it" for role in mapping.dropped if role not in source_roles
+    ]
+    faults += _check_each_once("target", target_roles, [*mapping.copied, *mapping.fresh], "copied nor fresh", "fresh")
+    faults += _check_each_once(
         "source", source_roles, [*mapping.copied.values(), *mapping.dropped], "copied nor dropped", "dropped"
     )
     return faults
 
 
-def _unequal(role: str, origin: str, theirs: Mapping[str, Shape], ours: Mapping[str, Shape]) -> list[str]:
+def _compare_tensors(role: str, origin: str, theirs: Mapping[str, Shape], ours: Mapping[str, Shape]) -> list[str]:
     faults = [
-        f"{role}.{name}: the {'source' if name in ours else 'target'} has none; map {role} to a layer of the same kind"
+        f"{role}.{name}: missing in the {'source' if name in ours else 'target'}; map {role} to an equal layer"
         for name in sorted(ours.keys() ^ theirs.keys())
     ]
     return faults + [
@@ -110,7 +112,7 @@ def _unequal(role: str, origin: str, theirs: Mapping[str, Shape], ours: Mapping[
     ]
 
 
-def _counted_once(side: str, roles: Iterable[str], entries: Sequence[str], neither: str, remedy: str) -> list[str]:
+def _check_each_once(side: str, roles: Iterable[str], entries: Sequence[str], neither: str, remedy: str) -> list[str]:
     counts = Counter(entries)
     faults = [
         f"{side} layer {role} is neither {neither}; map it or list it under {remedy}"
@@ -124,7 +126,7 @@ def _counted_once(side: str, roles: Iterable[str], entries: Sequence[str], neith
 def transfer(
     source_state: Mapping[str, NDArray[Any]], target_state: Mapping[str, NDArray[Any]], mapping: RoleMapping
 ) -> tuple[State, TransferReport]:
-    """Copy what the mapping says into a new state dict; the rest keeps what `target_state` holds.
+    """Copy the mapped tensors into a new state dict; the other tensors are those of `target_state`.
 
     Parameters
     ----------
@@ -136,16 +138,16 @@ def transfer(
     Returns
     -------
     state : dict of str to array
-        Of the same kind as the arguments, and sharing no memory with them.
+        Of the same type as the arguments, without shared memory.
     report : TransferReport
-        What became of each tensor.
+        The fate of each tensor.
 
     Raises
     ------
     InputError
-        Names every tensor that is left out, named twice, or of another shape or type.
+        Lists every tensor that is missing, mapped twice, or different in shape or type.
     """
-    faults = violations(_shapes(source_state), _shapes(target_state), mapping)
+    faults = find_violations(_shapes(source_state), _shapes(target_state), mapping)
     origins = {
         key: f"{mapping.copied[role]}.{name}"
         for key in target_state
@@ -183,13 +185,13 @@ def _roles(shapes: Mapping[str, Shape]) -> list[str]:
     return list(dict.fromkeys(_role(key) for key in shapes))
 
 
-def _by_role(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
-    """For each role the shapes of its tensors by name: `weight`, `bias`."""
-    found: dict[str, dict[str, Shape]] = {}
+def _group_by_role(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
+    """Group shapes by role and by tensor name: `weight`, `bias`."""
+    groups: dict[str, dict[str, Shape]] = {}
     for key, shape in shapes.items():
         role, name = _split(key)
-        found.setdefault(role, {})[name] = shape
-    return found
+        groups.setdefault(role, {})[name] = shape
+    return groups
 
 
 def _shapes(state: Mapping[str, NDArray[Any]]) -> dict[str, Shape]:

@@ -1,1 +1,1 @@
-"""What is kept of a model besides its weights: its transfer, its training history, its results."""
+"""Files about a model besides its weights: transfer report, training history and results."""

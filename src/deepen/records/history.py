@@ -1,4 +1,4 @@
-"""What is kept of a training besides its weights: how, from how much, and what came of each epoch."""
+"""Training history: settings, versions, data sizes, and the metrics of each epoch."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,11 +9,10 @@ from deepen.core.checksums import read_checked_json, write_checked_json
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch, counted from 1: the last learning rate, the mean loss while training, and what validation found.
+    """One epoch, counted from 1: the last learning rate, the mean training loss, and the validation metrics.
 
-    Losses are in nats; `loss` is that of augmented images with dropout, smoothed labels and the weights of
-    `class_weights`, `val_loss` of none of these.
-    `val_top1` is in percent.
+    Losses are in nats; `loss` includes augmentation, dropout, label smoothing and `class_weights`, `val_loss` none of
+    them. `val_top1` is in percent.
     """
 
     epoch: int
@@ -27,9 +26,9 @@ class Epoch:
 class History:
     """How a model was trained.
 
-    `settings` are those that shaped its weights, `versions` the software's by name. There were so many `images` and, to
-    watch it, `validation_images`; `learned` counts each of the former as often as it was learned from. `start` and
-    `weights` are the checksums of the weights that it began and ended with. `warning` is that of TrainingResult.
+    `settings` are those that affect the weights, `versions` those of the software by name. `images` and
+    `validation_images` are the sizes of the sets; `learned` counts the training images over all epochs. `start` and
+    `weights` are the checksums of the initial and the final weights. `warning` is that of TrainingResult.
     """
 
     settings: dict[str, Any]
@@ -43,10 +42,10 @@ class History:
     warning: str = ""
 
     def save(self, path: Path) -> None:
-        """Write JSON."""
+        """Write the history as JSON."""
         write_checked_json(path, asdict(self))
 
 
 def load_history(path: Path) -> History:
-    """Read what `History.save` wrote; raises InputError where the file is not that."""
+    """Read a file of `History.save`; raises InputError if it is invalid."""
     return read_checked_json(path, History)

@@ -1,4 +1,4 @@
-"""What is known of each model of a ladder once it is evaluated, handed on from model to model."""
+"""Records of evaluated models, passed from each model of a ladder to the next."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,14 +18,13 @@ from deepen.records.transfer_report import TensorFate
 class Record:
     """One evaluated model.
 
-    `layers`, `norm`, `width` and `image` (channels, height, width) are its network; `tensors` says where each of its
-    tensors came from. `data` is the entry of `datasets`, `source` where its images come from, `data_name` what they are
-    called, as their folder or archive is; `classes` is how many there are. Of `test_images`, `correct[k - 1]` have
-    their class among the k most probable; `confusion` is what Predictions.confusion gives, `metrics` what
-    metrics/<model>.json holds, `views` what it looked at of each image. `weights` is the checksum of its weights,
-    `grown_from` that of those it grew from. `test_origin` says where the test images came from, `notes` what people
-    should know of the images. `right` says which test images it had right, as `right_bits` writes it, `recipe` the name
-    of what it was trained by; both are empty where they are not known.
+    `layers`, `norm`, `width` and `image` (channels, height, width) define its network; `tensors` has the origin of each
+    tensor. `data` is the entry of `datasets`, `source` the source of its images, `data_name` the name of their folder
+    or archive; `classes` is the number of classes. Of `test_images`, `correct[k - 1]` have their class among the k most
+    probable. `confusion` is that of Predictions.confusion, `metrics` the content of metrics/<model>.json, `views` the
+    views used for evaluation. `weights` is the checksum of its weights, `grown_from` that of the weights it grew from.
+    `test_origin` is the origin of the test images, `notes` are notes on the images. `right` encodes which test images
+    were classified correctly (see `encode_right`), `recipe` is the name of the recipe; both are empty if unknown.
     """
 
     model: str
@@ -55,39 +54,39 @@ class Record:
 
     @property
     def named(self) -> str:
-        """The name of the data for people."""
+        """The display name of the data."""
         return self.data_name or self.data
 
     def right_answers(self) -> NDArray[np.bool_] | None:
-        """Of each test image, whether the model had it right: bool (images,); None where that is not known."""
+        """Return whether each test image was classified correctly, bool (images,); None if unknown."""
         if not self.right:
             return None
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.right), np.uint8))
         return bits[: self.test_images].astype(bool)
 
     def plan(self) -> tuple[Layer, ...]:
-        """The layers of the network, laid out; those that kept their weights in training are frozen."""
+        """Return the planned layers of the network, with the layers that were not trained marked as frozen."""
         layers = plan(self.layers, width=self.width, image=self.image, classes=self.classes, norm=self.norm)
         return freeze(layers, self.training.settings.get("frozen", ()))
 
     @property
     def flops(self) -> int:
-        """Floating-point operations that its training took, as layers.training_flops counts them."""
+        """Floating-point operations of its training, as counted by layers.training_flops."""
         return self.training.learned * training_flops(self.plan())
 
 
-def right_bits(right: NDArray[np.bool_]) -> str:
-    """Which images a model had right, bool (images,), as hexadecimal digits: a bit an image, the first highest."""
+def encode_right(right: NDArray[np.bool_]) -> str:
+    """Encode bool (images,) as hexadecimal digits: one bit for each image, the first bit highest."""
     return np.packbits(right).tobytes().hex()
 
 
 def save_records(path: Path, records: Sequence[Record]) -> None:
-    """Write the records of a model and of all it grew from, shallowest first, as JSON."""
+    """Write the records of a model and of its ancestors, shallowest first, as JSON."""
     write_checked_json(path, {"records": [asdict(record) for record in records]})
 
 
 def load_records(path: Path) -> list[Record]:
-    """Read what `save_records` wrote; raises InputError where the file is not that."""
+    """Read a file of `save_records`; raises InputError if it is invalid."""
     return read_checked_json(path, _Records).records
 
 

@@ -1,4 +1,4 @@
-"""What a transfer did with each tensor: as values, as a line for people, as a file."""
+"""Transfer report: which tensors were copied, new (fresh) or dropped, as objects, as text and as a file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,17 +15,17 @@ Fate = Literal["copied", "fresh", "dropped"]
 
 @dataclass(frozen=True)
 class TensorFate:
-    """Say what became of one tensor.
+    """Describe what a transfer did with one tensor.
 
     Attributes
     ----------
     fate : {"copied", "fresh", "dropped"}
-        From source to target, in the target only, or in the source only.
+        Copied from source to target, only in the target, or only in the source.
     source, target : str or None
-        Its state-dict keys.
+        Its keys in the state dicts.
     shape : tuple of int
     start : str or None
-        How a fresh tensor starts, for example `identity`.
+        The initialization of a fresh tensor, for example `identity`.
     """
 
     fate: Fate
@@ -41,7 +41,7 @@ class TensorFate:
 
 @dataclass(frozen=True)
 class TransferReport:
-    """List what became of every tensor of two networks.
+    """List what a transfer did with every tensor of two networks.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class TransferReport:
     tensors: tuple[TensorFate, ...]
 
     def count(self, fate: Fate) -> tuple[int, int]:
-        """Count the tensors, and the parameters in them, that were `copied`, `fresh` or `dropped`."""
+        """Return the number of tensors with this fate, and of their parameters."""
         sizes = [tensor.parameters for tensor in self.tensors if tensor.fate == fate]
         return len(sizes), sum(sizes)
 
     def with_starts(self, starts: Mapping[str, str]) -> "TransferReport":
-        """Return the report with how each fresh role starts written beside its tensors."""
+        """Return the report with the initialization of each fresh role added to its tensors."""
         return TransferReport(
             tuple(
                 replace(tensor, start=starts[tensor.target.rpartition(".")[0]])
@@ -68,17 +68,17 @@ class TransferReport:
         )
 
 
-def as_line(report: TransferReport) -> str:
-    """The report for people, for example `10 tensors copied, 6 new (identity)`."""
+def format_report(report: TransferReport) -> str:
+    """Return the report as text, for example `10 tensors copied, 6 new (identity)`."""
     starts = dict.fromkeys(tensor.start for tensor in report.tensors if tensor.fate == "fresh" and tensor.start)
     words = {"copied": "copied", "fresh": f"new ({', '.join(starts)})", "dropped": "dropped"}
-    found = [(count, fate) for fate in get_args(Fate) if (count := report.count(fate)[0])]
-    told = [f"{count if at else counted(count, 'tensor')} {words[fate]}" for at, (count, fate) in enumerate(found)]
-    return ", ".join(told)
+    kinds = [(count, fate) for fate in get_args(Fate) if (count := report.count(fate)[0])]
+    parts = [f"{count if at else counted(count, 'tensor')} {words[fate]}" for at, (count, fate) in enumerate(kinds)]
+    return ", ".join(parts)
 
 
-def counts(report: TransferReport) -> dict[str, int]:
-    """How many tensors and parameters met each fate: `copied_tensors`, `copied_parameters` and so on."""
+def count_fates(report: TransferReport) -> dict[str, int]:
+    """Count the tensors and parameters of each fate: `copied_tensors`, `copied_parameters` and so on."""
     return {
         f"{fate}_{what}": count
         for fate in get_args(Fate)
@@ -87,10 +87,10 @@ def counts(report: TransferReport) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Transferred:
-    """What a transfer's file says: the checksum of the weights that came of it, in a list, and the fate of each tensor.
+class TransferRecord:
+    """The content of a transfer file: counts, the checksum of the resulting weights, and the fate of each tensor.
 
-    A first model that starts from a file has its name in `start`. The counts are of the tensors.
+    `start` has the name of the weights file that a first model starts from.
     """
 
     copied_tensors: int
@@ -105,12 +105,12 @@ class Transferred:
 
 
 def save_transfer(path: Path, report: TransferReport, weights: str, start: str | None) -> None:
-    """Write the report of a transfer as JSON: numbers, which `dvc metrics show` shows of it, before lists."""
+    """Write a transfer report as JSON; `dvc metrics show` displays the numbers, and the lists follow them."""
     origin = {"start": [start]} if start else {}
     tensors = [asdict(fate) for fate in report.tensors]
-    write_checked_json(path, {**counts(report), **origin, "weights": [weights], "tensors": tensors})
+    write_checked_json(path, {**count_fates(report), **origin, "weights": [weights], "tensors": tensors})
 
 
-def load_transfer(path: Path) -> Transferred:
-    """Read what `save_transfer` wrote; raises InputError where the file is not that."""
-    return read_checked_json(path, Transferred)
+def load_transfer(path: Path) -> TransferRecord:
+    """Read a file of `save_transfer`; raises InputError if it is invalid."""
+    return read_checked_json(path, TransferRecord)

@@ -197,13 +197,13 @@ class TestErrors:
     def test_what_is_no_image_nor_several(self, thing):
         name = type(thing).__name__
         assert refused(thing, True) == (
-            f"images: {name} is no image; give a path, the bytes of a file, a binary file object, a PIL image or a uint8 "
+            f"images: {name} is not an image; give a path, the bytes of a file, a binary file object, a PIL image or a uint8 "
             "array, or several of them"
         )
-        assert refused(thing).startswith(f"images[7]: {name} is no image; give a path")
+        assert refused(thing).startswith(f"images[7]: {name} is not an image; give a path")
 
     def test_a_file_object_of_text(self):
-        assert "images[7]: StringIO is no image; give a path, the bytes of a file, a binary" in refused(
+        assert "images[7]: StringIO is not an image; give a path, the bytes of a file, a binary" in refused(
             io.StringIO("x")
         )
 

@@ -124,7 +124,7 @@ class TestClassifier:
             "(height, width, 1, 3 or 4)",
             "images[3]: an array of uint8 and shape (5, 4, 8, 3); give uint8, 0-255, of shape (height, width) or "
             "(height, width, 1, 3 or 4)",
-            "images[4]: int is no image; give a path, the bytes of a file, a binary file object, a PIL image or a uint8 array",
+            "images[4]: int is not an image; give a path, the bytes of a file, a binary file object, a PIL image or a uint8 array",
         ]
 
     def test_one_image_and_several_are_the_same_to_predict_and_stream(self, weights, pixels, tmp_path):
@@ -171,7 +171,7 @@ class TestClassifier:
             deepen.load(weights[3], "cpu").predict("/dev/zero")
 
     def test_images_of_other_channels_are_no_pictures(self, weights):
-        with pytest.raises(InputError, match="takes images of 2 channels, pictures have 1 or 3"):
+        with pytest.raises(InputError, match="the network needs images of 2 channels; 1 and 3 are supported"):
             deepen.load(weights[2])
 
     def test_a_device_that_is_not_there(self, weights):

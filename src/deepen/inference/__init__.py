@@ -1,1 +1,1 @@
-"""A trained network in use: files, arrays or PIL images in, probabilities out."""
+"""Inference with a trained network: files, arrays or PIL images to class probabilities."""

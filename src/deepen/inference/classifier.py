@@ -1,4 +1,4 @@
-"""A network in use: image files or arrays in, probabilities out, in batches."""
+"""Inference in batches: predict class probabilities of image files, arrays or PIL images."""
 
 import warnings
 from collections import deque
@@ -26,7 +26,7 @@ from deepen.models.networks import load_network
 from deepen.runtime.device import choose_dtype, find_device, memory_told, place
 
 BATCH = 256
-_AHEAD = 1  # batches that are decoded while the network is at another
+_AHEAD = 1  # batches decoded while the network computes another one
 
 
 def load(
@@ -40,14 +40,13 @@ def load(
     Parameters
     ----------
     weights : path
-        A weights file of this project; its metadata says which network it holds.
+        A weights file of this project; its metadata describes the network.
     device : str
-        `auto`, `cpu`, `mps`, `cuda` or `cuda:1`. `auto` takes CUDA, then Apple MPS, then the CPU.
+        `auto`, `cpu`, `mps`, `cuda` or `cuda:1`. `auto` prefers CUDA, then Apple MPS, then the CPU.
     flip_averaging : bool or None
-        Whether probabilities are the mean over an image and its mirror image. None: where the network's data flips.
+        Whether to average over an image and its mirror image. None: if the network was trained with flips.
     views : {"centre", "crops", "dense"}
-        What a network that was trained on a `view` of larger images looks at: their centre, a grid of crops, or
-        everywhere.
+        For a network trained on a `view` of larger images: evaluate the centre, a grid of crops, or all positions.
 
     Returns
     -------
@@ -56,23 +55,23 @@ def load(
     Raises
     ------
     InputError
-        The file is not that of a network, or the device is not available. It is a ValueError.
+        The weights file is invalid, or the device is not available. A subclass of ValueError.
     """
     return Classifier(Path(weights), device, flip_averaging, views)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold what a network says of one image.
+    """Hold the prediction for one image.
 
     Attributes
     ----------
     probabilities : float32 array (classes,) or None
-        None where the image can't be read.
+        None if the image can't be read.
     fault : str
-        Why it can't be read; empty where it was read.
+        Why it can't be read; empty if it was read.
     notes : tuple of str
-        Sentences on an image that was read, for example that it is nearly black.
+        Warnings on an image that was read, for example that it is nearly black.
     """
 
     probabilities: NDArray[np.float32] | None
@@ -86,7 +85,7 @@ class Classifier:
     Attributes
     ----------
     card : ModelCard
-        What the weights file says of the network.
+        The metadata of the weights file.
     classes : tuple of str
         The names of its classes, in the order of the probabilities.
     """
@@ -97,9 +96,8 @@ class Classifier:
         self.card, network = load_network(weights)
         self.classes = self.card.classes
         if self.card.image[0] not in (1, 3):
-            raise InputError(
-                f"{weights}: takes images of {counted(self.card.image[0], 'channel')}, pictures have 1 or 3"
-            )
+            channels = counted(self.card.image[0], "channel")
+            raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
         self._device = find_device(device)
         self._dtype = choose_dtype("auto", self._device)
         self._network = place(network, self._device)
@@ -110,9 +108,8 @@ class Classifier:
     def predict(self, images: Iterable[Picture] | Picture) -> NDArray[np.float32]:
         """Compute the probabilities of each class for images of any size.
 
-        Each image is turned upright as its EXIF says, what is transparent becomes white, and it is resized and
-        centre-cropped to the size of the images that the network was trained with. Images that may be read wrongly are
-        warned of.
+        The EXIF orientation is applied, transparency becomes white, and each image is resized and centre-cropped to the
+        size of the training images. Suspicious images cause a warning.
 
         Parameters
         ----------
@@ -127,7 +124,7 @@ class Classifier:
         Raises
         ------
         InputError
-            Names every image that can't be read.
+            Lists every image that can't be read.
         """
         answers = list(self.stream(images))
         faults = [answer.fault for answer in answers if answer.probabilities is None]
@@ -135,11 +132,11 @@ class Classifier:
             raise InputError(some(faults))
         if notes := [note for answer in answers for note in answer.notes]:
             warnings.warn("\n".join(some(notes)), stacklevel=2)
-        found = [answer.probabilities for answer in answers if answer.probabilities is not None]
-        return np.stack(found) if found else np.empty((0, len(self.classes)), np.float32)
+        rows = [answer.probabilities for answer in answers if answer.probabilities is not None]
+        return np.stack(rows) if rows else np.empty((0, len(self.classes)), np.float32)
 
     def evaluate(self, images: ImageSet) -> Evaluation:
-        """Count top-1 to top-5 on labelled images of the shape `card.prepared` and the network's classes."""
+        """Compute top-1 to top-5 accuracy on labelled images of shape `card.prepared` and the network's classes."""
         return evaluate(
             self._network,
             images,
@@ -151,17 +148,17 @@ class Classifier:
         )
 
     def stream(self, images: Iterable[Picture] | Picture) -> Iterator[Answer]:
-        """Yield an answer for each image, in their order; the next images are decoded while the network computes.
+        """Yield an answer for each image, in order; the next images are decoded while the network computes.
 
         Parameters
         ----------
         images : an image, or several
-            As for `predict`; an iterator is read as it is needed.
+            As for `predict`; an iterator is read lazily.
 
         Yields
         ------
         Answer
-            One that says why where an image can't be read.
+            With a `fault` if the image can't be read.
 
         Raises
         ------
@@ -180,7 +177,7 @@ class Classifier:
                     return
                 yield from self._answers(waiting.popleft())
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C waits for no image
+            threads.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C does not wait for images
 
     def _answers(self, batch: Sequence[Future[DecodedImage]]) -> list[Answer]:
         answers = []
@@ -192,8 +189,8 @@ class Classifier:
                 answers.append(Answer(None, notes=decoded.notes))
             except UnreadableImage as error:
                 answers.append(Answer(None, str(error)))
-        found = iter(self._infer(np.stack(rows)) if rows else ())
-        return [answer if answer.fault else replace(answer, probabilities=next(found)) for answer in answers]
+        probabilities = iter(self._infer(np.stack(rows)) if rows else ())
+        return [answer if answer.fault else replace(answer, probabilities=next(probabilities)) for answer in answers]
 
     @torch.inference_mode()
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -207,5 +204,5 @@ class Classifier:
                 dtype=self._dtype,
                 views=self._views,
             )
-        found: NDArray[np.float32] = probabilities.cpu().numpy()
-        return found
+        array: NDArray[np.float32] = probabilities.cpu().numpy()
+        return array

@@ -1,4 +1,4 @@
-"""What people hand over as an image, prepared in one way: paths, contents of files, PIL images, arrays."""
+"""Read images in any supported form: paths, bytes, file objects, PIL images and arrays."""
 
 import os
 from collections.abc import Iterable
@@ -24,13 +24,13 @@ Picture = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | Array
 _CHANNELS = (1, 3, 4)
 _KINDS = "a path, the bytes of a file, a binary file object, a PIL image or a uint8 array"
 _BYTES = Budget(MOST_FILE_BYTES)  # of files that are in memory at one time
-_loading = Lock()  # two threads must not read a PIL image that was handed over twice
+_loading = Lock()  # two threads must not load the same PIL image
 
 
 def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
-    """Several images as they are, those of an array one by one, and a single image as a list of one.
+    """Return an iterable of images: several images unchanged, the images of an array, or a list of a single image.
 
-    Raises InputError where it is neither one image nor several.
+    Raises InputError if the argument is neither an image nor several.
     """
     if isinstance(images, bytearray | memoryview):
         return [bytes(images)]
@@ -41,23 +41,23 @@ def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
         return [cast("Picture", images)]
     numbers = isinstance(images, list | tuple) and images and isinstance(images[0], Number | list | tuple)
     if numbers or isinstance(images, torch.Tensor | dict) or not isinstance(images, Iterable):
-        raise InputError(f"images: {_told(images, ', or several of them')}")
+        raise InputError(f"images: {_describe_non_image(images, ', or several of them')}")
     return images
 
 
 def read_picture(name: str, image: object, size: tuple[int, int], channels: int) -> DecodedImage:
-    """The pixels of an image, resized to a (height, width), with notes as sentences.
+    """Read and decode an image, resized to (height, width), with notes as sentences.
 
-    `name` is what an image that is no path is told by. Raises UnreadableImage with a sentence.
+    `name` is used in messages for an image that is not a path. Raises UnreadableImage with a sentence.
     """
     name = plain(os.fspath(image)) if isinstance(image, str | os.PathLike) else name
     try:
-        found = run_decoder(lambda: _read(name, image, (size, channels)))
+        decoded = run_decoder(lambda: _read(name, image, (size, channels)))
     except InputError as error:
         raise UnreadableImage(str(error)) from error
     except UnreadableImage as error:
         raise UnreadableImage(f"{name}: can't be read as an image ({error}); replace or leave it out") from error
-    return DecodedImage(found.pixels, tuple(f"{name}: {note}" for note in found.notes))
+    return DecodedImage(decoded.pixels, tuple(f"{name}: {note}" for note in decoded.notes))
 
 
 def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> DecodedImage:
@@ -70,27 +70,27 @@ def _read(name: str, image: Any, form: tuple[tuple[int, int], int]) -> DecodedIm
             return decode_noted(read_image_file(Path(image)), *form)
     content = image.read(MOST_FILE_BYTES + 1) if hasattr(image, "read") else image
     if not isinstance(content, bytes):
-        raise InputError(f"{name}: {_told(image)}")
+        raise InputError(f"{name}: {_describe_non_image(image)}")
     if len(content) > MOST_FILE_BYTES:
-        raise ValueError(f"it has over {MOST_FILE_BYTES:,} bytes, more than are taken")
+        raise ValueError(f"it exceeds the limit of {MOST_FILE_BYTES:,} bytes")
     return decode_noted(content, *form)
 
 
 def _prepare(image: Image.Image, form: tuple[tuple[int, int], int]) -> DecodedImage:
-    """An opened image as `decode_noted` has it by its path, but for what a file says of its bits alone."""
+    """Convert a PIL image as `decode_noted` converts a file, except for the bit depth stated in a file."""
     with PIXELS.reserve(image.width * image.height):
         with _loading:
             image.load()
             try:
                 orientation = image.getexif().get(ORIENTATION, 1)
-            except Exception:  # of damaged EXIF
+            except Exception:  # damaged EXIF
                 orientation = find_orientation(image.info.get("exif", b""))
         pixels, note = fit(image, *form, orientation)
     return DecodedImage(pixels, (note,) if note else ())
 
 
 def _check_array(name: str, array: NDArray[Any], several: bool = False) -> Array:
-    """An array as PIL has it, without a single channel's axis; raises InputError where it is no image."""
+    """Return an array for PIL, without the axis of a single channel; raises InputError for an invalid one."""
     dimensions = (2, 3, 4) if several else (2, 3)
     channels = array.shape[-1] if array.ndim > 2 else 1
     if array.dtype == np.uint8 and array.ndim in dimensions and channels in _CHANNELS and all(array.shape[-3:]):
@@ -108,8 +108,8 @@ def _check_array(name: str, array: NDArray[Any], several: bool = False) -> Array
     )
 
 
-def _told(thing: object, more: str = "") -> str:
-    """What is wrong with something that is no image."""
+def _describe_non_image(thing: object, more: str = "") -> str:
+    """Return why an object is not an image, and how to convert it."""
     if isinstance(thing, torch.Tensor):
         axes = {3: "1, 2, 0", 4: "0, 2, 3, 1"}.get(thing.ndim)
         last = f".permute({axes})" if axes and thing.shape[-3] in _CHANNELS else ""
@@ -117,4 +117,4 @@ def _told(thing: object, more: str = "") -> str:
             f"a tensor of {thing.dtype} and shape {tuple(thing.shape)}; "
             f"give an array of uint8, 0-255, channels last: tensor{last}.cpu().numpy()"
         )
-    return f"{type(thing).__name__} is no image; give {_KINDS}{more}"
+    return f"{type(thing).__name__} is not an image; give {_KINDS}{more}"

@@ -135,7 +135,7 @@ class TestOnnx:
     def test_what_it_can_t_do_is_told_before(self, monkeypatch):
         huge = CARD.model_copy(update={"layers": "conv3-8 fc-65536*2", "width": 1.0})
         with pytest.raises(
-            InputError, match=r"the network takes 17\.\d GB, an ONNX file holds 2 GB at most; export a narrower"
+            InputError, match=r"the network needs 17\.\d GB; the limit of an ONNX file is 2 GB; export a narrower"
         ):
             onnx_export.check_exportable(huge)
         monkeypatch.setattr(onnx_export, "find_spec", lambda name: None if name.startswith("onnxs") else name)
@@ -190,9 +190,9 @@ class TestTorchvision:
     def test_another_shape_is_told_with_what_differs(self, folder):
         told = refused(written(), "--to", "torchvision")
         assert told.startswith(
-            "error: III.safetensors: it is none of torchvision's VGG networks for images of 3x224x224: conv1_1.weight is 4x3x3x3, in vgg"
+            "error: III.safetensors: it is not a torchvision VGG network for images of 3x224x224: conv1_1.weight is 4x3x3x3, in vgg"
         )
-        assert told.endswith("more like these; --to onnx takes any network")
+        assert told.endswith("more like these; --to onnx supports any network")
         assert [path.name for path in folder.iterdir()] == ["III.safetensors"]
 
     @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ class TestTorchvision:
         [
             (LAYERS["vgg16"], (3, 32, 32), "fc1.weight is 4096x512, in vgg16 it is 4096x25088;"),
             (LAYERS["vgg16"], (1, 224, 224), "conv1_1.weight is 64x1x3x3, in vgg16 it is 64x3x3x3;"),
-            (LAYERS["vgg11"].replace("maxpool fc", "fc"), (3, 112, 112), "pool5 is not there, in vgg11 it is there;"),
+            (LAYERS["vgg11"].replace("maxpool fc", "fc"), (3, 112, 112), "pool5 is missing, in vgg11 it is present;"),
             (
                 LAYERS["vgg11"].replace("maxpool", "maxpool maxpool", 1),
                 (3, 448, 448),
@@ -211,7 +211,7 @@ class TestTorchvision:
     )
     def test_what_differs(self, layers, image, difference):
         with pytest.raises(
-            InputError, match=r"it is none of torchvision's VGG networks for images of 3x224x224: .*; --to onnx takes"
+            InputError, match=r"it is not a torchvision VGG network for images of 3x224x224: .*; --to onnx supports"
         ) as error:
             find_net(plan(layers, width=1, image=image, classes=10))
         assert difference in str(error.value)

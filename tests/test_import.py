@@ -204,8 +204,8 @@ def spoilt(key, change):
 NEAREST = "error: x.pth: as torchvision's vgg16_bn, which is nearest: "
 OTHERWISE = "; describe a network of another shape by --layers"
 FIRST = "features.0.weight"
-DAMAGED = "error: x.pth: is damaged, cut off or not written by torch.save ("
-RUN = "and none of it was run; where you trust it, run torch.save(torch.load('x.pth', weights_only=False)"
+DAMAGED = "error: x.pth: is damaged, truncated or not written by torch.save ("
+RUN = "which was not run; if you trust it, run torch.save(torch.load('x.pth', weights_only=False)"
 CODE = f"error: x.pth: holds pickled code beside tensors (posix.mkdir), {RUN}['state_dict'], 'state.pth') where that"
 
 
@@ -215,8 +215,8 @@ class TestRefused:
         [
             (b"", f"{DAMAGED}pickle exhausted before seeing STOP); get it again, or save the state dict alone: torch."),
             (b"x" * 1000, DAMAGED),
-            (b"\n <!DOCTYPE html><title>404</title>", "x.pth: is a web page, not what torch.save wrote; download the"),
-            (b"version https://git-lfs.github.com/spec/v1\n", "x.pth: is a pointer of Git LFS, not the file itself; f"),
+            (b"\n <!DOCTYPE html><title>404</title>", "x.pth: is a web page, not a file of torch.save; download the"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "x.pth: is a Git LFS pointer, not the file itself; run g"),
             (pickle.dumps({"a": Runs()}), CODE),
             (pickle.dumps({"a": Runs()}, protocol=0), CODE),
             ({"a": Runs()}, CODE),
@@ -229,19 +229,19 @@ class TestRefused:
                 "holds a whole network as pickled code (torch.nn.modules.container.Sequential, torch.nn.modules.linear.Linear"
                 f"), {RUN}.state_dict(), 'state.pth') where that code is installed, and import state.pth",
             ),
-            ([torch.zeros(1)], "error: x.pth: holds a list, not tensors by name; save"),
+            ([torch.zeros(1)], "error: x.pth: contains a list, not a state dict; save"),
             (
                 {"epoch": 3, "state_dict": {}, 7: {}},
-                "error: x.pth: holds epoch, state_dict, int, and no state dict, which has tensors alone; save the state",
+                "error: x.pth: contains epoch, state_dict, int, but no state dict (a mapping of tensors only); save the state",
             ),
-            ({}, "error: x.pth: its names are not of a VGG of torchvision's, as features.0.weight is: none; save"),
+            ({}, "error: x.pth: its names are not those of a torchvision VGG, such as features.0.weight: none; save"),
             (
                 {"conv1.weight": torch.zeros(1)},
-                "as features.0.weight is: conv1.weight; it has no linear layer, so no head: import the whole network",
+                "such as features.0.weight: conv1.weight; it has no linear layer, so the head is missing: import the whole network",
             ),
             (
                 {"a.weight": torch.zeros(8, 3, 5, 5), "b.weight": torch.zeros(9, 8), "c.weight": torch.zeros(2, 9)},
-                "a.weight, b.weight, c.weight; describe a network of another shape by --layers, this one by 'conv5-8 fc-9' with its maxpools put in",
+                "a.weight, b.weight, c.weight; describe a network of another shape by --layers, this one by 'conv5-8 fc-9' with its maxpools added",
             ),
         ],
         ids=range(14),
@@ -254,29 +254,27 @@ class TestRefused:
         assert not Path("it-ran").exists()
 
     def test_what_can_t_be_read(self, folder):
-        assert (
-            refused("gone.pth") == "error: gone.pth: can't be read (No such file or directory); name a file that can be"
-        )
+        assert refused("gone.pth") == "error: gone.pth: can't be read (No such file or directory); name a readable file"
         assert "gone.safetensors: can't be read (" in refused("gone.safetensors")
         assert "error: .: can't be read (Is a directory)" in refused(".")
         Path("x.safetensors").write_bytes(b"x" * 100)
         assert "error: x.safetensors: is damaged (" in refused("x.safetensors")
         save_file(their_state("vgg11"), "x.safetensors", metadata={"torchvision": "{}"})
-        assert refused("x.safetensors").endswith("its metadata is not what deepen export writes; export it again")
+        assert refused("x.safetensors").endswith("invalid metadata of deepen export; export it again")
 
     @pytest.mark.parametrize(
         ("make", "error"),
         [
             (lambda: without(FIRST), f"{FIRST} is missing"),
-            (lambda: without("", extra=torch.zeros(1)), "extra is of no layer"),
+            (lambda: without("", extra=torch.zeros(1)), "extra is an unexpected key"),
             (lambda: spoilt(FIRST, lambda x: x[:1]), f"{FIRST} has shape (1, 3, 3, 3), not (2, 3, 3, 3)"),
-            (lambda: spoilt(FIRST, torch.Tensor.int), f"{FIRST} is torch.int32, torch.strided, on cpu, not plain numbers"),
+            (lambda: spoilt(FIRST, torch.Tensor.int), f"{FIRST} is torch.int32, torch.strided, on cpu, not a dense floating-point tensor"),
             (lambda: spoilt("classifier.3.bias", torch.Tensor.to_sparse), "classifier.3.bias is torch.float32, torch.sparse_coo"),
-            (lambda: spoilt("classifier.3.bias", lambda x: x.to("meta")), "torch.strided, on meta, not plain numbers"),
+            (lambda: spoilt("classifier.3.bias", lambda x: x.to("meta")), "torch.strided, on meta, not a dense floating-point tensor"),
             (lambda: spoilt(FIRST, lambda x: x.fill_(torch.nan)), f"{FIRST} holds values that are not finite"),
             (lambda: spoilt("features.1.running_var", lambda x: x.fill_(torch.inf)), "running_var holds values that are not"),
-            (lambda: their_state("vgg16_bn", classes=1), "classifier.6.weight has shape (1, 12), networks have 2 to 65,536"),
-            (lambda: spoilt("classifier.6.weight", torch.Tensor.sum), "classifier.6.weight has shape (), networks have"),
+            (lambda: their_state("vgg16_bn", classes=1), "classifier.6.weight has shape (1, 12), expected 2 to 65,536"),
+            (lambda: spoilt("classifier.6.weight", torch.Tensor.sum), "classifier.6.weight has shape (), expected"),
         ],
     )  # fmt: skip
     def test_what_is_of_no_network(self, folder, make, error):
@@ -290,7 +288,11 @@ class TestRefused:
         torch.save(without(FIRST, **{"features.1.weights": torch.zeros(1), "two\nlines": torch.zeros(1)}), "x.pth")
         assert refused("x.pth").splitlines() == [
             f"{NEAREST}{fault}{OTHERWISE}"
-            for fault in (f"{FIRST} is missing", "features.1.weights is of no layer", r"'two\nlines' is of no layer")
+            for fault in (
+                f"{FIRST} is missing",
+                "features.1.weights is an unexpected key",
+                r"'two\nlines' is an unexpected key",
+            )
         ]
 
     @pytest.mark.parametrize(
@@ -303,9 +305,12 @@ class TestRefused:
             (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),
             (
                 ["--mean", "124", "116", "104"],
-                "error: x.pth: mean: 124 116 104 must lie between 0 and 1; divide by 255",
+                "error: x.pth: mean: 124 116 104 must lie between 0 and 1; divide values for 0-255",
             ),
-            (["--std", "0", "1", "nan"], "error: x.pth: std: 0 1 nan must lie above 0 and up to 1; divide by 255"),
+            (
+                ["--std", "0", "1", "nan"],
+                "error: x.pth: std: 0 1 nan must lie above 0 and up to 1; divide values for 0-255",
+            ),
         ],
     )
     def test_what_is_said_of_it(self, folder, words, error):

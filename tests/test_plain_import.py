@@ -181,7 +181,7 @@ def test_a_safetensors_file_whose_names_tell_no_order_is_refused(folder):
     save_file({f"{name}.{part}": torch.zeros(4) for name in ("first", "second") for part in ("weight", "bias")}, "y.safetensors")  # fmt: skip
     told = refused("y.safetensors", *WORDS)
     assert told == (
-        "error: y.safetensors: a .safetensors file keeps no order, and the names first.bias and second.weight don't tell it; "
+        "error: y.safetensors: a .safetensors file keeps no order, and the names first.bias and second.weight don't show it; "
         "write the state dict with torch.save, whose order is the network's"
     )
 
@@ -197,9 +197,9 @@ def more(state):
 @pytest.mark.parametrize(
     ("change", "faults"),
     [
-        (less, ["the file has nothing for conv2_2 (weight 8x8x3x3, bias 8)"]),
+        (less, ["the file has no tensors for conv2_2 (weight 8x8x3x3, bias 8)"]),
         (more, ["the file has network.6 (weight 4x16, bias 4) where the layers have head (weight 5x16, bias 5)",
-                "no layer is left for the file's network.9 (weight 5x4, bias 5)"]),
+                "no layer matches the file's network.9 (weight 5x4, bias 5)"]),
     ],
     ids=["less", "more"],
 )  # fmt: skip
@@ -218,14 +218,14 @@ def test_layers_that_are_others_are_told_with_the_shapes(folder):
     ("options", "change", "error"),
     [
         ({"bias": False}, dict, "network.0.network.0 has no bias, and each layer here has one; add one that changes nothing: state['network.0.network.0.bias'] = torch.zeros(6)"),
-        ({}, lambda state: {"a.weight": torch.zeros(6), "a.bias": torch.zeros(6)} | state, "a is a norm without running statistics (6); of norms only batch norms are taken"),
+        ({}, lambda state: {"a.weight": torch.zeros(6), "a.bias": torch.zeros(6)} | state, "a is a norm without running statistics (6); batch norm is the only supported norm"),
         ({}, lambda state: {"a.weight": torch.zeros(6, 3, 3), "a.bias": torch.zeros(6)} | state, "a has a weight of 6x3x3; only convolutions, linear"),
-        ({}, lambda state: {"a.weight": torch.zeros(6, 3, 1, 3), "a.bias": torch.zeros(6)} | state, "a has a kernel of 1x3; only square ones are taken"),
-        ({}, lambda state: state | {"position": torch.zeros(6)}, "position is no weight, bias or running statistic; only convolutions"),
-        ({}, lambda state: {key: tensor for key, tensor in state.items() if tensor.ndim == 4 or tensor.shape[0] in (6, 8)}, "it has no linear layer, so no head; import the whole network"),
+        ({}, lambda state: {"a.weight": torch.zeros(6, 3, 1, 3), "a.bias": torch.zeros(6)} | state, "a has a kernel of 1x3; only square kernels are supported"),
+        ({}, lambda state: state | {"position": torch.zeros(6)}, "position is not a weight, bias or running statistic; only convolutions"),
+        ({}, lambda state: {key: tensor for key, tensor in state.items() if tensor.ndim == 4 or tensor.shape[0] in (6, 8)}, "it has no linear layer, so the head is missing; import the whole network"),
         ({}, lambda state: state | {"network.6.bias": torch.full((4,), torch.nan)}, "network.6.bias holds values that are not finite"),
         ({}, lambda state: state | {"network.6.bias": torch.zeros(4, dtype=torch.int32)}, "network.6.bias is torch.int32, torch.strided, on cpu, not plain"),
-        ({}, lambda state: state | {"network.6.weight": torch.zeros(1, 16), "network.6.bias": torch.zeros(1)}, "its last layer has 1 output, networks have 2 to 65,536 classes"),
+        ({}, lambda state: state | {"network.6.weight": torch.zeros(1, 16), "network.6.bias": torch.zeros(1)}, "its last layer has 1 output; 2 to 65,536 classes are supported"),
     ],
     ids=range(9),
 )  # fmt: skip
@@ -237,9 +237,9 @@ def test_what_is_no_plain_network(folder, options, change, error):
 @pytest.mark.parametrize(
     ("image", "layers", "error"),
     [
-        ("3x32x32", LAYERS, "leaves 512 features (8x8x8) for the first linear layer, and the file's takes 72; --image 3x12x12 would fit"),
-        ("3x12x12", LAYERS.replace("maxpool fc", "fc"), "leaves 288 features (8x6x6) for the first linear layer, and the file's takes 72; --image 3x6x6 would fit"),
-        ("3x12x12", LAYERS.replace("8*2", "7*2"), "leaves 63 features (7x3x3) for the first linear layer, and the file's takes 72; no square image fits 7 channels and 2 maxpool"),
+        ("3x32x32", LAYERS, "gives 512 features (8x8x8) for the first linear layer, but the file's needs 72; --image 3x12x12 would fit"),
+        ("3x12x12", LAYERS.replace("maxpool fc", "fc"), "gives 288 features (8x6x6) for the first linear layer, but the file's needs 72; --image 3x6x6 would fit"),
+        ("3x12x12", LAYERS.replace("8*2", "7*2"), "gives 63 features (7x3x3) for the first linear layer, but the file's needs 72; no square image fits 7 channels and 2 maxpool"),
     ],
 )  # fmt: skip
 def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, layers, error):
@@ -252,12 +252,12 @@ def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, l
     [
         (["--layers", LAYERS, *NORMALIZATION], "x.pth: --image is missing; write for example --image 3x32x32"),
         (["--layers", LAYERS, "--image", "3x12", *NORMALIZATION], "x.pth: --image 3x12: must be channels, height and width; write"),
-        (["--layers", LAYERS, "--image", "3x12x12"], "x.pth: --mean and --std: are missing; say by what the network's images are normalized, on the 0-1 scale: --mean 0 0 0 --std 1 1 1 where by nothing"),
-        (["--layers", LAYERS, "--image", "3x12x12", "--mean", "0.5", "--std", "1"], "x.pth: mean: 0.5 must be 3 numbers, one a channel; write as many"),
+        (["--layers", LAYERS, "--image", "3x12x12"], "x.pth: --mean and --std: are missing; give the normalization of the network's images, on the 0-1 scale; without normalization: --mean 0 0 0 --std 1 1 1"),
+        (["--layers", LAYERS, "--image", "3x12x12", "--mean", "0.5", "--std", "1"], "x.pth: mean: 0.5 must be 3 numbers, one for each channel"),
         (["--layers", "conv3-", "--image", "3x12x12", *NORMALIZATION], 'x.pth: layers[0]: "conv3-" has no channel count; write for example conv3-256'),
         (["--layers", LAYERS, "--image", "3x2x2", *NORMALIZATION], "x.pth: layer 5 of"),
         (["--image", "3x12x12"], "--image 3x12x12: goes with --layers; torchvision's networks take 3x224x224"),
-        ([*WORDS, "--key", "ema"], "x.pth: --key ema: has no state dict; it has one on top: leave out --key"),
+        ([*WORDS, "--key", "ema"], "x.pth: --key ema: no such state dict; use the whole file: omit --key"),
     ],
     ids=range(8),
 )  # fmt: skip

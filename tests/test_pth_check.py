@@ -111,52 +111,58 @@ class TestBounds:
         filling = b"x" * (MOST_PICKLE - len(b"\x80\x02" + mapping(text(b"")) + b"."))
         self.check(tmp_path, archive(mapping(text(filling))))
         told = refused(tmp_path, archive(mapping(text(filling + b"x"))))
-        assert told.startswith("has no data.pkl of at most 4,194,304 bytes; save the state dict alone")
+        assert told.startswith("data.pkl is missing or exceeds 4,194,304 bytes; save the state dict alone")
 
     def test_items_of_a_tuple(self, tmp_path):
         self.check(tmp_path, archive(tuple_of(MOST_NESTED)))
-        assert refused(tmp_path, archive(tuple_of(MOST_NESTED + 1))).startswith("has a tuple of more than 10,000 items")
+        assert refused(tmp_path, archive(tuple_of(MOST_NESTED + 1))).startswith(
+            "has a tuple of more than 10,000 nested items"
+        )
 
     def test_items_of_all_keys(self, tmp_path):
         most = b"}" + tuple_of(MOST_NESTED) + b"q\0Ns" + b"h\0Ns" * (MOST_HASHED // MOST_NESTED - 1)
         self.check(tmp_path, archive(most))
-        assert refused(tmp_path, archive(most + b"K\x01Ns")).startswith("has keys of more than 10,000,000 items")
+        assert refused(tmp_path, archive(most + b"K\x01Ns")).startswith(
+            "has more than 10,000,000 items in mapping keys and sets"
+        )
 
     def test_bytes_of_a_storage(self, tmp_path):
         self.check(tmp_path, archive(storage(2), bytes(8)))
         told = refused(tmp_path, archive(storage(2), bytes(7)))
-        assert told.startswith("claims a storage of 8 bytes and has 7 for it; save the state dict alone: torch.save(")
+        assert told.startswith("declares a storage of 8 bytes but contains 7; save the state dict alone: torch.save(")
 
     def test_bytes_of_all_tensors(self, tmp_path):
         content = saved({"weight": torch.zeros(1).expand(1000)})
         (tmp_path / "x.pth").write_bytes(saved({"weight": torch.zeros(1).expand(len(content) // 4)}))
         assert read_state(tmp_path / "x.pth").tensors["weight"].shape == (len(content) // 4,)
         told = refused(tmp_path, saved({"weight": torch.zeros(1).expand(len(content) // 4 + 1)}))
-        assert re.match(r"its tensors have [0-9,]+ bytes, more than the file's [0-9,]+: they repeat some; save", told)
+        assert re.match(
+            r"its tensors have [0-9,]+ bytes, more than the file's [0-9,]+, as some are repeated views; save", told
+        )
 
 
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (archive(mapping(doubled(60))), "has a tuple of more than 10,000 items, those inside counted"),
-        (archive(b"}" + doubled(12) + b"q\xffN" + b"s" + b"h\xffNs" * 100_000), "has keys of more than 10,000,000 items"),
-        (archive(tuple_of(9000) + b"q\x00" + b"c__builtin__\nset\nh\0R" * 2000), "has keys of more than 10,000,000 items"),
-        (archive(b"]q\xc8" + doubled(12) + b"ah\xc8h\xc8\x86"), "has a tuple of more than 10,000 items"),
+        (archive(mapping(doubled(60))), "has a tuple of more than 10,000 nested items"),
+        (archive(b"}" + doubled(12) + b"q\xffN" + b"s" + b"h\xffNs" * 100_000), "has more than 10,000,000 items in mapping keys and sets"),
+        (archive(tuple_of(9000) + b"q\x00" + b"c__builtin__\nset\nh\0R" * 2000), "has more than 10,000,000 items in mapping keys and sets"),
+        (archive(b"]q\xc8" + doubled(12) + b"ah\xc8h\xc8\x86"), "has a tuple of more than 10,000 nested items"),
         (archive(mapping(text(b"a")), b"\0" * 10**7, zipfile.ZIP_DEFLATED), "x/data.pkl is compressed, which torch.save never does"),
         (overlapping(), "its parts overlap: "),
         (archive(b"c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R"), "holds pickled code beside tensors (__builtin__.bytearray)"),
         (archive(b"ctorch\nTensor\nJ\xff\xff\xff\x7f\x85R"), "holds pickled code beside tensors (torch.Tensor)"),
-        (archive(storage(2**31 - 1)), "claims a storage of 8,589,934,588 bytes and has 4 for it"),
-        (archive(b"}" + text(b"a") + b"K\x01Q"), "is damaged, cut off or not written by torch.save (a persistent id that is not of a storage)"),
-        (archive(b"K\x01K\x02a"), "holds what torch.load(weights_only=True) refuses; save the state dict alone"),
-        (archive(b"h\x07"), "is damaged, cut off or not written by torch.save (7)"),
-        (archive(b"t"), "is damaged, cut off or not written by torch.save (pop from empty list)"),
-        (saved(STATE)[:-30], "is damaged, cut off or not written by torch.save (File is not a zip file)"),
-        (saved(STATE, _use_new_zipfile_serialization=False)[:-900], "is damaged, cut off or not written by torch.save (pickle exhausted"),
-        (saved(STATE, _use_new_zipfile_serialization=False).replace(b"K\x06", b"J\xff\xff\xff\x7f"), "claims a storage of 8,589,934,600 bytes and has"),
+        (archive(storage(2**31 - 1)), "declares a storage of 8,589,934,588 bytes but contains 4"),
+        (archive(b"}" + text(b"a") + b"K\x01Q"), "is damaged, truncated or not written by torch.save (a persistent id of an unknown type)"),
+        (archive(b"K\x01K\x02a"), "torch.load(weights_only=True) can't load it; save the state dict alone"),
+        (archive(b"h\x07"), "is damaged, truncated or not written by torch.save (7)"),
+        (archive(b"t"), "is damaged, truncated or not written by torch.save (pop from empty list)"),
+        (saved(STATE)[:-30], "is damaged, truncated or not written by torch.save (File is not a zip file)"),
+        (saved(STATE, _use_new_zipfile_serialization=False)[:-900], "is damaged, truncated or not written by torch.save (pickle exhausted"),
+        (saved(STATE, _use_new_zipfile_serialization=False).replace(b"K\x06", b"J\xff\xff\xff\x7f"), "declares a storage of 8,589,934,600 bytes but contains"),
         (pickle.dumps(["x" * 5_000_000]), "has more than 4,194,304 bytes of pickle instructions"),
-        (saved({"m": STATE, "ema": {**STATE}}), "holds 2 state dicts: m, ema; say which, for example --key m"),
-        (saved({"m": {"n": {"o": {"p": STATE}}}}), "holds m, and no state dict, which has tensors alone"),
+        (saved({"m": STATE, "ema": {**STATE}}), "contains 2 state dicts: m, ema; choose one, for example --key m"),
+        (saved({"m": {"n": {"o": {"p": STATE}}}}), "contains m, but no state dict (a mapping of tensors only)"),
     ],
     ids=range(19),
 )  # fmt: skip
@@ -171,9 +177,9 @@ def test_one_of_several_state_dicts_is_named(tmp_path):
     )
     found = read_state(tmp_path / "x", "ema")
     assert found.tensors["module.a.bias"].tolist() == [1, 1, 1]
-    assert found.notes == ["its state dict is under ema", "n_averaged, how often it was averaged, was left out"]
+    assert found.notes == ["its state dict is under ema", "n_averaged, the number of averaged models, was ignored"]
     assert read_state(tmp_path / "x", "nested.model").tensors.keys() == {"x.weight"}
-    with pytest.raises(InputError, match=r"x: --key y: has no state dict; it has m, ema, nested\.model"):
+    with pytest.raises(InputError, match=r"x: --key y: no such state dict; use m, ema, nested\.model"):
         read_state(tmp_path / "x", "y")
 
 

@@ -1,1 +1,1 @@
-"""Networks of other programs: ONNX, torchvision, and state dicts of plain networks."""
+"""Convert networks: export to ONNX and torchvision, import from torchvision and plain state dicts."""

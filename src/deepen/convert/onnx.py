@@ -1,4 +1,4 @@
-"""A network -> an ONNX model that takes images as they are, and how far onnxruntime's answers are from ours."""
+"""Export networks to ONNX, with normalization included, and compare the results with onnxruntime."""
 
 import json
 import warnings
@@ -18,27 +18,29 @@ from deepen.models.weights import ModelCard
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-TOLERANCE = 1e-4  # between logits, and between probabilities, here and in onnxruntime
-_MOST_BYTES = 2**31 - 2**20  # protobuf takes no more in one file; the graph needs little of it
+TOLERANCE = 1e-4  # of logits and probabilities, between PyTorch and onnxruntime
+_MOST_BYTES = 2**31 - 2**20  # the limit of protobuf, minus some space for the graph
 _BATCHES = (1, 2, 5)
 
 
 def check_exportable(card: ModelCard) -> None:
-    """Raise InputError where packages that ONNX needs are not installed, or the network is too large for one file."""
+    """Raise InputError if packages for ONNX are missing, or the network is too large for one file."""
     faults = []
     if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
         faults.append(
-            f"ONNX needs the Python packages {', '.join(missing)}, which are not installed; in Deepen's folder, "
+            f"ONNX needs the Python packages {', '.join(missing)}, which are not installed; in Deepen's folder, run "
             "python -m pip install --editable '.[onnx]'"
         )
     if (size := 4 * parameters(card.plan())) > _MOST_BYTES:
-        faults.append(f"the network takes {size / 1e9:.1f} GB, an ONNX file holds 2 GB at most; export a narrower one")
+        faults.append(
+            f"the network needs {size / 1e9:.1f} GB; the limit of an ONNX file is 2 GB; export a narrower one"
+        )
     if faults:
         raise InputError(faults)
 
 
 class _FromPixels(nn.Module):
-    """uint8 images (batch, channels, height, width), 0-255 -> logits and probabilities, both (batch, classes)."""
+    """Maps uint8 images (batch, channels, height, width), 0-255, to logits and probabilities (batch, classes)."""
 
     def __init__(self, network: VGG, mean: Tensor) -> None:
         super().__init__()
@@ -51,11 +53,11 @@ class _FromPixels(nn.Module):
 
 
 def to_onnx(card: ModelCard, network: VGG) -> "ModelProto":
-    """The network, in evaluation mode, as an ONNX model; its metadata holds `classes` and the card, `deepen`, as JSON.
+    """Export the network in evaluation mode; the metadata has `classes` and the card, `deepen`, as JSON.
 
-    Equal networks give equal models with the same versions of the packages.
+    Equal networks give equal models if the package versions are equal.
     """
-    with warnings.catch_warnings(action="ignore"):  # the exporter's of its own insides
+    with warnings.catch_warnings(action="ignore"):  # warnings about the exporter's internals
         program = torch.onnx.export(
             _FromPixels(network, torch.tensor(card.mean)).eval(),
             (torch.zeros(2, *card.image, dtype=torch.uint8),),
@@ -66,11 +68,11 @@ def to_onnx(card: ModelCard, network: VGG) -> "ModelProto":
             verbose=False,
         )
     assert program is not None
-    return _described(program.model_proto, card)
+    return _replace_metadata(program.model_proto, card)
 
 
-def _described(model: "ModelProto", card: ModelCard) -> "ModelProto":
-    """What the exporter notes of its source code, paths included, gives way to what the network is."""
+def _replace_metadata(model: "ModelProto", card: ModelCard) -> "ModelProto":
+    """Replace the exporter's debug metadata, which contains paths, by a description of the network."""
     from onnx.helper import set_model_props
 
     graph = model.graph
@@ -85,7 +87,7 @@ def _described(model: "ModelProto", card: ModelCard) -> "ModelProto":
 
 @torch.inference_mode()
 def measure_difference(path: Path, card: ModelCard, network: VGG) -> float:
-    """The largest difference of a logit or a probability between an ONNX file in onnxruntime and the network here.
+    """Return the largest difference of a logit or probability between onnxruntime and PyTorch.
 
     The images are random, in batches of several sizes.
     """

@@ -1,4 +1,4 @@
-"""Any plain network of convolutions and linear layers, under any names -> that network here, matched in order."""
+"""Import a plain network of convolutions and linear layers, whose tensors are matched by order and shape."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deepen.convert.state_dicts import StateDict, value_fault
-from deepen.convert.tensor_order import PARTS, in_order
+from deepen.convert.tensor_order import PARTS, order_tensors
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain, some
 from deepen.core.names import MODEL_NAME, class_name_faults
@@ -17,8 +17,8 @@ from deepen.models.layers import Layer, Norm, Shape, plan, tensor_shapes
 from deepen.models.weights import ModelCard
 
 MOST_CLASSES = 65_536
-_TAKEN = "only convolutions, linear layers and batch norms are taken"
-_REMEDY = "write --layers as the network is built, in the order in which images pass it"
+_SUPPORTED = "only convolutions, linear layers and batch norms are supported"
+_REMEDY = "write --layers in the order in which the network applies them"
 
 
 def as_plain_network(
@@ -30,23 +30,22 @@ def as_plain_network(
     classes: Sequence[str] | None = None,
     model: str = "imported",
 ) -> tuple[ModelCard, dict[str, Tensor], dict[str, str]]:
-    """The network that `layers` (notation) describes, with a state dict's tensors, matched in order and by shape.
+    """Import the network that `layers` (notation) describes, with a state dict's tensors matched by order and shape.
 
-    Gives its card, its tensors under our names, and the file's name of each. The last linear layer is the head. It
-    computes of x - mean what the file's does of (x - mean) / std. Raises InputError with every tensor of the file that
-    no layer has, and of a layer that the file has not, in that place and shape; and where the first linear layer does
-    not fit the image (channels, height, width).
+    Returns its card, its tensors under our names, and the file's name of each. The last linear layer is the head. For
+    x - mean it computes what the file's network does for (x - mean) / std. Raises InputError with every tensor and
+    every layer without a match, and if the first linear layer does not fit the image (channels, height, width).
     """
-    theirs = in_order(state)
+    theirs = order_tensors(state)
     if faults := _kind_faults(theirs):
         raise InputError(some(faults))
     shapes = {key: tuple(tensor.shape) for key, tensor in theirs.items()}
     norm: Norm = "batch" if any(key.endswith("running_mean") for key in theirs) else "none"
-    names = named(classes, [shape for shape in shapes.values() if len(shape) == 2][-1][0])
+    names = choose_class_names(classes, [shape for shape in shapes.values() if len(shape) == 2][-1][0])
     laid_out = plan(layers, width=1, image=image, classes=len(names), norm=norm)
     if fault := _image_fault(laid_out, shapes, image):
         raise InputError(fault)
-    matches = _matched(tensor_shapes(laid_out), shapes)
+    matches = _match_tensors(tensor_shapes(laid_out), shapes)
     if faults := [fault for key, tensor in theirs.items() if (fault := value_fault(key, tensor))]:
         raise InputError(some(faults))
     card = ModelCard(
@@ -57,15 +56,15 @@ def as_plain_network(
         image=image,
         classes=tuple(names),
         mean=tuple(mean),
-        flip=False,  # whether a mirrored image keeps its class, the file does not say
+        flip=False,  # the file does not say whether mirroring keeps the class
     )
-    return card, under_our_names(card.plan(), theirs, matches, std), matches
+    return card, convert_tensors(card.plan(), theirs, matches, std), matches
 
 
-def named(classes: Sequence[str] | None, count: int) -> Sequence[str]:
-    """The names of so many classes: as given, or by number; raises InputError where they can't be."""
+def choose_class_names(classes: Sequence[str] | None, count: int) -> Sequence[str]:
+    """Return the names of `count` classes, given or numbered; raises InputError if they are invalid."""
     if not 2 <= count <= MOST_CLASSES:
-        raise InputError(f"its last layer has {counted(count, 'output')}, networks have 2 to {MOST_CLASSES:,} classes")
+        raise InputError(f"its last layer has {counted(count, 'output')}; 2 to {MOST_CLASSES:,} classes are supported")
     names = [f"class {i}" for i in range(count)] if classes is None else classes
     if len(names) != count:
         raise InputError(f"it has {counted(count, 'class')}, but {len(names)} names are given; name each once")
@@ -74,13 +73,13 @@ def named(classes: Sequence[str] | None, count: int) -> Sequence[str]:
     return names
 
 
-def under_our_names(
+def convert_tensors(
     layers: Sequence[Layer], state: Mapping[str, Tensor], names: Mapping[str, str], std: Sequence[float]
 ) -> dict[str, Tensor]:
-    """The tensors that `names` gives by our key, float32, for images not divided by `std`: the first convolution is.
+    """Return the tensors by our key, float32, with the division by `std` moved into the first convolution.
 
-    `std` is one number a channel, 0-1 scale. Zeros around (x - mean) / std are zeros around x - mean, so nothing else
-    changes.
+    `names` has the file's key for each of ours; `std` is one number a channel, 0-1 scale. Zero padding is the same for
+    (x - mean) / std and x - mean, so nothing else changes.
     """
     found = {ours: state[theirs].detach().to(torch.float32) for ours, theirs in names.items()}
     first = next(f"{layer.role}.weight" for layer in layers if layer.kind == "conv")
@@ -88,29 +87,29 @@ def under_our_names(
 
 
 def model_name(text: str) -> str:
-    """A text, such as a file's name, as the name of a model."""
+    """Convert a text, such as a file name, to a valid model name."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:32]
     return name if re.fullmatch(MODEL_NAME, name) else "imported"
 
 
-def suggested(state: Mapping[str, Tensor]) -> str | None:
-    """The notation of a state dict's layers in its order, but for the pools, which have no tensors; None if unknown."""
+def suggest_notation(state: Mapping[str, Tensor]) -> str | None:
+    """Suggest the notation of a state dict's layers, without pools, which have no tensors; None if unknown."""
     weights = [tuple(tensor.shape) for key, tensor in state.items() if key.endswith("weight") and tensor.ndim in (2, 4)]
     words = [f"conv{shape[2]}-{shape[0]}" if len(shape) == 4 else f"fc-{shape[0]}" for shape in weights[:-1]]
     return " ".join(words) if words and words[0].startswith("conv") else None
 
 
 def _kind_faults(theirs: Mapping[str, Tensor]) -> list[str]:
-    """What keeps tensors from being a plain network's, whatever its layers are."""
+    """Return the faults of tensors that no plain network can have."""
     weights = {key.rpartition(".")[0]: tensor for key, tensor in theirs.items() if key.rpartition(".")[2] == "weight"}
     faults = [
-        f"{plain(key)} is no weight, bias or running statistic; {_TAKEN}"
+        f"{plain(key)} is not a weight, bias or running statistic; {_SUPPORTED}"
         for key in theirs
         if key.rpartition(".")[2] not in PARTS or key.rpartition(".")[0] not in weights
     ]
     faults += [fault for module, weight in weights.items() if (fault := _layer_fault(module, weight, theirs))]
     if not faults and not [weight for weight in weights.values() if weight.ndim == 2]:
-        faults.append(f"it has no linear layer, so no head; import the whole network: {_REMEDY}")
+        faults.append(f"it has no linear layer, so the head is missing; import the whole network: {_REMEDY}")
     return faults
 
 
@@ -118,19 +117,19 @@ def _layer_fault(module: str, weight: Tensor, theirs: Mapping[str, Tensor]) -> s
     name, shape = plain(module) or "a layer", "x".join(map(str, weight.shape))
     dot = f"{module}." if module else ""
     if weight.ndim == 4 and weight.shape[2] != weight.shape[3]:
-        return f"{name} has a kernel of {weight.shape[2]}x{weight.shape[3]}; only square ones are taken"
+        return f"{name} has a kernel of {weight.shape[2]}x{weight.shape[3]}; only square kernels are supported"
     if weight.ndim == 1 and f"{dot}running_mean" not in theirs:
-        return f"{name} is a norm without running statistics ({shape}); of norms only batch norms are taken"
+        return f"{name} is a norm without running statistics ({shape}); batch norm is the only supported norm"
     if weight.ndim not in (1, 2, 4):
-        return f"{name} has a weight of {shape}; {_TAKEN}"
+        return f"{name} has a weight of {shape}; {_SUPPORTED}"
     if f"{dot}bias" not in theirs:
         zeros = f"state[{f'{dot}bias'!a}] = torch.zeros({weight.shape[0]})"
-        return f"{name} has no bias, and each layer here has one; add one that changes nothing: {zeros}"
+        return f"{name} has no bias, but every layer needs one; add a zero bias: {zeros}"
     return None
 
 
 def _image_fault(layers: Sequence[Layer], shapes: Mapping[str, Shape], image: Shape) -> str | None:
-    """What is wrong where the file's first linear layer takes another number of features than the image leaves."""
+    """Return the fault if the first linear layer needs a different number of features than the image gives."""
     last = next(layer for layer in layers if layer.kind in ("fc", "head")).inputs
     takes, leaves = next(shape[1] for shape in shapes.values() if len(shape) == 2), prod(last)
     if takes == leaves:
@@ -142,21 +141,21 @@ def _image_fault(layers: Sequence[Layer], shapes: Mapping[str, Shape], image: Sh
     if rest or side * side != places:
         fits = f"no square image fits {last[0]} channels and {pools} maxpool"
     return (
-        f"--image {'x'.join(map(str, image))}: leaves {leaves:,} features ({'x'.join(map(str, last))}) for the first "
-        f"linear layer, and the file's takes {takes:,}; {fits}, or {_REMEDY}"
+        f"--image {'x'.join(map(str, image))}: gives {leaves:,} features ({'x'.join(map(str, last))}) for the first "
+        f"linear layer, but the file's needs {takes:,}; {fits}, or {_REMEDY}"
     )
 
 
-def _matched(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> dict[str, str]:
-    """Our key -> the file's; raises InputError unless all match in order, part and shape."""
-    wanted, found = _by_layer(ours), _by_layer(theirs)
+def _match_tensors(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> dict[str, str]:
+    """Map our keys to the file's; raises InputError unless all match in order, part and shape."""
+    wanted, found = _group_by_layer(ours), _group_by_layer(theirs)
     if list(wanted.values()) == list(found.values()):
         return dict(zip(ours, theirs, strict=True))
     raise InputError(some([f"{fault}; {_REMEDY}" for fault in _differences(wanted, found)]))
 
 
-def _by_layer(shapes: Mapping[str, Shape]) -> dict[str, str]:
-    """The tensors of each layer: fc1 -> weight 16x72, bias 16."""
+def _group_by_layer(shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """Describe the tensors of each layer: fc1 -> weight 16x72, bias 16."""
     layers: dict[str, list[str]] = {}
     for key, shape in shapes.items():
         layer, _, part = key.rpartition(".")
@@ -171,5 +170,5 @@ def _differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator
         if kind != "equal":
             both = min(i_end - i, j_end - j)
             yield from (f"the file has {found[j + n]} where the layers have {wanted[i + n]}" for n in range(both))
-            yield from (f"the file has nothing for {each}" for each in wanted[i + both : i_end])
-            yield from (f"no layer is left for the file's {each}" for each in found[j + both : j_end])
+            yield from (f"the file has no tensors for {each}" for each in wanted[i + both : i_end])
+            yield from (f"no layer matches the file's {each}" for each in found[j + both : j_end])

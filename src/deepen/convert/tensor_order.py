@@ -1,4 +1,4 @@
-"""The order of a state dict's tensors: the file's, or, of a sorted file, that which the numbers in its names tell."""
+"""Order the tensors of a state dict: by the file, or for sorted files by the numbers in their names."""
 
 import re
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ from deepen.core.errors import InputError, plain
 PARTS = ("weight", "bias", "running_mean", "running_var")  # of a layer, in our order
 
 
-def in_order(state: StateDict) -> dict[str, Tensor]:
-    """The tensors layer by layer in the network's order, each layer's in ours, without the counts of norms.
+def order_tensors(state: StateDict) -> dict[str, Tensor]:
+    """Return the tensors in the network's order of layers, without the counters of batch norms.
 
-    Raises InputError where the file is sorted and its names don't tell the order.
+    Raises InputError if the file is sorted and the order does not follow from its names.
     """
     tensors = {key: tensor for key, tensor in state.tensors.items() if key.rpartition(".")[2] != COUNT}
     if state.ordered:
         places = {layer: place for place, layer in enumerate(dict.fromkeys(key.rpartition(".")[0] for key in tensors))}
-        keys = sorted(tensors, key=lambda key: (places[key.rpartition(".")[0]], _natural(key)[1]))
+        keys = sorted(tensors, key=lambda key: (places[key.rpartition(".")[0]], _sort_key(key)[1]))
         return {key: tensors[key] for key in keys}
-    keys = sorted(tensors, key=lambda key: (_is_linear(key, tensors), _natural(key)))
+    keys = sorted(tensors, key=lambda key: (_is_linear(key, tensors), _sort_key(key)))
     for one, other in pairwise(keys):
-        if _is_linear(one, tensors) == _is_linear(other, tensors) and not _by_number(one, other):
+        if _is_linear(one, tensors) == _is_linear(other, tensors) and not _differ_by_number(one, other):
             raise InputError(
-                f"a .safetensors file keeps no order, and the names {plain(one)} and {plain(other)} don't tell it; "
-                "write the state dict with torch.save, whose order is the network's"
+                f"a .safetensors file keeps no order, and the names {plain(one)} and {plain(other)} don't show it; "
+                "save the state dict with torch.save, whose order is the network's"
             )
     return {key: tensors[key] for key in keys}
 
@@ -38,14 +38,14 @@ def _is_linear(key: str, tensors: Mapping[str, Tensor]) -> bool:
     return weight is not None and weight.ndim == 2
 
 
-def _natural(key: str) -> tuple[list[tuple[int, str]], int]:
+def _sort_key(key: str) -> tuple[list[tuple[int, str]], int]:
     module, _, part = key.rpartition(".")
     words = [(int(word), "") if word.isdecimal() else (-1, word) for word in re.findall(r"[0-9]+|[^0-9]+", module)]
     return words, PARTS.index(part) if part in PARTS else len(PARTS)
 
 
-def _by_number(one: str, other: str) -> bool:
-    """Whether two names are of one layer, or differ first in a number."""
-    words, others = _natural(one)[0], _natural(other)[0]
+def _differ_by_number(one: str, other: str) -> bool:
+    """Return whether two names are of the same layer, or differ first in a number."""
+    words, others = _sort_key(one)[0], _sort_key(other)[0]
     differing = next(((a, b) for a, b in zip(words, others, strict=False) if a != b), None)
     return words == others if differing is None else min(number for number, _ in differing) >= 0

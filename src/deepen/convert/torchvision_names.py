@@ -1,8 +1,7 @@
 """torchvision's VGG networks in our notation, and its names of their tensors.
 
-Names follow from its layout (torchvision.models.vgg): `features` is a sequence in which every convolution, norm, ReLU
-and pool has a place, `classifier` one of linear, ReLU and dropout in turn; in between the features are pooled to 7x7,
-which changes nothing where they are 7x7 already.
+Names follow its layout (torchvision.models.vgg): `features` numbers every convolution, norm, ReLU and pool, and
+`classifier` every linear layer, ReLU and dropout. The pooling to 7x7 in between has no effect on 7x7 features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +27,12 @@ LAYERS = {
     for name, groups in _CONVOLUTIONS.items()
 }
 IMAGE = (3, 224, 224)
-METADATA = "torchvision"  # the key of a safetensors file's metadata under which an `Exported` lies
-COUNT = "num_batches_tracked"  # of a norm; ours has none, and torchvision uses it only where momentum is None
+METADATA = "torchvision"  # the metadata key of an `Exported` in a safetensors file
+COUNT = "num_batches_tracked"  # of a norm; used only if momentum is None
 
 
 class Exported(BaseModel):
-    """What a file with torchvision's names says of the network: it takes (x - mean) / std, with x on the 0-1 scale.
+    """Metadata of a network exported to torchvision, which needs (x - mean) / std, with x on the 0-1 scale.
 
     `net` is its function in torchvision.models, `classes` are the names in the order of the logits.
     """
@@ -47,25 +46,25 @@ class Exported(BaseModel):
 
     @field_validator("classes")
     @classmethod
-    def _must_be_told_apart(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_class_names(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
         if faults := class_name_faults(classes):
             raise ValueError("; ".join(some(faults, 3)))
         return classes
 
 
-def norm_of(name: str) -> Norm:
-    """What follows the convolutions of one of torchvision's networks."""
+def find_norm(name: str) -> Norm:
+    """Return the norm of a torchvision network."""
     return "batch" if name.endswith("_bn") else "none"
 
 
 def lay_out(name: str, classes: int) -> tuple[Layer, ...]:
-    """The layers of one of torchvision's networks."""
-    return plan(LAYERS[name], width=1, image=IMAGE, classes=classes, norm=norm_of(name))
+    """Plan the layers of a torchvision network."""
+    return plan(LAYERS[name], width=1, image=IMAGE, classes=classes, norm=find_norm(name))
 
 
-def module_names(layers: Sequence[Layer]) -> dict[str, str]:
-    """Role -> torchvision's name: conv3_2 -> features.12."""
-    after_conv = 1 if any(layer.kind == "norm" for layer in layers) else 2  # else a ReLU lies between
+def map_module_names(layers: Sequence[Layer]) -> dict[str, str]:
+    """Map roles to torchvision's names: conv3_2 -> features.12."""
+    after_conv = 1 if any(layer.kind == "norm" for layer in layers) else 2  # else a ReLU is in between
     steps = {"conv": after_conv, "norm": 2, "maxpool": 1}
     names, feature, classifier = {}, 0, 0
     for layer in layers:
@@ -76,43 +75,43 @@ def module_names(layers: Sequence[Layer]) -> dict[str, str]:
     return names
 
 
-def tensor_names(layers: Sequence[Layer]) -> dict[str, str]:
-    """State-dict key -> torchvision's: conv3_2.weight -> features.12.weight; without the counts of norms."""
-    names = module_names(layers)
+def map_tensor_names(layers: Sequence[Layer]) -> dict[str, str]:
+    """Map state-dict keys to torchvision's: conv3_2.weight -> features.12.weight; without counters of norms."""
+    names = map_module_names(layers)
     return {
         key: f"{names[layer.role]}.{key.removeprefix(layer.role + '.')}" for layer in layers for key in layer.tensors()
     }
 
 
 def find_net(layers: Sequence[Layer]) -> str:
-    """Which of torchvision's networks these layers are; raises InputError with what differs from the nearest."""
+    """Return the torchvision network with these layers; raises InputError with differences to the nearest."""
     ours = _shapes(layers)
     theirs = {name: _shapes(lay_out(name, layers[-1].outputs[0])) for name in LAYERS}
     nearest = max(LAYERS, key=lambda name: len(ours.items() & theirs[name].items()))
     differences = [
-        f"{key} {_told(ours.get(key))}, in {nearest} it {_told(theirs[nearest].get(key))}"
+        f"{key} {_describe_shape(ours.get(key))}, in {nearest} it {_describe_shape(theirs[nearest].get(key))}"
         for key in dict.fromkeys([*ours, *theirs[nearest]])
         if ours.get(key) != theirs[nearest].get(key)
     ]
     if differences:
-        what = "; ".join(some(differences, 3))
+        listed = "; ".join(some(differences, 3))
         raise InputError(
-            f"it is none of torchvision's VGG networks for images of 3x224x224: {what}; --to onnx takes any network"
+            f"it is not a torchvision VGG network for images of 3x224x224: {listed}; --to onnx supports any network"
         )
     return nearest
 
 
 def _shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
-    """The shapes of all tensors by key, and of nothing for each pool."""
+    """Return the shapes of all tensors by key, and an empty shape for each pool."""
     return {key: shape for layer in layers for key, shape in (layer.tensors() or {layer.role: ()}).items()}
 
 
-def _told(shape: Shape | None) -> str:
-    return "is not there" if shape is None else f"is {'x'.join(map(str, shape))}" if shape else "is there"
+def _describe_shape(shape: Shape | None) -> str:
+    return "is missing" if shape is None else f"is {'x'.join(map(str, shape))}" if shape else "is present"
 
 
 def to_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict under torchvision's names, with the counts that its norms have; it loads strictly there."""
-    names = module_names(layers)
+    """Return the state dict under torchvision's names, with the counters of its norms, for strict loading."""
+    names = map_module_names(layers)
     counts = {f"{names[layer.role]}.{COUNT}": torch.tensor(0) for layer in layers if layer.kind == "norm"}
-    return {theirs: state[ours] for ours, theirs in tensor_names(layers).items()} | counts
+    return {theirs: state[ours] for ours, theirs in map_tensor_names(layers).items()} | counts

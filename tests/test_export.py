@@ -142,7 +142,7 @@ class TestOnnx:
         told = refused(written(), "--to", "onnx")
         assert told == (
             "error: III.safetensors: ONNX needs the Python packages onnxscript, which are not installed; "
-            "in Deepen's folder, python -m pip install --editable '.[onnx]'"
+            "in Deepen's folder, run python -m pip install --editable '.[onnx]'"
         )
 
 
@@ -206,7 +206,7 @@ class TestTorchvision:
                 (3, 448, 448),
                 "conv3_1.weight is 128x64x3x3, in vgg11 it is 256x128x3x3;",
             ),
-            (LAYERS["vgg19"] + " fc-10", (3, 224, 224), "fc3.weight is 10x4096, in vgg19 it is not there;"),
+            (LAYERS["vgg19"] + " fc-10", (3, 224, 224), "fc3.weight is 10x4096, in vgg19 it is missing;"),
         ],
     )
     def test_what_differs(self, layers, image, difference):

@@ -206,14 +206,16 @@ OTHERWISE = "; describe a network of another shape by --layers"
 FIRST = "features.0.weight"
 DAMAGED = "error: x.pth: is damaged, truncated or not written by torch.save ("
 RUN = "which was not run; if you trust it, run torch.save(torch.load('x.pth', weights_only=False)"
-CODE = f"error: x.pth: holds pickled code beside tensors (posix.mkdir), {RUN}['state_dict'], 'state.pth') where that"
+CODE = (
+    f"error: x.pth: contains pickled code besides tensors (posix.mkdir), {RUN}['state_dict'], 'state.pth') where that"
+)
 
 
 class TestRefused:
     @pytest.mark.parametrize(
         ("content", "error"),
         [
-            (b"", f"{DAMAGED}pickle exhausted before seeing STOP); get it again, or save the state dict alone: torch."),
+            (b"", f"{DAMAGED}pickle exhausted before seeing STOP); download it again, or save the state dict alone: torch."),
             (b"x" * 1000, DAMAGED),
             (b"\n <!DOCTYPE html><title>404</title>", "x.pth: is a web page, not a file of torch.save; download the"),
             (b"version https://git-lfs.github.com/spec/v1\n", "x.pth: is a Git LFS pointer, not the file itself; run g"),
@@ -226,7 +228,7 @@ class TestRefused:
             ),
             (
                 torch.nn.Sequential(torch.nn.Linear(2, 3)),
-                "holds a whole network as pickled code (torch.nn.modules.container.Sequential, torch.nn.modules.linear.Linear"
+                "contains a whole network as pickled code (torch.nn.modules.container.Sequential, torch.nn.modules.linear.Linear"
                 f"), {RUN}.state_dict(), 'state.pth') where that code is installed, and import state.pth",
             ),
             ([torch.zeros(1)], "error: x.pth: contains a list, not a state dict; save"),
@@ -271,8 +273,8 @@ class TestRefused:
             (lambda: spoilt(FIRST, torch.Tensor.int), f"{FIRST} is torch.int32, torch.strided, on cpu, not a dense floating-point tensor"),
             (lambda: spoilt("classifier.3.bias", torch.Tensor.to_sparse), "classifier.3.bias is torch.float32, torch.sparse_coo"),
             (lambda: spoilt("classifier.3.bias", lambda x: x.to("meta")), "torch.strided, on meta, not a dense floating-point tensor"),
-            (lambda: spoilt(FIRST, lambda x: x.fill_(torch.nan)), f"{FIRST} holds values that are not finite"),
-            (lambda: spoilt("features.1.running_var", lambda x: x.fill_(torch.inf)), "running_var holds values that are not"),
+            (lambda: spoilt(FIRST, lambda x: x.fill_(torch.nan)), f"{FIRST} contains NaN or infinite values"),
+            (lambda: spoilt("features.1.running_var", lambda x: x.fill_(torch.inf)), "running_var contains NaN or infinite"),
             (lambda: their_state("vgg16_bn", classes=1), "classifier.6.weight has shape (1, 12), expected 2 to 65,536"),
             (lambda: spoilt("classifier.6.weight", torch.Tensor.sum), "classifier.6.weight has shape (), expected"),
         ],

@@ -120,7 +120,7 @@ def test_biases_of_zeros_are_added_as_the_error_says(folder):
     state = trained(bias=False).state_dict()
     torch.save(state, "x.pth")
     for line in refused("x.pth", *WORDS).splitlines():
-        exec(line.partition("changes nothing: ")[2], {"state": state, "torch": torch})
+        exec(line.partition("add a zero bias: ")[2], {"state": state, "torch": torch})
     torch.save(state, "x.pth")
     main(["import", "x.pth", *WORDS])
     _, ours = load_network(next(Path("imports").iterdir()))
@@ -182,7 +182,7 @@ def test_a_safetensors_file_whose_names_tell_no_order_is_refused(folder):
     told = refused("y.safetensors", *WORDS)
     assert told == (
         "error: y.safetensors: a .safetensors file keeps no order, and the names first.bias and second.weight don't show it; "
-        "write the state dict with torch.save, whose order is the network's"
+        "save the state dict with torch.save, whose order is the network's"
     )
 
 
@@ -205,7 +205,7 @@ def more(state):
 )  # fmt: skip
 def test_all_must_match_and_each_that_does_not_is_told(folder, change, faults):
     saved(change)
-    remedy = "write --layers as the network is built, in the order in which images pass it"
+    remedy = "write --layers in the order in which the network applies them"
     assert refused("x.pth", *WORDS).splitlines() == [f"error: x.pth: {fault}; {remedy}" for fault in faults]
 
 
@@ -217,14 +217,14 @@ def test_layers_that_are_others_are_told_with_the_shapes(folder):
 @pytest.mark.parametrize(
     ("options", "change", "error"),
     [
-        ({"bias": False}, dict, "network.0.network.0 has no bias, and each layer here has one; add one that changes nothing: state['network.0.network.0.bias'] = torch.zeros(6)"),
+        ({"bias": False}, dict, "network.0.network.0 has no bias, but every layer needs one; add a zero bias: state['network.0.network.0.bias'] = torch.zeros(6)"),
         ({}, lambda state: {"a.weight": torch.zeros(6), "a.bias": torch.zeros(6)} | state, "a is a norm without running statistics (6); batch norm is the only supported norm"),
         ({}, lambda state: {"a.weight": torch.zeros(6, 3, 3), "a.bias": torch.zeros(6)} | state, "a has a weight of 6x3x3; only convolutions, linear"),
         ({}, lambda state: {"a.weight": torch.zeros(6, 3, 1, 3), "a.bias": torch.zeros(6)} | state, "a has a kernel of 1x3; only square kernels are supported"),
         ({}, lambda state: state | {"position": torch.zeros(6)}, "position is not a weight, bias or running statistic; only convolutions"),
         ({}, lambda state: {key: tensor for key, tensor in state.items() if tensor.ndim == 4 or tensor.shape[0] in (6, 8)}, "it has no linear layer, so the head is missing; import the whole network"),
-        ({}, lambda state: state | {"network.6.bias": torch.full((4,), torch.nan)}, "network.6.bias holds values that are not finite"),
-        ({}, lambda state: state | {"network.6.bias": torch.zeros(4, dtype=torch.int32)}, "network.6.bias is torch.int32, torch.strided, on cpu, not plain"),
+        ({}, lambda state: state | {"network.6.bias": torch.full((4,), torch.nan)}, "network.6.bias contains NaN or infinite values"),
+        ({}, lambda state: state | {"network.6.bias": torch.zeros(4, dtype=torch.int32)}, "network.6.bias is torch.int32, torch.strided, on cpu, not a dense"),
         ({}, lambda state: state | {"network.6.weight": torch.zeros(1, 16), "network.6.bias": torch.zeros(1)}, "its last layer has 1 output; 2 to 65,536 classes are supported"),
     ],
     ids=range(9),
@@ -244,7 +244,7 @@ def test_what_is_no_plain_network(folder, options, change, error):
 )  # fmt: skip
 def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, layers, error):
     told = refused("x.pth", "--layers", layers, "--image", image, *NORMALIZATION)
-    assert told.startswith(f"error: x.pth: --image {image}: {error}, or write --layers as the network is built")
+    assert told.startswith(f"error: x.pth: --image {image}: {error}, or write --layers in the order")
 
 
 @pytest.mark.parametrize(

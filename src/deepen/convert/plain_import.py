@@ -81,9 +81,9 @@ def convert_tensors(
     `names` has the file's key for each of ours; `std` is one number a channel, 0-1 scale. Zero padding is the same for
     (x - mean) / std and x - mean, so nothing else changes.
     """
-    found = {ours: state[theirs].detach().to(torch.float32) for ours, theirs in names.items()}
+    tensors = {ours: state[theirs].detach().to(torch.float32) for ours, theirs in names.items()}
     first = next(f"{layer.role}.weight" for layer in layers if layer.kind == "conv")
-    return found | {first: found[first] / torch.tensor(std).reshape(1, -1, 1, 1)}
+    return tensors | {first: tensors[first] / torch.tensor(std).reshape(1, -1, 1, 1)}
 
 
 def model_name(text: str) -> str:
@@ -148,10 +148,10 @@ def _image_fault(layers: Sequence[Layer], shapes: Mapping[str, Shape], image: Sh
 
 def _match_tensors(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> dict[str, str]:
     """Map our keys to the file's; raises InputError unless all match in order, part and shape."""
-    wanted, found = _group_by_layer(ours), _group_by_layer(theirs)
-    if list(wanted.values()) == list(found.values()):
+    our_layers, their_layers = _group_by_layer(ours), _group_by_layer(theirs)
+    if list(our_layers.values()) == list(their_layers.values()):
         return dict(zip(ours, theirs, strict=True))
-    raise InputError(some([f"{fault}; {_REMEDY}" for fault in _differences(wanted, found)]))
+    raise InputError(some([f"{fault}; {_REMEDY}" for fault in _differences(our_layers, their_layers)]))
 
 
 def _group_by_layer(shapes: Mapping[str, Shape]) -> dict[str, str]:
@@ -164,11 +164,11 @@ def _group_by_layer(shapes: Mapping[str, Shape]) -> dict[str, str]:
 
 
 def _differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[str]:
-    wanted, found = ([f"{plain(layer)} ({parts})" for layer, parts in each.items()] for each in (ours, theirs))
+    wanted, given = ([f"{plain(layer)} ({parts})" for layer, parts in each.items()] for each in (ours, theirs))
     matcher = SequenceMatcher(None, list(ours.values()), list(theirs.values()), autojunk=False)
     for kind, i, i_end, j, j_end in matcher.get_opcodes():
         if kind != "equal":
             both = min(i_end - i, j_end - j)
-            yield from (f"the file has {found[j + n]} where the layers have {wanted[i + n]}" for n in range(both))
+            yield from (f"the file has {given[j + n]} where the layers have {wanted[i + n]}" for n in range(both))
             yield from (f"the file has no tensors for {each}" for each in wanted[i + both : i_end])
-            yield from (f"no layer matches the file's {each}" for each in found[j + both : j_end])
+            yield from (f"no layer matches the file's {each}" for each in given[j + both : j_end])

@@ -103,14 +103,14 @@ def _describe_key(key: object) -> str:
     return key if isinstance(key, str) else type(key).__name__  # a number, or a tuple of any size
 
 
-def _is_state(found: Mapping[Any, Any]) -> bool:
-    return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items())
+def _is_state(content: Mapping[Any, Any]) -> bool:
+    return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
 
 
-def _find_state_dicts(found: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
+def _find_state_dicts(content: Mapping[Any, Any]) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
     """Yield each nested state dict once, as (dotted path, tensors): a mapping of tensors only, with a weight."""
     seen: set[int] = set()
-    level: list[tuple[str, Mapping[Any, Any]]] = [("", found)]
+    level: list[tuple[str, Mapping[Any, Any]]] = [("", content)]
     for _ in range(_DEEPEST):
         below = []
         for where, mapping in level:

@@ -23,7 +23,7 @@ Array = NDArray[np.uint8]
 Picture = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | Array
 _CHANNELS = (1, 3, 4)
 _KINDS = "a path, the bytes of a file, a binary file object, a PIL image or a uint8 array"
-_BYTES = Budget(MOST_FILE_BYTES)  # of files that are in memory at one time
+_BYTES = Budget(MOST_FILE_BYTES)  # of files in memory at a time
 _loading = Lock()  # two threads must not load the same PIL image
 
 

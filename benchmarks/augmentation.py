@@ -10,7 +10,7 @@ from benchmarks.data import make_random_images
 from benchmarks.measure import THREADS, alternate, measure_median_seconds, report
 from benchmarks.plain import PlainImages, make_training_batches, make_training_transform
 from benchmarks.step import time_deepen_step
-from deepen.core.seeding import generator
+from deepen.core.seeding import make_generator
 from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.statistics import compute_statistics
 from deepen.runtime.device import choose_device
@@ -24,7 +24,7 @@ def time_deepen_batches() -> float:
     augmented = AugmentedImages(images, Augmentation(True, 0.125, 0.1), compute_statistics(images), device)
     rows = torch.randperm(IMAGES)[:BATCH]
     draws = iter(range(10**9))
-    return measure_median_seconds(lambda: augmented.batch(rows, generator(device, next(draws))), calls=300, warm_up=30)
+    return measure_median_seconds(lambda: augmented.batch(rows, make_generator(device, next(draws))), calls=300, warm_up=30)
 
 
 def time_plain_batches(workers: int) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepen.config.recipes import Training
+from deepen.config.recipes import TrainingSettings
 from deepen.config.settings import load_settings
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
@@ -14,8 +14,8 @@ from deepen.data.statistics import Statistics
 from deepen.datasets import load_dataset
 from deepen.growth.initialization import he_start
 from deepen.models.layers import Layer, plan
-from deepen.models.vgg import network
-from deepen.runtime.group import ALONE, Group
+from deepen.models.vgg import build_network
+from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.training.trainer import Trainer
 
 BATCH = 128  # images per training step, independent of the number of images
@@ -42,12 +42,12 @@ def make_noise_trainer(
     *,
     epochs: float,
     device: torch.device,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> Trainer:
     """Make a trainer for a model of params.yaml on noise, with a learning rate too low to change much."""
     layers, training = plan_model(model, width), fix_batch_size(load_settings().recipes[recipe].training)
     return Trainer(
-        network(layers, he_start(layers, seed=0, model=model), training.dropout),
+        build_network(layers, he_start(layers, seed=0, model=model), training.dropout),
         images,
         GREY,
         Augmentation(flip=True, crop=0.125, color_shift=0.1),
@@ -61,7 +61,7 @@ def make_noise_trainer(
     )
 
 
-def fix_batch_size(training: Training) -> Training:
+def fix_batch_size(training: TrainingSettings) -> TrainingSettings:
     """Return the same settings with a fixed batch size."""
     return training.model_copy(update={"batch_size": BATCH})
 

@@ -23,9 +23,9 @@ from deepen.data.statistics import Statistics, compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import Plans, plan_ladder
-from deepen.models.layers import training_flops
-from deepen.models.tensors import State, as_arrays
-from deepen.models.vgg import network
+from deepen.models.layers import count_training_flops
+from deepen.models.tensors import State, to_arrays
+from deepen.models.vgg import build_network
 from deepen.runtime.device import autocast, choose_device, choose_dtype
 from deepen.training.trainer import Trainer
 
@@ -92,7 +92,7 @@ def time_steps(bench: Bench, side: int) -> Iterator[dict[str, Any]]:
 
 def _time_step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> dict[str, float]:
     layers, dropout = bench.plans[model], bench.settings.recipes[recipe].training.dropout
-    net = network(layers, he_start(layers, seed=0, model=model), dropout)
+    net = build_network(layers, he_start(layers, seed=0, model=model), dropout)
     trainer = bench.make_trainer(model, net, recipe, epochs=3, replayed=way != "eager")
     if way == "compiled":
         trainer.network.compile()
@@ -102,7 +102,7 @@ def _time_step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> 
     first = time.perf_counter() - begin
     seconds = measure_median_seconds(lambda: trainer.run_epoch(next(epochs), lambda: None), calls=2, warm_up=0)
     step = seconds / trainer.steps_per_epoch
-    rate = training_flops(layers) * trainer.batch_size / step
+    rate = count_training_flops(layers) * trainer.batch_size / step
     return {
         "step (ms)": 1000 * step,
         "images/s": trainer.batch_size / step,
@@ -135,14 +135,14 @@ def train_ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[di
     state: State = {}
     for model, layers in bench.plans.items():
         state, _ = initialize_model(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
-        net = network(layers, state, settings.training.dropout)
+        net = build_network(layers, state, settings.training.dropout)
         begin = time.perf_counter()
         trainer = bench.make_trainer(model, net, settings.recipe, epochs=epochs[model], seed=seed)
         for epoch in range(1, trainer.epochs + 1):
             trainer.run_epoch(epoch, lambda: None)
         seconds = time.perf_counter() - begin
         evaluation = evaluate(net, bench.test, trainer.mean, flip_averaging=True, batch_size=500, dtype=bench.dtype)
-        state = as_arrays(net.state_dict())
+        state = to_arrays(net.state_dict())
         yield {"seed": seed, "model": model, "epochs": epochs[model], "seconds": seconds, "top1": evaluation.percent(1)}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.data import plan_model
 from benchmarks.measure import show
-from deepen.models.layers import Layer, parameters, plan, training_flops
+from deepen.models.layers import Layer, count_parameters, count_training_flops, plan
 
 RATE = 94e12  # floating-point operations per second of training on an A100: airbench94, 30 % of 312e12
 IN_A_BOX = 200e9  # bytes per second of an all-reduce on each GPU's links: an A100's NVLink has 300e9 per direction
@@ -46,8 +46,8 @@ def plan_imagenet_d() -> tuple[Layer, ...]:
 
 def estimate_step(layers: tuple[Layer, ...], batch: int, cluster: Cluster) -> dict[str, object]:
     """Estimate a step (milliseconds): computing, sending gradients, and both together, which partly overlap."""
-    compute = training_flops(layers) * batch / cluster.gpus / RATE
-    gradients = 4 * parameters(layers)
+    compute = count_training_flops(layers) * batch / cluster.gpus / RATE
+    gradients = 4 * count_parameters(layers)
     send = 2 * (cluster.gpus - 1) / cluster.gpus * gradients / cluster.rate  # traffic of a ring all-reduce
     waits = max(0.0, send - BACKWARD * compute)
     return {

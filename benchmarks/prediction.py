@@ -19,7 +19,7 @@ from deepen.growth.initialization import he_start
 from deepen.inference.classifier import BATCH, Classifier
 from deepen.models.networks import load_network
 from deepen.models.weights import ModelCard, save_weights
-from deepen.runtime.device import place
+from deepen.runtime.device import move_to_device
 
 IMAGES, MODEL, WIDTH = 10_000, "III", 0.25
 
@@ -38,7 +38,7 @@ def measure_network(folder: Path) -> float:
     torch.set_num_threads(THREADS)
     card, network = load_network(folder / "weights")
     images, mean = torch.from_numpy(make_random_images(IMAGES).images), torch.tensor(card.mean)
-    placed_network = place(network, torch.device("cpu"))
+    placed_network = move_to_device(network, torch.device("cpu"))
     start = time.perf_counter()
     with torch.inference_mode():
         for batch in images.split(BATCH):  # type: ignore[no-untyped-call]

@@ -58,12 +58,12 @@ def _train(recipe: str, threads: int, result: Path) -> None:
     """Train in one of the processes of torchrun; rank 0 writes the median rate of all epochs but the first."""
     group, device = Group(), choose_device("cpu", threads)
     images = make_random_images(BATCH * STEPS)
-    with group.joined(result.parent):
+    with group.join(result.parent):
         trainer = make_noise_trainer(images, "III", WIDTH, recipe, epochs=1 + EPOCHS, device=device, group=group)
         rates = []
         for epoch in range(1, 2 + EPOCHS):
             start = time.perf_counter()
-            trainer.run_epoch(epoch, lambda: group.largest(0))  # as the training loop does after each step
+            trainer.run_epoch(epoch, lambda: group.all_reduce_max(0))  # as the training loop does after each step
             rates.append(BATCH * STEPS / (time.perf_counter() - start))
         if group.writes:
             result.write_text(json.dumps(median(rates[1:])))

@@ -24,8 +24,8 @@ from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import plan_ladder
-from deepen.models.tensors import State, as_arrays
-from deepen.models.vgg import network
+from deepen.models.tensors import State, to_arrays
+from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device, choose_dtype
 from deepen.training.trainer import Trainer
 
@@ -59,7 +59,7 @@ def settings_for(setting: Setting, seed: int, images: int) -> Settings:
 def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[str, Any]:
     """Train each model from the one before; returns top-1 (percent), steps and epochs by model, and seconds."""
     begin, training = time.perf_counter(), settings.training
-    plans = plan_ladder(settings, settings.seen(images.shape), len(images.classes))
+    plans = plan_ladder(settings, settings.view_shape(images.shape), len(images.classes))
     device, augmentation = choose_device("cpu", THREADS), Augmentation.of(settings.dataset, training)
     states: dict[str, State] = {SCRATCH: {}}
     found: dict[str, Any] = {
@@ -72,7 +72,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
         fresh = he_start(plans[name], seed=settings.seed, model=name)
         state, _ = initialize_model(settings, name, plans, states[model.after], fresh)
         trainer = Trainer(
-            network(plans[name], state, training.dropout),
+            build_network(plans[name], state, training.dropout),
             images,
             compute_statistics(images.images),
             augmentation,
@@ -86,7 +86,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
         )
         for epoch in range(1, trainer.epochs + 1):
             trainer.run_epoch(epoch, lambda: None)
-        states[name] = as_arrays(trainer.network.state_dict())
+        states[name] = to_arrays(trainer.network.state_dict())
         judged = evaluate(trainer.network, test, trainer.mean, flip_averaging=settings.dataset.flip, batch_size=500)
         found["top1"][name], found["steps"][name] = judged.percent(1), trainer.steps
     return found | {"seconds": time.perf_counter() - begin}

@@ -12,7 +12,7 @@ import torch
 from benchmarks.data import BATCH, make_noise_trainer, make_random_images, plan_model
 from benchmarks.measure import THREADS, alternate, measure_matmul_rate, measure_median_seconds, report
 from benchmarks.plain import make_plain_network, make_plain_optimizer, run_plain_epoch
-from deepen.models.layers import training_flops
+from deepen.models.layers import count_training_flops
 from deepen.runtime.device import choose_device
 
 STEPS, EPOCHS = 2, 2
@@ -51,7 +51,7 @@ def main() -> None:
                 3,
             )
             step, plain, muon, peak = (median(results[name]) for name in ("deepen", "plain", "muon", "matmul"))
-            rate = training_flops(plan_model(model, width)) * BATCH / step
+            rate = count_training_flops(plan_model(model, width)) * BATCH / step
             rows.append(
                 {
                     "model": model,

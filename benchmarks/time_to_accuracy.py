@@ -30,7 +30,7 @@ from deepen.data.split import hold_out
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import he_start
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device
 from deepen.training.trainer import Trainer
 
@@ -44,7 +44,7 @@ def train_deepen(path: Path) -> dict[str, float]:
     train_images, test = _images(path)
     training, epochs = settings.recipes["onecycle"].training, settings.epochs("I", len(train_images))
     layers = plan_model("I", WIDTH)
-    net = network(layers, he_start(layers, seed=SEED, model="I"), training.dropout)
+    net = build_network(layers, he_start(layers, seed=SEED, model="I"), training.dropout)
     start = time.perf_counter()
     trainer = Trainer(
         net,

@@ -10,15 +10,15 @@ from deepen.config.automatic import FEW_STEPS
 from deepen.config.settings import Settings, load_settings
 from deepen.core.counts import counted
 from deepen.core.errors import InputError
-from deepen.core.files import replacing
+from deepen.core.files import write_atomically
 from deepen.core.names import SCRATCH
 from deepen.data.images import load_images
 from deepen.growth.capacity import memory_faults
 from deepen.growth.ladder import Plans, plan_ladder
 from deepen.growth.pretrained import read_start_shapes
-from deepen.models.layers import parameters
+from deepen.models.layers import count_parameters
 from deepen.records.record import save_records
-from deepen.runtime.machine import check_threads, device_memory
+from deepen.runtime.machine import check_threads, get_device_memory
 from pipeline.shared import files
 from pipeline.shared.stage import BASE, require_unchanged, run
 
@@ -27,11 +27,11 @@ def check() -> None:
     settings = load_settings()
     train = load_images(files.TRAIN)
     image, classes, images = train.shape, train.classes, len(train)
-    plans = plan_ladder(settings, settings.seen(image), len(classes), read_start_shapes(settings.models, BASE))
+    plans = plan_ladder(settings, settings.view_shape(image), len(classes), read_start_shapes(settings.models, BASE))
     if not os.environ.get("DEEPEN_LAUNCH"):  # with it, training may run on other machines and splits each batch
         _check_machine(settings, plans, images)
     require_unchanged()
-    with replacing(files.weights(SCRATCH)) as temporary:
+    with write_atomically(files.weights(SCRATCH)) as temporary:
         save_file({}, temporary)
     save_records(files.records(SCRATCH), [])
     shape = "x".join(map(str, image))
@@ -44,7 +44,7 @@ def check() -> None:
 def _describe_first_and_last(settings: Settings, plans: Plans, images: int) -> Iterator[str]:
     """Yield the parameters and steps of the first model and of the last."""
     for name in dict.fromkeys((next(iter(plans)), next(reversed(plans)))):
-        yield f"{name}: {parameters(plans[name]):,} parameters, {counted(settings.steps(name, images), 'step')}"
+        yield f"{name}: {count_parameters(plans[name]):,} parameters, {counted(settings.steps(name, images), 'step')}"
 
 
 def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:
     """Raise InputError if this machine lacks the threads or the memory for this ladder."""
     check_threads(settings.cpu_threads)
-    if faults := memory_faults(settings, plans, images, device_memory(settings.device)):
+    if faults := memory_faults(settings, plans, images, get_device_memory(settings.device)):
         raise InputError(faults)
 
 

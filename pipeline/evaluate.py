@@ -12,13 +12,13 @@ from deepen.evaluation.accuracy import Evaluation, evaluate
 from deepen.evaluation.intervals import wilson_interval
 from deepen.evaluation.predictions import Predictions
 from deepen.evaluation.views import Views
-from deepen.models.layers import parameters
+from deepen.models.layers import count_parameters
 from deepen.models.networks import load_network
-from deepen.models.weights import ModelCard, weights_checksum
+from deepen.models.weights import ModelCard, read_weights_checksum
 from deepen.records.history import History, load_history
 from deepen.records.record import Record, encode_right, load_records, save_records
 from deepen.records.transfer_report import TransferRecord, load_transfer
-from deepen.runtime.device import choose_device, choose_dtype, place
+from deepen.runtime.device import choose_device, choose_dtype, move_to_device
 from deepen.runtime.group import Group
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
@@ -41,9 +41,9 @@ def evaluate_model(name: str) -> None:
     before = load_records(files.records(settings.models[name].after))
     _require_agreement(name, card, test, history, transferred, before)
     views = Views(settings.evaluation.views, card.image[1:])
-    with group.joined(files.predictions(name).parent):
+    with group.join(files.predictions(name).parent):
         evaluation = evaluate(
-            place(network, device),
+            move_to_device(network, device),
             test,
             torch.tensor(card.mean, device=device),
             flip_averaging=card.flip and settings.evaluation.flip_averaging,
@@ -54,8 +54,8 @@ def evaluate_model(name: str) -> None:
         )
     if not group.writes:
         return
-    identity = weights_checksum(files.weights(name))
-    names = [test.file_of(row) for row in range(len(test))] if len(test.files) else []
+    identity = read_weights_checksum(files.weights(name))
+    names = [test.get_file_name(row) for row in range(len(test))] if len(test.files) else []
     predicted, probability = evaluation.predicted.tolist(), evaluation.probability.tolist()
     predictions = Predictions(test.labels.tolist(), predicted, probability, identity, names)
     record = _make_record(name, settings, card, test, evaluation, predictions, history, transferred)
@@ -63,7 +63,7 @@ def evaluate_model(name: str) -> None:
     save_records(files.records(name), [*before, record])
     write_json(files.metrics(name), record.metrics)
     predictions.save(files.predictions(name))
-    test.take(predictions.worst(MISTAKES)).save(files.mistakes(name))
+    test.select(predictions.worst(MISTAKES)).save(files.mistakes(name))
     low, high = wilson_interval(evaluation.correct[0], evaluation.images)
     print(f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {counted(evaluation.images, 'test image')}")
 
@@ -83,7 +83,7 @@ def _require_agreement(
             ("model", (weights, card.model), (files.PARAMS, name)),
             ("classes", (weights, card.classes), (files.TEST, test.classes)),
             ("image shape", (weights, card.prepared), (files.TEST, test.shape)),
-            ("checksum of the weights", (trained, history.weights), (weights, weights_checksum(weights))),
+            ("checksum of the weights", (trained, history.weights), (weights, read_weights_checksum(weights))),
             (
                 "checksum of the start",
                 (files.transfer(name), transferred.weights[0]),
@@ -114,7 +114,7 @@ def _make_record(
         width=card.width,
         image=card.image,
         classes=len(card.classes),
-        parameters=parameters(card.plan()),
+        parameters=count_parameters(card.plan()),
         tensors=transferred.tensors,
         training=history,
         data=settings.data,

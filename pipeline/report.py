@@ -6,10 +6,10 @@ from pathlib import Path
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
-from deepen.core.files import replacing, write_json, write_text
+from deepen.core.files import write_atomically, write_json, write_text
 from deepen.data.images import ImageSet, load_images
 from deepen.evaluation.predictions import Predictions, load_predictions
-from deepen.models.weights import ModelCard, load_weights, weights_checksum
+from deepen.models.weights import ModelCard, load_weights, read_weights_checksum
 from deepen.records.record import Record, load_records
 from deepen.report import charts, figures, page, tables, vega
 from deepen.report.mistakes import HEADINGS, mistakes_table
@@ -63,11 +63,15 @@ def _require_agreement(
     require_agreement(
         [
             ("model", (path, last.model), (files.PARAMS, depth)),
-            ("checksum of the weights", (path, last.weights), (weights, weights_checksum(weights))),
-            ("checksum of the start", (path, last.training.start), (init, weights_checksum(init))),
+            ("checksum of the weights", (path, last.weights), (weights, read_weights_checksum(weights))),
+            ("checksum of the start", (path, last.training.start), (init, read_weights_checksum(init))),
             *(("checksum of what a model grew from", (path, one), (path, other)) for one, other in grown),
             ("checksum of the weights", (predicted, predictions.weights), (path, last.weights)),
-            ("checksum of the weights", (files.examples(depth), examples.origin), (weights, weights_checksum(weights))),
+            (
+                "checksum of the weights",
+                (files.examples(depth), examples.origin),
+                (weights, read_weights_checksum(weights)),
+            ),
             ("number of images", (predicted, len(predictions.actual)), (path, last.test_images)),
             ("classes", (files.mistakes(depth), mistakes.classes), (weights, card.classes)),
         ]
@@ -94,7 +98,7 @@ def _write_pictures(records: Sequence[Record], classes: Sequence[str], pictures:
     contents = {name: vega.draw(spec, title) for name, (spec, title) in specs.items()}
     contents |= {"filters": pictures.filters_after, "augmentation": pictures.augmentation}
     for name, content in contents.items():
-        with replacing(REPORTS / f"{name}.png") as temporary:
+        with write_atomically(REPORTS / f"{name}.png") as temporary:
             temporary.write_bytes(content)
 
 

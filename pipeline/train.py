@@ -16,14 +16,14 @@ from deepen.data.statistics import Statistics, load_statistics
 from deepen.growth.ladder import estimate_remaining_work
 from deepen.models.networks import load_network
 from deepen.models.vgg import VGG
-from deepen.models.weights import ModelCard, save_weights, weights_checksum
+from deepen.models.weights import ModelCard, read_weights_checksum, save_weights
 from deepen.records.history import Epoch, History
 from deepen.runtime.device import choose_device, choose_dtype
 from deepen.runtime.group import Group
 from deepen.runtime.interrupt import Interruption
-from deepen.runtime.lock import locked
-from deepen.training.checkpoint import FOLDER, Checkpoints, compute_training_key
+from deepen.training.checkpoint import Checkpoints, FOLDER, compute_training_key
 from deepen.training.examples import draw_augmentation_examples
+from deepen.runtime.lock import hold_lock
 from deepen.training.live import LiveCurves
 from deepen.training.loop import Progress, train
 from deepen.training.progress import TrainingProgress
@@ -47,14 +47,14 @@ def train_model(name: str) -> None:
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # Rank 0 waits for the end of other trainings of this model; the other ranks wait for it, and can be stopped then.
     before = Interruption(name, COMMAND, speaks=False) if group.rank else _lock_training(name, checkpoints)
-    with before, group.joined(BASE / FOLDER):
+    with before, group.join(BASE / FOLDER):
         card, network = load_network(start, settings.training.dropout)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
         trainer = _make_trainer(name, settings, network, images, statistics, device, group)
         require_unchanged()  # or the checkpoints would not match their key
         to_follow = estimate_remaining_work(
-            settings, name, settings.seen(images.shape), len(images.classes), len(images)
+            settings, name, settings.view_shape(images.shape), len(images.classes), len(images)
         )
         with (
             Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
@@ -68,7 +68,8 @@ def train_model(name: str) -> None:
         weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
         seen = trainer.steps * trainer.batch_size
         weight_settings |= {"frozen": card.frozen} if card.frozen else {}
-        history = (weight_settings, VERSIONS, len(images), seen, weights_checksum(start), weights, result.epochs)
+        began = read_weights_checksum(start)
+        history = (weight_settings, VERSIONS, len(images), seen, began, weights, result.epochs)
         History(*history, len(validation), result.warning).save(files.history(name))
         augmentation = Augmentation.of(settings.dataset, settings.training)
         examples = draw_augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
@@ -151,9 +152,9 @@ def _lock_training(name: str, checkpoints: Checkpoints) -> Iterator[None]:
     def wait_for_end(holder: str) -> None:
         print(f"{name}: {holder}, is training it here with other settings; waiting until it ends", flush=True)
 
-    with locked(checkpoints.folder.with_suffix(".lock"), wait_for_result):
+    with hold_lock(checkpoints.folder.with_suffix(".lock"), wait_for_result):
         checkpoints.withdraw_request()
-        with locked(Path(f"weights/.{name}.lock"), wait_for_end):
+        with hold_lock(Path(f"weights/.{name}.lock"), wait_for_end):
             yield
 
 

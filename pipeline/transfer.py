@@ -9,7 +9,7 @@ from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.growth.pretrained import read_start_shapes
 from deepen.models.tensors import State
-from deepen.models.weights import ModelCard, load_weights, save_weights, weights_checksum
+from deepen.models.weights import ModelCard, load_weights, read_weights_checksum, save_weights
 from deepen.records.transfer_report import format_report, save_transfer
 from pipeline.shared import files
 from pipeline.shared.agreement import compare_statistics, require_agreement
@@ -21,7 +21,7 @@ def transfer_to(name: str) -> None:
     images, statistics = load_images(files.TRAIN), load_statistics(files.STATISTICS)
     image, classes = images.shape, images.classes
     require_agreement(compare_statistics(files.STATISTICS, statistics, files.TRAIN, images))
-    seen, model = settings.seen(image), settings.models[name]
+    seen, model = settings.view_shape(image), settings.models[name]
     plans = plan_ladder(settings, seen, len(classes), read_start_shapes({name: model}, BASE))
     source, grown_from = _load_source(model, images, settings)
     state, report = initialize_model(
@@ -60,10 +60,10 @@ def _load_source(model: Model, images: ImageSet, settings: Settings) -> tuple[St
             ("model", (path, card.model), (files.PARAMS, model.after)),
             ("classes", (path, card.classes), (files.TRAIN, images.classes)),
             ("image shape", (path, card.prepared), (files.TRAIN, images.shape)),
-            ("input shape", (path, card.image), (files.PARAMS, settings.seen(images.shape))),
+            ("input shape", (path, card.image), (files.PARAMS, settings.view_shape(images.shape))),
         ]
     )
-    return source, weights_checksum(path)
+    return source, read_weights_checksum(path)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 from deepen.config.dataset_settings import Augmented
 from deepen.config.settings import Settings, load_settings
 from deepen.core.checksums import write_checked_json
-from deepen.core.seeding import derive
+from deepen.core.seeding import derive_seed
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet, load_images
 from deepen.data.split import hold_out
@@ -18,9 +18,9 @@ from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import Evaluation, evaluate
 from deepen.growth.initialization import he_start, initialize_model
 from deepen.growth.ladder import plan_ladder
-from deepen.models.layers import Layer, training_flops
-from deepen.models.tensors import State, as_arrays
-from deepen.models.vgg import VGG, network
+from deepen.models.layers import Layer, count_training_flops
+from deepen.models.tensors import State, to_arrays
+from deepen.models.vgg import VGG, build_network
 from deepen.runtime.device import choose_device, choose_dtype
 from deepen.training.trainer import Trainer
 from pipeline.shared.agreement import require_agreement
@@ -66,20 +66,20 @@ def measure(
     models = {name: model.model_copy(update=changes) for name, model in settings.models.items()}
     settings = settings.model_copy(update={"width": study.width, "growth": arm.growth, "models": models})
     training = arm.training(settings)
-    plans = plan_ladder(settings, dataset.seen(images.shape), len(images.classes))
-    budget = study.compute[arm.target] * training_flops(plans[arm.target])  # FLOPs per training image
+    plans = plan_ladder(settings, dataset.view_shape(images.shape), len(images.classes))
+    budget = study.compute[arm.target] * count_training_flops(plans[arm.target])  # FLOPs per training image
     device = choose_device(settings.device, settings.cpu_threads)
     statistics = compute_statistics(images.images)
     augmentation = Augmentation.of(dataset, training)
-    few = test.take(np.arange(0, len(test), max(1, len(test) // study.curve_images)))
+    few = test.select(np.arange(0, len(test), max(1, len(test) // study.curve_images)))
     state: State = {}
     curve: list[Point] = []
     for model, share in _list_models(arm, settings):
         peak_lr = training.lr * (training.grown_lr if state else 1.0)
         state = _make_start(arm, model, state, settings, plans, seed)
-        flops = training_flops(plans[model])
+        flops = count_training_flops(plans[model])
         trainer = Trainer(
-            network(plans[model], state, training.dropout),
+            build_network(plans[model], state, training.dropout),
             images,
             statistics,
             augmentation,
@@ -92,7 +92,7 @@ def measure(
             dtype=choose_dtype(settings.precision, device),
         )
         curve += _train_model(trainer, model, flops, curve[-1].flops if curve else 0, few)
-        state = as_arrays(trainer.network.state_dict())
+        state = to_arrays(trainer.network.state_dict())
     evaluation = _evaluate(trainer, test, flips=dataset.flip)
     return {"target": arm.target, "top1": evaluation.percent(1), "loss": evaluation.loss} | _summarize(curve)
 
@@ -123,8 +123,8 @@ def _make_start(
     """Make a model's initial weights: grown from `source`, or random if that is empty."""
     fresh = he_start(plans[model], seed=seed, model=model)
     if arm.start == "pytorch":
-        torch.manual_seed(derive(seed, model, "start"))
-        fresh = as_arrays(VGG(plans[model]).state_dict())
+        torch.manual_seed(derive_seed(seed, model, "start"))
+        fresh = to_arrays(VGG(plans[model]).state_dict())
     return initialize_model(settings, model, plans, source, fresh)[0] if source else fresh
 
 

@@ -2,7 +2,7 @@
 
 from deepen.config.settings import load_settings
 from deepen.core.counts import counted
-from deepen.core.notes import tell
+from deepen.core.notes import print_warnings
 from deepen.datasets import load_dataset
 from deepen.datasets.source import require_same_source
 from pipeline.shared.stage import require_unchanged, run
@@ -19,7 +19,7 @@ def prepare() -> None:
         images = parts.images[name]
         images.save(SOURCE.with_name(f"{name}.safetensors"))
         print(f"{name}: {counted(len(images), 'image')} of shape {images.shape}, {parts.origins[name]}")
-    tell(parts.warnings)
+    print_warnings(parts.warnings)
 
 
 if __name__ == "__main__":

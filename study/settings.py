@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from deepen.config.recipes import Training
+from deepen.config.recipes import TrainingSettings
 from deepen.config.section import Section
 from deepen.config.settings import Growth, Settings
 from deepen.core.errors import InputError
@@ -35,7 +35,7 @@ class Arm(Section):
             raise ValueError("shares must be above 0 and leave some of the compute to the target")
         return self
 
-    def training(self, settings: Settings) -> Training:
+    def training(self, settings: Settings) -> TrainingSettings:
         """Return the recipe's training with the arm's changes; raises ValidationError if one of them is invalid."""
         content = settings.recipes[self.recipe].training.model_dump()
         content["batch_size"] = content["batch_size"] or "auto"
@@ -45,7 +45,7 @@ class Arm(Section):
             for key in parents:
                 node = node.setdefault(key, {})
             node[last] = value
-        return Training.model_validate(content)
+        return TrainingSettings.model_validate(content)
 
 
 class Study(Section):

@@ -13,7 +13,7 @@ from scipy.stats import t
 
 from deepen.config.settings import load_settings
 from deepen.core.checksums import read_checked_json
-from deepen.core.files import replacing, write_json, write_text
+from deepen.core.files import write_atomically, write_json, write_text
 from deepen.report.spreadsheets import as_csv
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
@@ -87,7 +87,7 @@ def _make_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _save(figure: Figure, path: Path) -> None:
     """Write a PNG file without metadata, so that equal figures give equal bytes."""
-    with replacing(path) as temporary:
+    with write_atomically(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
 
 

@@ -33,7 +33,7 @@ from deepen.core.errors import InputError
 from deepen.datasets.folder import load_folder
 from deepen.growth.ladder import plan_ladder
 from deepen.models.networks import load_network
-from deepen.models.tensors import tensors_checksum
+from deepen.models.tensors import compute_tensors_checksum
 from deepen.models.weights import ModelCard, save_weights
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +63,7 @@ def settings(text: str) -> Case:
     def read(folder: Path):
         (folder / "params.yaml").write_text(text)
         found = load_settings(folder / "params.yaml")
-        plan_ladder(found, found.seen((3, 32, 32)), 10)
+        plan_ladder(found, found.view_shape((3, 32, 32)), 10)
 
     return read
 
@@ -528,7 +528,7 @@ def weights(state=STATE, card: dict | str | None = None) -> Case:
         content = {**json.loads(CARD.model_dump_json(exclude_none=True)), **(card or {})}
         with contextlib.suppress(ValidationError):
             text = ModelCard.model_validate_json(json.dumps(content)).model_dump_json(exclude_none=True)
-            content["sha256"] = tensors_checksum(text, state)
+            content["sha256"] = compute_tensors_checksum(text, state)
     text = card if isinstance(card, str) else json.dumps(content)
 
     def read(folder: Path):

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from test_training import AUGMENTATION, recipe, trainer_for
 
-from deepen.config.recipes import Sgd
+from deepen.config.recipes import SgdSettings
 from deepen.data import prefetch as mapped
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import grow, he_start
 from deepen.models.layers import freeze, plan
-from deepen.models.tensors import as_arrays
+from deepen.models.tensors import to_arrays
 from deepen.runtime import group as module
 from deepen.runtime import roll_call
 from deepen.runtime.device import choose_device
@@ -27,7 +27,7 @@ from deepen.training.trainer import Trainer
 LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
 CASES = {
     "muon": {},
-    "sgd": {"optimizer": Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
+    "sgd": {"optimizer": SgdSettings(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3)},
     "norm": {},
     "frozen": {},
     "uneven": {"batch_size": 11},
@@ -54,7 +54,7 @@ def ladder(case, folder):
     training = recipe(dropout=0.3, **CASES[case])
     augmentation = dataclasses.replace(AUGMENTATION, view=6, scale_jitter=2.0) if case == "views" else AUGMENTATION
     side = augmentation.view or 8
-    with group.joined(folder):
+    with group.join(folder):
         state = {}
         for model, notation in LADDER.items():
             layers = plan(
@@ -72,7 +72,7 @@ def ladder(case, folder):
                 images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
             found.append(train(trainer, images(), Progress(), group=group).epochs)
-            state = as_arrays(trainer.network.state_dict())
+            state = to_arrays(trainer.network.state_dict())
         correct = evaluate(
             trainer.network,
             images(),
@@ -87,7 +87,7 @@ def ladder(case, folder):
 
 def ladder_with_a_stray(folder):
     """The same, where the last process takes the first one's images."""
-    honest = Group.part
+    honest = Group.shard
 
     def stray(self, batch):
         return slice(0, batch // self.size) if self.rank == self.size - 1 else honest(self, batch)
@@ -98,7 +98,7 @@ def ladder_with_a_stray(folder):
 
 def ladder_with_one_that(does, folder):
     """The same, where after some steps the second process hangs or is gone; the others wait two seconds."""
-    module.PATIENCE, roll_call._SECONDS = timedelta(seconds=2), 2.0
+    module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=2), 2.0
     steps, learn = [], Trainer._train_step
 
     def wrong(self, rows):
@@ -113,7 +113,7 @@ def ladder_with_one_that(does, folder):
 
 def small_batches(size, folder):
     group = Group()
-    with group.joined(folder):
+    with group.join(folder):
         trainer_for(images(), recipe(batch_size=size), group=group)
 
 
@@ -122,7 +122,7 @@ def folders(*names):
     rank = int(os.environ["RANK"])
     os.environ["LOCAL_RANK"] = str(sum(name == names[rank] for name in names[:rank]))
     group = Group()
-    with group.joined(Path(names[rank])):
+    with group.join(Path(names[rank])):
         return group.writes
 
 

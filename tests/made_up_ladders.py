@@ -5,7 +5,7 @@ from conftest import LADDER
 
 from deepen.core.names import SCRATCH
 from deepen.evaluation.predictions import Predictions
-from deepen.models.layers import parameters, plan, tensor_shapes
+from deepen.models.layers import count_parameters, list_tensor_shapes, plan
 from deepen.records.history import Epoch, History
 from deepen.records.record import Record, encode_right
 from deepen.records.transfer_report import TensorFate
@@ -29,14 +29,14 @@ def ladder(models=3, classes=10, image=(3, 8, 8), source="digits", width=0.25, d
         layers = plan(LADDER[name], width=width, image=image, classes=classes)
         said = predictions(classes, seed=seed + len(records))
         records.append(_record(name, layers, before, said, classes, image, source, width, data))
-        before = tensor_shapes(layers)
+        before = list_tensor_shapes(layers)
     return records, said
 
 
 def _record(name, layers, before, said, classes, image, source, width, data):
     fates = [
         TensorFate("copied", key, key, shape) if key in before else TensorFate("fresh", None, key, shape, "identity" if before else "random")
-        for key, shape in tensor_shapes(layers).items()
+        for key, shape in list_tensor_shapes(layers).items()
     ]  # fmt: skip
     right = sum(a == p for a, p in zip(said.actual, said.predicted, strict=True))
     images = len(said.actual)
@@ -52,7 +52,7 @@ def _record(name, layers, before, said, classes, image, source, width, data):
         width=width,
         image=image,
         classes=classes,
-        parameters=parameters(layers),
+        parameters=count_parameters(layers),
         tensors=fates,
         training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, start=name, weights=name, epochs=epochs, validation_images=20),
         data=data,

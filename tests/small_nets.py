@@ -6,7 +6,7 @@ import torch
 
 from deepen.convert import torchvision_import, torchvision_names
 from deepen.convert.torchvision_names import LAYERS, lay_out, to_torchvision
-from deepen.models.layers import tensor_shapes
+from deepen.models.layers import list_tensor_shapes
 
 SMALLER = {"64": "2", "128": "4", "256": "8", "512": "16", "4096": "12"}
 
@@ -23,7 +23,7 @@ def random_state(layers, seed=0):
     """A state unlike any start, under our names; variances are positive."""
     draws = torch.Generator().manual_seed(seed)
     state = {}
-    for key, shape in tensor_shapes(layers).items():
+    for key, shape in list_tensor_shapes(layers).items():
         fan_in = max(1, torch.Size(shape[1:]).numel()) if len(shape) > 1 else 20
         state[key] = torch.randn(shape, generator=draws) * (2 / fan_in) ** 0.5
         if key.endswith("running_var"):

@@ -29,7 +29,7 @@ def smaller(path):
 
 
 def fewer(path):
-    load_images(path).take(np.arange(100)).save(path)
+    load_images(path).select(np.arange(100)).save(path)
 
 
 def trained_longer(path):

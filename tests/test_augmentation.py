@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepen.core.seeding import derive, generator
+from deepen.core.seeding import derive_seed, make_generator
 from deepen.data.augmentation import Augmentation, AugmentedImages, normalize
 from deepen.data.statistics import compute_statistics
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 def batch(augmentation, images, statistics=None, seed=0):
     statistics = statistics or compute_statistics(images.numpy())
     augmented = AugmentedImages(images.numpy(), augmentation, statistics, CPU)
-    found = augmented.batch(torch.arange(len(images)), generator("cpu", seed))
+    found = augmented.batch(torch.arange(len(images)), make_generator("cpu", seed))
     return found + torch.tensor(statistics.mean)[:, None, None]
 
 
@@ -54,9 +54,9 @@ def test_a_crop_is_a_window_of_the_reflected_image(images):
 def test_any_images_in_any_order(images):
     rows = torch.tensor([7, 499, 0, 7])
     augmented = AugmentedImages(images.numpy(), NONE, compute_statistics(images.numpy()), CPU)
-    mean = augmented.batch(torch.arange(500), generator("cpu", 0))
-    assert torch.equal(augmented.batch(rows, generator("cpu", 0)), mean[rows])
-    assert augmented.batch(rows, generator("cpu", 0)).is_contiguous(memory_format=torch.channels_last)
+    mean = augmented.batch(torch.arange(500), make_generator("cpu", 0))
+    assert torch.equal(augmented.batch(rows, make_generator("cpu", 0)), mean[rows])
+    assert augmented.batch(rows, make_generator("cpu", 0)).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -91,6 +91,13 @@ def test_equal_names_give_equal_draws_and_others_others(images):
     assert torch.equal(draw(augmentation, images, seed=3), draw(augmentation, images, seed=3))
     assert not torch.equal(draw(augmentation, images, seed=3), draw(augmentation, images, seed=4))
     assert (
-        len({derive(0, "I", "x", 1, 2), derive(0, "I", "x", 12), derive(0, "I", "x", 2, 1), derive(0, "II", "x", 1, 2)})
+        len(
+            {
+                derive_seed(0, "I", "x", 1, 2),
+                derive_seed(0, "I", "x", 12),
+                derive_seed(0, "I", "x", 2, 1),
+                derive_seed(0, "II", "x", 1, 2),
+            }
+        )
         == 4
     )

@@ -25,7 +25,7 @@ from deepen.config.settings import load_settings
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.models.layers import plan
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 
 LAYERS = plan("conv3-8 maxpool conv3-8 fc-16", width=1, image=(3, 8, 8), classes=3)
 
@@ -35,7 +35,7 @@ def both():
     state = he_start(LAYERS, seed=0, model="I")
     plain = make_plain_network(LAYERS)
     plain.load_state_dict(dict(zip(plain.state_dict(), state.values(), strict=True)))
-    return plain.eval(), network(LAYERS, state).eval()
+    return plain.eval(), build_network(LAYERS, state).eval()
 
 
 def test_the_plain_network_is_the_same_but_for_its_softmax():

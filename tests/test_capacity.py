@@ -6,7 +6,7 @@ from test_settings import changed
 from deepen.config.settings import check_settings
 from deepen.growth.capacity import estimate_training_bytes, memory_faults
 from deepen.growth.ladder import plan_ladder
-from deepen.models.layers import parameters, plan
+from deepen.models.layers import count_parameters, plan
 
 IMAGE = (3, 32, 32)
 
@@ -19,7 +19,7 @@ def faults(memory, images=50_000, **changes):
 def test_the_least_that_a_step_takes_is_counted():
     layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
     weights = (8 * 27 + 8) + (4 * 32 + 4) + (2 * 4 + 2)
-    assert parameters(layers) == weights
+    assert count_parameters(layers) == weights
     assert estimate_training_bytes(layers, 10) == 12 * weights + 2 * 10 * (8 * 16 + 8 * 4 + 4 + 2)
 
 

@@ -55,7 +55,7 @@ def test_more_threads_than_this_machine_has(prepared, monkeypatch):
     with pytest.raises(InputError) as error:
         prepared(("threads: auto ", "threads: 13 "))
     assert str(error.value) == (
-        "params.yaml: threads: 13 is more than four for each of the 3 CPUs of this machine; "
+        "params.yaml: threads: 13 is more than four per CPU, and this machine has 3; "
         "write for example threads: 3, which may change the last digits of results"
     )
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
 
-from deepen.config.recipes import Muon, Plateau, Sgd
+from deepen.config.recipes import MuonSettings, Plateau, SgdSettings
 from deepen.core import files as writing
 from deepen.core.errors import InputError, Interrupted
 from deepen.models.layers import freeze, plan
@@ -67,9 +67,9 @@ NORMS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3, norm=
         {},
         {"layers": NORMS},
         {"layers": freeze(NORMS, ["conv1_1", "norm1_1"])},
-        {"training": recipe(optimizer=Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3))},
-        {"training": recipe(optimizer=Sgd(name="sgd", momentum=0, nesterov=False, weight_decay=0))},
-        {"training": recipe(optimizer=Muon(name="muon", momentum=0.0, weight_decay=0.1))},
+        {"training": recipe(optimizer=SgdSettings(name="sgd", momentum=0.9, nesterov=True, weight_decay=1e-3))},
+        {"training": recipe(optimizer=SgdSettings(name="sgd", momentum=0, nesterov=False, weight_decay=0))},
+        {"training": recipe(optimizer=MuonSettings(name="muon", momentum=0.0, weight_decay=0.1))},
         {"training": recipe("published", schedule=Plateau(name="plateau", factor=0.5, patience=0))},
         {"dtype": torch.bfloat16},
     ],

@@ -7,7 +7,7 @@ import pytest
 from test_checkpoint import at, damaged
 
 from deepen.cli import main
-from deepen.runtime.lock import locked
+from deepen.runtime.lock import hold_lock
 from deepen.training.checkpoint import Checkpoints
 
 
@@ -55,7 +55,7 @@ def test_all_are_cleared_or_some(project, capsys):
 
 
 def test_one_in_use_is_left(project, capsys):
-    with locked(project / "checkpoints" / "I-aaa.lock", print):
+    with hold_lock(project / "checkpoints" / "I-aaa.lock", print):
         main(["checkpoints", "--project", str(project)])
         assert f"\nI-aaa is in use by process {os.getpid()} on" in capsys.readouterr().out
         main(["checkpoints", "--clear", "--project", str(project)])

@@ -16,7 +16,7 @@ from tensors import load_weights
 from deepen.core.checksums import ChecksumMismatch, read_checked_json, write_checked_json
 from deepen.core.errors import InputError
 from deepen.data.images import load_images
-from deepen.models.weights import save_weights, weights_checksum
+from deepen.models.weights import read_weights_checksum, save_weights
 
 READ_BY = {  # a file of each kind, and the stage that reads it
     "data/train.safetensors": "statistics",
@@ -68,7 +68,7 @@ def test_a_bit_that_changed_is_noticed_and_the_commands_that_are_told_heal_it(bu
     assert path.read_bytes() != built.files()[name]
     told = project.run(f"python -m pipeline.{READ_BY[name]}").stderr
     found = re.fullmatch(
-        rf"error: {name}: checksum mismatch: it was .*; to make it anew: (rm -f {name}) && dvc repro\n", told
+        rf"error: {name}: checksum mismatch: the file was .*; to restore it: (rm -f {name}) && dvc repro\n", told
     )
     assert found, told
     if torture or name in HEALED:
@@ -87,7 +87,7 @@ def test_the_commands_heal_a_file_whose_copy_in_dvc_s_cache_is_damaged_too(built
     project("dvc checkout", ok=None)  # brings the damaged copy, and says nothing
     if (project.path / name).is_file():
         told = project.run(f"python -m pipeline.{READ_BY[name]}").stderr
-        found = re.search(rf"to make it anew: (rm -f {name} \S+{copy.parent.name}/{copy.name}) && dvc repro\n", told)
+        found = re.search(rf"to restore it: (rm -f {name} \S+{copy.parent.name}/{copy.name}) && dvc repro\n", told)
         assert found, told
         project(found[1])
     project("dvc repro")
@@ -154,16 +154,16 @@ class TestEachKindOfFile:
         for read in (
             lambda: found.batch(np.array([3, 59])),
             lambda: found.images,
-            lambda: found.take(np.array([59])).images,
+            lambda: found.select(np.array([59])).images,
         ):
             with pytest.raises(
-                ChecksumMismatch, match=r"x: checksum mismatch: .*; name another file, or make it again"
+                ChecksumMismatch, match=r"x: checksum mismatch: .*; name another file, or write it again"
             ):
                 read()
 
     def test_weights_say_what_they_are(self, tmp_path):
         first = save_weights(tmp_path / "a", STATE, CARD)
-        assert weights_checksum(tmp_path / "a") == first
+        assert read_weights_checksum(tmp_path / "a") == first
         other = {key: tensor + 1 for key, tensor in STATE.items()}
         assert save_weights(tmp_path / "b", other, CARD) != first
         assert save_weights(tmp_path / "c", STATE, CARD.model_copy(update={"model": "II"})) != first
@@ -176,12 +176,12 @@ def test_files_are_copied_out_of_dvc_s_cache_where_they_can_t_be_reflinks():
 
 def test_a_file_outside_a_project_can_only_be_made_again(tmp_path):
     shutil.copy(ROOT / "LICENSE", tmp_path / "dvc.lock")
-    assert "name another file, or make it again" in str(ChecksumMismatch(tmp_path / "x"))
-    assert "name another file, or make it again" in str(ChecksumMismatch(Path("/x")))
+    assert "name another file, or write it again" in str(ChecksumMismatch(tmp_path / "x"))
+    assert "name another file, or write it again" in str(ChecksumMismatch(Path("/x")))
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "src/deepen/models/layers.py", "pipeline/train.py", "README.md"])
 def test_the_remedy_never_removes_a_file_that_no_stage_makes(project, name):
     told = project("deepen predict", name, "LICENSE", ok=False)
-    assert "name another file, or make it again" in told
+    assert "name another file, or write it again" in told
     assert "rm " not in told

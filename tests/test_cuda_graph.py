@@ -10,7 +10,7 @@ from deepen.data import prefetch as mapped
 from deepen.data.augmentation import Augmentation
 from deepen.data.statistics import compute_statistics
 from deepen.models.layers import freeze, plan
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device
 from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.trainer import Trainer
@@ -91,7 +91,7 @@ def trained(images, recipe, augmentation=WHOLE, **options):
     layers = freeze(LAYERS, [] if onecycle else ["conv1_1"])
     training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update=changes)
     return Trainer(
-        network(layers, he_start(LAYERS, seed=0, model="I"), training.dropout),
+        build_network(layers, he_start(LAYERS, seed=0, model="I"), training.dropout),
         images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=0.01, epochs=3, seed=0, device=device, dtype=torch.bfloat16, **options,
     )  # fmt: skip

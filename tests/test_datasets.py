@@ -35,7 +35,7 @@ class TestHoldOut:
     def test_the_choice_does_not_depend_on_the_order(self, rng):
         images = self.sample([50, 50], rng)
         order = rng.permutation(100)
-        for one, other in zip(hold_out(images, 0.1, "x"), hold_out(images.take(order), 0.1, "x"), strict=True):
+        for one, other in zip(hold_out(images, 0.1, "x"), hold_out(images.select(order), 0.1, "x"), strict=True):
             assert {image.tobytes() for image in one.images} == {image.tobytes() for image in other.images}
 
     def test_a_class_too_small_to_part(self, rng):

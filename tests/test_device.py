@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from deepen.core.errors import InputError
-from deepen.runtime.device import autocast, choose_device, choose_dtype, find_device, place
+from deepen.runtime.device import autocast, choose_device, choose_dtype, find_device, move_to_device
 
 
 def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     choose_device("cpu", 4)
-    with pytest.raises(InputError, match="threads: 5 is more than four for each of the 1 CPUs of this machine"):
+    with pytest.raises(InputError, match="threads: 5 is more than four per CPU, and this machine has 1; "):
         choose_device("cpu", 5)
 
 
@@ -38,7 +38,7 @@ def test_a_device_that_is_not_there(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(
-        InputError, match=rf"device: {name} is not available; this machine has cpu: take one of these, or auto"
+        InputError, match=rf"device: {name} is not available; available: cpu; use one of these, or auto"
     ):
         choose_device(name, 1)
 
@@ -53,7 +53,7 @@ def test_a_device_by_an_unknown_name(monkeypatch, name, shown):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(InputError) as error:
         find_device(name)
-    assert str(error.value) == f"device: {shown} is unknown; this machine has cpu: take one of these, or auto"
+    assert str(error.value) == f"device: {shown} is an unknown device; available: cpu; use one of these, or auto"
 
 
 @pytest.mark.parametrize("name", ["cuda:2", "cuda:01", "cuda:9999", "cuda:99999999999999999999"])
@@ -62,7 +62,7 @@ def test_a_gpu_beyond_the_last(name):
     with pytest.raises(InputError) as error:
         find_device(name)
     there = "cpu, cuda, cuda:0, cuda:1"
-    assert str(error.value) == f"device: {name} is not available; this machine has {there}: take one of these, or auto"
+    assert str(error.value) == f"device: {name} is not available; available: {there}; use one of these, or auto"
     assert find_device("cuda:1") == find_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
 
 
@@ -85,7 +85,7 @@ def test_each_process_has_a_gpu_of_its_own(two_gpus):
 @pytest.mark.parametrize(("name", "local_rank"), [("auto", 2), ("cuda", 2), ("cuda:1", 0), ("mps", 0)])
 def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_rank):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    told = rf"not available for process {local_rank + 1} of this machine: each needs a GPU of its own, and there are 2; start"
+    told = rf"not available for process {local_rank + 1} of this machine: each needs its own GPU, and this machine has 2; start"
     with pytest.raises(InputError, match=told):
         choose_device(name, 1, local_rank=local_rank)
 
@@ -93,7 +93,7 @@ def test_more_processes_than_gpus_or_one_named_for_all(monkeypatch, name, local_
 def test_a_second_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="device: cuda:1 is not available; this machine has cpu, cuda, cuda:0: take"):
+    with pytest.raises(InputError, match="device: cuda:1 is not available; available: cpu, cuda, cuda:0; use"):
         choose_device("cuda:1", 1)
 
 
@@ -114,7 +114,7 @@ def test_freed_memory_is_kept_for_the_next_step():
 
 
 def test_convolutions_lie_channels_last():
-    convolution = place(torch.nn.Conv2d(3, 4, 3), torch.device("cpu"))
+    convolution = move_to_device(torch.nn.Conv2d(3, 4, 3), torch.device("cpu"))
     assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from deepen.cli import main
-from deepen.core.errors import InputError, fault_lines, parse_plain, plain, printable
+from deepen.core.errors import InputError, escape_unprintable, format_faults, parse_plain, plain
 
 
 @pytest.mark.parametrize(
@@ -11,7 +11,7 @@ from deepen.core.errors import InputError, fault_lines, parse_plain, plain, prin
     [("a\nb", r"a\nb"), ("\x1b[31m", r"\x1b[31m"), ("\u202e", r"\u202e"), ("\ud800", r"\ud800"), ("é 🐈", "é 🐈"), ("\0", r"\x00")],
 )  # fmt: skip
 def test_what_can_t_be_printed_is_escaped(text, shown):
-    assert printable(text) == shown
+    assert escape_unprintable(text) == shown
     assert InputError(f"x: {text}").faults == (f"x: {shown}",)
 
 
@@ -25,17 +25,17 @@ def test_a_long_line_keeps_its_ends():
     for text in ("a" * 1000, "a" * 1001, "a" + "x" * 10**6 + "the remedy", "\0" * 1000):
         [line] = InputError(text).faults
         assert len(line) <= 1000
-        assert line[-3:] == printable(text)[-3:]
+        assert line[-3:] == escape_unprintable(text)[-3:]
     assert InputError("a" * 1000).faults == ("a" * 1000,)
     assert " ... " in InputError("a" * 1001).faults[0]
 
 
 @pytest.mark.parametrize(("faults", "lines"), [(1, 1), (20, 20), (21, 21), (500, 21)])
 def test_twenty_are_listed(faults, lines):
-    listed = fault_lines(InputError([f"fault {i}" for i in range(faults)]))
+    listed = format_faults(InputError([f"fault {i}" for i in range(faults)]))
     assert len(listed) == lines
     assert listed[0] == "error: fault 0"
-    assert faults <= 20 or listed[20] == f"error: ... and {faults - 20} more like these"
+    assert faults <= 20 or listed[20] == f"error: ... and {faults - 20} more"
 
 
 def test_so_does_a_command(tmp_path):

@@ -20,9 +20,9 @@ from deepen.convert import onnx as onnx_export
 from deepen.convert.torchvision_names import LAYERS, Exported, find_net, lay_out, to_torchvision
 from deepen.core.errors import InputError
 from deepen.data.augmentation import normalize
-from deepen.models.layers import plan, tensor_shapes
+from deepen.models.layers import list_tensor_shapes, plan
 from deepen.models.networks import load_network
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.models.weights import ModelCard, save_weights
 
 CARD = ModelCard(
@@ -122,7 +122,7 @@ class TestOnnx:
         assert [path.name for path in folder.iterdir()] == ["III.safetensors"]
 
     def test_a_difference_is_measured(self):
-        net = network(CARD.plan(), random_state(CARD.plan())).eval()
+        net = build_network(CARD.plan(), random_state(CARD.plan())).eval()
         model = onnx_export.to_onnx(CARD, net)
         bias = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("head.bias"))
         honest = onnx.numpy_helper.to_array(bias)
@@ -152,7 +152,9 @@ class TestTorchvision:
         layers = lay_out(name, 7)
         with torch.device("meta"):
             theirs = getattr(torchvision.models, name)(num_classes=7)
-            ours = to_torchvision(layers, {key: torch.empty(shape) for key, shape in tensor_shapes(layers).items()})
+            ours = to_torchvision(
+                layers, {key: torch.empty(shape) for key, shape in list_tensor_shapes(layers).items()}
+            )
         expected = {key: tensor.shape for key, tensor in theirs.state_dict().items()}
         assert {key: tensor.shape for key, tensor in ours.items()} == expected
         theirs.load_state_dict(ours, strict=True, assign=True)
@@ -167,7 +169,7 @@ class TestTorchvision:
         mean = [0.5, 0.4, 0.3]
         images = torch.randint(256, (2, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
-            ours = network(layers, state).eval()(normalize(images, torch.tensor(mean)))
+            ours = build_network(layers, state).eval()(normalize(images, torch.tensor(mean)))
             normalized = torchvision.transforms.Normalize(mean, [1.0, 1.0, 1.0])(images / 255)
             found = theirs.eval()(normalized)
         assert ours.std() > 0.01
@@ -192,7 +194,7 @@ class TestTorchvision:
         assert told.startswith(
             "error: III.safetensors: it is not a torchvision VGG network for images of 3x224x224: conv1_1.weight is 4x3x3x3, in vgg"
         )
-        assert told.endswith("more like these; --to onnx supports any network")
+        assert told.endswith("more; --to onnx supports any network")
         assert [path.name for path in folder.iterdir()] == ["III.safetensors"]
 
     @pytest.mark.parametrize(
@@ -239,10 +241,10 @@ def test_a_file_that_is_there_stays_unless_forced(small_nets, capsys, kind):
 @pytest.mark.parametrize(
     ("output", "fault"),
     [
-        ("/dev/null", "is a device, and only files are replaced; name a file"),
-        ("/dev/stdout", "is a device, and only files are replaced; name a file"),
-        ("folder", "is a folder, and only files are replaced; name a file"),
-        ("pipe", "is a pipe, and only files are replaced; name a file"),
+        ("/dev/null", "is a device, only regular files can be replaced; name a file"),
+        ("/dev/stdout", "is a device, only regular files can be replaced; name a file"),
+        ("folder", "is a folder, only regular files can be replaced; name a file"),
+        ("pipe", "is a pipe, only regular files can be replaced; name a file"),
     ],
 )
 def test_only_files_are_replaced_also_by_force(small_nets, kind, output, fault):
@@ -255,13 +257,13 @@ def test_only_files_are_replaced_also_by_force(small_nets, kind, output, fault):
 
 
 def test_what_a_strangers_file_says_of_classes_is_checked():
-    with pytest.raises(ValidationError, match="class name 'a' is that of 2 classes"):
+    with pytest.raises(ValidationError, match="duplicate class name 'a': 2 classes have it"):
         Exported(net="vgg11", classes=("a", "a"), mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
 
 
 def test_weights_that_are_none():
     Path("x").write_text("x")
-    assert refused("x", "--to", "onnx").startswith("error: x: is no readable safetensors file")
+    assert refused("x", "--to", "onnx").startswith("error: x: invalid safetensors file")
     assert (
         refused("gone", "--to", "torchvision") == "error: gone: no such file; dvc repro makes weights/III.safetensors"
     )

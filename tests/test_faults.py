@@ -19,7 +19,7 @@ from test_kills import wait_for
 from test_training import recipe, run, trainer_for
 
 from deepen.core.errors import InputError
-from deepen.core.files import cannot_write, write_text
+from deepen.core.files import make_write_error, write_text
 from deepen.data.images import load_images
 from deepen.data.statistics import load_statistics
 from deepen.models.weights import save_weights
@@ -29,14 +29,14 @@ from deepen.training.checkpoint import Checkpoints
 from deepen.training.live import LiveCurves
 from deepen.training.loop import Progress, train
 
-FULL = r"can't be written \(No space left on device\); free some space there and run it again"
+FULL = r"can't be written \(No space left on device\); free some disk space and run it again"
 
 
 class TestFullDisk:
     def test_images_on_a_full_disk(self, small_disk, colored):
         colored.save(small_disk / "train.safetensors")
         before = (small_disk / "train.safetensors").read_bytes()
-        large = colored.take(torch.arange(60).repeat(100).numpy())
+        large = colored.select(torch.arange(60).repeat(100).numpy())
         with pytest.raises(InputError, match=rf"train\.safetensors: {FULL}"):
             large.save(small_disk / "train.safetensors")
         assert (small_disk / "train.safetensors").read_bytes() == before
@@ -95,7 +95,7 @@ class TestFullDisk:
         assert done.returncode == 1
         assert done.stderr == (
             "error: data/train.safetensors: can't be written (No space left on device); "
-            "free some space there and run it again\n"
+            "free some disk space and run it again\n"
         )
         assert sorted(os.listdir(small_disk)) == ["ballast", "source.json"]
 
@@ -124,16 +124,16 @@ def fill(disk):
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        (errno.ENOSPC, "free some space there"),
-        (errno.EDQUOT, "free some space there"),
+        (errno.ENOSPC, "free some disk space"),
+        (errno.EDQUOT, "free some disk space"),
         (errno.EROFS, "make its folder writable"),
         (errno.EACCES, "make its folder writable"),
-        (errno.EISDIR, "move away what is in its place"),
+        (errno.EISDIR, "move or remove what is at this path"),
         (errno.EIO, "see that it can be written"),
     ],
 )
 def test_a_file_that_can_t_be_written_says_why_and_what_to_do(tmp_path, number, remedy):
-    error = cannot_write(tmp_path / "x", OSError(number, "words that don't count"))
+    error = make_write_error(tmp_path / "x", OSError(number, "words that don't count"))
     assert str(error) == f"{tmp_path / 'x'}: can't be written ({os.strerror(number)}); {remedy} and run it again"
 
 
@@ -182,8 +182,8 @@ class TestMemory:
 
         monkeypatch.setattr(trainer, "_run_step", step)
         error = (
-            r"I: training on 8 images at once takes more memory than cpu has left \(CUDA out of memory. Tried to allocate "
-            r"20.00 MiB.\); lower batch_size, for example by half, or width, or end what else runs there"
+            r"I: training on 8 images at once ran out of memory on cpu \(CUDA out of memory. Tried to allocate "
+            r"20.00 MiB.\); lower batch_size, for example by half, or width, or close other programs that use its memory"
         )
         with pytest.raises(InputError, match=error):
             train(trainer, colored, Progress())
@@ -208,7 +208,7 @@ class TestMemory:
             "    print(error)\n"
         )
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-        assert output.startswith("evaluating 1,000,000 images at once takes more memory than cpu has left (")
+        assert output.startswith("evaluating 1,000,000 images at once ran out of memory on cpu (")
         assert "lower batch_size" in output
         assert resource.getrlimit(resource.RLIMIT_DATA)[0] != 2**31
 

@@ -56,10 +56,10 @@ class TestFolder:
         apart = {unicodedata.normalize("NFD", f"around/{name}"): content for name, content in files.items()}
         train, test = train_and_test(write_tree(tmp_path / "d", files))
         zipped, _ = train_and_test(archive(tmp_path / "x", apart, "zip"))
-        names = [train.file_of(row) for row in range(len(train))]
+        names = [train.get_file_name(row) for row in range(len(train))]
         assert names == sorted(name for name in files if name.startswith("train/"))
-        assert [test.file_of(row) for row in range(len(test))] == sorted(files.keys() - {*names})
-        assert [zipped.file_of(row) for row in range(len(train))] == [f"around/{name}" for name in names]
+        assert [test.get_file_name(row) for row in range(len(test))] == sorted(files.keys() - {*names})
+        assert [zipped.get_file_name(row) for row in range(len(train))] == [f"around/{name}" for name in names]
 
     def test_order_is_that_of_composed_names_whatever_the_disk_makes_of_them(self, tmp_path):
         names = ["é", "z", "Å"]
@@ -154,7 +154,7 @@ class TestFolderFaults:
     def test_all_are_told_at_once_but_no_more_than_a_screen(self, tmp_path):
         found = told(write_tree(tmp_path, {f"train/cat/{i}.png": b"" for i in range(30)} | photos()))
         assert len(found) == 11
-        assert "... and 20 more like these" in found[-1]
+        assert "... and 20 more" in found[-1]
 
     def test_a_class_without_images(self, tmp_path):
         (write_tree(tmp_path, photos()) / "train" / "bird").mkdir()

@@ -6,21 +6,21 @@ from tensors import he_start
 from test_settings import changed
 from test_training import recipe, trainer_for
 
-from deepen.config.recipes import Sgd
+from deepen.config.recipes import SgdSettings
 from deepen.config.settings import check_settings
 from deepen.core.errors import InputError
 from deepen.growth.capacity import training_bytes
 from deepen.growth.ladder import plan_ladder
-from deepen.models.freezing import frozen_roles
-from deepen.models.layers import freeze, parameters, plan, training_flops
+from deepen.models.freezing import resolve_frozen_roles
+from deepen.models.layers import count_parameters, count_training_flops, freeze, plan
 from deepen.models.networks import load_network
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.models.weights import ModelCard, save_weights
 from deepen.training.loop import Progress, train
 
 LAYERS = plan("conv3-8*2 maxpool fc-16*2", width=1, image=(3, 8, 8), classes=3, norm="batch")
 FROZEN = ("conv1_1", "norm1_1", "fc1")
-SGD = Sgd(name="sgd", momentum=0.9, nesterov=True, weight_decay=0.1)
+SGD = SgdSettings(name="sgd", momentum=0.9, nesterov=True, weight_decay=0.1)
 
 
 @pytest.mark.parametrize("optimizer", [{}, {"optimizer": SGD}])
@@ -42,21 +42,23 @@ def test_a_frozen_norm_normalizes_by_what_it_has_seen():
     state = {key: tensor + 0.3 for key, tensor in he_start(LAYERS, seed=0, model="I").items()}
     images = torch.randn(10, 3, 8, 8)
     for roles, alike in ((["norm1_1", "norm1_2"], True), (["norm1_1"], False)):
-        net = network(freeze(LAYERS, roles), {key: tensor.clone() for key, tensor in state.items()})
+        net = build_network(freeze(LAYERS, roles), {key: tensor.clone() for key, tensor in state.items()})
         assert torch.equal(net.train()(images), net.eval()(images)) == alike
 
 
 def test_with_a_convolution_goes_its_norm_unless_that_is_fresh():
-    assert frozen_roles(["conv1_1"], LAYERS, {"conv1_1", "norm1_1"}) == {"conv1_1", "norm1_1"}
-    assert frozen_roles(["conv1_1"], LAYERS, {"conv1_1"}) == {"conv1_1"}
-    assert frozen_roles(["copied"], LAYERS, {"conv1_1", "norm1_1", "fc1"}) == {"conv1_1", "norm1_1", "fc1"}
-    assert frozen_roles([], LAYERS, {"conv1_1"}) == set()
+    assert resolve_frozen_roles(["conv1_1"], LAYERS, {"conv1_1", "norm1_1"}) == {"conv1_1", "norm1_1"}
+    assert resolve_frozen_roles(["conv1_1"], LAYERS, {"conv1_1"}) == {"conv1_1"}
+    assert resolve_frozen_roles(["copied"], LAYERS, {"conv1_1", "norm1_1", "fc1"}) == {"conv1_1", "norm1_1", "fc1"}
+    assert resolve_frozen_roles([], LAYERS, {"conv1_1"}) == set()
 
 
 def test_a_step_on_frozen_layers_takes_less_memory():
     layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
     frozen = freeze(layers, ["conv1_1"])
-    assert training_bytes(frozen, 10) == 4 * parameters(layers) + 8 * parameters(layers[2:]) + 2 * 10 * (4 + 2)
+    assert training_bytes(frozen, 10) == 4 * count_parameters(layers) + 8 * count_parameters(layers[2:]) + 2 * 10 * (
+        4 + 2
+    )
 
 
 def test_a_start_says_what_is_frozen_and_a_network_that_was_trained_does_not(tmp_path):
@@ -67,7 +69,7 @@ def test_a_start_says_what_is_frozen_and_a_network_that_was_trained_does_not(tmp
         _, net = load_network(tmp_path / "x")
         assert {key.split(".")[0] for key, each in net.named_parameters() if not each.requires_grad} == roles
     save_weights(tmp_path / "x", state, card.model_copy(update={"frozen": ("pool1",)}))
-    with pytest.raises(InputError, match="frozen: 'pool1' is an unknown layer; name some of conv1_1, fc1, head"):
+    with pytest.raises(InputError, match="frozen: unknown layer 'pool1'; use conv1_1, fc1, head"):
         load_network(tmp_path / "x")
 
 
@@ -95,21 +97,21 @@ class TestOfALadder:
         assert self.frozen("II", models__II__frozen=["conv2_1"], **norms) == ["conv2_1", "norm2_1"]
 
     def test_what_learns_less_costs_less(self):
-        least, most = (training_flops(self.plans(models__II__frozen=said)["II"]) for said in ("copied", []))
+        least, most = (count_training_flops(self.plans(models__II__frozen=said)["II"]) for said in ("copied", []))
         assert least < most
 
     def test_an_unknown_layer(self):
         assert self.told(models__II__frozen=["conv2_3", "pool1", "x"]) == [
-            "params.yaml: models.II.frozen: 'conv2_3' is an unknown layer; did you mean conv2_2?",
-            "params.yaml: models.II.frozen: 'pool1' is an unknown layer; name some of conv1_1, conv2_1, conv2_2, conv3_1, "
+            "params.yaml: models.II.frozen: unknown layer 'conv2_3'; did you mean conv2_2?",
+            "params.yaml: models.II.frozen: unknown layer 'pool1'; use conv1_1, conv2_1, conv2_2, conv3_1, "
             "conv3_2, fc1, fc2, head",
-            "params.yaml: models.II.frozen: 'x' is an unknown layer; name some of conv1_1, conv2_1, conv2_2, conv3_1, "
+            "params.yaml: models.II.frozen: unknown layer 'x'; use conv1_1, conv2_1, conv2_2, conv3_1, "
             "conv3_2, fc1, fc2, head",
         ]
 
     def test_a_fresh_layer(self):
         assert self.told(models__II__frozen=["fc1", "fc2"]) == [
-            "params.yaml: models.II.frozen: fc2 is fresh and would stay as it starts; freeze layers that are copied: "
+            "params.yaml: models.II.frozen: fc2 is fresh, so it would keep its initial weights; freeze copied layers: "
             "conv1_1, conv2_1, conv3_1, fc1, head"
         ]
 
@@ -122,7 +124,7 @@ class TestOfALadder:
 
     def test_a_name_that_is_far_from_all(self):
         [fault] = self.told(models__II__frozen=["conv9_9"])
-        assert fault.endswith("'conv9_9' is an unknown layer; name some of conv1_1, conv2_1, conv2_2, conv3_1, conv3_2, fc1, fc2, head")  # fmt: skip
+        assert fault.endswith("unknown layer 'conv9_9'; use conv1_1, conv2_1, conv2_2, conv3_1, conv3_2, fc1, fc2, head")  # fmt: skip
 
     def test_all_layers(self):
         layers = "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024"
@@ -131,6 +133,6 @@ class TestOfALadder:
         }
         changes = {"models__I__layers": layers, "models__I__start": "imports/x-0a1b2c3d.safetensors", "width": 1.0}
         assert self.told({"I": shapes}, models__I__frozen="copied", **changes) == [
-            "params.yaml: models.I.frozen: all layers are frozen, so nothing would train; leave one out, for example head"
+            "params.yaml: models.I.frozen: all layers are frozen, so nothing would train; remove one, for example head"
         ]
         assert self.plans({"I": shapes}, models__I__frozen=["conv1_1"], **changes)

@@ -21,7 +21,7 @@ from deepen.decoding.decode import UnreadableImage, decode
 from deepen.growth.transfer import find_violations, map_roles
 from deepen.models.layers import plan
 from deepen.models.networks import load_network
-from deepen.models.notation import check_notation, parse
+from deepen.models.notation import find_notation_faults, parse_notation
 
 WORDS = ["conv3-8", "conv1-4*2", "maxpool", "fc-16", "fc-8*3", "conv", "-", "*", "conv3-", "fc-", "maxpool2", "conv3-99999999999",
          "conv2-8", "conv3-8*0", "conv3-8*1001", "\u0663", "conv\u0663-8", "\0", "\n", "fc-16 ", "CONV3-8", "conv3-8 *2", "0", "+1"]  # fmt: skip
@@ -43,9 +43,9 @@ def test_layer_strings(times, record_property):
         if chance.random() < 0.5:
             text = "".join(chance.choice("convfmaxpl0123456789-* \t") for _ in range(chance.randint(0, 30)))
         try:
-            layers = list(parse(text))
+            layers = list(parse_notation(text))
             assert layers
-            assert not check_notation(text)
+            assert not find_notation_faults(text)
             plan(text, width=chance.choice([0.01, 0.5, 1, 64]), image=(3, chance.randint(1, 40), 32), classes=10)
             taken += 1
         except InputError as error:

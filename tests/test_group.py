@@ -43,7 +43,7 @@ def test_a_process_with_the_wrong_images_would_show(tmp_path):
 def test_one_that_does_not_answer_is_named(tmp_path, does):
     found = together(3, ladder_with_one_that, does, tmp_path, lost={1})
     told = [str(found[rank]) for rank in (0, 2)]
-    assert any("InputError: rank 1 (process " in text and "did not answer within 2 s" in text for text in told), told
+    assert any("InputError: rank 1 (process " in text and "did not respond within 2 s" in text for text in told), told
 
 
 def test_more_processes_than_images_in_a_batch_are_told_once(tmp_path):
@@ -67,5 +67,5 @@ def test_a_folder_that_can_t_be_written_is_told_once(tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file/folder")
     first, second = map(str, together(2, folders, folder, folder))
-    assert f"InputError: {folder}: can't be written (Not a directory); move away what is in its place" in first
+    assert f"InputError: {folder}: can't be written (Not a directory); move or remove what is at this path" in first
     assert "SystemExit: 1" in second

@@ -8,9 +8,9 @@ from conftest import LADDER
 from deepen.core.errors import InputError
 from deepen.growth.initialization import grow, he_start
 from deepen.growth.transfer import map_roles, transfer
-from deepen.models.layers import plan, tensor_shapes
-from deepen.models.tensors import as_arrays
-from deepen.models.vgg import network
+from deepen.models.layers import list_tensor_shapes, plan
+from deepen.models.tensors import to_arrays
+from deepen.models.vgg import build_network
 
 LAYERS = plan(LADDER["III"], width=1 / 16, image=(3, 8, 8), classes=4)
 FRESH = ["conv2_2", "conv3_2", "conv3_3", "fc2"]
@@ -44,7 +44,7 @@ class TestNorms:
     def trained(self):
         """A network whose norms have seen something."""
         torch.manual_seed(0)
-        net = network(self.shallow, he_start(self.shallow, seed=0, model="I")).train()
+        net = build_network(self.shallow, he_start(self.shallow, seed=0, model="I")).train()
         optimizer = torch.optim.SGD(net.parameters(), 0.1)
         for _ in range(30):
             optimizer.zero_grad()
@@ -54,10 +54,10 @@ class TestNorms:
 
     def grown(self, net, growth="identity"):
         fresh = he_start(self.deep, seed=0, model="II")
-        mapping = map_roles(tensor_shapes(self.shallow), tensor_shapes(self.deep))
-        state, _ = transfer(as_arrays(net.state_dict()), fresh, mapping)
+        mapping = map_roles(list_tensor_shapes(self.shallow), list_tensor_shapes(self.deep))
+        state, _ = transfer(to_arrays(net.state_dict()), fresh, mapping)
         state, starts = grow(state, self.deep, mapping.fresh, growth)
-        return network(self.deep, state), starts
+        return build_network(self.deep, state), starts
 
     def test_statistics_move_with_the_weights_and_identity_is_exact(self):
         net = self.trained()
@@ -95,7 +95,7 @@ def test_random_leaves_the_state_as_it_is():
 
 
 def test_copy_takes_the_layer_before_where_shapes_agree(rng):
-    state = {key: rng.standard_normal(shape, np.float32) for key, shape in tensor_shapes(LAYERS).items()}
+    state = {key: rng.standard_normal(shape, np.float32) for key, shape in list_tensor_shapes(LAYERS).items()}
     grown, starts = grow(state, LAYERS, FRESH, "copy")
     assert starts == {"conv2_2": "random", "conv3_2": "random", "conv3_3": "copy of conv3_2", "fc2": "random"}
     assert np.array_equal(grown["conv3_3.weight"], state["conv3_2.weight"])
@@ -119,5 +119,5 @@ def test_identity_passes_positive_input_on_and_leaves_the_rest():
 
 
 def test_identity_is_refused_where_it_can_t_be():
-    with pytest.raises(InputError, match="conv2_1 has 8 inputs and 16 outputs, growth: identity needs as many"):
+    with pytest.raises(InputError, match="conv2_1 has 8 inputs and 16 outputs, growth: identity needs equal numbers"):
         grow(he_start(LAYERS, seed=0, model="III"), LAYERS, ["conv2_1"], "identity")

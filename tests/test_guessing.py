@@ -173,6 +173,6 @@ class TestInTraining:
 def test_photos_of_unequal_classes_that_took_three_steps_are_not_called_dead(rng):
     labels = np.repeat([0, 1, 2], [130, 51, 24])
     images = ImageSet(rng.integers(0, 255, (205, 3, 8, 8), dtype=np.uint8), labels, ("apple", "pear", "plum"))
-    validation = images.take(np.arange(0, 205, 9))
+    validation = images.select(np.arange(0, 205, 9))
     assert warnings(images, validation, recipe(batch_size=128), epochs=3) == []
     assert warnings(images, validation, recipe(batch_size=128), epochs=3, state=DEAD) == []

@@ -8,14 +8,14 @@ from safetensors.numpy import save_file
 
 from deepen.core.checksums import ChecksumMismatch
 from deepen.core.errors import InputError, plain
-from deepen.core.names import class_name_faults
+from deepen.core.names import find_class_name_faults
 from deepen.data import images as module
 from deepen.data.images import ImageSet, load_images
 
 
 def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored, tmp_path):
     colored.save(tmp_path / "new" / "a.safetensors")
-    colored.take(np.arange(len(colored))).save(tmp_path / "b.safetensors")
+    colored.select(np.arange(len(colored))).save(tmp_path / "b.safetensors")
     found = load_images(tmp_path / "new" / "a.safetensors")
     assert np.array_equal(found.images, colored.images)
     assert np.array_equal(found.labels, colored.labels)
@@ -28,9 +28,7 @@ def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored
 def test_a_file_that_is_no_image_set(tmp_path, content):
     if content is not None:
         (tmp_path / "x").write_bytes(content)
-    with pytest.raises(
-        InputError, match=r"x: is not an image set of this project .*; name another file, or make it again"
-    ):
+    with pytest.raises(InputError, match=r"x: invalid image set .*; name another file, or write it again"):
         load_images(tmp_path / "x")
 
 
@@ -39,7 +37,7 @@ def test_a_file_that_is_no_image_set(tmp_path, content):
 def test_the_bytes_are_those_of_the_library_however_many_are_written_at_once(
     colored, tmp_path, monkeypatch, count, names
 ):
-    monkeypatch.setattr(module, "_PART_BYTES", 7 * 3 * 8 * 8)
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 7 * 3 * 8 * 8)
     found = ImageSet(colored.images[:count], colored.labels[:count], names, origin="test/", notes=("one", "two"))
     found.save(tmp_path / "ours")
     with safe_open(tmp_path / "ours", framework="numpy") as file:
@@ -59,25 +57,25 @@ class TestFiles:
     def test_they_stay_with_their_images_and_can_be_printed(self, colored, tmp_path):
         named = replace(colored, files=self.NAMES, name="photos")
         rows = np.array([59, 0, 0, 7])
-        named.take(np.arange(59, -1, -1)).take(59 - rows).save(tmp_path / "x")
+        named.select(np.arange(59, -1, -1)).select(59 - rows).save(tmp_path / "x")
         found = load_images(tmp_path / "x")
-        assert_equal(found, named.take(rows))
+        assert_equal(found, named.select(rows))
         assert tuple(found.files) == found.files[:] == tuple(self.PRINTABLE[row] for row in rows)
-        assert [found.file_of(row) for row in range(4)] == [found.files[-4], *found.files[1:]]
+        assert [found.get_file_name(row) for row in range(4)] == [found.files[-4], *found.files[1:]]
         assert all(name.isprintable() for name in found.files)
         assert found.name == "photos"
-        found.take(np.array([3, 1])).save(tmp_path / "y")
+        found.select(np.array([3, 1])).save(tmp_path / "y")
         assert load_images(tmp_path / "y").files[:] == (self.PRINTABLE[7], self.PRINTABLE[0])
         with pytest.raises(IndexError):
             found.files[4]
 
     def test_none_are_named_where_images_are_no_files(self, colored, tmp_path):
         colored.save(tmp_path / "x")
-        assert (len(load_images(tmp_path / "x").files), load_images(tmp_path / "x").file_of(3)) == (0, "")
+        assert (len(load_images(tmp_path / "x").files), load_images(tmp_path / "x").get_file_name(3)) == (0, "")
 
     def test_the_bytes_are_those_of_the_library_and_of_each_equal_set(self, colored, tmp_path):
         replace(colored, files=self.NAMES).save(tmp_path / "a")
-        load_images(tmp_path / "a").take(np.arange(60)).save(tmp_path / "b")
+        load_images(tmp_path / "a").select(np.arange(60)).save(tmp_path / "b")
         with safe_open(tmp_path / "a", framework="numpy") as file:
             save_file({name: file.get_tensor(name) for name in file.keys()}, tmp_path / "c", file.metadata())  # noqa: SIM118
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
@@ -90,24 +88,24 @@ class TestFiles:
             found = load_images(tmp_path / "x")
             assert_equal(found, colored)
             with pytest.raises(ChecksumMismatch, match="x: checksum mismatch"):
-                found.file_of(50)
+                found.get_file_name(50)
 
     def test_as_many_as_there_are_images(self, colored):
-        with pytest.raises(ValueError, match="59 files are named for 60 images"):
-            replace(colored, files=self.NAMES[1:]).must_be_sound()
+        with pytest.raises(ValueError, match="59 file names for 60 images"):
+            replace(colored, files=self.NAMES[1:]).validate()
 
 
 def test_images_of_a_file_are_mapped_and_those_that_are_chosen_not_copied(colored, tmp_path):
     colored.save(tmp_path / "x")
     whole = load_images(tmp_path / "x")
-    some = whole.take(np.arange(59, -1, -2)).take(np.array([0, 5, 3]))
+    some = whole.select(np.arange(59, -1, -2)).select(np.array([0, 5, 3]))
     assert np.shares_memory(some.stored, whole.images)
-    assert_equal(some, colored.take(np.array([59, 49, 53])))
+    assert_equal(some, colored.select(np.array([59, 49, 53])))
     some.save(tmp_path / "y")
     assert_equal(load_images(tmp_path / "y"), some)
     with pytest.raises(ValueError, match="read-only"):
         whole.images[0] = 0
-    colored.take(np.arange(3)).save(tmp_path / "x")  # a file that takes its place changes nothing of what is mapped
+    colored.select(np.arange(3)).save(tmp_path / "x")  # a file that takes its place changes nothing of what is mapped
     assert_equal(whole, colored)
 
 
@@ -117,7 +115,7 @@ def test_what_a_file_may_have_suffered(colored, tmp_path):
     damages = [whole[:-1], whole + b"x", whole[:5], whole[:200], b"\xff" * 8 + whole[8:], whole.replace(b"U8", b"I8")]
     for content in damages:
         (tmp_path / "x").write_bytes(content)
-        with pytest.raises(InputError, match="is not an image set of this project"):
+        with pytest.raises(InputError, match="invalid image set"):
             load_images(tmp_path / "x")
 
 
@@ -125,13 +123,13 @@ def test_what_a_file_may_have_suffered(colored, tmp_path):
     ("names", "faults"),
     [
         (["cat", "größter", "a b", "\u6bdb", "-1"], []),
-        (["cat", "dog", "cat", "cat"], ["class name 'cat' is that of 3 classes; rename all but one"]),
+        (["cat", "dog", "cat", "cat"], ["duplicate class name 'cat': 3 classes have it; rename all but one"]),
         (["", "a"], ["class name '' is empty; rename it"]),
-        ([" ", "a"], ["class name ' ' begins or ends with a blank; rename it"]),
-        (["a ", " b", "\xa0c", "d"], [f"class name {name!a} begins or ends with a blank; rename it" for name in ("a ", " b", "\xa0c")]),
-        (["a\n", "x" * 100 + "\0"], [f"class name {name!a} has a character that ends a line, turns text around, or can't be written; rename it" for name in ("a\n", "x" * 60)]),
+        ([" ", "a"], ["class name ' ' has leading or trailing whitespace; rename it"]),
+        (["a ", " b", "\xa0c", "d"], [f"class name {name!a} has leading or trailing whitespace; rename it" for name in ("a ", " b", "\xa0c")]),
+        (["a\n", "x" * 100 + "\0"], [f"class name {name!a} has a line break, control character, bidirectional control or lone surrogate; rename it" for name in ("a\n", "x" * 60)]),
     ],
     ids=range(6),
 )  # fmt: skip
 def test_names_of_classes_can_be_told_apart_and_written(names, faults):
-    assert class_name_faults(names) == faults
+    assert find_class_name_faults(names) == faults

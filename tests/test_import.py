@@ -28,9 +28,9 @@ from deepen.core.errors import InputError
 from deepen.data.augmentation import normalize
 from deepen.growth.ladder import plan_ladder
 from deepen.growth.pretrained import content_hash, read_start_shapes
-from deepen.models.layers import plan, tensor_shapes
+from deepen.models.layers import list_tensor_shapes, plan
 from deepen.models.networks import load_network
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.models.weights import ModelCard, save_weights
 
 TEXT = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0 ", 1)  # as imports need
@@ -102,7 +102,7 @@ class TestTheCommand:
 
     def test_a_name_that_is_taken_is_told(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
-        with pytest.raises(SystemExit, match=r"models\.III: exists already; take another name"):
+        with pytest.raises(SystemExit, match=r"models\.III: already exists; choose another name"):
             main(["import", "x.pth", "--add", "III"])
         assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS
 
@@ -302,7 +302,7 @@ class TestRefused:
         [
             (["--classes", "three"], "error: x.pth: it has 4 classes, but 3 names are given; name each once"),
             (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a character that ends a line"),
-            (["--classes", "twice"], "error: x.pth: class name 'a' is that of 2 classes; rename all but one"),
+            (["--classes", "twice"], "error: x.pth: duplicate class name 'a': 2 classes have it; rename all but one"),
             (["--classes", "empty"], "error: x.pth: it has 4 classes, but 0 names are given; name each once"),
             (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),
             (
@@ -352,7 +352,7 @@ def test_it_computes_what_torchvision_does():
     images = torch.randint(256, (2, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = theirs.eval()(torchvision.transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)(images / 255))
-        found = network(card.plan(), tensors).eval()(normalize(images, torch.tensor(card.mean)))
+        found = build_network(card.plan(), tensors).eval()(normalize(images, torch.tensor(card.mean)))
     assert expected.std() > 0.01
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
@@ -378,14 +378,14 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("start", "model", "errors"),
         [
-            ("x.safetensors", {}, ["models.I.start: the string 'x.safetensors' has no hash in its name; write what deepen"]),
+            ("x.safetensors", {}, ["models.I.start: the string 'x.safetensors' has no hash in its name; use a file of deepen"]),
             ("", {}, ["models.I.start: the string '' has no hash"]),
             ("x-0123ABCD.safetensors", {}, ["has no hash in its name"]),
             (3, {}, ["models.I.start: must be a string, got 3; write for example start: imports/vgg16-0a1b2c3d.safetensors"]),
             (
                 "x-01234567.safetensors",
                 {"after": "II"},
-                ["grows from itself", "models.I.start: is for a model after scratch, and I grows from 'II'; write after: scratch"],
+                ["circular dependency", "models.I.start: requires after: scratch, but I grows from 'II'; write after: scratch"],
             ),
         ],
     )  # fmt: skip
@@ -436,7 +436,7 @@ class TestFilesToStartFrom:
 
     def test_what_does_not_fit_is_told_with_the_width(self):
         settings = check_settings(with_start("x-01234567.safetensors"))
-        shapes = tensor_shapes(plan(settings.models["I"].layers, width=1, image=(1, 8, 8), classes=10))
+        shapes = list_tensor_shapes(plan(settings.models["I"].layers, width=1, image=(1, 8, 8), classes=10))
         with pytest.raises(InputError) as error:
             plan_ladder(settings, (1, 8, 8), 10, {"I": shapes})
         opening = "params.yaml: models.I: start x-01234567.safetensors: "
@@ -450,7 +450,7 @@ class TestFilesToStartFrom:
 
     def test_new_layers_and_left_ones_are_told_as_when_growing(self):
         settings = check_settings({**with_start("x-01234567.safetensors"), "width": 1.0})
-        shapes = tensor_shapes(plan("conv3-128*2 maxpool fc-9", width=1, image=(1, 8, 8), classes=10))
+        shapes = list_tensor_shapes(plan("conv3-128*2 maxpool fc-9", width=1, image=(1, 8, 8), classes=10))
         with pytest.raises(InputError, match="source layer conv1_2 is neither copied nor dropped"):
             plan_ladder(settings, (1, 8, 8), 10, {"I": shapes})
 

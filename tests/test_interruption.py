@@ -17,9 +17,9 @@ def test_a_signal_is_noted_and_told_when_asked_for(number):
     with Interruption("III") as interruption:
         interruption.check("before it came")
         os.kill(os.getpid(), number)
-        while interruption.asked is None:
+        while interruption.received is None:
             time.sleep(0.001)
-        with pytest.raises(Interrupted, match=r"^III: stopped after 3 steps; dvc repro goes on from") as error:
+        with pytest.raises(Interrupted, match=r"^III: stopped after 3 steps; dvc repro resumes from") as error:
             interruption.check("after 3 steps")
     assert error.value.code == 128 + number
     assert signal.getsignal(number) is before
@@ -43,7 +43,7 @@ def test_a_step_that_takes_too_long_is_not_waited_for(work):
     assert code == 143
     assert (
         output
-        == "III: stopped in the midst of a step; the same dvc exp run goes on from its last checkpoint, and repeats the steps since\n"
+        == "III: stopped during a step; the same dvc exp run resumes from its last checkpoint and repeats the steps since\n"
     )
     assert seconds < 5
 
@@ -52,7 +52,7 @@ def test_a_step_that_takes_too_long_is_not_waited_for(work):
 def test_nor_is_anything_after_a_second_signal():
     code, output, seconds = told("time.sleep(60)", signal.SIGINT, signal.SIGINT)
     assert code == 130
-    assert "stopped in the midst of a step" in output
+    assert "stopped during a step" in output
     assert seconds < 2
 
 
@@ -66,9 +66,9 @@ def test_nor_is_anything_after_a_second_signal():
 )
 def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_path, number, variable, command):
     code = (
-        "import time; from pathlib import Path; from deepen.core.files import replacing; from pipeline.shared.stage import run\n"
+        "import time; from pathlib import Path; from deepen.core.files import write_atomically; from pipeline.shared.stage import run\n"
         "def stage():\n"
-        "    with replacing(Path('x')) as temporary:\n"
+        "    with write_atomically(Path('x')) as temporary:\n"
         "        temporary.write_text('half')\n"
         "        print('ready', flush=True)\n"
         "        time.sleep(60)\n"

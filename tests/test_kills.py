@@ -136,7 +136,7 @@ def test_a_training_that_gets_a_signal_ends_soon_and_says_how_to_go_on(project, 
     assert process.wait() != 0
     assert time.monotonic() - start < 5
     line = re.search(
-        r"^I: stopped after (\d+) of \d+ steps; dvc repro goes on from its last checkpoint$", project.output, re.M
+        r"^I: stopped after (\d+) of \d+ steps; dvc repro resumes from its last checkpoint$", project.output, re.M
     )
     assert f"exited with {128 + number}" in project.output
     assert f"I: going on after {line[1]} of" in project("dvc repro train@I")

@@ -11,10 +11,10 @@ from dvc_project import ROOT
 
 from deepen.cli import main
 from deepen.cli.new import deepened
-from deepen.config.edit import with_model
+from deepen.config.edit import add_model
 from deepen.config.settings import check_text, load_settings
 from deepen.core.errors import InputError
-from deepen.models.layers import plan, receptive_field
+from deepen.models.layers import compute_receptive_field, plan
 
 PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
@@ -50,7 +50,7 @@ class TestModels:
         [("conv3-8", 3), ("conv3-8*2", 5), ("conv1-8", 1), ("conv3-8 maxpool", 4), ("conv3-8 maxpool conv3-8 fc-8", 8), ("conv5-8 maxpool conv3-8*2 maxpool", 16)],
     )  # fmt: skip
     def test_the_receptive_field(self, layers, side):
-        assert receptive_field(plan(layers, width=1, image=(3, 32, 32), classes=10)) == side
+        assert compute_receptive_field(plan(layers, width=1, image=(3, 32, 32), classes=10)) == side
 
     def test_models_too_large_for_this_machine_are_a_warning(self, folder, capsys):
         (folder / "params.yaml").write_text(PARAMS.replace("width: 1.0 ", "width: 64.0 "))
@@ -180,30 +180,30 @@ class TestNew:
     @pytest.mark.parametrize("indent", [2, 4])
     def test_whatever_follows_and_however_it_is_indented(self, end, indent):
         text = PARAMS.rstrip("\n").replace("  ", " " * indent) + end
-        new = with_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
+        new = add_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
         assert [line for line in new.splitlines() if line in text.splitlines()] == text.splitlines()
         assert check_text(new).models["IV"].layers == "conv3-8*40"
 
     def test_models_need_not_come_last(self):
         start = PARAMS.index("models:")
         text = PARAMS[start:] + "\n# settings\n" + PARAMS[:start]
-        new = with_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
+        new = add_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
         assert list(check_text(new).models) == ["I", "II", "III", "IV"]
         assert new.index("  IV:") < new.index("# settings")
 
     @pytest.mark.parametrize(
         ("words", "error"),
         [
-            (["III", "--after", "II"], "params.yaml: models.III: exists already; take another name"),
+            (["III", "--after", "II"], "params.yaml: models.III: already exists; choose another name"),
             (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
             (["IV", "--after", "IIIX"], "name one of them; did you mean III?"),
             (["IV", "--after", "scratch"], "--after scratch: needs --layers; write for example --layers"),
             (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
             (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),
             (["IV", "--after", "III", "--layers", "conv3-8"], "models.IV.after: IV has 2 weight layers and 'III' 12"),
-            (["a/b", "--after", "III"], "names files, so 1 to 32 letters"),
-            (["IV", "--after", "III", "--layers", ""], 'models.IV.layers: "" has no layer; write for example'),
-            (["IV", "--after", "III", "--layers", "\udcff"], r"models.IV.layers: \udcff has half of a character"),
+            (["a/b", "--after", "III"], "invalid model name; use 1 to 32 letters"),
+            (["IV", "--after", "III", "--layers", ""], 'models.IV.layers: "" is empty; write for example'),
+            (["IV", "--after", "III", "--layers", "\udcff"], r"models.IV.layers: \udcff has a lone surrogate"),
             (["3", "--after", "III", "--epochs", 10**6], "models.3.epochs: must be less than or equal to 100000"),
         ],
     )
@@ -238,7 +238,7 @@ class TestNew:
     def test_after_layers_of_any_form(self, layers, end):
         text = PARAMS[: PARAMS.index("models:")].replace("depth: III", "depth: I")
         text += f"models:\n  I:\n    after: scratch\n    epochs: 1\n    layers: {layers}{end}"
-        new = with_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
+        new = add_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
         before, after = check_text(text).models, check_text(new).models
         assert after == before | {"II": after["II"]}
         assert (after["II"].layers, after["II"].epochs) == ("conv3-8*2", 2)
@@ -253,14 +253,14 @@ class TestNew:
     )
     def test_after_models_of_any_form(self, models):
         text = PARAMS[: PARAMS.index("models:")].replace("depth: III", "depth: I") + f"models:\n{models}\n"
-        new = with_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
+        new = add_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
         assert list(check_text(new).models) == [*check_text(text).models, "II"]
         assert new.startswith(text)
 
     def test_models_that_stand_for_others_too(self):
         text = PARAMS.replace("models: ", "models: &all ").replace("datasets: ", "datasets: ")
         text = text.replace("    after: I\n", "    after: I\n    mapping: {}\n")
-        assert with_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
+        assert add_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
 
     def test_mode_and_link_stay(self, folder):
         (folder / "params.yaml").rename(folder / "mine.yaml")
@@ -292,7 +292,5 @@ class TestNew:
             + "depth_: 0\n".replace("depth_: 0\n", "")
             + "models: {III: {after: scratch, layers: conv3-8, epochs: 1}}\n"
         )
-        with pytest.raises(
-            InputError, match="models: must have a line for each key to be added to; write it without braces"
-        ):
-            with_model(text, "IV", {"after": "III", "layers": "conv3-8*4", "epochs": 1})
+        with pytest.raises(InputError, match="models: must be block style, one key per line; write it without braces"):
+            add_model(text, "IV", {"after": "III", "layers": "conv3-8*4", "epochs": 1})

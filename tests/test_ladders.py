@@ -14,7 +14,7 @@ from deepen.cli import main
 from deepen.config.settings import load_settings
 from deepen.growth.ladder import build_role_mapping, plan_ladder
 from deepen.growth.transfer import find_violations
-from deepen.models.layers import parameters, tensor_shapes
+from deepen.models.layers import count_parameters, list_tensor_shapes
 
 LADDERS = sorted((ROOT / "ladders").glob("*.yaml"))
 NARROW = ["-S", "width=0.0625", "-S", "datasets.folder.size=40", "-S", "datasets.folder.view=32", "-S", "threads=1"]
@@ -22,7 +22,7 @@ NARROW = ["-S", "width=0.0625", "-S", "datasets.folder.size=40", "-S", "datasets
 
 def plans(name):
     settings = load_settings(ROOT / f"ladders/{name}.yaml")
-    return settings, plan_ladder(settings, settings.seen((3, 256, 256)), 1000)
+    return settings, plan_ladder(settings, settings.view_shape((3, 256, 256)), 1000)
 
 
 @pytest.mark.parametrize("name", ["paper", "paper-identity"])
@@ -30,15 +30,15 @@ def test_they_are_the_paper_s_networks_at_224_in_1000_classes(name):
     settings, laid_out = plans(name)
     assert {name: model.layers for name, model in settings.models.items()} == PAPER
     assert all(layers[0].inputs == (3, 224, 224) for layers in laid_out.values())
-    counted = {name: parameters(layers) for name, layers in laid_out.items()}
+    counted = {name: count_parameters(layers) for name, layers in laid_out.items()}
     assert counted == {"A": 132_863_336, "B": 133_047_848, "C": 133_638_952, "D": 138_357_544, "E": 143_667_240}
 
 
 def test_what_comes_from_a_is_as_the_paper_says():
     settings, laid_out = plans("paper")
-    source = tensor_shapes(laid_out["A"])
+    source = list_tensor_shapes(laid_out["A"])
     for name in "BCDE":
-        model, target = settings.models[name], tensor_shapes(laid_out[name])
+        model, target = settings.models[name], list_tensor_shapes(laid_out[name])
         assert model.after == "A"
         mapping = build_role_mapping(model, source, target)
         assert mapping.copied == {role: role for role in ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc1", "fc2", "head")}  # fmt: skip

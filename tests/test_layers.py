@@ -6,8 +6,16 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepen.core.errors import InputError
-from deepen.models.layers import forward_flops, freeze, identity_faults, parameters, plan, tensor_shapes, training_flops
-from deepen.models.notation import check_notation, weight_layers
+from deepen.models.layers import (
+    count_forward_flops,
+    count_parameters,
+    count_training_flops,
+    find_identity_faults,
+    freeze,
+    list_tensor_shapes,
+    plan,
+)
+from deepen.models.notation import count_weight_layers, find_notation_faults
 from deepen.models.vgg import VGG
 
 PAPER = {  # arXiv 1409.1556, table 1
@@ -22,7 +30,7 @@ PAPER = {  # arXiv 1409.1556, table 1
 
 @pytest.mark.parametrize(("name", "count"), [("I", 9_878_794), ("II", 13_878_282), ("III", 23_317_514)])
 def test_parameters_of_the_ladder(name, count):
-    assert parameters(plan(LADDER[name], width=1, image=(3, 32, 32), classes=10)) == count
+    assert count_parameters(plan(LADDER[name], width=1, image=(3, 32, 32), classes=10)) == count
 
 
 @pytest.mark.parametrize(
@@ -37,8 +45,8 @@ def test_parameters_of_the_ladder(name, count):
 )
 def test_parameters_and_depth_of_the_paper_s_networks(name, count, depth):
     layers = plan(PAPER[name], width=1, image=(3, 224, 224), classes=1000)
-    assert parameters(layers) == count
-    assert weight_layers(PAPER[name]) == depth == sum(layer.kind != "maxpool" for layer in layers)
+    assert count_parameters(layers) == count
+    assert count_weight_layers(PAPER[name]) == depth == sum(layer.kind != "maxpool" for layer in layers)
 
 
 @pytest.mark.parametrize(
@@ -60,16 +68,16 @@ def test_flops_are_those_that_torch_counts(text, width, frozen):
         loss = net(images).sum()
     with FlopCounterMode(display=False) as backward:
         loss.backward()
-    assert forward_flops(layers) * 4 == forward.get_total_flops()
-    assert training_flops(layers) * 4 == forward.get_total_flops() + backward.get_total_flops()
+    assert count_forward_flops(layers) * 4 == forward.get_total_flops()
+    assert count_training_flops(layers) * 4 == forward.get_total_flops() + backward.get_total_flops()
 
 
 def test_roles_and_shapes_follow_the_place():
     layers = plan("conv3-4*2 maxpool conv1-8 fc-16*2", width=1, image=(1, 6, 10), classes=3)
     assert [layer.role for layer in layers] == ["conv1_1", "conv1_2", "pool1", "conv2_1", "fc1", "fc2", "head"]
     assert [layer.outputs for layer in layers] == [(4, 6, 10), (4, 6, 10), (4, 3, 5), (8, 3, 5), (16,), (16,), (3,)]
-    assert tensor_shapes(layers)["conv2_1.weight"] == (8, 4, 1, 1)
-    assert tensor_shapes(layers)["fc1.weight"] == (16, 8 * 3 * 5)
+    assert list_tensor_shapes(layers)["conv2_1.weight"] == (8, 4, 1, 1)
+    assert list_tensor_shapes(layers)["fc1.weight"] == (16, 8 * 3 * 5)
 
 
 def test_a_norm_follows_each_convolution_and_its_statistics_are_no_parameters():
@@ -78,9 +86,9 @@ def test_a_norm_follows_each_convolution_and_its_statistics_are_no_parameters():
     layers = plan(text, width=1, image=(1, 6, 6), classes=3, norm="batch")
     assert [layer.role for layer in layers][:6] == ["conv1_1", "norm1_1", "conv1_2", "norm1_2", "pool1", "conv2_1"]
     assert [layer for layer in layers if layer.kind != "norm"] == list(plain)
-    assert tensor_shapes(layers)["norm2_1.running_mean"] == (8,)
-    assert parameters(layers) == parameters(plain) + 2 * (4 + 4 + 8)
-    assert training_flops(layers) == training_flops(plain)
+    assert list_tensor_shapes(layers)["norm2_1.running_mean"] == (8,)
+    assert count_parameters(layers) == count_parameters(plain) + 2 * (4 + 4 + 8)
+    assert count_training_flops(layers) == count_training_flops(plain)
 
 
 def test_width_multiplies_every_count_but_the_classes():
@@ -100,29 +108,29 @@ def test_whatever_is_written_is_laid_out_or_told(tokens, width):
         layers = plan(text, width=width, image=(3, 8, 8), classes=3)
     except InputError:
         return
-    assert check_notation(text) == []
-    assert parameters(layers) > 0
+    assert find_notation_faults(text) == []
+    assert count_parameters(layers) > 0
     assert len({layer.role for layer in layers}) == len(layers)
 
 
 def test_a_width_that_leaves_no_channel():
     with pytest.raises(
-        InputError, match=r"width: 0\.05 leaves no channel of 8 in 'conv3-8 fc-16'; take at least 0\.125"
+        InputError, match=r"width: 0\.05 scales 8 channels in 'conv3-8 fc-16' to none; use at least 0\.125"
     ):
         plan("conv3-8 fc-16", width=0.05, image=(1, 8, 8), classes=2)
 
 
 def test_an_image_too_small_for_its_pools():
-    with pytest.raises(InputError, match=r"layer 4 .*images of 4x9 are 1x2 there already.*fewer than 3 maxpool"):
+    with pytest.raises(InputError, match=r"layer 4 .*images of 4x9 are only 1x2 at this layer.*fewer than 3 maxpool"):
         plan("maxpool maxpool conv3-8 maxpool", width=1, image=(1, 4, 9), classes=2)
 
 
 def test_identity_needs_square_layers_after_a_relu():
     layers = plan("conv3-3 conv3-8 maxpool conv3-8 fc-16*2", width=1, image=(3, 4, 4), classes=2)
-    faults = identity_faults(layers, ["conv1_1", "conv1_2", "conv2_1", "fc1", "fc2", "head"])
+    faults = find_identity_faults(layers, ["conv1_1", "conv1_2", "conv2_1", "fc1", "fc2", "head"])
     assert [fault.split(",")[0] for fault in faults] == [
         "conv1_1 is the first layer",
         "conv1_2 has 3 inputs and 8 outputs",
         "fc1 has 32 inputs and 16 outputs",
     ]
-    assert "take growth: random" in faults[0]
+    assert "use growth: random" in faults[0]

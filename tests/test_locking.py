@@ -10,7 +10,7 @@ import time
 import pytest
 
 from deepen.core.errors import InputError
-from deepen.runtime.lock import holder, locked
+from deepen.runtime.lock import hold_lock, read_lock_holder
 
 HOLD = """
 import sys, time
@@ -54,13 +54,13 @@ def test_a_killed_holder_has_it_no_longer(tmp_path):
         first.send_signal(signal.SIGKILL)
         first.wait()
         waited = []
-        with locked(path, waited.append):
+        with hold_lock(path, waited.append):
             assert waited == []
 
 
 def test_many_at_once_are_one_after_the_other(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from deepen.runtime.lock import locked\n"
+        "import sys; from pathlib import Path; from deepen.runtime.lock import hold_lock\n"
         "path = Path(sys.argv[1])\n"
         "for _ in range(200):\n"
         "    with locked(path / 'x.lock', lambda holder: None):\n"
@@ -75,7 +75,7 @@ def test_many_at_once_are_one_after_the_other(tmp_path):
 def test_where_there_can_be_no_lock(tmp_path):
     (tmp_path / "file").touch()
     error = r"x\.lock: can't be written \(.*\); .* and run it again"
-    with pytest.raises(InputError, match=error), locked(tmp_path / "file" / "x.lock", print):
+    with pytest.raises(InputError, match=error), hold_lock(tmp_path / "file" / "x.lock", print):
         pass
 
 
@@ -89,4 +89,4 @@ def test_who_holds_a_lock_that_is_removed_meanwhile(tmp_path, monkeypatch):
         raise BlockingIOError
 
     monkeypatch.setattr(fcntl, "flock", removed)
-    assert holder(path) == "process 1 on there"
+    assert read_lock_holder(path) == "process 1 on there"

@@ -17,21 +17,21 @@ def without_gpu(monkeypatch):
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_the_memory_of_a_cpu_is_told_without_pytorch(without_gpu, device):
-    assert machine.device_memory(device) == machine.main_memory() > 2**28
+    assert machine.get_device_memory(device) == machine.get_main_memory() > 2**28
 
 
 def test_what_may_be_a_gpu_is_asked_of_pytorch(monkeypatch):
     monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr("deepen.runtime.device.memory", lambda device: {"cuda": 80}[device.type])
-    assert machine.device_memory("auto") == machine.device_memory("cuda:0") == 80
+    monkeypatch.setattr("deepen.runtime.device.get_total_memory", lambda device: {"cuda": 80}[device.type])
+    assert machine.get_device_memory("auto") == machine.get_device_memory("cuda:0") == 80
 
 
 def test_a_device_that_is_named_and_missing_is_an_error_also_without_a_driver(monkeypatch):
     monkeypatch.setattr(machine, "may_have_gpu", lambda: False)
     with pytest.raises(InputError, match="device: cuda:99 is not available"):
-        machine.device_memory("cuda:99")
+        machine.get_device_memory("cuda:99")
 
 
 @pytest.mark.parametrize(

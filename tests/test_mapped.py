@@ -14,10 +14,10 @@ from deepen.core.errors import InputError
 from deepen.data import prefetch as mapped
 from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.images import ImageSet, load_images
-from deepen.data.prefetch import MappedImages, fits, gathered
+from deepen.data.prefetch import MappedImages, fits_in_memory, prefetch
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.runtime import machine
 
 CPU = torch.device("cpu")
@@ -61,7 +61,7 @@ def test_the_bits_are_those_of_images_in_memory(colored, large, no_room, monkeyp
 def test_each_batch_comes_to_where_the_one_before_was_as_a_recorded_step_needs_it(colored, large):
     fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
     batches = torch.arange(60).view(6, 10)
-    places = [fed._held._padded.data_ptr() for _ in range(2) for _ in fed.in_turn(batches)]
+    places = [fed._held._padded.data_ptr() for _ in range(2) for _ in fed.iter_batches(batches)]
     assert len(places) == 12
     assert len(set(places)) == 1
 
@@ -91,7 +91,7 @@ def test_gone_on_with_in_the_midst_of_an_epoch_too(colored, large, no_room, step
 def test_rows_of_a_map_are_learnt_from_as_if_copied(colored, large, no_room):
     rows = np.random.default_rng(1).permutation(60)[:40]
     copied = ImageSet(colored.images[rows], colored.labels[rows], colored.classes)
-    assert equal(run(large.take(rows), recipe())[0], run(copied, recipe())[0])
+    assert equal(run(large.select(rows), recipe())[0], run(copied, recipe())[0])
 
 
 def test_the_thread_that_gathers_has_no_helpers(rng):
@@ -103,7 +103,7 @@ def test_the_thread_that_gathers_has_no_helpers(rng):
     try:
         torch.zeros(1_000_000).add_(1)  # has those of this thread started
         before = psutil.Process().num_threads()
-        with closing(fed.in_turn(torch.arange(256).view(2, 128))) as left:
+        with closing(fed.iter_batches(torch.arange(256).view(2, 128))) as left:
             next(left)
             assert psutil.Process().num_threads() <= before + 1
     finally:
@@ -117,7 +117,7 @@ def test_any_rows_can_be_asked_for(colored, large):
     fed = MappedImages(large, AUGMENTATION, statistics, CPU)
     assert len(fed) == len(held) == 60
     batches = torch.randperm(60, generator=torch.Generator().manual_seed(0)).view(6, 10)[:, 1::2]
-    for rows in fed.in_turn(batches):
+    for rows in fed.iter_batches(batches):
         ours, theirs = (images.batch(rows, torch.Generator().manual_seed(3)) for images in (fed, held))
         assert torch.equal(ours, theirs)
 
@@ -159,7 +159,7 @@ def test_a_few_batches_are_gathered_ahead_and_no_more():
         asked.append(rows[0])
         return torch.from_numpy(rows)
 
-    batches = gathered(gather, np.arange(20).reshape(20, 1))
+    batches = prefetch(gather, np.arange(20).reshape(20, 1))
     assert next(batches).item() == 0
     end = time.monotonic() + 10
     while len(asked) < mapped.AHEAD + 1 and time.monotonic() < end:
@@ -173,13 +173,13 @@ def test_what_fits_is_a_share_of_the_memory_with_the_border(colored, monkeypatch
     size = 60 * 3 * 10 * 10  # a crop moves by up to one of eight pixels, to either side
     for memory, fit in ((4 * size, True), (4 * size - 1, False)):
         monkeypatch.setattr(mapped, "memory", lambda device, memory=memory: memory)
-        assert fits(colored, AUGMENTATION, CPU) is fit
+        assert fits_in_memory(colored, AUGMENTATION, CPU) is fit
 
 
 def test_the_memory_is_that_of_the_machine_or_what_a_control_group_allows(monkeypatch):
     whole = mapped.memory(CPU)
     assert 2**28 < whole < 2**50
-    monkeypatch.setattr(machine, "_limits", lambda: [2**29, 2**20])
+    monkeypatch.setattr(machine, "_read_cgroup_limits", lambda: [2**29, 2**20])
     assert mapped.memory(CPU) == 2**20
     properties = SimpleNamespace(total_memory=80 * 10**9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
@@ -202,15 +202,15 @@ def test_limits_of_control_groups_of_both_versions(tmp_path, groups, limits, fou
     for name, limit in limits.items():
         (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fs" / name).write_text(f"{limit}\n")
-    assert set(machine._limits(tmp_path / "cgroup", tmp_path / "fs")) == found
+    assert set(machine._read_cgroup_limits(tmp_path / "cgroup", tmp_path / "fs")) == found
 
 
 def test_a_map_is_evaluated_as_it_lies_and_never_copied_as_a_whole(colored, large, monkeypatch):
-    net = network(LAYERS, he_start(LAYERS, seed=0, model="I"), 0.0)
+    net = build_network(LAYERS, he_start(LAYERS, seed=0, model="I"), 0.0)
     monkeypatch.delattr(ImageSet, "images")
     found = [
         evaluate(net, images, torch.zeros(3), flip_averaging=True, batch_size=7)
-        for images in (colored, large, large.take(np.arange(60)))
+        for images in (colored, large, large.select(np.arange(60)))
     ]
     assert found[0].loss == found[1].loss == found[2].loss
     assert torch.equal(found[0].probability, found[1].probability)

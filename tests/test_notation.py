@@ -1,44 +1,49 @@
 import pytest
 
-from deepen.models.notation import check_notation, parse, weight_layers
+from deepen.models.notation import count_weight_layers, find_notation_faults, parse_notation
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", 'layers: "" has no layer; write for example "conv3-128 maxpool fc-1024"'),
+        ("", 'layers: "" is empty; write for example "conv3-128 maxpool fc-1024"'),
         ("maxpool fc-8", 'layers: "maxpool fc-8" has no convolution; write for example "conv3-128 maxpool fc-1024"'),
         ("conv3-", 'layers[0]: "conv3-" has no channel count; write for example conv3-256'),
         ("conv3", "has no channel count"),
         ("maxpool conv-256", 'layers[1]: "conv-256" has no kernel size and channel count; write for example conv3-256'),
         ("conv4-256", "has an even kernel; only odd ones keep height and width, write for example conv3-256"),
         ("conv101-256", "has a kernel above 99"),
-        ("conv3-0", "counts must lie between 1 and 65536"),
-        ("conv3-65537", "counts must lie between 1 and 65536"),
-        ("conv3-8*0", "counts must lie between 1 and 65536"),
+        ("conv3-0", "counts must be between 1 and 65536"),
+        ("conv3-65537", "counts must be between 1 and 65536"),
+        ("conv3-8*0", "counts must be between 1 and 65536"),
         ("conv3-8*1001", "repeats more than 1000 times"),
-        (f"conv3-{'9' * 5000}", "is none of"),
+        (f"conv3-{'9' * 5000}", "is an unknown layer"),
         ("fc-", "has no number of units; write for example fc-1024"),
         ("maxpool2", "takes no number; write maxpool"),
-        ("conv3-8 relu", 'layers[1]: "relu" is none of conv<kernel>-<channels>'),
-        ("conv3-٣", "is none of"),
+        ("conv3-8 relu", 'layers[1]: "relu" is an unknown layer; use conv<kernel>-<channels>'),
+        ("conv3-٣", "is an unknown layer"),
         ("fc-8 conv3-8", 'layers[1]: "conv3-8" comes after a fully-connected layer'),
         ("conv3-8 fc-8 maxpool", 'layers[2]: "maxpool" comes after a fully-connected layer'),
     ],
 )
 def test_each_fault_in_the_notation_is_told(text, fault):
-    assert any(fault in line for line in check_notation(text)), check_notation(text)
+    assert any(fault in line for line in find_notation_faults(text)), find_notation_faults(text)
 
 
 def test_all_faults_in_the_notation_are_told_at_once():
-    assert len(check_notation("conv3- conv2-8 fc-")) == 3
+    assert len(find_notation_faults("conv3- conv2-8 fc-")) == 3
 
 
 def test_repeats_are_written_out():
-    assert list(parse("conv3-8*2 maxpool fc-9")) == [("conv", 3, 8), ("conv", 3, 8), ("maxpool", 2, 0), ("fc", 1, 9)]
-    assert weight_layers("conv3-8*2 maxpool fc-9") == 4  # with the head
+    assert list(parse_notation("conv3-8*2 maxpool fc-9")) == [
+        ("conv", 3, 8),
+        ("conv", 3, 8),
+        ("maxpool", 2, 0),
+        ("fc", 1, 9),
+    ]
+    assert count_weight_layers("conv3-8*2 maxpool fc-9") == 4  # with the head
 
 
 def test_a_thousand_layers_are_the_most():
-    assert check_notation("conv3-1*500 maxpool conv3-1*499") == []
-    assert check_notation("conv3-1*500 maxpool conv3-1*500") != []
+    assert find_notation_faults("conv3-1*500 maxpool conv3-1*499") == []
+    assert find_notation_faults("conv3-1*500 maxpool conv3-1*500") != []

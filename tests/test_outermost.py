@@ -14,8 +14,8 @@ import pytest
 from dvc_project import ROOT
 from test_weights import CARD, STATE
 
-from deepen.core.errors import MOST_FAULTS, InputError, Interrupted, fault_lines, lacks_memory, printable
-from deepen.core.outermost import Ended, guarded
+from deepen.core.entry_point import ProgramExit, run_program
+from deepen.core.errors import MOST_FAULTS, InputError, Interrupted, escape_unprintable, format_faults, is_out_of_memory
 from deepen.models.weights import save_weights
 
 COMMAND = [sys.executable, "-c", "from deepen.cli import main; main()"]
@@ -45,15 +45,15 @@ def raises(error):
 
 def ended(error, capsys, **options):
     """What is printed to standard error, and the exit code."""
-    with pytest.raises(Ended) as found:
-        guarded(raises(error), **options)
+    with pytest.raises(ProgramExit) as found:
+        run_program(raises(error), **options)
     told = capsys.readouterr().err
     assert told.endswith(f"{found.value}\n")
     return told, found.value.code
 
 
 def test_what_goes_well_ends_with_nothing(capsys):
-    assert guarded(lambda: print("done")) is None
+    assert run_program(lambda: print("done")) is None
     assert capsys.readouterr() == ("done\n", "")
 
 
@@ -65,25 +65,25 @@ def test_a_fault_is_one_printable_line(capsys):
 
 def test_at_most_twenty_faults_are_listed_and_how_many_more():
     most = [str(i) for i in range(MOST_FAULTS)]
-    assert fault_lines(InputError(most)) == [f"error: {i}" for i in most]
-    assert fault_lines(InputError([*most, "x", "y"])) == [
+    assert format_faults(InputError(most)) == [f"error: {i}" for i in most]
+    assert format_faults(InputError([*most, "x", "y"])) == [
         *(f"error: {i}" for i in most),
-        "error: ... and 2 more like these",
+        "error: ... and 2 more",
     ]
 
 
 @pytest.mark.parametrize("text", ["a", "größe", "\U0001f408"])
 def test_what_is_printable_stays(text):
-    assert printable(text) == text
+    assert escape_unprintable(text) == text
 
 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (MemoryError(), "error: memory: there is too little (MemoryError); end what else runs here and run it again\n"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "error: memory: there is too little ([enforce fail] DefaultCPUAllocator: can't allocate memory: you tried); end what else runs here and run it again\n"),
-        (OSError(28, "No space left on device", "/x\ny"), "error: /x\\ny: No space left on device; free some space there and run it again\n"),
-        (OSError(28, "No space left on device"), "error: a file: No space left on device; free some space there and run it again\n"),
+        (MemoryError(), "error: out of memory (MemoryError); close other programs and run it again\n"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "error: out of memory ([enforce fail] DefaultCPUAllocator: can't allocate memory: you tried); close other programs and run it again\n"),
+        (OSError(28, "No space left on device", "/x\ny"), "error: /x\\ny: No space left on device; free some disk space and run it again\n"),
+        (OSError(28, "No space left on device"), "error: a file: No space left on device; free some disk space and run it again\n"),
         (PermissionError(13, "Permission denied", "x"), "error: x: Permission denied; change its permissions and run it again\n"),
     ],
 )  # fmt: skip
@@ -96,15 +96,15 @@ def test_no_memory_in_truth(capsys):
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (1 << 45, before[1]))
     try:
-        with pytest.raises(Ended, match="memory: there is too little"):
-            guarded(lambda: bytearray(1 << 46))
+        with pytest.raises(ProgramExit, match="out of memory"):
+            run_program(lambda: bytearray(1 << 46))
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_what_is_no_lack_of_memory():
-    assert not lacks_memory(RuntimeError("shapes"))
-    assert not lacks_memory(ValueError("out of memory"))
+    assert not is_out_of_memory(RuntimeError("shapes"))
+    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 class TestTheUnexpected:
@@ -158,8 +158,8 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_ctrl_c(capsys):
 
     before = signal.getsignal(signal.SIGINT)
     try:
-        with pytest.raises(Ended) as error:
-            guarded(imports)
+        with pytest.raises(ProgramExit) as error:
+            run_program(imports)
     finally:
         signal.signal(signal.SIGINT, before)
     assert (capsys.readouterr().err, error.value.code) == ("interrupted\n", 130)
@@ -177,7 +177,7 @@ def test_an_output_that_can_t_be_written_is_one_line_in_every_command(command, u
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         done = run(command, "--help", capture_output=False, stdout=full, stderr=subprocess.PIPE, env=environment)
-    fault = "can't be written (No space left on device); write to another place and run it again"
+    fault = "can't be written (No space left on device); write to another path and run it again"
     assert (done.stderr, done.returncode) == (f"error: standard output: {fault}\n", 1)
 
 
@@ -189,7 +189,7 @@ def test_so_is_one_that_is_closed(command):
         text=True,
         check=False,
     )
-    fault = "is closed; give it a place, for example > result.txt, and run it again"
+    fault = "is closed; redirect it, for example > result.txt, and run it again"
     assert (done.stderr, done.returncode) == (f"error: standard output: {fault}\n", 1)
 
 
@@ -210,7 +210,7 @@ def test_a_reader_that_has_enough_is_no_error():
 
 
 def test_a_stage_whose_reader_went_away_has_failed():
-    code = "from deepen.core.outermost import guarded; guarded(lambda: print('x' * 200_000), again='run it again', must_finish=True)"
+    code = "from deepen.core.entry_point import run_program; run_program(lambda: print('x' * 200_000), again='run it again', must_finish=True)"
     done = subprocess.run(
         ["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "-", sys.executable, "-c", code],
         capture_output=True, text=True, check=True, cwd=ROOT,

@@ -206,7 +206,7 @@ TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
             ["models.I.layers='maxpool maxpool maxpool maxpool conv3-64'"],
             "error: params.yaml: models.I.layers: layer 4 of",
         ),
-        (["device=cuda:99"], "error: device: cuda:99 is not available; this machine has"),
+        (["device=cuda:99"], "error: device: cuda:99 is not available; available:"),
         (
             ["data=folder", "datasets.folder.root=ONE_OF_A_CLASS"],
             "class 'emu' has 1 image, but 3 are needed to hold one out for test",

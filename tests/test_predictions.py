@@ -33,7 +33,7 @@ def test_they_come_back_from_a_file(tmp_path):
     with pytest.raises(InputError, match="its lists differ in length"):
         load_predictions(tmp_path / "I.json")
     (tmp_path / "I.json").write_text("{}")
-    with pytest.raises(InputError, match="is not what this project writes there"):
+    with pytest.raises(InputError, match="invalid file"):
         load_predictions(tmp_path / "I.json")
 
 

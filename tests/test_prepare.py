@@ -92,7 +92,7 @@ def test_files_and_data_keep_their_names(told, tmp_path):
         found = load_images(tmp_path / f"data/{name}.safetensors")
         assert found.name == "photos"
         for row, image in enumerate(found.images):
-            file = found.file_of(row)
+            file = found.get_file_name(row)
             assert file.startswith(f"train/{found.classes[found.labels[row]]}/")
             assert np.array_equal(image, np.asarray(Image.open(io.BytesIO(files.pop(file)))).transpose(2, 0, 1))
     assert files == {}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from deepen.core.seeding import generator
+from deepen.core.seeding import make_generator
 from deepen.data.augmentation import Augmentation, AugmentedImages
-from deepen.data.scale_jitter import enlarged
+from deepen.data.scale_jitter import sample_enlarged
 from deepen.data.statistics import compute_statistics
 
 CPU = torch.device("cpu")
@@ -18,7 +18,7 @@ def batch(augmentation, images, seed=0):
     """Augmented images with the mean added again, 0-255."""
     statistics = compute_statistics(images.numpy())
     augmented = AugmentedImages(images.numpy(), augmentation, statistics, CPU)
-    found = augmented.batch(torch.arange(len(images)), generator("cpu", seed))
+    found = augmented.batch(torch.arange(len(images)), make_generator("cpu", seed))
     return (found + torch.tensor(statistics.mean)[:, None, None]) * 255
 
 
@@ -82,7 +82,7 @@ def test_factors_are_uniform_and_places_lie_anywhere_within(slopes):
 
 def test_an_image_enlarged_by_one_in_the_only_place_is_itself(images):
     channels_last = images.permute(0, 2, 3, 1)
-    same = enlarged(channels_last, (8, 12), 1.0, generator("cpu", 0))
+    same = sample_enlarged(channels_last, (8, 12), 1.0, make_generator("cpu", 0))
     torch.testing.assert_close(same, channels_last.float(), atol=1e-3, rtol=0)
 
 
@@ -102,5 +102,5 @@ def test_mirror_images_and_colors_go_with_it(images):
 
 def test_the_images_stay_as_they_were(images):
     augmented = AugmentedImages(images.numpy(), JITTER, compute_statistics(images.numpy()), CPU)
-    first = augmented.batch(torch.arange(500), generator("cpu", 0))
-    assert torch.equal(augmented.batch(torch.arange(500), generator("cpu", 0)), first)
+    first = augmented.batch(torch.arange(500), make_generator("cpu", 0))
+    assert torch.equal(augmented.batch(torch.arange(500), make_generator("cpu", 0)), first)

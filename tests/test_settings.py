@@ -53,7 +53,7 @@ def test_the_project_s_own_params_are_good():
         ({"lr": "x"}, "lr: must be a number or auto, got the string 'x'; write for example lr: 0.01"),
         ({"lr": None}, "lr: must be a number or auto, got nothing; write for example lr: 0.01"),
         ({"lr": 0}, "lr: must be greater than or equal to 0.00000001, got 0; write for example lr: 0.01"),
-        ({"seed": True}, "seed: must be a whole number, got the truth value True; write for example seed: 0"),
+        ({"seed": True}, "seed: must be a whole number, got the boolean True; write for example seed: 0"),
         ({"seed": GONE}, "seed: is missing; write for example seed: 0"),
         ({"models": GONE}, "models: is missing; see the comments there"),
         ({"width": None}, "width: must be a number or auto, got nothing; write for example width: 0.25"),
@@ -85,7 +85,7 @@ def test_the_project_s_own_params_are_good():
         ({"datasets__folder__size": 0}, "datasets.folder.size: must be greater than or equal to 1, got 0"),
         ({"datasets__folder__view": 0}, "datasets.folder.view: must be greater than or equal to 1, got 0; write for example view: 28"),
         ({"datasets__digits__view": GONE}, "datasets.digits.view: is missing; write for example view: 28"),
-        ({"datasets__folder__size": 32, "datasets__folder__view": 33}, "datasets.folder.view: 33 is more than the images have, size: 32; write at most view: 32"),
+        ({"datasets__folder__size": 32, "datasets__folder__view": 33}, "datasets.folder.view: 33 is larger than the images, size: 32; write at most view: 32"),
         ({"recipes__published__training__scale_jitter": 0.5}, "recipes.published.training.scale_jitter: must be greater than or equal to 1, got 0.5"),
         ({"recipes__published__evaluation__views": "all"}, "evaluation.views: must be 'centre', 'crops' or 'dense', got the string 'all'"),
         ({"recipes__onecycle__training__class_weights": "even"}, "recipes.onecycle.training.class_weights: must be 'none' or 'balanced', got the string 'even'"),
@@ -102,26 +102,26 @@ def test_the_project_s_own_params_are_good():
         ({"models__II__fresh": "fc2"}, "models.II.fresh: must be a list, got the string 'fc2'; write for example fresh: [fc2]"),
         ({"models__II__frozen": "conv1_1"}, "models.II.frozen: must be a list of layers, or copied, got the string 'conv1_1'; write for example frozen: copied"),
         ({"models__II__frozen": [1]}, "models.II.frozen.0: must be a string, got 1; see models.II.frozen there"),
-        ({"models__I__frozen": "copied"}, "models.I.frozen: I starts random, and would stay so; remove frozen, or give it a start"),
-        ({"data": "mnist"}, "data: 'mnist' is none of the datasets: digits, cifar10, cifar100, fashion_mnist, folder"),
-        ({"recipe": "best"}, "recipe: 'best' is none of the recipes: onecycle, published"),
-        ({"depth": "V"}, "depth: 'V' is none of the models: I, II, III"),
-        ({"models__II__after": "O"}, "models.II.after: 'O' is an unknown model; it must be scratch or one of I, II, III"),
-        ({"models__I__after": "III"}, "models.I.after: grows from itself, I after III after II after I; let one of them"),
-        ({"models__I__after": "I"}, "models.I.after: grows from itself, I after I; let one of them grow from scratch"),
+        ({"models__I__frozen": "copied"}, "models.I.frozen: layers of I start random, and would stay so; remove frozen, or set start"),
+        ({"data": "mnist"}, "data: unknown data set 'mnist'; use one of digits, cifar10, cifar100, fashion_mnist, folder"),
+        ({"recipe": "best"}, "recipe: unknown recipe 'best'; use one of onecycle, published"),
+        ({"depth": "V"}, "depth: unknown model 'V'; use one of I, II, III"),
+        ({"models__II__after": "O"}, "models.II.after: unknown model 'O'; use scratch or one of I, II, III"),
+        ({"models__I__after": "III"}, "models.I.after: circular dependency, I after III after II after I; write after: scratch for one"),
+        ({"models__I__after": "I"}, "models.I.after: circular dependency, I after I; write after: scratch for one of them"),
         ({"models__II__after": "III", "models__III__after": "I"}, "models.II.after: II has 8 weight layers and 'III' 12"),
-        ({"models__II__layers": GOOD["models"]["I"]["layers"]}, "a model grows from a shallower one"),
+        ({"models__II__layers": GOOD["models"]["I"]["layers"]}, "name a shallower model"),
         ({"models__II__layers": "conv3- fc-9"}, 'models.II.layers[0]: "conv3-" has no channel count; write'),
-        ({"width": 0.003}, f"width: 0.003 leaves no channel of 128 in '{GOOD['models']['I']['layers']}'; take at least 0.007812"),
-        ({"datasets__digits__width": 0.003}, f"datasets.digits.width: 0.003 leaves no channel of 128 in '{GOOD['models']['I']['layers']}'; take at least 0.007812"),
+        ({"width": 0.003}, f"width: 0.003 scales 128 channels in '{GOOD['models']['I']['layers']}' to none; use at least 0.007812"),
+        ({"datasets__digits__width": 0.003}, f"datasets.digits.width: 0.003 scales 128 channels in '{GOOD['models']['I']['layers']}' to none; use at least 0.007812"),
         (
             {"models__I__start": "imports/x-01234567.safetensors"},
-            f"width: auto takes datasets.digits.width: {GOOD['datasets']['digits']['width']}, which multiplies channels, and models.I.start is an "
-            "imported network, whose channels have a size already; write width: 1.0",
+            f"width: auto uses datasets.digits.width: {GOOD['datasets']['digits']['width']}, but models.I.start is an "
+            "imported network, whose width is fixed; write width: 1.0",
         ),
-        ({"models__scratch": GOOD["models"]["I"]}, "models.scratch: is reserved, as are scratch, final"),
-        ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': names files, so 1 to 32 letters"),
-        ({"models__iii": GOOD["models"]["III"]}, "models.iii: and models.III are one file name on some disks; rename one"),
+        ({"models__scratch": GOOD["models"]["I"]}, "models.scratch: reserved name (scratch, final"),
+        ({"models__a/b": GOOD["models"]["I"]}, "models.'a/b': invalid model name; use 1 to 32 letters"),
+        ({"models__iii": GOOD["models"]["III"]}, "models.iii: differs from models.III only in upper and lower case; rename one"),
     ],
 )  # fmt: skip
 def test_each_fault_names_path_rule_value_and_remedy(changes, fault):
@@ -135,7 +135,7 @@ def test_every_fault_is_told_at_once():
 
 @pytest.mark.parametrize("content", [None, [], "data"])
 def test_what_is_no_mapping(content):
-    with pytest.raises(InputError, match=r"params\.yaml: must hold keys and values, got"):
+    with pytest.raises(InputError, match=r"params\.yaml: must be a mapping, got"):
         check_settings(content)
 
 
@@ -145,7 +145,7 @@ def test_files_that_can_t_be_read(tmp_path):
     ):
         load_settings(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("a: [1")
-    with pytest.raises(InputError, match=r"params\.yaml: invalid YAML: line 1: .*; correct it there"):
+    with pytest.raises(InputError, match=r"params\.yaml: invalid YAML: line 1: .*; fix it"):
         load_settings(tmp_path / "params.yaml")
 
 
@@ -212,12 +212,12 @@ class TestTheLadderAgainstTheImages:
 
     def test_networks_see_the_view_of_larger_images(self):
         settings = check_settings(changed(datasets__digits__view=24))
-        assert settings.seen((3, 32, 40)) == (3, 24, 24)
-        assert check_settings(changed()).seen((3, 32, 40)) == (3, 32, 40)
+        assert settings.view_shape((3, 32, 40)) == (3, 24, 24)
+        assert check_settings(changed()).view_shape((3, 32, 40)) == (3, 32, 40)
         with pytest.raises(InputError) as error:
-            settings.seen((1, 40, 20))
+            settings.view_shape((1, 40, 20))
         assert str(error.value) == (
-            "params.yaml: datasets.digits: view: 24 is more than the images have, which are 40x20; "
+            "params.yaml: datasets.digits: view: 24 is larger than the images, which are 40x20; "
             "write at most view: 20, or view: auto"
         )
 
@@ -318,8 +318,10 @@ class TestBounds:
         told = faults(models=models, depth="m899")
         assert time.monotonic() - start < 10
         assert len(told) == 900
-        assert told[1].startswith("params.yaml: models.m1.after: grows from itself, m1 after m0 after m899 after m898")
-        assert " after m892 and so on; let one" in told[1]
+        assert told[1].startswith(
+            "params.yaml: models.m1.after: circular dependency, m1 after m0 after m899 after m898"
+        )
+        assert " after m892 and so on; write after: scratch" in told[1]
 
     def test_a_path(self):
         assert check_settings(changed(datasets__folder__root="/".join(["x" * 255] * 15)))
@@ -357,7 +359,7 @@ def test_the_home_of_an_unknown_user():
     with pytest.raises(InputError) as error:
         dataset.path(Path())
     assert str(error.value) == (
-        "params.yaml: root: the string '~nobody-here/x' starts with the home of an unknown user; write the whole path"
+        "params.yaml: root: the string '~nobody-here/x' names an unknown user; write the absolute path"
     )
 
 

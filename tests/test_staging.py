@@ -161,7 +161,7 @@ def test_a_process_that_was_ended_is_told(tmp_path, processes):
 
 def test_a_full_disk_is_told(small_disk, tmp_path):
     write_tree(tmp_path, photos(train=4, size=(200, 200)))
-    with pytest.raises(InputError, match=r"disk: can't be written \(No space left on device\); free some space there"):
+    with pytest.raises(InputError, match=r"disk: can't be written \(No space left on device\); free some disk space"):
         load_folder(tmp_path, 200, small_disk)
     assert os.listdir(small_disk) == []
 
@@ -230,7 +230,7 @@ def test_notes_on_images_come_with_them_once_for_ten_and_counted(tmp_path, proce
     told = load_folder(root, None).warnings
     assert [line.split(": ")[0] for line in told[:-1]] == [f"train/cat/x{i:02}.png" for i in range(10)]
     assert told[0].startswith("train/cat/x00.png: is nearly black: none of its 16-bit values exceeds 4,095; ")
-    assert told[-1] == "... and 15 more like these"
+    assert told[-1] == "... and 15 more"
 
 
 def test_a_large_image_is_decoded_by_a_process_too(tmp_path):

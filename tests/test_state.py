@@ -11,7 +11,7 @@ from dvc_project import ROOT
 from test_checkpoint import at
 
 from deepen.cli import main
-from deepen.runtime.lock import locked
+from deepen.runtime.lock import hold_lock
 from deepen.training.checkpoint import Checkpoints
 
 
@@ -57,7 +57,7 @@ def test_wrong_settings(project, capsys):
     )
     first, second = said(capsys)
     assert first.startswith(
-        "params.yaml has 1 fault, such as params.yaml: data: 'digist' is none of the datasets: digits"
+        "params.yaml has 1 fault, such as params.yaml: data: unknown data set 'digist'; use one of digits"
     )
     assert first.endswith("; did you mean digits?")
     assert second == "next: deepen settings"
@@ -71,7 +71,7 @@ def test_half_trained(project, capsys):
     (project / "checkpoints/III-ffffff").mkdir()  # before its first checkpoint
     told = "II was interrupted (checkpoint of step 10 of 21): the same command goes on with it, if nothing else was changed"
     assert said(capsys) == [told, "1 model trained", "next: dvc repro, which trains II, III"]
-    with locked(project / "checkpoints/II-0a1b2c.lock", print):
+    with hold_lock(project / "checkpoints/II-0a1b2c.lock", print):
         assert said(capsys)[0].startswith("II is in training (checkpoint of step 10 of 21), by process ")
     next((project / "checkpoints/II-0a1b2c").iterdir()).write_text("x")  # damaged, which the training itself will tell
     assert said(capsys)[0] == "1 model trained"

@@ -8,7 +8,7 @@ from scipy import stats
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.data.images import ImageSet
-from deepen.models.layers import plan, training_flops
+from deepen.models.layers import count_training_flops, plan
 from study.arm import measure
 from study.settings import Study, load_studies
 from study.summary import compare, compute_mean_interval, draw
@@ -77,7 +77,7 @@ def test_every_arm_of_a_target_costs_the_same(colored, arm):
     found = measured(arm, colored, changes={"batch_size": 2})
     target = small.arms[arm].target
     layers = plan(SETTINGS.models[target].layers, width=0.03125, image=(3, 8, 8), classes=3)
-    assert found["flops"] == pytest.approx(small.compute[target] * 60 * training_flops(layers), rel=0.05)
+    assert found["flops"] == pytest.approx(small.compute[target] * 60 * count_training_flops(layers), rel=0.05)
     assert [point["flops"] for point in found["curve"]] == sorted(point["flops"] for point in found["curve"])
     assert list(dict.fromkeys(point["model"] for point in found["curve"])) == [*small.arms[arm].shares, target]
 

@@ -6,19 +6,20 @@ import yaml_text
 from tensors import he_start
 from test_settings import PARAMS
 
-from deepen.config.recipes import Plateau, Training
+from deepen.config.recipes import Plateau, TrainingSettings
 from deepen.core.errors import InputError
 from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.statistics import compute_statistics
 from deepen.models.layers import plan
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 from deepen.training import loop as module
 from deepen.training import trainer as trainer_module
 from deepen.training.loop import Progress, train
 from deepen.training.trainer import Trainer
 
 RECIPES = {
-    name: Training(**recipe["training"]) for name, recipe in yaml_text.load(PARAMS.read_text())["recipes"].items()
+    name: TrainingSettings(**recipe["training"])
+    for name, recipe in yaml_text.load(PARAMS.read_text())["recipes"].items()
 }
 AUGMENTATION = Augmentation(flip=True, crop=0.125, color_shift=0.1)
 LAYERS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3)
@@ -31,7 +32,7 @@ def recipe(name="onecycle", **changes):
 def trainer_for(
     images, training, *, epochs=3, peak_lr=0.05, seed=0, state=None, augmentation=AUGMENTATION, layers=LAYERS, **options
 ):
-    net = network(layers, state or he_start(layers, seed=0, model="I"), training.dropout)
+    net = build_network(layers, state or he_start(layers, seed=0, model="I"), training.dropout)
     return Trainer(
         net, images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=peak_lr, epochs=epochs, seed=seed, device=torch.device("cpu"), **options,

@@ -8,16 +8,9 @@ from conftest import LADDER
 from deepen.core.errors import InputError
 from deepen.growth.initialization import grow, he_start
 from deepen.growth.transfer import RoleMapping, find_violations, map_roles, transfer
-from deepen.models.layers import plan, tensor_shapes
-from deepen.models.vgg import network
-from deepen.records.transfer_report import (
-    TensorFate,
-    TransferReport,
-    count_fates,
-    format_report,
-    load_transfer,
-    save_transfer,
-)
+from deepen.models.layers import list_tensor_shapes, plan
+from deepen.records.transfer_report import TensorFate, TransferReport, count_fates, format_report, load_transfer, save_transfer
+from deepen.models.vgg import build_network
 
 
 def layout(name, width=1 / 32):
@@ -27,7 +20,7 @@ def layout(name, width=1 / 32):
 def trained(layers, seed=0):
     """A state unlike any start: all entries random, also the biases."""
     draws = np.random.default_rng(seed)
-    return {key: draws.normal(0, 0.2, shape).astype(np.float32) for key, shape in tensor_shapes(layers).items()}
+    return {key: draws.normal(0, 0.2, shape).astype(np.float32) for key, shape in list_tensor_shapes(layers).items()}
 
 
 def shapes(**roles):
@@ -37,7 +30,7 @@ def shapes(**roles):
 def logits(layers, state):
     images = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        return network(layers, state).eval()(images)
+        return build_network(layers, state).eval()(images)
 
 
 PAIRS = [("I", "II"), ("II", "III"), ("I", "III")]
@@ -46,18 +39,18 @@ PAIRS = [("I", "II"), ("II", "III"), ("I", "III")]
 @pytest.mark.parametrize(("shallow", "deep"), PAIRS)
 def test_each_role_of_the_ladder_is_copied_to_itself(shallow, deep):
     source, target = layout(shallow), layout(deep)
-    mapping = map_roles(tensor_shapes(source), tensor_shapes(target))
+    mapping = map_roles(list_tensor_shapes(source), list_tensor_shapes(target))
     roles = [layer.role for layer in source if layer.kind != "maxpool"]
     assert mapping.copied == {role: role for role in roles}
     assert mapping.dropped == ()
     assert set(mapping.fresh) == {layer.role for layer in target if layer.kind != "maxpool"} - set(roles)
-    assert find_violations(tensor_shapes(source), tensor_shapes(target), mapping) == []
+    assert find_violations(list_tensor_shapes(source), list_tensor_shapes(target), mapping) == []
 
 
 @pytest.mark.parametrize(("shallow", "deep"), PAIRS)
 def test_copies_are_equal_and_nothing_is_shared_or_touched(shallow, deep):
     source, target = trained(layout(shallow)), trained(layout(deep), seed=1)
-    mapping = map_roles(tensor_shapes(layout(shallow)), tensor_shapes(layout(deep)))
+    mapping = map_roles(list_tensor_shapes(layout(shallow)), list_tensor_shapes(layout(deep)))
     state, _ = transfer(source, target, mapping)
     assert list(state) == list(target)
     for key, tensor in state.items():
@@ -73,7 +66,7 @@ def test_identity_growth_computes_what_the_shallow_network_did(shallow, deep, wi
     for key, tensor in source.items():
         if key.endswith("bias"):
             tensor[:] = np.random.default_rng(len(key)).uniform(-0.1, 0.1, tensor.shape)
-    mapping = map_roles(tensor_shapes(shallow_layers), tensor_shapes(layers))
+    mapping = map_roles(list_tensor_shapes(shallow_layers), list_tensor_shapes(layers))
     state, _ = transfer(source, he_start(layers, seed=0, model=deep), mapping)
     grown, starts = grow(state, layers, mapping.fresh, "identity")
     assert set(starts.values()) == {"identity"}
@@ -85,12 +78,14 @@ def test_identity_growth_computes_what_the_shallow_network_did(shallow, deep, wi
 
 def test_two_equal_shaped_layers_that_are_swapped_change_what_the_network_computes():
     layers = plan("conv3-8*2 fc-16", width=1, image=(8, 4, 4), classes=2)
-    shapes, state = tensor_shapes(layers), trained(layers)
+    shapes, state = list_tensor_shapes(layers), trained(layers)
     crossed = map_roles(shapes, shapes, copied={"conv1_1": "conv1_2", "conv1_2": "conv1_1"})
     moved, _ = transfer(state, trained(layers, seed=1), crossed)
     images = torch.randn(4, 8, 4, 4)
     assert np.array_equal(moved["conv1_1.weight"], state["conv1_2.weight"])
-    assert (network(layers, moved).eval()(images) - network(layers, state).eval()(images)).abs().max() > 1e-2
+    assert (
+        build_network(layers, moved).eval()(images) - build_network(layers, state).eval()(images)
+    ).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize(
@@ -156,7 +151,7 @@ def test_overrides_take_the_place_of_equal_names():
 
 def test_from_nothing_everything_is_fresh():
     target = trained(layout("I"))
-    state, report = transfer({}, target, map_roles({}, tensor_shapes(layout("I"))))
+    state, report = transfer({}, target, map_roles({}, list_tensor_shapes(layout("I"))))
     assert all(np.array_equal(state[key], target[key]) for key in target)
     assert report.count("fresh") == (10, sum(tensor.size for tensor in target.values()))
     assert report.count("copied") == report.count("dropped") == (0, 0)
@@ -165,7 +160,9 @@ def test_from_nothing_everything_is_fresh():
 def test_the_report_names_every_tensor_of_both_networks():
     source, target = trained(layout("I")), he_start(layout("II"), seed=0, model="II")
     source["gone.bias"] = np.zeros(5, np.float32)
-    mapping = map_roles({k: tuple(v.shape) for k, v in source.items()}, tensor_shapes(layout("II")), dropped=["gone"])
+    mapping = map_roles(
+        {k: tuple(v.shape) for k, v in source.items()}, list_tensor_shapes(layout("II")), dropped=["gone"]
+    )
     _, report = transfer(source, target, mapping)
     report = report.with_starts(dict.fromkeys(mapping.fresh, "identity"))
     assert {fate.target for fate in report.tensors if fate.target} == set(target)

@@ -4,7 +4,7 @@ from tensors import he_start
 from test_layers import PAPER
 
 from deepen.models.layers import plan
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 
 
 def torchvision_roles(layers, features):
@@ -30,16 +30,16 @@ def test_torchvision_s_weights_give_torchvision_s_logits(name, theirs):
     assert len(ours) == len(source)
     images = torch.randn(1, 3, 224, 224)
     with torch.inference_mode():
-        assert torch.allclose(network(layers, ours).eval()(images), reference(images), atol=1e-6)
+        assert torch.allclose(build_network(layers, ours).eval()(images), reference(images), atol=1e-6)
 
 
 def test_the_network_returns_logits_of_the_right_shape():
     layers = plan("conv3-8 maxpool fc-16", width=1, image=(2, 8, 6), classes=4)
     state = he_start(layers, seed=0, model="I")
     images = torch.randn(5, 2, 8, 6)
-    logits = network(layers, state)(images)
+    logits = build_network(layers, state)(images)
     assert logits.shape == (5, 4)
-    shifted = network(layers, state | {"head.bias": state["head.bias"] - 100})(images)
+    shifted = build_network(layers, state | {"head.bias": state["head.bias"] - 100})(images)
     assert torch.allclose(shifted, logits - 100, atol=1e-4)  # softmax's outputs could not move so far
 
 
@@ -48,7 +48,7 @@ def test_the_network_returns_logits_of_the_right_shape():
 )
 def test_a_pool_before_its_relu_is_the_same_to_the_last_bit_of_every_gradient(text):
     layers = plan(text, width=1, image=(2, 8, 8), classes=3)
-    net = network(layers, he_start(layers, seed=0, model="I"))
+    net = build_network(layers, he_start(layers, seed=0, model="I"))
     images = torch.randn(16, 2, 8, 8)
     x = images
     for layer in layers:
@@ -68,7 +68,7 @@ def test_a_pool_before_its_relu_is_the_same_to_the_last_bit_of_every_gradient(te
 
 def test_a_norm_is_torch_s():
     layers = plan("conv3-8 maxpool fc-8", width=1, image=(2, 8, 8), classes=3, norm="batch")
-    net = network(layers, he_start(layers, seed=0, model="I"))
+    net = build_network(layers, he_start(layers, seed=0, model="I"))
     theirs = torch.nn.BatchNorm2d(8)
     for _ in range(3):
         x = torch.randn(16, 8, 4, 4) * 3 + 1
@@ -80,7 +80,7 @@ def test_a_norm_is_torch_s():
 
 def test_dropout_acts_in_training_only():
     layers = plan("conv3-8 fc-64", width=1, image=(1, 4, 4), classes=2)
-    net = network(layers, he_start(layers, seed=0, model="I"), dropout=0.5)
+    net = build_network(layers, he_start(layers, seed=0, model="I"), dropout=0.5)
     images = torch.randn(3, 1, 4, 4)
     assert not torch.equal(net.train()(images), net(images))
     assert torch.equal(net.eval()(images), net(images))
@@ -97,4 +97,4 @@ def test_a_state_that_does_not_fit_is_refused(change):
     else:
         state["fc1.bias"] = torch.zeros(17)
     with pytest.raises(RuntimeError, match=r"fc[19]\.bias"):
-        network(layers, state)
+        build_network(layers, state)

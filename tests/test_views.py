@@ -8,7 +8,7 @@ from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate, infer
 from deepen.evaluation.views import Views, compute_dense_logits
 from deepen.models.layers import plan
-from deepen.models.vgg import network
+from deepen.models.vgg import build_network
 
 MEAN = torch.tensor([0.5, 0.4, 0.3])
 NETS = [
@@ -27,7 +27,7 @@ def net(layers, norm="none", image=(3, 8, 12), classes=5):
     for key, tensor in state.items():
         if "norm" in key:
             tensor.copy_(torch.rand(tensor.shape, generator=draws) + 0.5)
-    return network(laid_out, state).eval()
+    return build_network(laid_out, state).eval()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from deepen.cli import main, watch
 from deepen.config.settings import load_settings
 from deepen.core.durations import told
 from deepen.records.history import Epoch, History
-from deepen.runtime.lock import locked
+from deepen.runtime.lock import hold_lock
 from deepen.training import watching
 from deepen.training.checkpoint import Checkpoint, Checkpoints
 from deepen.training.live import LiveCurves
@@ -44,7 +44,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(psutil.Process, "environ", lambda self: {"DVC_EXP_NAME": "low"})
     (tmp_path / "params.yaml").touch()
     (tmp_path / "checkpoints").mkdir()
-    with locked(tmp_path / "checkpoints/II-abc.lock", print):
+    with hold_lock(tmp_path / "checkpoints/II-abc.lock", print):
         yield tmp_path
 
 

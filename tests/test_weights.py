@@ -6,7 +6,7 @@ from tensors import he_start, load_weights
 
 from deepen.core.errors import InputError
 from deepen.models.networks import load_network
-from deepen.models.weights import ModelCard, save_weights, weights_checksum
+from deepen.models.weights import ModelCard, read_weights_checksum, save_weights
 
 CARD = ModelCard(
     model="I",
@@ -50,9 +50,7 @@ def test_what_a_network_sees_of_larger_images_is_in_its_file_and_only_then(tmp_p
 def test_a_file_that_is_no_safetensors(tmp_path):
     for content in (b"", b"x" * 100):
         (tmp_path / "x").write_bytes(content)
-        with pytest.raises(
-            InputError, match=r"x: is no readable safetensors file .*; name another file, or make it again"
-        ):
+        with pytest.raises(InputError, match=r"x: invalid safetensors file .*; name another file, or write it again"):
             load_weights(tmp_path / "x")
     for name, reason in (("missing", "No such file or directory"), ("", "Is a directory")):
         with pytest.raises(InputError, match=rf"not a weights file \({reason}\); name one, for example weights/III"):
@@ -74,7 +72,7 @@ def test_a_file_that_is_no_safetensors(tmp_path):
 )
 def test_metadata_that_is_not_a_network_s(tmp_path, metadata):
     save_file(STATE, tmp_path / "x", metadata=metadata)
-    with pytest.raises(InputError, match="x: its metadata is not that of a Deepen network"):
+    with pytest.raises(InputError, match="x: invalid metadata of a network"):
         load_weights(tmp_path / "x")
 
 
@@ -88,7 +86,9 @@ def test_a_small_file_can_t_ask_for_gigabytes(tmp_path):
                    {"stored": (1 << 14, 1 << 14)}):  # fmt: skip
         larger = card.model_copy(update=change)
         save_weights(tmp_path / "y", load_weights(tmp_path / "x")[1], larger)
-        with pytest.raises(InputError, match=r"y: its metadata .* of one image in .*, at most 134,217,728 are taken;"):
+        with pytest.raises(
+            InputError, match=r"y: invalid metadata .* values for one image in .*, more than 134,217,728;"
+        ):
             load_weights(tmp_path / "y")
 
 
@@ -97,19 +97,19 @@ def test_tensors_that_don_t_fit_the_metadata(tmp_path):
     save_weights(tmp_path / "x", state, CARD)
     with pytest.raises(InputError) as error:
         load_weights(tmp_path / "x")
-    remedy = "name another file, or make it again (dvc repro makes what stages write)"
+    remedy = "name another file, or write it again (dvc repro writes the outputs of stages)"
     assert error.value.faults == (
         f"{tmp_path}/x: tensor fc1.bias is missing; {remedy}",
-        f"{tmp_path}/x: tensor extra is of no layer in its metadata; {remedy}",
+        f"{tmp_path}/x: unexpected tensor extra; {remedy}",
     )
 
 
 @pytest.mark.parametrize(
     ("dtype", "fault"),
     [
-        (torch.float64, "tensor fc1.bias is float64, weights are float32"),
+        (torch.float64, "tensor fc1.bias has dtype float64, expected float32"),
         # as it is told once something has given NumPy the type
-        (torch.bfloat16, "(has tensors of a type that is not float32|tensor fc1.bias is bfloat16)"),
+        (torch.bfloat16, "(has tensors of an unsupported dtype, expected float32|tensor fc1.bias is bfloat16)"),
     ],
 )
 def test_tensors_of_another_type(tmp_path, dtype, fault):
@@ -129,7 +129,7 @@ def test_checksums_are_those_of_files_that_were_written_before(tmp_path):
     written = save_weights(tmp_path / "x", {key: torch.ones_like(tensor) for key, tensor in STATE.items()}, CARD)
     assert (
         written
-        == weights_checksum(tmp_path / "x")
+        == read_weights_checksum(tmp_path / "x")
         == "d4e2c2db27aaa9fa4939ece967c7058c4654ab54079886375fbdbcf83767cc59"
     )
 
@@ -144,5 +144,5 @@ def test_a_header_of_16_mib_is_the_longest(tmp_path, more, taken):
     if taken:
         assert load_weights(tmp_path / "x")[0] == CARD
     else:
-        with pytest.raises(InputError, match="a header of 16,777,224 bytes, at most 16,777,216 are taken"):
+        with pytest.raises(InputError, match="its header has 16,777,224 bytes, more than 16,777,216"):
             load_weights(tmp_path / "x")

@@ -11,7 +11,7 @@ from deepen.cli import answers, main
 from deepen.cli.missing_path import path_suggestion
 from deepen.cli.parser import _COMMANDS
 from deepen.cli.stages import word_faults
-from deepen.core.nearest import nearest, suggestion
+from deepen.core.nearest import find_nearest, suggest_name, suggest_path
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
 
@@ -39,8 +39,8 @@ def refused(capsys, *words):
     ],
 )
 def test_the_nearest_word(word, known, found):
-    assert nearest(word, known) == found
-    assert suggestion(word, known) == (f"; did you mean {found}?" if found else "")
+    assert find_nearest(word, known) == found
+    assert suggest_name(word, known) == (f"; did you mean {found}?" if found else "")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ class TestWeights:
         if link:
             (tmp_path / "linked").symlink_to(path)
             path = "linked"
-        with pytest.raises(SystemExit, match="no readable safetensors file"):
+        with pytest.raises(SystemExit, match="invalid safetensors file"):
             main(["evaluate", path, "."])
         assert capsys.readouterr().err.startswith(
             f"warning: {path}: weights that II starts from, before its training; trained ones are in weights/, not weights/init/\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepen.core.errors import InputError
-from deepen.core.files import replacing, write_json, write_text
+from deepen.core.files import write_atomically, write_json, write_text
 
 
 def test_a_failure_leaves_the_file_as_it_was_and_nothing_beside(tmp_path):
@@ -38,9 +38,9 @@ def test_folders_are_made_and_json_is_json(tmp_path):
 WRITE = """
 import sys, time
 from pathlib import Path
-from deepen.core.files import replacing
+from deepen.core.files import write_atomically
 for _ in range(int(sys.argv[3])):
-    with replacing(Path(sys.argv[1])) as temporary:
+    with write_atomically(Path(sys.argv[1])) as temporary:
         temporary.write_text(sys.argv[2])
         print("writing", flush=True)
         time.sleep(float(sys.argv[4]))
@@ -107,18 +107,18 @@ def test_nothing_but_a_file_is_replaced(tmp_path, make, kind):
     before = os.lstat(tmp_path / "x")
     with pytest.raises(InputError) as error:
         write_text(tmp_path / "x", "new")
-    assert str(error.value) == f"{tmp_path}/x: is {kind}, and only files are replaced; name a file"
+    assert str(error.value) == f"{tmp_path}/x: is {kind}, only regular files can be replaced; name a file"
     assert os.path.samestat(before, os.lstat(tmp_path / "x"))
     assert os.listdir(tmp_path) == ["x"]
 
 
 def test_nor_is_what_appears_while_it_is_written(tmp_path):
     def write():
-        with replacing(tmp_path / "x") as temporary:
+        with write_atomically(tmp_path / "x") as temporary:
             temporary.write_text("new")
             os.mkfifo(tmp_path / "x")
 
-    with pytest.raises(InputError, match="x: is a pipe, and only files are replaced"):
+    with pytest.raises(InputError, match="x: is a pipe, only regular files can be replaced"):
         write()
     assert os.listdir(tmp_path) == ["x"]
 
@@ -130,5 +130,5 @@ def test_nor_is_a_device_by_any_name(tmp_path, path):
     before = os.lstat(path) if path.startswith("/dev/") and path.count("/") == 2 else None
     with (tmp_path / "out").open("w") as out:
         done = subprocess.run([sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False)
-    assert f"InputError: {path}: is a device, and only files are replaced; name a file" in done.stderr
+    assert f"InputError: {path}: is a device, only regular files can be replaced; name a file" in done.stderr
     assert before is None or os.path.samestat(before, os.lstat(path))

@@ -30,7 +30,7 @@ def told(text):
         ("0x1F", 'models.I.epochs: 0x1F is not a plain number; write epochs: 31, or epochs: "0x1F" if it is text'),
         ("1_000", 'models.I.epochs: 1_000 is not a plain number; write epochs: 1000, or epochs: "1_000" if it is text'),
         ("-010.50", 'models.I.epochs: -010.50 is not a plain number; write epochs: -10.5, or epochs: "-010.50" if it'),
-        ("!!bool yes", 'models.I.epochs: yes is not a plain truth value; write epochs: true, or epochs: "yes" if it'),
+        ("!!bool yes", 'models.I.epochs: yes is not a plain boolean; write epochs: true, or epochs: "yes" if it'),
         ("!!int x", 'models.I.epochs: x is not a plain number; write epochs: "x" if it is text'),
         ("!!null x", 'models.I.epochs: x is not a plain null; write epochs: "x" if it is text'),
         ("[3, 0_1]", 'models.I.epochs[1]: 0_1 is not a plain number; write 1, or "0_1" if it is text'),
@@ -44,14 +44,14 @@ def told(text):
         ("{10: 1}", 'models.I.epochs.10: a key must be text, got a number; write "10":'),
         ("{~: 1}", 'models.I.epochs.~: a key must be text, got a null; write "~":'),
         ("{[1]: 1}", "models.I.epochs: line 1: a key must be text, got a list or a mapping"),
-        ("{a: 1, a: 2}", "models.I.epochs.a: is in lines 1 and 1; remove one of them"),
-        ("&a [*a]", "has more than 20,000 values, aliases written out; write fewer aliases"),
-        (r'"\ud800"', r"models.I.epochs: \ud800 has half of a character, which no file can hold; write the whole character"),
-        (r'{"\ud800": 1}', r"models.I.epochs.\ud800: a key must be text, got half of a character; write it whole"),
-        ("[&a 1, &a 2]", "invalid YAML: an anchor is given twice; give each a name of its own"),
-        ("*a", "invalid YAML: line 1: found undefined alias 'a'; correct it there"),
+        ("{a: 1, a: 2}", "models.I.epochs.a: duplicate key in lines 1 and 1; remove one of them"),
+        ("&a [*a]", "has more than 20,000 values with aliases expanded; use fewer aliases"),
+        (r'"\ud800"', r"models.I.epochs: \ud800 has a lone surrogate, which UTF-8 can't encode; write the whole character"),
+        (r'{"\ud800": 1}', r"models.I.epochs.\ud800: a key must be text, got a lone surrogate; write the whole character"),
+        ("[&a 1, &a 2]", "invalid YAML: duplicate anchor; give each anchor its own name"),
+        ("*a", "invalid YAML: line 1: found undefined alias 'a'; fix it"),
         ("'\x07'", "invalid YAML: unacceptable character #x0007: special characters are not allowed in"),
-        ("[" * 2000, "invalid YAML: is nested too deeply; write fewer brackets"),
+        ("[" * 2000, "invalid YAML: nested too deeply; use fewer levels"),
     ],
 )  # fmt: skip
 def test_what_is_refused(written, fault):
@@ -93,19 +93,19 @@ class TestBounds:
         (tmp_path / "a.yaml").write_text(most)
         assert read_yaml(tmp_path / "a.yaml") == {"a": "x" * (MOST_CHARACTERS - 4)}
         (tmp_path / "a.yaml").write_text(most + " ")
-        with pytest.raises(InputError, match=r"a\.yaml: has more than 250,000 characters; write fewer"):
+        with pytest.raises(InputError, match=r"a\.yaml: has more than 250,000 characters; shorten it"):
             read_yaml(tmp_path / "a.yaml")
 
     def test_values(self):
         assert len(parse_yaml("[" + "1," * (MOST_VALUES - 1) + "]", "x")) == MOST_VALUES - 1
         assert told("[" + "1," * MOST_VALUES + "]") == [
-            "has more than 20,000 values, aliases written out; write fewer aliases"
+            "has more than 20,000 values with aliases expanded; use fewer aliases"
         ]
 
     def test_aliases_are_written_out(self):
         lists = [f"a{i}: &a{i} [{','.join(['x' if i == 0 else f'*a{i - 1}'] * 9)}]" for i in range(9)]
-        assert "20,000 values, aliases" in told("\n".join(lists))[0]
-        assert "250,000 characters, aliases" in told(f"a: &a {'x' * 1000}\nb: [{'*a,' * 300}]")[0]
+        assert "20,000 values with aliases" in told("\n".join(lists))[0]
+        assert "250,000 characters with aliases" in told(f"a: &a {'x' * 1000}\nb: [{'*a,' * 300}]")[0]
         assert parse_yaml("\n".join(lists[:4]), "x") == yaml_text.load("\n".join(lists[:4]))
 
 

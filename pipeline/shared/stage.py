@@ -13,8 +13,8 @@ from pipeline.shared.inputs import Inputs, read_stage_inputs  # first: it takes 
 # A queued experiment runs in a copy of the project: its own library takes precedence over the installed one.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from deepen.core.entry_point import run_program
 from deepen.core.errors import InputError, Interrupted, some
-from deepen.core.outermost import guarded
 from pipeline.shared.project import BASE as BASE
 from pipeline.shared.project import COMMAND as COMMAND
 from pipeline.shared.project import require_full_clone
@@ -30,7 +30,7 @@ def run(stage: Callable[..., None]) -> None:
     gc.freeze()  # imported modules are never garbage
     gc.enable()
     debug = "DEEPEN_DEBUG" in os.environ
-    guarded(lambda: _run(stage), again=f"run {COMMAND} again", debug=debug, must_finish=True)
+    run_program(lambda: _run(stage), again=f"run {COMMAND} again", debug=debug, must_finish=True)
     if _IS_STAGE:  # all files are written; skip the interpreter's teardown, which takes PyTorch half a second
         os._exit(0)
 

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Sequence
 
-from deepen.core.outermost import guarded
+from deepen.core.entry_point import run_program
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command line's words, or these; raises SystemExit unless all went well."""
     words = list(sys.argv[1:] if words is None else words)
-    guarded(lambda: _run(words), debug="--debug" in words)
+    run_program(lambda: _run(words), debug="--debug" in words)
 
 
 def _run(words: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ from tabulate import tabulate
 
 from deepen.cli.words import add_command, add_project
 from deepen.core.errors import InputError, plain, some
-from deepen.core.nearest import suggestion
-from deepen.runtime.lock import holder
+from deepen.core.nearest import suggest_name
+from deepen.runtime.lock import read_lock_holder
 
 
 def add(commands: Any) -> None:
@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> None:
     elif folders:
         print(tabulate([_row(folder) for folder in folders], "keys"))
         for folder in folders:
-            if (by := holder(folder.with_suffix(".lock"))) is not None:
+            if (by := read_lock_holder(folder.with_suffix(".lock"))) is not None:
                 print(f"{plain(folder.name)} is in use by {by}")
     else:
         print("no training was interrupted")
@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _clear(folder: Path) -> str:
     """Remove a training's folder, unless it is in use; of a link the link alone, and so for each that is inside."""
-    if (by := holder(folder.with_suffix(".lock"))) is not None:
+    if (by := read_lock_holder(folder.with_suffix(".lock"))) is not None:
         return f"in use by {by}; left"
     try:
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
@@ -66,7 +66,7 @@ def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
     if unknown := [name for name in wanted if name not in found]:
         listed = f"there are {', '.join(map(plain, some(list(found))))}" if found else "no training was interrupted"
         raise InputError(
-            [f"{plain(name)}: no such training in {root}; {listed}" + suggestion(name, found) for name in unknown]
+            [f"{plain(name)}: no such training in {root}; {listed}" + suggest_name(name, found) for name in unknown]
         )
     return [found[name] for name in wanted or found]
 

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from deepen.cli.words import add_command, add_project
 from deepen.core.errors import InputError, plain
 from deepen.core.names import MODEL_NAME, RESERVED
-from deepen.core.nearest import suggestion
+from deepen.core.nearest import suggest_name
 
 
 def add(commands: Any) -> None:
@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> None:
 def _remedy(name: str, there: list[str]) -> str:
     if not there:
         return "run dvc repro"
-    return f"name models that have run ({', '.join(there)}), or run dvc repro" + suggestion(name, there)
+    return f"name models that have run ({', '.join(there)}), or run dvc repro" + suggest_name(name, there)
 
 
 def _metrics(project: Path, file: Path) -> dict[str, float]:

@@ -16,6 +16,7 @@ from deepen.cli.weights_file import add_weights, check_weights
 from deepen.cli.words import add_command, add_device, one_of
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain
+from deepen.core.nearest import suggest_path
 
 if TYPE_CHECKING:
     from deepen.data.images import ImageSet
@@ -65,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
 
     check_weights(options.weights)
     if not os.path.lexists(options.data):
-        raise InputError(f"{plain(options.data)}: no such folder or archive{path_suggestion(options.data)}")
+        raise InputError(f"{plain(options.data)}: no such folder or archive{suggest_path(options.data)}")
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in judged.notes:
@@ -81,7 +82,7 @@ def _run(options: argparse.Namespace) -> None:
 def _predictions(found: "Evaluation", images: "ImageSet") -> "Predictions":
     from deepen.evaluation.predictions import Predictions
 
-    names = [images.file_of(row) for row in range(len(images))]
+    names = [images.get_file_name(row) for row in range(len(images))]
     return Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), files=names)
 
 

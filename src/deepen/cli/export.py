@@ -6,7 +6,7 @@ from typing import Any
 
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.cli.words import add_command, one_of
-from deepen.core.errors import InputError, about
+from deepen.core.errors import InputError, prefix_faults
 
 
 def add(commands: Any) -> None:
@@ -44,13 +44,13 @@ def _run(options: argparse.Namespace) -> None:
 
 def _write_onnx(weights: Path, output: Path) -> None:
     from deepen.convert.onnx import TOLERANCE, check_exportable, measure_difference, to_onnx
-    from deepen.core.files import replacing
+    from deepen.core.files import write_atomically
     from deepen.models.networks import load_network
 
     card, network = load_network(weights)
-    with about(weights):
+    with prefix_faults(weights):
         check_exportable(card)
-    with replacing(output) as temporary:
+    with write_atomically(output) as temporary:
         temporary.write_bytes(to_onnx(card, network).SerializeToString(deterministic=True))
         difference = measure_difference(temporary, card, network)
         if difference >= TOLERANCE:
@@ -67,15 +67,15 @@ def _write_torchvision(weights: Path, output: Path) -> None:
     from safetensors.torch import save_file
 
     from deepen.convert.torchvision_names import METADATA, Exported, find_net, to_torchvision
-    from deepen.core.files import replacing
+    from deepen.core.files import write_atomically
     from deepen.models.weights import load_weights
 
     card, state = load_weights(weights)
     layers = card.plan()
-    with about(weights):
+    with prefix_faults(weights):
         net = find_net(layers)
     exported = Exported(net=net, classes=card.classes, mean=card.mean, std=(1.0, 1.0, 1.0))
-    with replacing(output) as temporary:
+    with write_atomically(output) as temporary:
         tensors = {key: torch.from_numpy(array) for key, array in state.items()}
         save_file(to_torchvision(layers, tensors), temporary, metadata={METADATA: exported.model_dump_json()})
     print(f"{output}: for torchvision.models.{net}(num_classes={len(card.classes)}).load_state_dict")

@@ -9,7 +9,7 @@ from deepen.cli.models import parse_image
 from deepen.cli.new import add_model
 from deepen.cli.words import add_command, add_project
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, about, plain
+from deepen.core.errors import InputError, plain, prefix_faults
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.image and not options.layers:
         raise InputError(f"--image {options.image}: goes with --layers; torchvision's networks take 3x224x224")
     state = read_state(options.file, options.key)
-    with about(plain(options.file)):
+    with prefix_faults(plain(options.file)):
         card, tensors, told = (_plain if options.layers else _torchvision)(options, state, names)
     for line in (*state.notes, *precision_notes(state.tensors), *told):
         print(line)
@@ -110,18 +110,18 @@ def _plain(options: argparse.Namespace, state: "StateDict", names: Sequence[str]
 
 def _written(project: Path, card: "ModelCard", tensors: "dict[str, Tensor]") -> str:
     """Write the weights file, named after what is in it, also where another process imports the same; its path."""
-    from deepen.core.files import cannot_write, folder_beside, put
+    from deepen.core.files import make_temporary_folder, make_write_error, replace_file
     from deepen.growth.pretrained import content_hash
     from deepen.models.weights import save_weights
 
     unnamed = project / FOLDER / f"{card.model}.safetensors"
     try:
-        with folder_beside(unnamed) as folder:
+        with make_temporary_folder(unnamed) as folder:
             save_weights(folder / unnamed.name, tensors, card)
             start = f"{FOLDER}/{card.model}-{content_hash(folder / unnamed.name)}.safetensors"
-            put(folder / unnamed.name, project / start)
+            replace_file(folder / unnamed.name, project / start)
     except OSError as error:
-        raise cannot_write(unnamed, error) from error
+        raise make_write_error(unnamed, error) from error
     return start
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from deepen.cli.exp import run_experiment
 from deepen.cli.words import add_command
 from deepen.core.errors import InputError, plain, some
-from deepen.core.nearest import suggestion
+from deepen.core.nearest import suggest_name
 
 FOLDER = Path("ladders")
 
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> None:
         listed = ", ".join(map(plain, some(there))) or "none"
         raise InputError(
             f"{path}: missing; name one of the ladders ({listed}), in the project's folder"
-            + suggestion(options.name, there)
+            + suggest_name(options.name, there)
         )
     load_settings(path)
     content = read_yaml(path)

@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> None:
 
     settings = load_settings(options.project / "params.yaml")
     image, classes, images = _images(options)
-    image = settings.seen(image)
+    image = settings.view_shape(image)
     plans = plan_ladder(settings, image, classes)
     rows = [_row(settings, plans, name, images) for name in settings.models]
     if options.json:
@@ -62,18 +62,23 @@ def _run(options: argparse.Namespace) -> None:
 
 def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[str, Any]:
     """What there is to say of a model; its steps, and epochs that are auto, need a known number of training images."""
-    from deepen.models.layers import forward_flops, parameters, receptive_field, training_flops
-    from deepen.models.notation import weight_layers
+    from deepen.models.layers import (
+        compute_receptive_field,
+        count_forward_flops,
+        count_parameters,
+        count_training_flops,
+    )
+    from deepen.models.notation import count_weight_layers
 
     model, layers, known = settings.models[name], plans[name], images != UNKNOWN
     return {
         "model": name,
         "after": model.after,
-        "weight layers": weight_layers(model.layers),
-        "parameters": parameters(layers),
-        "MFLOPs an image": forward_flops(layers) / 1e6,
-        "MFLOPs to learn from one": training_flops(layers) / 1e6,
-        "receptive field": receptive_field(layers),
+        "weight layers": count_weight_layers(model.layers),
+        "parameters": count_parameters(layers),
+        "MFLOPs an image": count_forward_flops(layers) / 1e6,
+        "MFLOPs to learn from one": count_training_flops(layers) / 1e6,
+        "receptive field": compute_receptive_field(layers),
         "epochs": settings.epochs(name, images) if known else model.epochs,
         "least epochs": settings.epochs(name, UNKNOWN),
         "steps": settings.steps(name, images) if known else None,
@@ -117,10 +122,10 @@ _LEGEND = textwrap.fill(
 def _warn_of_memory(settings: "Settings", plans: "Plans", images: int) -> None:
     """The ladder may be for a larger machine, so that models too large for this one are a warning here."""
     from deepen.growth.capacity import memory_faults
-    from deepen.runtime.machine import device_memory
+    from deepen.runtime.machine import get_device_memory
 
     with suppress(InputError):  # the device may be on that machine too
-        for fault in memory_faults(settings, plans, images, device_memory(settings.device)):
+        for fault in memory_faults(settings, plans, images, get_device_memory(settings.device)):
             print(f"warning: {fault}", file=sys.stderr)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from deepen.cli.words import add_command, add_project, whole_number
 from deepen.core.errors import InputError
-from deepen.core.nearest import suggestion
+from deepen.core.nearest import suggest_name
 
 
 def add(commands: Any) -> None:
@@ -46,7 +46,7 @@ def add_model(path: Path, name: str, describe: Callable[[], dict[str, object]]) 
     `describe` gives the settings, from the params.yaml as it is then.
     """
     from deepen.config.settings import load_settings
-    from deepen.runtime.lock import locked
+    from deepen.runtime.lock import hold_lock
 
     load_settings(path)  # before the lock's file is made beside it
 
@@ -54,7 +54,7 @@ def add_model(path: Path, name: str, describe: Callable[[], dict[str, object]]) 
         print(f"{path}: {holder}, changes it; waiting for its end", file=sys.stderr)
 
     file = path.resolve()  # which two links may lead to
-    with locked(file.with_name(f".{file.name}.lock"), waiting):
+    with hold_lock(file.with_name(f".{file.name}.lock"), waiting):
         entry = describe()
         _write(path, name, entry)
     return entry
@@ -70,7 +70,7 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     if source is None and options.after != SCRATCH:
         raise InputError(
             f"--after {options.after}: is none of {SCRATCH}, {', '.join(models)}; name one of them"
-            + suggestion(options.after, models)
+            + suggest_name(options.after, models)
         )
     if source is None and options.layers is None:
         raise InputError(f"--after {SCRATCH}: needs --layers; write for example {EXAMPLE}")
@@ -85,11 +85,11 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
 
 def _write(path: Path, name: str, entry: dict[str, object]) -> None:
     """Write the model into params.yaml, or into what that links to, of which nothing else changes."""
-    from deepen.config.edit import with_model
-    from deepen.core.files import replacing
+    from deepen.config.edit import add_model
+    from deepen.core.files import write_atomically
 
-    new = with_model(path.read_bytes().decode(), name, entry).encode()
-    with replacing(path.resolve()) as temporary:
+    new = add_model(path.read_bytes().decode(), name, entry).encode()
+    with write_atomically(path.resolve()) as temporary:
         temporary.write_bytes(new)
         shutil.copymode(path, temporary)
 

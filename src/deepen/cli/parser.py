@@ -23,7 +23,7 @@ from deepen.cli import (
 )
 from deepen.cli.words import Parser
 from deepen.core.errors import plain
-from deepen.core.nearest import suggestion
+from deepen.core.nearest import suggest_name
 
 # Each module adds one command, in the order in which people come to need them; what takes long to import, its `run`
 # imports.
@@ -65,6 +65,6 @@ def _check(parser: Parser, commands: dict[str, Parser], words: Sequence[str]) ->
     parser.check_options(words[:at])
     name = words[at] if at < len(words) else None
     if name is not None and name not in commands:
-        parser.error(f"{plain(name)[:60]}: unknown command" + suggestion(name, commands))
+        parser.error(f"{plain(name)[:60]}: unknown command" + suggest_name(name, commands))
     if name is not None and name not in _PASSED_ON:
         commands[name].check_options(words[at + 1 :])

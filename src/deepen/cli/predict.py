@@ -16,7 +16,8 @@ from deepen.cli.weights_file import add_weights, check_weights
 from deepen.cli.words import add_command, add_device, one_of, whole_number
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain, some
-from deepen.core.notes import tell
+from deepen.core.nearest import suggest_path
+from deepen.core.notes import print_warnings
 
 
 def add(commands: Any) -> None:
@@ -97,7 +98,7 @@ def _run(options: argparse.Namespace) -> None:
         options.write(found())
     except KeyboardInterrupt:
         _stop(f"interrupted after {next(answered):,} of {counted(len(files), 'image')}")
-    tell(notes)
+    print_warnings(notes)
     if faults:
         raise InputError(some(faults))
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.cli.words import add_command, add_project
 from deepen.core.counts import counted
-from deepen.core.durations import told
+from deepen.core.durations import format_duration
+from deepen.core.entry_point import INTERRUPTED
 from deepen.core.errors import InputError, Interrupted, plain, some
-from deepen.core.outermost import INTERRUPTED
 
 if TYPE_CHECKING:
     from deepen.experiments.queue import Queue, Task
@@ -126,7 +126,9 @@ class _Progress:
     def _how_far(self) -> str:
         left, ended = len(self.open), len(self._known) - len(self.open)
         seconds = (time.monotonic() - self._began) * left / max(1, ended)
-        return f"{ended} of {len(self._known)} done" + (f", about {told(seconds)} left" if left and ended else "")
+        return f"{ended} of {len(self._known)} done" + (
+            f", about {format_duration(seconds)} left" if left and ended else ""
+        )
 
 
 _OPEN = ("waits", "runs")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepen.core.errors import InputError, plain
-from deepen.core.nearest import nearest
+from deepen.core.nearest import find_nearest
 from deepen.experiments.store import list_names
 
 _WITH_VALUE = (
@@ -43,10 +43,10 @@ def word_faults(options: Sequence[str], stages: Mapping[str, Any], models: Seque
         if word in _WITH_VALUE:
             next(words, None)
         elif name.startswith("--"):
-            if not any(each.startswith(name) for each in _OPTIONS) and (near := nearest(name, _OPTIONS)):
+            if not any(each.startswith(name) for each in _OPTIONS) and (near := find_nearest(name, _OPTIONS)):
                 yield f"{plain(name)[:60]}: unknown option; did you mean {near}?"
         elif not word.startswith("-") and re.fullmatch(r"[\w-]+(@[\w-]+)?", word) and word not in known:
-            near = nearest(word, known)
+            near = find_nearest(word, known)
             listed = f"did you mean {near}?" if near else f"name one of {', '.join(stages)}"
             yield f"{plain(word)[:60]}: unknown stage; {listed}"
 

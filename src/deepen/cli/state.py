@@ -59,11 +59,11 @@ def _outside(folder: Path) -> Iterator[str]:
 
 def _interrupted(project: Path) -> Iterator[str]:
     """A sentence for each training that left a checkpoint, or is at it."""
-    from deepen.runtime.lock import holder
+    from deepen.runtime.lock import read_lock_holder
     from deepen.training.position import FOLDER, describe_checkpoint
 
     for folder in sorted(path for path in (project / FOLDER).glob("*") if path.is_dir()):
-        model, at = plain(folder.name.rpartition("-")[0]), holder(folder.with_suffix(".lock"))
+        model, at = plain(folder.name.rpartition("-")[0]), read_lock_holder(folder.with_suffix(".lock"))
         newest = max(folder.glob("*.safetensors"), default=None)
         try:
             position = describe_checkpoint(newest) if newest else None

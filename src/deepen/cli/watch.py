@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from deepen.cli.words import add_command, add_project
 from deepen.core.counts import counted
-from deepen.core.durations import told
+from deepen.core.durations import format_duration
 from deepen.core.errors import plain
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepen.core.errors import InputError, plain, some
 from deepen.core.names import SCRATCH
-from deepen.core.nearest import suggestion
+from deepen.core.nearest import suggest_name
 
 _ENDING = ".safetensors"
 
@@ -34,7 +34,7 @@ def _there(path: Path) -> str:
         if names := sorted(file.stem for file in folder.glob(f"*{_ENDING}") if file.stem != SCRATCH):
             return (
                 f"there {'is' if len(names) == 1 else 'are'} {', '.join(map(plain, some(names)))} in {plain(folder)}/"
-                + suggestion(path.stem, names)
+                + suggest_name(path.stem, names)
                 + ("" if path.suffix == _ENDING else f"; a name ends in {_ENDING}")
             )
     return "dvc repro makes weights/III.safetensors"

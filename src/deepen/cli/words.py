@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deepen.core.errors import InputError, plain, printable
-from deepen.core.nearest import suggestion
+from deepen.core.errors import InputError, escape_unprintable, plain
+from deepen.core.nearest import suggest_name
 
 REPORT = Path("reports/index.html")  # of a project
 _DEVICE = r"auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?"  # as params.yaml has it
@@ -22,7 +22,10 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with the words and how to see the right ones; exits with code 2."""
         message = message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
         message = message.removesuffix(", ...")  # words that are passed on, of which there may be none
-        self.exit(2, f"error: {printable(message)}{'' if message.endswith('?') else ';'} {self.prog} --help explains\n")
+        self.exit(
+            2,
+            f"error: {escape_unprintable(message)}{'' if message.endswith('?') else ';'} {self.prog} --help explains\n",
+        )
 
     def check_options(self, words: Iterable[str]) -> None:
         """End with an error where a word looks like an option and isn't one, before others are taken for missing."""
@@ -32,7 +35,7 @@ class Parser(argparse.ArgumentParser):
                 return
             name = word.partition("=")[0]
             if word.startswith("--") and " " not in name and not any(each.startswith(name) for each in known):
-                self.error(f"{plain(name)[:60]}: unknown option" + suggestion(name, known))
+                self.error(f"{plain(name)[:60]}: unknown option" + suggest_name(name, known))
 
 
 def add_command(
@@ -80,7 +83,7 @@ def _device(text: str) -> str:
     if not re.fullmatch(_DEVICE, text):
         raise argparse.ArgumentTypeError(
             f"must be one of auto, cpu, mps, cuda and cuda:<number>, got {plain(text)[:60]!r}"
-            + suggestion(text, _DEVICES)
+            + suggest_name(text, _DEVICES)
         )
     return text
 
@@ -91,7 +94,7 @@ def one_of(*known: str) -> Callable[[str], str]:
     def word(text: str) -> str:
         if text not in known:
             raise argparse.ArgumentTypeError(
-                f"must be one of {', '.join(known)}, got {plain(text)[:60]!r}" + suggestion(text, known)
+                f"must be one of {', '.join(known)}, got {plain(text)[:60]!r}" + suggest_name(text, known)
             )
         return text
 

@@ -1,1 +1,1 @@
-"""params.yaml: settings, recipes and data sets, checked; every fault is reported with its path and remedy."""
+"""params.yaml: validate settings, recipes and data sets; report every error with its path and remedy."""

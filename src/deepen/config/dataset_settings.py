@@ -1,4 +1,4 @@
-"""Data sets of params.yaml: where images come from, and what follows from them."""
+"""Settings of a data set: its source, and the width, flip, crop and view of its images."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,65 +6,65 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from deepen.config.section import PathText, Section, auto
-from deepen.config.validation import show
+from deepen.config.validation import format_value
 from deepen.core.errors import InputError
 
-Image = tuple[int, int, int]  # the shape of one: (channels, height, width)
+Image = tuple[int, int, int]  # shape: (channels, height, width)
 Width = Annotated[float, Field(gt=0, le=64)]
 _Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
 
 
 class Augmented(Section):
-    """What every data set says of its images, and how wide networks are for them."""
+    """Settings that every data set has: augmentation of its images, and the width of networks for them."""
 
-    width: Width = Field(examples=[1.0])  # what `width: auto` takes
-    flip: bool = Field(examples=["true"])  # is a mirrored image still of its class?
-    crop: float = Field(ge=0, le=0.5, examples=[0.125])  # how far a crop may reach beyond the image, a fraction of it
-    view: _Side = Field(examples=[28])  # side in pixels of what a network sees of an image; None (`auto`): all of it
+    width: Width = Field(examples=[1.0])  # the value of `width: auto`
+    flip: bool = Field(examples=["true"])  # whether a mirrored image keeps its class
+    crop: float = Field(ge=0, le=0.5, examples=[0.125])  # largest shift of a crop, a fraction of the image
+    view: _Side = Field(examples=[28])  # side of a network's input, pixels; None (`auto`): the image
 
-    def seen(self, image: Image) -> Image:
-        """What a network sees of images of this shape; raises InputError where that is more than there is."""
+    def view_shape(self, image: Image) -> Image:
+        """Return the input shape of networks for images of this shape; raises InputError if the view is larger."""
         if self.view is None:
             return image
         channels, height, width = image
         if self.view > min(height, width):
             raise InputError(
-                f"view: {self.view} is more than the images have, which are {height}x{width}; "
+                f"view: {self.view} is larger than the images, which are {height}x{width}; "
                 f"write at most view: {min(height, width)}, or view: auto"
             )
         return channels, self.view, self.view
 
 
 class Digits(Augmented):
-    """scikit-learn's handwritten digits, which need no download."""
+    """scikit-learn's handwritten digits, which are installed with it."""
 
     source: Literal["digits"] = Field(examples=["folder"])
 
 
 class _Rooted(Augmented):
-    """A data set that lies in files."""
+    """A data set of files."""
 
     root: PathText
 
     def path(self, base: Path) -> Path:
-        """Where `root` is, which starts at `base` if it is relative; raises InputError for ~ of an unknown user."""
+        """Return `root`, relative to `base`, with ~ expanded; raises InputError for ~ of an unknown user."""
         try:
             return base / Path(self.root).expanduser()
         except RuntimeError as error:
             raise InputError(
-                f"params.yaml: root: {show(self.root)} starts with the home of an unknown user; write the whole path"
+                f"params.yaml: root: {format_value(self.root)} names an unknown user; write the absolute path"
             ) from error
 
 
 class Downloaded(_Rooted):
-    """A data set that torchvision downloads into `root`."""
+    """A data set that torchvision downloads to `root`."""
 
     source: Literal["cifar10", "cifar100", "fashion_mnist"] = Field(examples=["folder"])
     root: PathText = Field(examples=["downloads"])
 
 
 class Folder(_Rooted):
-    """The user's own images, `size` pixels a side once prepared; None (`auto`) where all have one size already."""
+    """The user's own images, resized to `size` pixels a side; None (`auto`): all have the same size already."""
 
     source: Literal["folder"] = Field(examples=["folder"])
     root: PathText = Field(examples=["images"])

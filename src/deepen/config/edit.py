@@ -1,4 +1,4 @@
-"""A model written into the text of a params.yaml, of which no other character changes."""
+"""Add a model to the text of a params.yaml, and keep every other character."""
 
 import io
 import re
@@ -14,32 +14,32 @@ from deepen.core.yaml_reading import compose, parse_yaml
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
-def with_model(text: str, name: str, entry: Mapping[str, object]) -> str:
-    """The text of a params.yaml with one more model, after the others, and its own line ends.
+def add_model(text: str, name: str, entry: Mapping[str, object]) -> str:
+    """Return the text of a params.yaml with one more model after the others, with the line endings of the text.
 
-    Raises InputError where there is a model of that name, where `models` is not written a line a key, and with all that
-    is wrong with the new settings.
+    Raises InputError if a model of that name exists, if `models` does not have one key per line, and with all faults
+    of the new settings.
     """
     settings = check_text(text)
     if name in settings.models:
-        raise InputError(f"params.yaml: models.{name}: exists already; take another name")
-    models = _models(compose(text))
+        raise InputError(f"params.yaml: models.{name}: already exists; choose another name")
+    models = _find_models(compose(text))
     if models is None or models.flow_style:
-        raise InputError("params.yaml: models: must have a line for each key to be added to; write it without braces")
+        raise InputError("params.yaml: models: must be block style, one key per line; write it without braces")
     column = models.value[0][0].start_mark.column
     indented = [value for _, value in models.value if isinstance(value, MappingNode) and not value.flow_style]
     deeper = indented[0].start_mark.column - column if indented else 2
-    lines = [" " * column + line for line in _written({name: dict(entry)}, deeper).splitlines()]
-    new = _inserted(text, _end(*models.value[-1]), lines)
+    lines = [" " * column + line for line in _dump_yaml({name: dict(entry)}, deeper).splitlines()]
+    new = _insert_lines(text, _find_end(*models.value[-1]), lines)
     check_text(new)
-    _check_the_rest(text, new, name, entry)
+    _check_unchanged(text, new, name, entry)
     return new
 
 
-def _inserted(text: str, end: int, lines: list[str]) -> str:
-    """The text with these lines after the one in which a value has its `end`."""
-    found = _LINE_END.search(text)
-    line_end = found[0] if found else "\n"
+def _insert_lines(text: str, end: int, lines: list[str]) -> str:
+    """Insert lines into the text, after the line in which a value has its `end`."""
+    first = _LINE_END.search(text)
+    line_end = first[0] if first else "\n"
     if not text[:end].endswith(("\n", "\r")):
         after = _LINE_END.search(text, end)
         if after is None:
@@ -48,7 +48,7 @@ def _inserted(text: str, end: int, lines: list[str]) -> str:
     return text[:end] + "".join(line + line_end for line in lines) + text[end:]
 
 
-def _written(entry: Mapping[str, object], indentation: int) -> str:
+def _dump_yaml(entry: Mapping[str, object], indentation: int) -> str:
     yaml, file = YAML(), io.StringIO()
     yaml.width = 1_000_000
     yaml.indent(mapping=indentation)
@@ -56,28 +56,28 @@ def _written(entry: Mapping[str, object], indentation: int) -> str:
     return file.getvalue()
 
 
-def _models(root: Node | None) -> MappingNode | None:
+def _find_models(root: Node | None) -> MappingNode | None:
     pairs = root.value if isinstance(root, MappingNode) else []
-    found = next((value for key, value in pairs if key.value == "models"), None)
-    return found if isinstance(found, MappingNode) else None
+    models = next((value for key, value in pairs if key.value == "models"), None)
+    return models if isinstance(models, MappingNode) else None
 
 
-def _end(key: Node, value: Node) -> int:
-    """Where an entry ends, as an index into the text; an alias stands for a value that is written before.
+def _find_end(key: Node, value: Node) -> int:
+    """Return where an entry ends, as an index into the text; the value of an alias is at an earlier position.
 
-    A text of several lines ends where the next line begins, and its last empty lines may be part of it.
+    A block scalar ends at the start of the next line, and may include trailing empty lines.
     """
     if value.start_mark.index < key.end_mark.index:
         return int(key.end_mark.index)
     if isinstance(value, MappingNode) and value.value and not value.flow_style:
-        return _end(*value.value[-1])
+        return _find_end(*value.value[-1])
     return int(value.end_mark.index)
 
 
-def _check_the_rest(text: str, new: str, name: str, entry: Mapping[str, object]) -> None:
-    """Raise InputError where more than the model has changed, as where others share its text through an anchor."""
+def _check_unchanged(text: str, new: str, name: str, entry: Mapping[str, object]) -> None:
+    """Raise InputError if more than the model has changed, as when other parts share its text by an anchor."""
     before, after = parse_yaml(text, "params.yaml"), parse_yaml(new, "params.yaml")
     if isinstance(before, dict):
         before["models"] = before["models"] | {name: dict(entry)}
     if before != after:
-        raise InputError("params.yaml: models: is written in a way that can't be added to; add the model by hand")
+        raise InputError("params.yaml: models: can't be edited automatically; add the model by hand")

@@ -1,130 +1,137 @@
-"""What is wrong in a params.yaml with names that refer to others, and with layer strings."""
+"""Faults of params.yaml beyond types: references to unknown names, and layer strings."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepen.config.validation import NAME, START_FILE, show
+from deepen.config.validation import NAME, START_FILE, format_value
 from deepen.core.errors import some
 from deepen.core.names import MODEL_NAME, RESERVED, SCRATCH
-from deepen.core.nearest import suggestion
-from deepen.models.notation import check_notation, weight_layers, width_fault
+from deepen.core.nearest import suggest_name
+from deepen.models.notation import count_weight_layers, find_notation_faults, find_width_fault
+
+_REFERENCES = {"data": ("datasets", "data set"), "recipe": ("recipes", "recipe"), "depth": ("models", "model")}
 
 
-def reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
-    """Faults in names and layer strings, where their types are right, so that none is told twice."""
-    for key, among in (("data", "datasets"), ("recipe", "recipes"), ("depth", "models")):
+def find_reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the faults of names and layer strings of the right type; wrong types are reported elsewhere."""
+    for key, (among, kind) in _REFERENCES.items():
         name, names = content.get(key), content.get(among)
         if isinstance(name, str) and isinstance(names, dict) and name not in names:
-            yield f"{key}: '{name[:60]}' is none of the {among}: {_listed(names)}{suggestion(name, names)}"
+            yield f"{key}: unknown {kind} '{name[:60]}'; use one of {_list_names(names)}{suggest_name(name, names)}"
         for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
             if not re.fullmatch(NAME, name):
-                yield f"{among}.{name[:60]!a}: must be 1 to 64 letters, digits, - and _; write for example mine"
-    yield from _view_faults(content.get("datasets"))
+                yield f"{among}.{name[:60]!a}: invalid name; use 1 to 64 letters, digits, - and _, for example mine"
+    yield from _find_view_faults(content.get("datasets"))
     models = content.get("models")
     if isinstance(models, dict):
         known = {name: model for name, model in models.items() if isinstance(name, str) and isinstance(model, dict)}
-        yield from _name_faults(known)
-        yield from _layer_faults(known, *_width(content))
-        yield from _ladder_faults(known)
-        yield from _start_faults(known)
-        yield from _width_faults(known, *_width(content))
+        yield from _find_name_faults(known)
+        yield from _find_layer_faults(known, *_find_width(content))
+        yield from _find_ladder_faults(known)
+        yield from _find_start_faults(known)
+        yield from _find_width_faults(known, *_find_width(content))
 
 
-def _width(content: Mapping[str, Any]) -> tuple[str, object]:
-    """Where the width of the networks stands, and what it is there."""
+def _find_width(content: Mapping[str, Any]) -> tuple[str, object]:
+    """Return the path of the setting for the width of the networks, and its value."""
     width, data, datasets = (content.get(key) for key in ("width", "data", "datasets"))
-    named = isinstance(data, str) and re.fullmatch(NAME, data)  # what is no name is told elsewhere
+    named = isinstance(data, str) and re.fullmatch(NAME, data)  # an invalid name is reported elsewhere
     dataset = datasets.get(data) if isinstance(datasets, dict) and named else None
     if width == "auto" and isinstance(dataset, dict):
         return f"datasets.{data}.width", dataset.get("width")
     return "width", width
 
 
-def _width_faults(models: Mapping[str, Any], where: str, width: object) -> Iterator[str]:
-    """What `width: auto` takes does not fit an imported network; a typed width may be that of the file."""
+def _find_width_faults(models: Mapping[str, Any], where: str, width: object) -> Iterator[str]:
+    """Yield a fault for `width: auto` with imported networks, whose width is fixed; a typed width may match it."""
     for name, model in models.items():
         if where != "width" and type(width) in (int, float) and width != 1 and isinstance(model.get("start"), str):
             yield (
-                f"width: auto takes {where}: {width}, which multiplies channels, and models.{name}.start is an "
-                "imported network, whose channels have a size already; write width: 1.0"
+                f"width: auto uses {where}: {width}, but models.{name}.start is an imported network, whose "
+                "width is fixed; write width: 1.0"
             )
 
 
-def _view_faults(datasets: object) -> Iterator[str]:
+def _find_view_faults(datasets: object) -> Iterator[str]:
     for name, dataset in datasets.items() if isinstance(datasets, dict) else ():
         size, view = (dataset.get(key) if isinstance(dataset, dict) else None for key in ("size", "view"))
         if type(size) is type(view) is int and 1 <= size < view:
-            yield f"datasets.{name}.view: {view} is more than the images have, size: {size}; write at most view: {size}"
+            yield f"datasets.{name}.view: {view} is larger than the images, size: {size}; write at most view: {size}"
 
 
-def _name_faults(models: Mapping[str, Any]) -> Iterator[str]:
+def _find_name_faults(models: Mapping[str, Any]) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name in models:
         if not re.fullmatch(MODEL_NAME, name):
-            yield f"models.{name[:60]!a}: names files, so 1 to 32 letters, digits, - and _; write for example IV"
+            yield f"models.{name[:60]!a}: invalid model name; use 1 to 32 letters, digits, - and _, for example IV"
         elif name.lower() in RESERVED:
-            yield f"models.{name}: is reserved, as are {', '.join(RESERVED)}; take another name"
+            yield f"models.{name}: reserved name ({', '.join(RESERVED)}); choose another name"
         elif name.lower() in seen:
-            yield f"models.{name}: and models.{seen[name.lower()]} are one file name on some disks; rename one"
+            yield f"models.{name}: differs from models.{seen[name.lower()]} only in upper and lower case; rename one"
         seen.setdefault(name.lower(), name)
 
 
-def _layer_faults(models: Mapping[str, Any], where: str, width: object) -> Iterator[str]:
+def _find_layer_faults(models: Mapping[str, Any], where: str, width: object) -> Iterator[str]:
     for name, model in models.items():
         layers = model.get("layers")
         if not isinstance(layers, str):
             continue
-        faults = check_notation(layers)
+        faults = find_notation_faults(layers)
         yield from (f"models.{name}.{fault}" for fault in faults)
-        if not faults and isinstance(width, int | float) and 0 < width < 1 and (fault := width_fault(layers, width)):
+        if (
+            not faults
+            and isinstance(width, int | float)
+            and 0 < width < 1
+            and (fault := find_width_fault(layers, width))
+        ):
             yield f"{where}: {fault}"
 
 
-def _ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
+def _find_ladder_faults(models: Mapping[str, Any]) -> Iterator[str]:
     depth = {
-        name: weight_layers(model["layers"])
+        name: count_weight_layers(model["layers"])
         for name, model in models.items()
-        if isinstance(model.get("layers"), str) and not check_notation(model["layers"])
+        if isinstance(model.get("layers"), str) and not find_notation_faults(model["layers"])
     }
-    in_cycles = _cycles(models)
+    in_cycles = _find_cycles(models)
     for name, model in models.items():
         after = model.get("after")
         if not isinstance(after, str) or after == SCRATCH:
             continue
         if after not in models:
-            known = _listed(models) + suggestion(after, (SCRATCH, *models))
-            yield f"models.{name}.after: '{after[:60]}' is an unknown model; it must be {SCRATCH} or one of {known}"
+            known = _list_names(models) + suggest_name(after, (SCRATCH, *models))
+            yield f"models.{name}.after: unknown model '{after[:60]}'; use {SCRATCH} or one of {known}"
         elif cycle := in_cycles.get(name):
             start = cycle.index(name)
             circle = " after ".join([*cycle[start:], *cycle[:start], name][:10]) + (" and so on" * (len(cycle) > 9))
-            yield f"models.{name}.after: grows from itself, {circle}; let one of them grow from {SCRATCH}"
+            yield f"models.{name}.after: circular dependency, {circle}; write after: {SCRATCH} for one of them"
         elif name in depth and after in depth and depth[after] >= depth[name]:
             yield (
                 f"models.{name}.after: {name} has {depth[name]} weight layers and '{after}' {depth[after]}; "
-                f"a model grows from a shallower one"
+                "name a shallower model"
             )
 
 
-def _start_faults(models: Mapping[str, Any]) -> Iterator[str]:
+def _find_start_faults(models: Mapping[str, Any]) -> Iterator[str]:
     for name, model in models.items():
         start, after = model.get("start"), model.get("after")
         if model.get("frozen") and after == SCRATCH and start is None:
-            yield f"models.{name}.frozen: {name} starts random, and would stay so; remove frozen, or give it a start"
+            yield f"models.{name}.frozen: layers of {name} start random, and would stay so; remove frozen, or set start"
         if not isinstance(start, str):
             continue
         if not re.fullmatch(START_FILE, start):
-            yield f"models.{name}.start: {show(start)} has no hash in its name; write what deepen import named the file"
+            yield f"models.{name}.start: {format_value(start)} has no hash in its name; use a file of deepen import"
         if isinstance(after, str) and after != SCRATCH:
             yield (
-                f"models.{name}.start: is for a model after {SCRATCH}, and {name} grows from '{after}'; "
+                f"models.{name}.start: requires after: {SCRATCH}, but {name} grows from '{after}'; "
                 f"write after: {SCRATCH}, or remove start"
             )
 
 
-def _cycles(models: Mapping[str, Any]) -> dict[str, list[str]]:
-    """For each model that grows from itself: all models of its cycle, each followed by the one it grows from."""
-    found: dict[str, list[str]] = {}
+def _find_cycles(models: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return, for each model in a cycle, all models of the cycle, each followed by the one it grows from."""
+    in_cycles: dict[str, list[str]] = {}
     done: set[str] = set()
     for name in models:
         path: dict[str, None] = {}  # in the order of insertion
@@ -135,9 +142,9 @@ def _cycles(models: Mapping[str, Any]) -> dict[str, list[str]]:
             name = after if isinstance(after, str) else SCRATCH
         if name in path:
             cycle = list(path)[list(path).index(name) :]
-            found |= dict.fromkeys(cycle, cycle)
-    return found
+            in_cycles |= dict.fromkeys(cycle, cycle)
+    return in_cycles
 
 
-def _listed(names: Mapping[str, Any]) -> str:
+def _list_names(names: Mapping[str, Any]) -> str:
     return ", ".join(some([str(name)[:60] for name in names])) or "none"

@@ -1,4 +1,4 @@
-"""What all parts of params.yaml have in common."""
+"""The base class of all sections of params.yaml, and the types `auto` and PathText."""
 
 import os
 import unicodedata
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from deepen.core.yaml_reading import is_plain_number
 
 
-def _auto_is_none(value: object) -> object:
+def _parse_auto(value: object) -> object:
     if value is None:
         raise PydanticCustomError("empty", "must be a number or auto")
     if isinstance(value, str) and value != "auto" and not is_plain_number(value.strip()):
@@ -18,10 +18,10 @@ def _auto_is_none(value: object) -> object:
     return None if value == "auto" else value
 
 
-auto = BeforeValidator(_auto_is_none)
+auto = BeforeValidator(_parse_auto)
 
 
-def _can_be_a_path(text: str) -> str:
+def _validate_path(text: str) -> str:
     if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
         raise PydanticCustomError("path", "must have no control character")
     if any(len(os.fsencode(part)) > 255 for part in text.split("/")):
@@ -29,10 +29,10 @@ def _can_be_a_path(text: str) -> str:
     return text
 
 
-PathText = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_can_be_a_path)]
+PathText = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_validate_path)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: its types exactly, no key that is not known, no change after loading."""
+    """A section of params.yaml: strict types, no unknown keys, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""params.yaml -> checked, frozen settings; every fault at once, by its full path, with the rule and the remedy."""
+"""Load and validate params.yaml; all errors are reported together, each with path, rule and remedy."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from deepen.config.automatic import automatic_epochs
+from deepen.config.automatic import choose_epochs
 from deepen.config.dataset_settings import Dataset, Digits, Downloaded, Folder, Image, Width
-from deepen.config.recipes import Epochs, Evaluation, Rate, Recipe, Training
-from deepen.config.references import reference_faults
+from deepen.config.recipes import Epochs, EvaluationSettings, Rate, Recipe, TrainingSettings
+from deepen.config.references import find_reference_faults
 from deepen.config.section import PathText, Section, auto
-from deepen.config.validation import fault_sentence, show
-from deepen.core.errors import InputError, about
+from deepen.config.validation import format_fault, format_value
+from deepen.core.errors import InputError, prefix_faults
 from deepen.core.names import SCRATCH
 from deepen.core.yaml_reading import parse_yaml, read_yaml
 from deepen.models.freezing import COPIED
@@ -23,13 +23,13 @@ Growth = Literal["identity", "copy", "random"]
 _Role = Annotated[str, Field(max_length=64)]
 
 
-def _list_of_copied(value: object) -> object:
+def _parse_frozen(value: object) -> object:
     if not isinstance(value, list) and value != COPIED:
         raise PydanticCustomError("frozen", "must be a list of layers, or copied")
     return [COPIED] if value == COPIED else value
 
 
-_Frozen = Annotated[list[_Role], BeforeValidator(_list_of_copied)]
+_Frozen = Annotated[list[_Role], BeforeValidator(_parse_frozen)]
 
 
 class Model(Section):
@@ -49,7 +49,7 @@ class Model(Section):
 
 
 class Settings(Section):
-    """All of params.yaml; the comments there say what each value means."""
+    """All of params.yaml; the comments there explain each value."""
 
     data: str = Field(examples=["digits"])
     depth: str = Field(examples=["III"])
@@ -70,84 +70,84 @@ class Settings(Section):
 
     @property
     def dataset(self) -> Digits | Downloaded | Folder:
-        """The data set that `data` names."""
+        """The settings of the data set that `data` names."""
         return self.datasets[self.data]
 
     @property
-    def training(self) -> Training:
-        """How the recipe that `recipe` names trains."""
+    def training(self) -> TrainingSettings:
+        """The training settings of the recipe that `recipe` names."""
         return self.recipes[self.recipe].training
 
     @property
-    def evaluation(self) -> Evaluation:
-        """How the recipe that `recipe` names evaluates."""
+    def evaluation(self) -> EvaluationSettings:
+        """The evaluation settings of the recipe that `recipe` names."""
         return self.recipes[self.recipe].evaluation
 
-    def seen(self, image: Image) -> Image:
-        """What networks see of prepared images of this shape; raises InputError where that is more than there is."""
-        with about(f"params.yaml: datasets.{self.data}"):
-            return self.dataset.seen(image)
+    def view_shape(self, image: Image) -> Image:
+        """Return the input shape of networks for prepared images; raises InputError if the view is larger."""
+        with prefix_faults(f"params.yaml: datasets.{self.data}"):
+            return self.dataset.view_shape(image)
 
     @property
     def network_width(self) -> float:
-        """What every channel and unit count is multiplied by."""
+        """The factor on every channel and unit count."""
         return self.dataset.width if self.width is None else self.width
 
     @property
     def cpu_threads(self) -> int:
-        """How many threads compute on the CPU: steps of narrow networks are too short to be shared."""
+        """The number of CPU threads: steps of narrow networks are too short to benefit from two."""
         usual = 1 if self.network_width < _NARROW else 2
         return usual if self.threads is None else self.threads
 
     def batch_size(self, images: int) -> int:
-        """How many of so many training images a step learns from."""
+        """Return the batch size for a number of training images."""
         return self.training.batch(images)
 
     def epochs(self, model: str, images: int) -> int:
-        """How often a model learns from each of so many training images: what it says, or by the recipe's rule."""
-        asked, training = self.models[model].epochs, self.training
-        if asked is not None:
-            return asked
-        return automatic_epochs(training.epochs, len(self.ancestors(model)), training.least_images, images)
+        """Return the number of epochs of a model: its own setting, else by the recipe's rule for so many images."""
+        epochs, training = self.models[model].epochs, self.training
+        if epochs is not None:
+            return epochs
+        return choose_epochs(training.epochs, len(self.ancestors(model)), training.least_images, images)
 
     def steps(self, model: str, images: int) -> int:
-        """How many steps a model's training has on so many images."""
+        """Return the number of training steps of a model on so many images."""
         return self.epochs(model, images) * (images // self.batch_size(images))
 
     def ancestors(self, model: str) -> list[str]:
-        """The models that a model grows from, shallowest first."""
+        """Return the models that a model grows from, shallowest first."""
         chain: list[str] = []
         while (model := self.models[model].after) != SCRATCH:
             chain.insert(0, model)
         return chain
 
     def peak_lr(self, model: str) -> float:
-        """The highest learning rate of a model's training: lower, by `grown_lr`, for one that starts trained."""
+        """Return the peak learning rate of a model; times `grown_lr` for one that starts from trained weights."""
         lr = self.training.lr if self.lr is None else self.lr
-        from_nothing = self.models[model].after == SCRATCH and self.models[model].start is None
-        return lr if from_nothing else lr * self.training.grown_lr
+        starts_random = self.models[model].after == SCRATCH and self.models[model].start is None
+        return lr if starts_random else lr * self.training.grown_lr
 
 
 def load_settings(path: Path = Path("params.yaml")) -> Settings:
-    """Read and check params.yaml; raises InputError with every fault."""
+    """Read and validate params.yaml; raises InputError with every fault."""
     return check_settings(read_yaml(path, name=path.name), name=path.name)
 
 
 def check_text(text: str, name: str = "params.yaml") -> Settings:
-    """Check the text of a params.yaml; raises InputError with every fault, each line opening with `name`."""
+    """Validate the text of a params.yaml; raises InputError with every fault, each line starting with `name`."""
     return check_settings(parse_yaml(text, name), name=name)
 
 
 def check_settings(content: object, name: str = "params.yaml") -> Settings:
-    """Check what params.yaml holds; raises InputError with every fault, each line opening with `name`."""
+    """Validate the content of params.yaml; raises InputError with every fault, each line starting with `name`."""
     if not isinstance(content, dict):
-        raise InputError(f"{name}: must hold keys and values, got {show(content)}; write for example data: digits")
+        raise InputError(f"{name}: must be a mapping, got {format_value(content)}; write for example data: digits")
     try:
         settings = Settings.model_validate(content)
         faults = []
     except ValidationError as error:
-        faults = [fault_sentence(Settings, content, detail) for detail in error.errors()]
-    faults += reference_faults(content)
+        faults = [format_fault(Settings, content, detail) for detail in error.errors()]
+    faults += find_reference_faults(content)
     if faults:
         raise InputError([f"{name}: {fault}" for fault in faults])
     return settings

@@ -1,4 +1,4 @@
-"""What is wrong with a params.yaml, in sentences: path, rule, value and remedy."""
+"""Turn pydantic's validation errors into sentences with path, rule, value and remedy."""
 
 import re
 from collections.abc import Mapping
@@ -7,19 +7,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from deepen.config.keys import known_keys
-from deepen.core.nearest import suggestion
+from deepen.config.keys import list_known_keys
+from deepen.core.nearest import suggest_name
 from deepen.core.yaml_reading import is_plain_number
 
 NAME = r"[A-Za-z0-9_-]{1,64}"  # of a data set or recipe
-START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of what is in it, so the setting says that
+START_FILE = r"(?s).*-([0-9a-f]{8})\.safetensors"  # the hash is of the content, so the setting identifies it
 
 
-def fault_sentence(root: type[BaseModel], content: Mapping[str, Any], detail: ErrorDetails) -> str:
-    """One of pydantic's findings on a `root` as: path: rule, value; remedy."""
-    found = _real_path(content, detail["loc"])
-    keys = known_keys(root, content, found[:-1])
-    *parents, last = path = [str(part)[:60] for part in found]
+def format_fault(root: type[BaseModel], content: Mapping[str, Any], detail: ErrorDetails) -> str:
+    """Format one of pydantic's errors on a `root` as: path: rule, value; remedy."""
+    location = _strip_tags(content, detail["loc"])
+    keys = list_known_keys(root, content, location[:-1])
+    *parents, last = path = [str(part)[:60] for part in location]
     where, context, value = ".".join(path), detail.get("ctx", {}), detail["input"]
     example = keys.get(last)
     remedy = (
@@ -31,26 +31,31 @@ def fault_sentence(root: type[BaseModel], content: Mapping[str, Any], detail: Er
         case "missing":
             return f"{where}: is missing; {remedy}"
         case "extra_forbidden":
-            return f"{where}: unknown key" + (suggestion(last, keys) or "; remove it")
+            return f"{where}: unknown key" + (suggest_name(last, keys) or "; remove it")
         case "literal_error":
             known = re.findall("'([^']*)'", str(context["expected"]))
-            return f"{where}: must be {context['expected']}, got {show(value)}{suggestion(str(value), known)}"
+            return f"{where}: must be {context['expected']}, got {format_value(value)}{suggest_name(str(value), known)}"
         case "union_tag_invalid":
-            return f"{where}.{_tag_key(context)}: must be one of {context['expected_tags']}, got {show(context['tag'])}"
+            key, tag = _get_tag_key(context), format_value(context["tag"])
+            return f"{where}.{key}: must be one of {context['expected_tags']}, got {tag}"
         case "union_tag_not_found":
-            tag = _tag_key(context)
-            return f"{where}.{tag}: is missing; write for example {tag}: {known_keys(root, content, found)[tag]}"
+            tag = _get_tag_key(context)
+            return (
+                f"{where}.{tag}: is missing; write for example {tag}: {list_known_keys(root, content, location)[tag]}"
+            )
         case "float_type" | "int_type" if isinstance(value, str) and is_plain_number(value.strip()):
             return f"{where}: must be a number, got the string '{value}'; write {value.strip()}"
         case "nesterov":
             return f"{where}: {detail['msg']}"
         case "string_pattern_mismatch":
-            return f"{where}: must be one of auto, cpu, mps, cuda and cuda:<number>, got {show(value)}; {remedy}"
-    return f"{where}: {_rule(detail['msg'])}, got {show(value)}; {remedy}"
+            return (
+                f"{where}: must be one of auto, cpu, mps, cuda and cuda:<number>, got {format_value(value)}; {remedy}"
+            )
+    return f"{where}: {_translate_message(detail['msg'])}, got {format_value(value)}; {remedy}"
 
 
-def _rule(message: str) -> str:
-    """A message of pydantic's in our words."""
+def _translate_message(message: str) -> str:
+    """Replace the wording of pydantic's message by terms of YAML."""
     rule = re.sub("^(Input|String|List|Dictionary) should ", "must ", message)
     rule = re.sub(" (or object to extract fields from|after validation, not [0-9a-z]+)$", "", rule)
     return (
@@ -60,8 +65,8 @@ def _rule(message: str) -> str:
     )
 
 
-def _real_path(content: Mapping[str, Any], location: tuple[int | str, ...]) -> list[int | str]:
-    """pydantic's location without the tags that it inserts for kinds of data sets and schedules."""
+def _strip_tags(content: Mapping[str, Any], location: tuple[int | str, ...]) -> list[int | str]:
+    """Return pydantic's location without the tags that it inserts for kinds of data sets and schedules."""
     node: Any = content
     path: list[int | str] = []
     for i, part in enumerate(location):
@@ -72,14 +77,14 @@ def _real_path(content: Mapping[str, Any], location: tuple[int | str, ...]) -> l
     return path
 
 
-def _tag_key(context: Mapping[str, Any]) -> str:
+def _get_tag_key(context: Mapping[str, Any]) -> str:
     return str(context["discriminator"]).strip("'")
 
 
-def show(value: object) -> str:
-    """A value for an error message: its kind where that is not plain, and no more of it than a line holds."""
+def format_value(value: object) -> str:
+    """Format a value for an error message: with its type if that is not obvious, and shortened."""
     if value is None:
         return "nothing"
-    kinds = {str: "the string ", bool: "the truth value "}
+    kinds = {str: "the string ", bool: "the boolean "}
     text = repr(value)
     return kinds.get(type(value), "") + (text if len(text) <= 60 else text[:57] + "...")

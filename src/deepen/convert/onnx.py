@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deepen.core.errors import InputError
 from deepen.data.augmentation import normalize
-from deepen.models.layers import parameters
+from deepen.models.layers import count_parameters
 from deepen.models.vgg import VGG
 from deepen.models.weights import ModelCard
 
@@ -31,7 +31,7 @@ def check_exportable(card: ModelCard) -> None:
             f"ONNX needs the Python packages {', '.join(missing)}, which are not installed; in Deepen's folder, run "
             "python -m pip install --editable '.[onnx]'"
         )
-    if (size := 4 * parameters(card.plan())) > _MOST_BYTES:
+    if (size := 4 * count_parameters(card.plan())) > _MOST_BYTES:
         faults.append(
             f"the network needs {size / 1e9:.1f} GB; the limit of an ONNX file is 2 GB; export a narrower one"
         )

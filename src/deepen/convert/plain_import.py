@@ -12,8 +12,8 @@ from deepen.convert.state_dicts import StateDict, value_fault
 from deepen.convert.tensor_order import PARTS, order_tensors
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain, some
-from deepen.core.names import MODEL_NAME, class_name_faults
-from deepen.models.layers import Layer, Norm, Shape, plan, tensor_shapes
+from deepen.core.names import MODEL_NAME, find_class_name_faults
+from deepen.models.layers import Layer, Norm, Shape, list_tensor_shapes, plan
 from deepen.models.weights import ModelCard
 
 MOST_CLASSES = 65_536
@@ -45,7 +45,7 @@ def as_plain_network(
     laid_out = plan(layers, width=1, image=image, classes=len(names), norm=norm)
     if fault := _image_fault(laid_out, shapes, image):
         raise InputError(fault)
-    matches = _match_tensors(tensor_shapes(laid_out), shapes)
+    matches = _match_tensors(list_tensor_shapes(laid_out), shapes)
     if faults := [fault for key, tensor in theirs.items() if (fault := value_fault(key, tensor))]:
         raise InputError(some(faults))
     card = ModelCard(
@@ -68,7 +68,7 @@ def choose_class_names(classes: Sequence[str] | None, count: int) -> Sequence[st
     names = [f"class {i}" for i in range(count)] if classes is None else classes
     if len(names) != count:
         raise InputError(f"it has {counted(count, 'class')}, but {len(names)} names are given; name each once")
-    if faults := class_name_faults(names):
+    if faults := find_class_name_faults(names):
         raise InputError(some(faults))
     return names
 

@@ -9,7 +9,7 @@ from deepen.convert.pth_check import SAVE
 from deepen.convert.state_dicts import value_fault
 from deepen.convert.torchvision_names import COUNT, IMAGE, LAYERS, find_norm, lay_out, map_tensor_names
 from deepen.core.errors import InputError, plain, some
-from deepen.models.layers import Layer, tensor_shapes
+from deepen.models.layers import Layer, list_tensor_shapes
 from deepen.models.weights import ModelCard
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's own weights
@@ -51,7 +51,7 @@ def _describe_unknown_names(state: Mapping[str, Tensor]) -> str:
 
 
 def _tensor_faults(state: Mapping[str, Tensor], layers: Sequence[Layer]) -> list[str]:
-    shapes, faults = tensor_shapes(layers), []
+    shapes, faults = list_tensor_shapes(layers), []
     for ours, key in map_tensor_names(layers).items():
         if state[key].shape != shapes[ours]:
             faults.append(f"{key} has shape {tuple(state[key].shape)}, not {shapes[ours]}")

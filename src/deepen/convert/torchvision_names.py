@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from deepen.core.errors import InputError, some
-from deepen.core.names import class_name_faults
+from deepen.core.names import find_class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, plan
 
 _CONVOLUTIONS = {  # arXiv 1409.1556, table 1: columns A, B, D, E
@@ -47,7 +47,7 @@ class Exported(BaseModel):
     @field_validator("classes")
     @classmethod
     def _check_class_names(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if faults := class_name_faults(classes):
+        if faults := find_class_name_faults(classes):
             raise ValueError("; ".join(some(faults, 3)))
         return classes
 

@@ -1,1 +1,1 @@
-"""What every package uses: errors, files and checksums, names, random numbers. It imports no other package."""
+"""Errors, atomic file writing, checksums, YAML, names and seeds for all packages. Imports no other package."""

@@ -1,4 +1,4 @@
-"""Checksums inside the files of this project: what is read is what was written, or an error."""
+"""SHA-256 checksums stored inside files, and JSON files that are verified when read."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from deepen.core.dvc_cache import how_to_repair
+from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError
 from deepen.core.files import write_text
 
@@ -17,16 +17,16 @@ _KEY = "sha256"
 
 
 class ChecksumMismatch(InputError):
-    """A file does not hold what was written to it."""
+    """The content of a file does not match its checksum."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path}: checksum mismatch: it was damaged or changed after it was written; {how_to_repair(path)}"
+            f"{path}: checksum mismatch: the file was damaged or changed after it was written; {suggest_repair(path)}"
         )
 
 
-def checksum(text: str, parts: Iterable[Any] = ()) -> str:
-    """The SHA-256 of a text and of what follows it, objects with the buffer interface, as 64 hexadecimal digits."""
+def compute_checksum(text: str, parts: Iterable[Any] = ()) -> str:
+    """Return the SHA-256 of a text followed by `parts`, objects with the buffer interface, as 64 hexadecimal digits."""
     digest = hashlib.sha256(text.encode())
     for part in parts:
         digest.update(part)
@@ -34,34 +34,34 @@ def checksum(text: str, parts: Iterable[Any] = ()) -> str:
 
 
 def write_checked_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
-    """Write a JSON object with the checksum of all else in it, as a list, which DVC leaves out of its table."""
+    """Write a JSON object with the checksum of its content, as a list, which DVC leaves out of its table of metrics."""
     if _KEY in content:
         raise ValueError(f"{_KEY} is the key of the checksum")
-    write_text(path, json.dumps({**content, _KEY: [_json_checksum(content)]}, indent=indent) + "\n")
+    write_text(path, json.dumps({**content, _KEY: [_compute_json_checksum(content)]}, indent=indent) + "\n")
 
 
 def read_checked_json(path: Path, kind: type[T]) -> T:
-    """What `write_checked_json` wrote, as a `kind`.
+    """Read a file of `write_checked_json` as a `kind`.
 
-    Raises InputError where the file is missing or something else, ChecksumMismatch where its content has changed.
+    Raises InputError if the file is missing or has another format, ChecksumMismatch if its content has changed.
     """
     try:
         content = json.loads(path.read_bytes())
         (expected,) = content.pop(_KEY)
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise _invalid(path, error) from error
-    if expected != _json_checksum(content):
+        raise _format_error(path, error) from error
+    if expected != _compute_json_checksum(content):
         raise ChecksumMismatch(path)
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise _invalid(path, error) from error
+        raise _format_error(path, error) from error
 
 
-def _json_checksum(content: Mapping[str, Any]) -> str:
-    return checksum(json.dumps(content))
+def _compute_json_checksum(content: Mapping[str, Any]) -> str:
+    return compute_checksum(json.dumps(content))
 
 
-def _invalid(path: Path, error: Exception) -> InputError:
+def _format_error(path: Path, error: Exception) -> InputError:
     reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
-    return InputError(f"{path}: is not what this project writes there ({reason}); {how_to_repair(path)}")
+    return InputError(f"{path}: invalid file ({reason}); {suggest_repair(path)}")

@@ -1,4 +1,4 @@
-"""What DVC's cache holds of a file, for the case that the file is damaged."""
+"""Commands that restore a damaged output of DVC, whose copy in the cache may be damaged too."""
 
 import hashlib
 import shlex
@@ -6,22 +6,24 @@ import subprocess
 from pathlib import Path
 
 
-def how_to_repair(path: Path) -> str:
-    """What to do about a damaged file: the commands that have DVC make it anew, where it is an output of a stage.
+def suggest_repair(path: Path) -> str:
+    """Return what to do about a damaged file: for an output of a stage, the commands that have DVC write it again.
 
-    Where the copy in DVC's cache is damaged too, it must go as well: DVC takes what is in its cache for sound.
+    They also remove a damaged copy in the cache: DVC does not verify what it restores from there.
     """
     project = next((folder for folder in path.absolute().parents if (folder / "dvc.lock").is_file()), None)
-    expected = _recorded(project / "dvc.lock", path.absolute().relative_to(project).as_posix()) if project else None
+    expected = (
+        _read_recorded_md5(project / "dvc.lock", path.absolute().relative_to(project).as_posix()) if project else None
+    )
     if project is None or expected is None:
-        return "name another file, or make it again (dvc repro makes what stages write)"
-    copy = _cache(project) / "files/md5" / expected[:2] / expected[2:]
-    damaged = [path, *([copy] if copy.is_file() and _md5(copy) != expected else [])]
-    return f"to make it anew: rm -f {' '.join(shlex.quote(str(file)) for file in damaged)} && dvc repro"
+        return "name another file, or write it again (dvc repro writes the outputs of stages)"
+    copy = _find_cache(project) / "files/md5" / expected[:2] / expected[2:]
+    damaged = [path, *([copy] if copy.is_file() and _compute_md5(copy) != expected else [])]
+    return f"to restore it: rm -f {' '.join(shlex.quote(str(file)) for file in damaged)} && dvc repro"
 
 
-def _recorded(lock: Path, name: str) -> str | None:
-    """The MD5 that dvc.lock has for an output of a stage; None for all else, as for code, which no stage makes."""
+def _read_recorded_md5(lock: Path, name: str) -> str | None:
+    """Return the MD5 that dvc.lock records for an output of a stage; None for any other file."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -33,14 +35,14 @@ def _recorded(lock: Path, name: str) -> str | None:
         return None
 
 
-def _cache(project: Path) -> Path:
+def _find_cache(project: Path) -> Path:
     try:
-        told = subprocess.run(["dvc", "cache", "dir"], cwd=project, capture_output=True, text=True, check=True)
+        result = subprocess.run(["dvc", "cache", "dir"], cwd=project, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return project / ".dvc/cache"
-    return Path(told.stdout.strip())
+    return Path(result.stdout.strip())
 
 
-def _md5(path: Path) -> str:
+def _compute_md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,4 +1,4 @@
-"""Names of models and classes: which are reserved, which are valid."""
+"""Valid and reserved names of models and classes."""
 
 import unicodedata
 from collections import Counter
@@ -9,24 +9,27 @@ MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 RESERVED = (SCRATCH, "final", "init")  # file names beside those of the models
 
 
-def class_name_faults(names: Sequence[str]) -> list[str]:
-    """Names of classes that can't be told apart or break a line, one sentence each: names are for people to read."""
-    faults = [f"class name {name[:60]!a} {fault}; rename it" for name in names if (fault := _class_name_fault(name))]
+def find_class_name_faults(names: Sequence[str]) -> list[str]:
+    """Return the faults of class names, one sentence each: unprintable, empty or duplicate names."""
+    faults = [
+        f"class name {name[:60]!a} {fault}; rename it" for name in names if (fault := _find_class_name_fault(name))
+    ]
     repeated = {name: count for name, count in Counter(names).items() if count > 1}
     return faults + [
-        f"class name {name[:60]!a} is that of {count} classes; rename all but one" for name, count in repeated.items()
+        f"duplicate class name {name[:60]!a}: {count} classes have it; rename all but one"
+        for name, count in repeated.items()
     ]
 
 
-def _class_name_fault(name: str) -> str | None:
-    if any(unicodedata.category(c) in _UNFIT or unicodedata.bidirectional(c) in _TURNING for c in name):
-        return "has a character that ends a line, turns text around, or can't be written"
+def _find_class_name_fault(name: str) -> str | None:
+    if any(unicodedata.category(c) in _UNPRINTABLE or unicodedata.bidirectional(c) in _BIDIRECTIONAL for c in name):
+        return "has a line break, control character, bidirectional control or lone surrogate"
     if name != name.strip():
-        return "begins or ends with a blank"
+        return "has leading or trailing whitespace"
     if not name:
         return "is empty"
     return None
 
 
-_UNFIT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
-_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
+_BIDIRECTIONAL = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")

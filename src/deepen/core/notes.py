@@ -1,4 +1,4 @@
-"""What is told beside a result that stands."""
+"""Warnings on standard error."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from deepen.core.errors import some
 
 
-def tell(notes: Sequence[str]) -> None:
-    """Print the first ten notes to standard error, a warning each, and how many more there are."""
+def print_warnings(notes: Sequence[str]) -> None:
+    """Print the first ten notes to standard error as warnings, and how many more there are."""
     for note in some(notes):
         print(f"warning: {note}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for, so that nothing has to be remembered between steps."""
+"""Seeds and random generators derived from names such as (seed, model, epoch, step): no state to save."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -8,21 +8,21 @@ if TYPE_CHECKING:
     import torch
 
 
-def derive(*names: str | int) -> int:
-    """A 63-bit seed for a named use, for example derive(seed, "III", "augmentation", epoch, step)."""
+def derive_seed(*names: str | int) -> int:
+    """Return a 63-bit seed for a named use, for example derive_seed(seed, "III", "augmentation", epoch, step)."""
     digest = hashlib.blake2b(repr(names).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(device: "torch.device | str", *names: str | int) -> "torch.Generator":
-    """A fresh generator on `device` for a named use; equal names give equal numbers on one kind of device."""
+def make_generator(device: "torch.device | str", *names: str | int) -> "torch.Generator":
+    """Return a new generator on `device` for a named use; equal names give equal numbers on one kind of device."""
     import torch
 
-    return torch.Generator(device).manual_seed(derive(*names))
+    return torch.Generator(device).manual_seed(derive_seed(*names))
 
 
-def numpy_generator(*names: str | int) -> "np.random.Generator":
-    """NumPy's generator for a named use; equal names give equal numbers."""
+def make_numpy_generator(*names: str | int) -> "np.random.Generator":
+    """Return a NumPy generator for a named use; equal names give equal numbers."""
     import numpy as np
 
-    return np.random.Generator(np.random.PCG64(derive(*names)))
+    return np.random.Generator(np.random.PCG64(derive_seed(*names)))

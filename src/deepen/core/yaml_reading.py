@@ -1,4 +1,4 @@
-"""YAML as DVC reads it: with its parser, YAML 1.2. Numbers must be written plainly, for people to read them alike."""
+"""Read YAML 1.2 with DVC's parser, strictly: plain numbers, unique text keys, bounded size."""
 
 import re
 import warnings
@@ -17,18 +17,18 @@ _MOST_DIGITS = 100  # of a number
 _TAG = "tag:yaml.org,2002:"
 _SURROGATE = "[\ud800-\udfff]"
 _DIGITS = r"(0|[1-9][0-9]*)"
-_PLAIN = {  # how values are written, by the kind that the parser takes them for
+_PLAIN = {  # the allowed notation of each kind of value
     "int": rf"[-+]?{_DIGITS}",
     "float": rf"[-+]?({_DIGITS}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
     "bool": "true|True|TRUE|false|False|FALSE",
     "null": "|~|null|Null|NULL",
     "str": "(?s).*",
 }
-_KINDS = {"int": "number", "float": "number", "bool": "truth value", "null": "null"}
+_KINDS = {"int": "number", "float": "number", "bool": "boolean", "null": "null"}
 
 
 def read_yaml(path: Path, name: str | None = None) -> object:
-    """What a YAML file holds; raises InputError, with `name` in place of the path, where it can't be read."""
+    """Read a YAML file; raises InputError, with `name` in place of the path, if that fails."""
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(MOST_CHARACTERS + 1)
@@ -40,61 +40,61 @@ def read_yaml(path: Path, name: str | None = None) -> object:
 
 
 def parse_yaml(text: str, name: str) -> object:
-    """What a YAML text holds; raises InputError with every fault, each line opening with `name`.
+    """Parse a YAML text; raises InputError with every fault, each line starting with `name`.
 
-    A fault is what is invalid YAML, a key twice, a key that is not text, a tag of another kind than plain data, a
-    number in a notation that people may read as another number, or more than the bounds above.
+    Faults are invalid YAML, a duplicate key, a key that is not text, a tag other than of plain data, a number in an
+    ambiguous notation, and more than the bounds above.
     """
     if len(text) > MOST_CHARACTERS:
-        raise InputError(f"{name}: has more than {MOST_CHARACTERS:,} characters; write fewer")
+        raise InputError(f"{name}: has more than {MOST_CHARACTERS:,} characters; shorten it")
     if re.search("^%YAML", text, re.MULTILINE):
         raise InputError(f"{name}: has a line %YAML, which changes what values mean; remove that line")
     try:
         root = compose(text)
         if root is None:
             return None
-        for what, most, count in _BOUNDS:
-            if _size(root, count, {}) > most:
-                raise InputError(f"{name}: has more than {most:,} {what}, aliases written out; write fewer aliases")
-        if faults := [f"{name}: {fault}" for fault in _faults(root, "all of it", set())]:
+        for unit, most, count in _BOUNDS:
+            if _sum_counts(root, count, {}) > most:
+                raise InputError(f"{name}: has more than {most:,} {unit} with aliases expanded; use fewer aliases")
+        if faults := [f"{name}: {fault}" for fault in _find_faults(root, "all of it", set())]:
             raise InputError(faults)
         return YAML(typ="safe").load(text)
     except ReusedAnchorWarning as error:
-        raise InputError(f"{name}: invalid YAML: an anchor is given twice; give each a name of its own") from error
+        raise InputError(f"{name}: invalid YAML: duplicate anchor; give each anchor its own name") from error
     except RecursionError as error:
-        raise InputError(f"{name}: invalid YAML: is nested too deeply; write fewer brackets") from error
+        raise InputError(f"{name}: invalid YAML: nested too deeply; use fewer levels") from error
     except YAMLError as error:
-        raise InputError(f"{name}: invalid YAML: {_problem(error)}; correct it there") from error
+        raise InputError(f"{name}: invalid YAML: {_format_problem(error)}; fix it") from error
 
 
 def is_plain_number(text: str) -> bool:
-    """Whether a text is a number in the notation that a YAML file must have it in."""
+    """Return whether a text is a number in the notation that is allowed in YAML."""
     return re.fullmatch(f"{_PLAIN['int']}|{_PLAIN['float']}", text) is not None
 
 
 def compose(text: str) -> Node | None:
-    """The nodes of a YAML text, with where each begins and ends; raises YAMLError or ReusedAnchorWarning."""
+    """Return the nodes of a YAML text, with their positions; raises YAMLError or ReusedAnchorWarning."""
     with warnings.catch_warnings(action="error", category=ReusedAnchorWarning):
         return YAML(typ="safe").compose(text)  # type: ignore[no-any-return]
 
 
-def _problem(error: YAMLError) -> str:
+def _format_problem(error: YAMLError) -> str:
     if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split())
 
 
-def _children(node: Node) -> list[Node]:
+def _list_children(node: Node) -> list[Node]:
     if isinstance(node, MappingNode):
         return [each for pair in node.value for each in pair]
     return node.value if isinstance(node, SequenceNode) else []
 
 
-def _size(node: Node, count: Callable[[Node], int], sizes: dict[int, float]) -> float:
-    """The sum of a `count` over all that a node holds, aliases written out: infinite where it holds itself."""
+def _sum_counts(node: Node, count: Callable[[Node], int], sizes: dict[int, float]) -> float:
+    """Sum a `count` over a node and its descendants, aliases expanded: infinite for a recursive alias."""
     if id(node) not in sizes:
         sizes[id(node)] = float("inf")
-        sizes[id(node)] = count(node) + sum(_size(child, count, sizes) for child in _children(node))
+        sizes[id(node)] = count(node) + sum(_sum_counts(child, count, sizes) for child in _list_children(node))
     return sizes[id(node)]
 
 
@@ -104,70 +104,72 @@ _BOUNDS: tuple[tuple[str, int, Callable[[Node], int]], ...] = (
 )
 
 
-def _faults(node: Node, path: str, seen: set[int]) -> Iterator[str]:
-    """What is wrong in a node at `path`, as a.b[0]; what an alias stands for is told once."""
+def _find_faults(node: Node, path: str, seen: set[int]) -> Iterator[str]:
+    """Yield the faults of a node at `path`, as a.b[0]; an aliased node is reported once."""
     if id(node) in seen:
         return
     seen.add(id(node))
     if isinstance(node, ScalarNode):
-        yield from _scalar_faults(node, path)
+        yield from _find_scalar_faults(node, path)
         return
     if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-        yield f"{path}: has the tag {_kind(node)}; remove it"
+        yield f"{path}: has the tag {_get_kind(node)}; remove it"
     elif isinstance(node, MappingNode):
-        yield from _key_faults(node, path)
+        yield from _find_key_faults(node, path)
         for key, value in node.value:
-            yield from _faults(value, _within(path, key), seen)
+            yield from _find_faults(value, _join_path(path, key), seen)
     else:
         for i, value in enumerate(node.value):
-            yield from _faults(value, f"{path}[{i}]", seen)
+            yield from _find_faults(value, f"{path}[{i}]", seen)
 
 
-def _within(path: str, key: Node) -> str:
+def _join_path(path: str, key: Node) -> str:
     return f"{path}.{str(key.value)[:60]}".removeprefix("all of it.")
 
 
-def _key_faults(node: MappingNode, path: str) -> Iterator[str]:
+def _find_key_faults(node: MappingNode, path: str) -> Iterator[str]:
     lines: dict[str, int] = {}
     for key, _ in node.value:
-        where = _within(path, key)
+        where = _join_path(path, key)
         if not isinstance(key, ScalarNode):
             yield f"{path}: line {key.start_mark.line + 1}: a key must be text, got a list or a mapping"
         elif key.tag == f"{_TAG}merge":
             continue
         elif key.tag != f"{_TAG}str":
-            yield f'{where}: a key must be text, got a {_KINDS.get(_kind(key), _kind(key))}; write "{key.value[:60]}":'
+            kind = _KINDS.get(_get_kind(key), _get_kind(key))
+            yield f'{where}: a key must be text, got a {kind}; write "{key.value[:60]}":'
         elif re.search(_SURROGATE, key.value):
-            yield f"{where}: a key must be text, got half of a character; write it whole"
+            yield f"{where}: a key must be text, got a lone surrogate; write the whole character"
         elif key.value in lines:
-            yield f"{where}: is in lines {lines[key.value]} and {key.start_mark.line + 1}; remove one of them"
+            line = key.start_mark.line + 1
+            yield f"{where}: duplicate key in lines {lines[key.value]} and {line}; remove one of them"
         else:
             lines[key.value] = key.start_mark.line + 1
 
 
-def _kind(node: Node) -> str:
+def _get_kind(node: Node) -> str:
     return str(node.tag).removeprefix(_TAG)
 
 
-def _scalar_faults(node: ScalarNode, path: str) -> Iterator[str]:
-    kind, text = _kind(node), node.value[:60]
+def _find_scalar_faults(node: ScalarNode, path: str) -> Iterator[str]:
+    kind, text = _get_kind(node), node.value[:60]
     name = "" if path.endswith("]") else f"{path.rpartition('.')[2]}: "
     if kind in ("timestamp", "value"):
         yield f'{path}: {text} is not plain text; write {name}"{text}"'
     elif kind not in _PLAIN:
         yield f"{path}: has the tag {kind}; remove it"
     elif re.search(_SURROGATE, node.value):
-        yield f"{path}: {text} has half of a character, which no file can hold; write the whole character"
+        yield f"{path}: {text} has a lone surrogate, which UTF-8 can't encode; write the whole character"
     elif not re.fullmatch(_PLAIN[kind], node.value):
-        value = _value(node)
+        value = _format_plain_value(node)
         remedy = f"write {name}{value}, or " if value is not None else "write "
         yield f'{path}: {text} is not a plain {_KINDS[kind]}; {remedy}{name}"{text}" if it is text'
     elif kind in ("int", "float") and len(node.value) > _MOST_DIGITS:
         yield f"{path}: {text}... has more than {_MOST_DIGITS} digits; write a shorter number"
 
 
-def _value(node: ScalarNode) -> str | None:
-    """A number or truth value as it is written plainly; None where it is neither, or too long to be meant."""
+def _format_plain_value(node: ScalarNode) -> str | None:
+    """Return a number or boolean in plain notation; None for other kinds, and for overlong numbers."""
     try:
         value = YAML(typ="safe").constructor.construct_object(node)
     except (YAMLError, ValueError, KeyError, IndexError):

@@ -1,1 +1,1 @@
-"""Image sets in memory and in files: their split, statistics, augmentation and prefetching."""
+"""Image sets in memory and in files: split, statistics, augmentation and prefetching."""

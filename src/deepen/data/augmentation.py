@@ -1,4 +1,4 @@
-"""Flip, crop, scale jitter and colour shift of whole batches, on the device that holds the images."""
+"""Data augmentation of batches on the device: flip, crop, scale jitter and colour shift."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepen.config.dataset_settings import Augmented
-from deepen.config.recipes import Training
-from deepen.data.scale_jitter import enlarged
+from deepen.config.recipes import TrainingSettings
+from deepen.data.scale_jitter import sample_enlarged
 from deepen.data.statistics import Statistics
 
 WHOLE = slice(None)
-_AT_ONCE = 4096  # images that get their border at once, on their way to the device
+_AT_ONCE = 4096  # images that are padded and copied to the device at once
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may be done to an image without changing its class.
+    """Parameters of data augmentation.
 
-    `flip`: mirrored, every other time on average. `crop`: moved by up to this fraction of its height and width, what is
-    beyond the edge reflected. `color_shift`: standard deviation of the factor on each principal component of colour.
-    `view`: a square of so many pixels a side, from any place, stands for the image; None is all of it. `scale_jitter`:
-    it is taken from the image enlarged by a factor between 1 and this.
+    `flip`: mirror with probability 0.5. `crop`: shift by up to this fraction of height and width, with reflection
+    padding. `color_shift`: standard deviation of the factor on each principal component of colour. `view`: side of a
+    random square crop, in pixels; None is the whole image. `scale_jitter`: before the crop, the image is enlarged by a
+    factor between 1 and this.
     """
 
     flip: bool
@@ -35,18 +35,18 @@ class Augmentation:
     scale_jitter: float = 1.0
 
     @classmethod
-    def of(cls, dataset: Augmented, training: Training) -> Self:
-        """What a recipe does to the images of a data set."""
+    def of(cls, dataset: Augmented, training: TrainingSettings) -> Self:
+        """Return the augmentation of a recipe on a data set."""
         crop = dataset.crop if training.crop else 0.0
         return cls(dataset.flip, crop, training.color_shift, dataset.view, training.scale_jitter)
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """The height and width of the view; None where it is the whole image."""
+        """The height and width of the view; None for the whole image."""
         return None if self.view is None else (self.view, self.view)
 
     def border(self, height: int, width: int) -> tuple[int, int]:
-        """How many pixels a crop may move up or down, and to either side."""
+        """Return the largest shift of a crop in pixels: vertical, horizontal."""
         return round(self.crop * height), round(self.crop * width)
 
 
@@ -58,14 +58,14 @@ def normalize(images: Tensor, mean: Tensor) -> Tensor:
     images : tensor (batch, channels, height, width), 0-255
         uint8, or float32, which may be overwritten.
     mean : tensor (channels,) or (batch, channels)
-        On the 0-1 scale; the second where each image has its own.
+        On the 0-1 scale; one mean for all images, or one for each.
 
     Returns
     -------
     float32 tensor (batch, channels, height, width)
     """
     x = images.to(torch.float32, memory_format=torch.channels_last).permute(0, 2, 3, 1)
-    # A whole line of pixels at a time: on a CPU, adding three numbers over and over is three times slower.
+    # A whole line of pixels at a time: on a CPU, broadcasting over three channels is three times slower.
     lines = x.flatten(2).div_(255).sub_(mean.reshape(-1, 1, mean.shape[-1]).repeat(1, 1, x.shape[2]))
     return lines.view(x.shape).permute(0, 3, 1, 2)
 
@@ -73,7 +73,7 @@ def normalize(images: Tensor, mean: Tensor) -> Tensor:
 class AugmentedImages:
     """Training images, uint8 (n, channels, height, width), on a device, to draw augmented batches from.
 
-    They lie channels-last with a reflected border as wide as a crop may move, so that a crop copies whole lines.
+    They are stored channels-last with reflection padding for the largest shift, so that a crop copies whole lines.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class AugmentedImages:
         height, width = (side + 2 * spare for side, spare in zip(sides, self._border, strict=True))
         self._padded = torch.empty((len(images), height, width, channels), dtype=torch.uint8, device=device)
         for start in range(0, len(images), _AT_ONCE):
-            self._padded[start : start + _AT_ONCE] = self.bordered(images[start : start + _AT_ONCE])
+            self._padded[start : start + _AT_ONCE] = self.pad(images[start : start + _AT_ONCE])
         self._mean = torch.tensor(statistics.mean, device=device)
         components = torch.tensor(statistics.eigenvectors) * torch.tensor(statistics.eigenvalues)
         self._components = components.mul(augmentation.color_shift).to(device)
@@ -95,65 +95,66 @@ class AugmentedImages:
     def __len__(self) -> int:
         return len(self._padded)
 
-    def bordered(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (n, channels, height, width) as they lie here: (n, height, width, channels), with their border.
+    def pad(self, images: NDArray[np.uint8]) -> Tensor:
+        """Pad images (n, channels, height, width) by reflection; return (n, height, width, channels).
 
-        NumPy does it: PyTorch starts helpers of its own for each thread that calls it, and while they wait, busily, the
-        network trains a tenth slower.
+        By NumPy: PyTorch would start a thread pool for each calling thread, whose busy waiting slows training by a
+        tenth.
         """
         rows, columns = self._border
         border = ((0, 0), (rows, rows), (columns, columns), (0, 0))
         return torch.from_numpy(np.ascontiguousarray(np.pad(images.transpose(0, 2, 3, 1), border, mode="reflect")))
 
-    def hold(self, bordered: Tensor) -> None:
-        """Have these, as `bordered` gives them, in place of all others: where those lay, if there are as many."""
-        if len(bordered) == len(self._padded):
-            self._padded.copy_(bordered, non_blocking=True)
+    def replace(self, padded: Tensor) -> None:
+        """Replace all images by these, from `pad`; in the same memory, if their number is the same."""
+        if len(padded) == len(self._padded):
+            self._padded.copy_(padded, non_blocking=True)
         else:
-            self._padded = bordered.to(self._padded.device)
+            self._padded = padded.to(self._padded.device)
 
-    def in_turn(self, batches: Tensor, part: slice = WHOLE) -> Generator[Tensor, None, None]:
-        """Yield each of `batches` (steps, batch), which are row numbers: all images are here already."""
+    def iter_batches(self, batches: Tensor, shard: slice = WHOLE) -> Generator[Tensor, None, None]:
+        """Yield each of `batches` (steps, batch), which are row numbers; all images are on the device already."""
         yield from batches
 
-    def batch(self, rows: Tensor, generator: torch.Generator, part: slice = WHOLE) -> Tensor:
-        """The images `rows` (batch,), normalised: float32 (batch, channels, height, width); or a `part` of them.
+    def batch(self, rows: Tensor, generator: torch.Generator, shard: slice = WHOLE) -> Tensor:
+        """Return the images `rows` (batch,), augmented and normalized: float32 (batch, channels, height, width).
 
-        What becomes of an image depends on its place among the rows, and not on the part that is asked for.
+        With a `shard`, only that shard. The augmentation of an image depends on its position among the rows, not on the
+        shard.
         """
-        picked = self._mirrored(self._cropped(rows, generator, part), len(rows), generator, part)
-        return normalize(picked.permute(0, 3, 1, 2), self._mean - self._color_shifts(len(rows), generator)[part])
+        picked = self._mirror_randomly(self._crop(rows, generator, shard), len(rows), generator, shard)
+        return normalize(picked.permute(0, 3, 1, 2), self._mean - self._draw_color_shifts(len(rows), generator)[shard])
 
-    def _cropped(self, rows: Tensor, generator: torch.Generator, part: slice) -> Tensor:
-        """(part, height, width, channels), 0-255: uint8, or float32 where they are enlarged."""
+    def _crop(self, rows: Tensor, generator: torch.Generator, shard: slice) -> Tensor:
+        """Crop the images of a shard: (shard, height, width, channels), 0-255, uint8, or float32 if enlarged."""
         if self._scale_jitter > 1:
-            whole, size = self._padded.index_select(0, rows[part]), (self._height, self._width)
-            return enlarged(whole, size, self._scale_jitter, generator, len(rows), part)
+            whole, size = self._padded.index_select(0, rows[shard]), (self._height, self._width)
+            return sample_enlarged(whole, size, self._scale_jitter, generator, len(rows), shard)
         _, height, width, channels = self._padded.shape
         y, x = (
-            torch.randint(spare + 1, (len(rows),), device=rows.device, generator=generator)[part]
+            torch.randint(spare + 1, (len(rows),), device=rows.device, generator=generator)[shard]
             for spare in (height - self._height, width - self._width)
         )
-        lines = self._padded.as_strided(  # every run of `width` pixels, whichever it starts with
+        lines = self._padded.as_strided(  # all runs of `width` pixels, from every start
             (self._padded.numel() // channels - self._width + 1, self._width * channels), (channels, 1)
         )
-        first = (rows[part] * height + y) * width + x
+        first = (rows[shard] * height + y) * width + x
         index = first[:, None] + width * torch.arange(self._height, device=rows.device)
         return lines.index_select(0, index.flatten()).view(len(first), self._height, self._width, channels)
 
-    def _mirrored(self, images: Tensor, batch: int, generator: torch.Generator, part: slice) -> Tensor:
-        """Some of the images (part, height, width, channels) from right to left."""
+    def _mirror_randomly(self, images: Tensor, batch: int, generator: torch.Generator, shard: slice) -> Tensor:
+        """Mirror a random half of the images (shard, height, width, channels)."""
         if not self._flip:
             return images
         count, device = len(images), images.device
-        mirrored = torch.rand(batch, device=device, generator=generator)[part] < 0.5
+        mirrored = torch.rand(batch, device=device, generator=generator)[shard] < 0.5
         either = torch.cat([images, images.flip(2)])
         return either.index_select(0, torch.arange(count, device=device) + count * mirrored)
 
-    def _color_shifts(self, batch: int, generator: torch.Generator) -> Tensor:
-        """(batch, channels), 0-1 scale: eigenvectors @ (eigenvalues * N(0, `color_shift`)), drawn for each use.
+    def _draw_color_shifts(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Draw colour shifts (batch, channels), 0-1 scale: eigenvectors @ (eigenvalues * N(0, `color_shift`)).
 
-        The eigenvalues themselves, not their roots (AlexNet, NIPS 2012, section 4.1).
+        The eigenvalues, not their square roots (AlexNet, NIPS 2012, section 4.1).
         """
         factors = torch.randn(batch, self._components.shape[1], device=self._mean.device, generator=generator)
         return factors @ self._components.T

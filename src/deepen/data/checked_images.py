@@ -1,4 +1,4 @@
-"""Images of a file: a map of them, held to the checksum that each has."""
+"""Memory-mapped images of a file, each with a CRC-32 that is verified when it is read."""
 
 import json
 import zlib
@@ -13,25 +13,25 @@ from deepen.core.checksums import ChecksumMismatch
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """Where images lie, and the CRC-32 of each: uint32 (images,)."""
+    """A file of images, and the CRC-32 of each: uint32 (images,)."""
 
     path: Path
     crcs: NDArray[np.uint32]
 
     def check(self, images: NDArray[np.uint8], rows: NDArray[np.intp] | slice) -> None:
-        """Raise ChecksumMismatch unless these are the images of these rows."""
-        if not np.array_equal(crcs_of(images), self.crcs[rows]):
+        """Raise ChecksumMismatch unless the images have the checksums of these rows."""
+        if not np.array_equal(compute_crcs(images), self.crcs[rows]):
             raise ChecksumMismatch(self.path)
 
 
-def crcs_of(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """The CRC-32 of each image: uint32 (images,)."""
+def compute_crcs(images: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return the CRC-32 of each image: uint32 (images,)."""
     whole = np.ascontiguousarray(images)
     return np.fromiter((zlib.crc32(image.data) for image in whole), np.uint32, len(whole))
 
 
-def mapped(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """The tensors "images" and, where there is one, "files" of a sound safetensors file."""
+def map_tensors(path: Path) -> dict[str, NDArray[np.uint8]]:
+    """Memory-map the tensors "images" and, if present, "files" of a valid safetensors file."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         entries = json.loads(file.read(length))

@@ -1,4 +1,4 @@
-"""Names of files by row, as one block of text that is read when the first name is asked for: millions load at once."""
+"""File names by row, stored as one block of text and decoded lazily: millions load at once."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from deepen.core.errors import plain
 
-_END = "\n"  # of each name, which has none within: names are kept as they can be printed
+_END = "\n"  # of each name; names are escaped, so none contains it
 
 
-def as_block(names: Iterable[str]) -> bytearray:
-    """Names as text, UTF-8, a line each; what can't be printed of one is escaped."""
+def encode_names(names: Iterable[str]) -> bytearray:
+    """Encode names as UTF-8 text, one per line; unprintable characters are escaped."""
     block = bytearray()
     for name in names:
         block += f"{name if name.isprintable() else plain(name)}{_END}".encode()
@@ -21,10 +21,10 @@ def as_block(names: Iterable[str]) -> bytearray:
 
 
 class FileNames(Sequence[str]):
-    """The names of an `as_block`, uint8 (bytes,), which may be a map of a file.
+    """The names in a block of `encode_names`, uint8 (bytes,), which may be memory-mapped.
 
-    `check` is called before the first is read, with the block and how many lines it has; it raises where either is
-    wrong.
+    Before the first name is read, `check` is called with the block and its number of lines; it raises if they are
+    invalid.
     """
 
     def __init__(self, block: NDArray[np.uint8], count: int, check: Callable[[NDArray[np.uint8], int], None]) -> None:

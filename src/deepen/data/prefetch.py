@@ -1,4 +1,4 @@
-"""Images that stay in their map while a network learns from them: batches gathered ahead of their use, by a thread."""
+"""Prefetching of training batches from memory-mapped images, by a background thread."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -13,27 +13,27 @@ from torch import Tensor
 from deepen.data.augmentation import WHOLE, Augmentation, AugmentedImages
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
-from deepen.runtime.device import memory
+from deepen.runtime.device import get_total_memory
 
-RESIDENT_SHARE = 0.25  # of the device's memory that training images may take; the rest is the network's
-AHEAD = 3  # batches that are gathered before their turn
+RESIDENT_SHARE = 0.25  # of the device's memory for training images; the rest is for the network
+AHEAD = 3  # batches that are prefetched
 
 
-def fits(images: ImageSet, augmentation: Augmentation, device: torch.device, processes: int = 1) -> bool:
-    """Whether the images, with the border that a crop may reach, take no more than their share of the memory.
+def fits_in_memory(images: ImageSet, augmentation: Augmentation, device: torch.device, processes: int = 1) -> bool:
+    """Return whether the images, with their padding, fit in their share of the device's memory.
 
-    Of so many `processes` on this machine each has them, on a GPU of its own or all in one memory.
+    Each of the `processes` on this machine holds all images: on its own GPU, or in the main memory that all share.
     """
     channels, height, width = images.shape
     rows, columns = augmentation.border(height, width)
     size = len(images) * channels * (height + 2 * rows) * (width + 2 * columns)
-    return size * (1 if device.type == "cuda" else processes) <= RESIDENT_SHARE * memory(device)
+    return size * (1 if device.type == "cuda" else processes) <= RESIDENT_SHARE * get_total_memory(device)
 
 
 class MappedImages:
-    """Training images to draw augmented batches from, as of AugmentedImages and with the same bits.
+    """Memory-mapped training images to draw augmented batches from, bit-identical to AugmentedImages.
 
-    Only some batches are in memory, on CUDA in pages that are its own to copy from, and one is on the device.
+    Only a few batches are in memory, pinned on CUDA, and one is on the device.
     """
 
     def __init__(
@@ -46,36 +46,36 @@ class MappedImages:
     def __len__(self) -> int:
         return len(self._images)
 
-    def in_turn(self, batches: Tensor, part: slice = WHOLE) -> Generator[Tensor, None, None]:
-        """Yield each of `batches` (steps, batch), which are row numbers, once the images of this part are here."""
-        with closing(gathered(self._gather, batches[:, part].cpu().numpy())) as images:
+    def iter_batches(self, batches: Tensor, shard: slice = WHOLE) -> Generator[Tensor, None, None]:
+        """Yield each of `batches` (steps, batch), which are row numbers, once the images of this shard are loaded."""
+        with closing(prefetch(self._gather, batches[:, shard].cpu().numpy())) as images:
             for rows, batch in zip(batches, images, strict=True):
-                self._held.hold(batch)
+                self._held.replace(batch)
                 yield rows
 
-    def batch(self, rows: Tensor, generator: torch.Generator, part: slice = WHOLE) -> Tensor:
-        """As AugmentedImages.batch, of the rows that `in_turn` has just given, and of their part."""
-        held = torch.arange(len(rows), device=rows.device) - (part.start or 0)  # where in memory a row's image lies
-        return self._held.batch(held, generator, part)
+    def batch(self, rows: Tensor, generator: torch.Generator, shard: slice = WHOLE) -> Tensor:
+        """Return the same as AugmentedImages.batch, for the rows that `iter_batches` has just yielded."""
+        held = torch.arange(len(rows), device=rows.device) - (shard.start or 0)  # the index of a row's image in memory
+        return self._held.batch(held, generator, shard)
 
     def _gather(self, rows: NDArray[np.intp]) -> Tensor:
-        batch = self._held.bordered(self._images.batch(rows))
+        batch = self._held.pad(self._images.batch(rows))
         return batch.pin_memory() if self._pinned else batch
 
 
-def gathered(gather: Callable[[NDArray[np.intp]], Tensor], batches: NDArray[np.intp]) -> Generator[Tensor, None, None]:
-    """What `gather` gives for each of the batches, in their order, got by a thread that is some ahead.
+def prefetch(gather: Callable[[NDArray[np.intp]], Tensor], batches: NDArray[np.intp]) -> Generator[Tensor, None, None]:
+    """Yield the result of `gather` for each batch, in order, computed ahead by a background thread.
 
-    What it raises is raised here, in its turn. The thread ends with the iterator, also where that is closed early.
+    Its exceptions are raised here, in order. The thread ends with the iterator, also if that is closed early.
     """
-    waiting: deque[Future[Tensor]] = deque()
+    pending: deque[Future[Tensor]] = deque()
     with ThreadPoolExecutor(1) as thread:
         try:
             for rows in batches:
-                waiting.append(thread.submit(gather, rows))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(thread.submit(gather, rows))
+                if len(pending) > AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
             thread.shutdown(wait=False, cancel_futures=True)

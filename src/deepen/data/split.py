@@ -1,4 +1,4 @@
-"""Held-out images: stratified by class, and chosen by what an image is, not by where it lies or in which order."""
+"""Stratified hold-out split, by a hash of each image's pixels: independent of path and order."""
 
 import hashlib
 
@@ -10,17 +10,17 @@ from deepen.core.errors import InputError, some
 from deepen.data.images import ImageSet
 
 
-def hold_out(images: ImageSet, fraction: float, what: str, keep: int = 1) -> tuple[ImageSet, ImageSet]:
-    """Part images into those kept and those held out for `what`: `fraction` (0-1) of each class, at least one image.
+def hold_out(images: ImageSet, fraction: float, purpose: str, keep: int = 1) -> tuple[ImageSet, ImageSet]:
+    """Split images into those kept and those held out for a `purpose`: `fraction` (0-1) of each class, at least one.
 
-    Within a class the images whose pixels hash lowest are held out: the choice needs no random state, stays the same
-    wherever it is made, and images added later hardly change it. Raises InputError for a class that can't leave
-    `keep` images besides. Neither part is copied.
+    Within a class, the images with the lowest hash are held out: the choice needs no random state, is the same
+    everywhere, and hardly changes when images are added. Raises InputError for a class that would keep fewer than
+    `keep` images. Images are not copied.
     """
     counts = np.bincount(images.labels, minlength=len(images.classes))
     faults = [
-        f"class {name!r} has {counted(count, 'image')}, but {keep + 1} are needed to hold one out for {what}; "
-        "add images or remove the class"
+        f"class {name!r} has {counted(count, 'image')}, but {keep + 1} are needed to hold one out for "
+        f"{purpose}; add images or remove the class"
         for name, count in zip(images.classes, counts.tolist(), strict=True)
         if count <= keep
     ]
@@ -32,10 +32,12 @@ def hold_out(images: ImageSet, fraction: float, what: str, keep: int = 1) -> tup
         rows = np.flatnonzero(images.labels == label)
         ranked = rows[np.argsort(digests[rows], kind="stable")]
         held[ranked[: min(max(1, round(count * fraction)), count - keep)]] = True
-    return images.take(np.flatnonzero(~held)), images.take(np.flatnonzero(held))
+    return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
 
 
 def hash_images(images: ImageSet) -> NDArray[np.bytes_]:
-    """A hash of 16 bytes of the pixels of each image, in order: equal images have equal ones."""
-    hashes = (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for part in images.parts() for image in part)
+    """Return a 16-byte hash of the pixels of each image, in order."""
+    hashes = (
+        hashlib.blake2b(image.tobytes(), digest_size=16).digest() for chunk in images.iter_chunks() for image in chunk
+    )
     return np.fromiter(hashes, "S16", len(images))

@@ -1,4 +1,4 @@
-"""Channel mean and colour principal components of images, exact, in one streaming pass."""
+"""Channel means and colour principal components of images, exact, in one pass."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.checksums import read_checked_json, write_checked_json
-from deepen.core.dvc_cache import how_to_repair
+from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError
 
 _RUN = 256
-_CHUNK_PIXELS = 512 * _RUN  # a step: small enough to stay in cache, large enough to be fast
+_CHUNK_PIXELS = 512 * _RUN  # fits in the cache
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Statistics:
     Attributes
     ----------
     images : tuple of one int
-        How many there are.
+        The number of images.
     mean : tuple of float
-        One number a channel.
+        One for each channel.
     eigenvalues : tuple of float
         Of the covariance between the channels over all pixels, with divisor pixels - 1; largest first.
     eigenvectors : tuple of tuples of float
@@ -38,17 +38,18 @@ class Statistics:
     eigenvectors: tuple[tuple[float, ...], ...]
 
     def save(self, path: Path) -> None:
-        """Write JSON whose values are lists, which DVC leaves out of its table of metrics."""
+        """Write JSON with lists as values, which DVC leaves out of its table of metrics."""
         write_checked_json(path, asdict(self))
 
 
 def load_statistics(path: Path) -> Statistics:
-    """Read what `Statistics.save` wrote; raises InputError where the file is not that."""
-    found = read_checked_json(path, Statistics)
-    channels = len(found.mean)
-    if not channels or {len(found.eigenvalues), len(found.eigenvectors), *map(len, found.eigenvectors)} != {channels}:
-        raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; {how_to_repair(path)}")
-    return found
+    """Read a file of `Statistics.save`; raises InputError if it is invalid."""
+    statistics = read_checked_json(path, Statistics)
+    channels = len(statistics.mean)
+    sizes = {len(statistics.eigenvalues), len(statistics.eigenvectors), *map(len, statistics.eigenvectors)}
+    if not channels or sizes != {channels}:
+        raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; {suggest_repair(path)}")
+    return statistics
 
 
 def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
@@ -70,8 +71,8 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
     count, channels = images.shape[0] * images.shape[2] * images.shape[3], images.shape[1]
     if count < 2:
         raise InputError(f"statistics need at least 2 pixels, the images have {count}; add images")
-    sums, products = _sums(images)
-    # Python's integers don't round: n * sum(xy) - sum(x) * sum(y) is exact, and each entry is rounded once, here.
+    sums, products = _sum_products(images)
+    # Python's integers are exact: n * sum(xy) - sum(x) * sum(y) is rounded only once, here.
     covariance = np.array(
         [
             [(count * products[i][j] - sums[i] * sums[j]) / (count * (count - 1) * 255**2) for j in range(channels)]
@@ -88,23 +89,23 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
     )
 
 
-def _sums(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
-    """Sum of each channel, and of the product of each two channels, over all pixels."""
+def _sum_products(images: NDArray[np.uint8]) -> tuple[list[int], list[list[int]]]:
+    """Return the sum of each channel, and of the product of each pair of channels, over all pixels."""
     workers = min(os.cpu_count() or 1, len(images))
-    with ThreadPoolExecutor(workers) as threads:  # NumPy's loops leave the interpreter to the others
-        parts = list(threads.map(_part_sums, np.array_split(images, workers)))
+    with ThreadPoolExecutor(workers) as threads:  # NumPy releases the GIL in its loops
+        parts = list(threads.map(_sum_part, np.array_split(images, workers)))
     sums, products = (sum(part) for part in zip(*parts, strict=True))
     return sums.tolist(), products.tolist()
 
 
-def _part_sums(images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The two sums, in float32 where that does not round: up to 2**24, more than a run of 256 products of 255 * 255."""
+def _sum_part(images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return both sums, in float32 where it is exact: up to 2**24, more than a run of 256 products of 255 * 255."""
     channels, area = images.shape[1], images.shape[2] * images.shape[3]
     step = max(1, _CHUNK_PIXELS // area)
     runs = np.zeros((channels, -(-step * area // _RUN), _RUN), np.float32)
     planes, ones = runs.reshape(channels, -1), np.ones(_RUN, np.float32)
     sums = np.zeros(runs.shape[:2])
-    products = [np.zeros((channels - apart, runs.shape[1])) for apart in range(channels)]  # of channels so far apart
+    products = [np.zeros((channels - apart, runs.shape[1])) for apart in range(channels)]  # by channel distance
     for start in range(0, len(images), step):
         chunk = images[start : start + step].swapaxes(0, 1)
         planes[:, : chunk[0].size].reshape(chunk.shape)[:] = chunk
@@ -113,13 +114,13 @@ def _part_sums(images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np
         for apart in range(channels):
             products[apart] += np.vecdot(runs[: channels - apart], runs[apart:])
     matrix = np.zeros((channels, channels), np.int64)
-    for apart, found in enumerate(products):
-        for i, total in enumerate(found.sum(1, dtype=np.int64)):
+    for apart, sums_apart in enumerate(products):
+        for i, total in enumerate(sums_apart.sum(1, dtype=np.int64)):
             matrix[i, i + apart] = matrix[i + apart, i] = total
     return sums.sum(1, dtype=np.int64), matrix
 
 
 def _fix_signs(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn each eigenvector so that its entry of largest magnitude is positive: eigh leaves the sign open."""
+    """Make the entry of largest magnitude of each eigenvector positive: eigh leaves the sign undefined."""
     largest = np.abs(columns).argmax(axis=0)
     return columns * np.where(columns[largest, range(columns.shape[1])] < 0, -1.0, 1.0)

@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from deepen.core.errors import InputError, plain, some
-from deepen.core.notes import tell
+from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.datasets.folder import NO_LABELS, data_name, select_labelled
 from deepen.datasets.layout import Loose, locate
@@ -44,7 +44,7 @@ def load_judged(
                 files.append(plain("/".join(entry.parts)))
                 taken.append((label, entry.parts, staging.add(plain(entry.path), entry.read)))
         staging.finish()
-        tell(staging.notes)
+        print_warnings(staging.notes)
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else chooser.find_faults(walk) + _hidden_faults(walk, classes)
         taken.sort(key=itemgetter(0, 1))  # archives are not sorted

@@ -1,7 +1,7 @@
 """Faults of a data set's folder layout, one sentence each, with the command that fixes it if known."""
 
 from deepen.core.errors import plain
-from deepen.core.names import class_name_faults
+from deepen.core.names import find_class_name_faults
 from deepen.datasets.layout import FOLDERS, Layout
 from deepen.datasets.walk import Walk
 from deepen.datasets.wrong_layout import (
@@ -47,7 +47,7 @@ def class_faults(layout: Layout) -> list[str]:
         for part, classes in parts.items()
         for name in sorted(classes.keys() - train.keys())
     ]
-    return faults + class_name_faults(sorted({name for classes in parts.values() for name in classes}))
+    return faults + find_class_name_faults(sorted({name for classes in parts.values() for name in classes}))
 
 
 def _part_faults(layout: Layout) -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.errors import InputError
-from deepen.core.files import cannot_write
 from deepen.decoding.workers import DecodeResult, DecoderPool, EncodedFile, ImageSpec, decode_file
+from deepen.core.files import make_write_error
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # the limits of one chunk for a worker; one larger file is allowed
 _CHUNK_PIXEL_BYTES = 1 << 23  # of the pixels that a worker returns
@@ -123,4 +123,4 @@ class Staging:
         try:
             yield
         except OSError as error:
-            raise cannot_write(self._temp_dir, error) from error
+            raise make_write_error(self._temp_dir, error) from error

@@ -11,8 +11,8 @@ from deepen.core.counts import counted
 from deepen.data.augmentation import normalize
 from deepen.data.images import ImageSet
 from deepen.evaluation.views import WHOLE, Views
-from deepen.runtime.device import autocast, memory_told
-from deepen.runtime.group import ALONE, Group
+from deepen.runtime.device import autocast, reraise_out_of_memory
+from deepen.runtime.group import SINGLE_PROCESS, Group
 
 MOST_K = 5
 
@@ -63,7 +63,7 @@ def evaluate(
     flip_averaging: bool,
     batch_size: int,
     dtype: torch.dtype = torch.float32,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
     views: Views = WHOLE,
 ) -> Evaluation:
     """Evaluate a network on labelled images, batch by batch, on the device of `mean`.
@@ -79,14 +79,14 @@ def evaluate(
     for start in range(group.rank * batch_size, len(images), group.size * batch_size):
         rows = slice(start, start + batch_size)
         target = torch.from_numpy(images.labels[rows]).to(mean.device)
-        with memory_told(f"evaluating {counted(batch_size, 'image')} at once", mean.device):
+        with reraise_out_of_memory(f"evaluating {counted(batch_size, 'image')} at once", mean.device):
             batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a copy: maps are read-only
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
         averaged, single = _count_correct(probabilities, target), _count_correct(logits.softmax(1), target)
         loss = functional.cross_entropy(logits, target, reduction="sum")
         highest, predicted = probabilities.max(1)
         mine.append((averaged[None], single[None], loss[None], predicted, highest))
-    batches = group.in_turn([[tensor.cpu() for tensor in results] for results in mine])
+    batches = group.all_gather_interleaved([[tensor.cpu() for tensor in results] for results in mine])
     averaged, single, loss, predicted, highest = (torch.cat(results) for results in zip(*batches, strict=True))
     correct, correct_single = (tuple(each.sum(0).tolist()) for each in (averaged, single))
     return Evaluation(

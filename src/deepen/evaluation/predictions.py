@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.checksums import read_checked_json, write_checked_json
-from deepen.core.dvc_cache import how_to_repair
+from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError
 
 
@@ -69,5 +69,5 @@ def load_predictions(path: Path) -> Predictions:
         0,
         rows,
     ):
-        raise InputError(f"{path}: its lists differ in length; {how_to_repair(path)}")
+        raise InputError(f"{path}: its lists differ in length; {suggest_repair(path)}")
     return predictions

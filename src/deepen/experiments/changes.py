@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 
 from deepen.config.settings import Model, check_settings
 from deepen.core.errors import InputError, plain
-from deepen.core.nearest import nearest
+from deepen.core.nearest import find_nearest
 
 MOST_COMBINATIONS = 200  # of a grid that are checked
 
@@ -102,10 +102,10 @@ def _meant(content: Mapping[str, Any], key: str, part: str, siblings: Sequence[s
     """The nearest right name: with the wrong part replaced, else of those that end alike, else of all."""
     known = _paths(content)
     before, after = key.split(part, 1)
-    found = f"{before}{nearest(part, siblings)}{after}"
+    found = f"{before}{find_nearest(part, siblings)}{after}"
     if found not in known:
         alike = [path for path in known if path.rpartition(".")[2] == key.rpartition(".")[2]]
-        found = nearest(key, alike, 0.0) or nearest(key, known) or ""
+        found = find_nearest(key, alike, 0.0) or find_nearest(key, known) or ""
     return f"; did you mean {found}?" if found else "; params.yaml has all of them"
 
 

@@ -8,7 +8,7 @@ from deepen.config.settings import Settings
 from deepen.core.counts import counted
 from deepen.core.errors import InputError
 from deepen.growth.ladder import Plans
-from deepen.models.layers import Layer, freeze, parameters, plan
+from deepen.models.layers import Layer, count_parameters, freeze, plan
 
 _BYTES_A_PARAMETER = 4  # float32
 _COPIES = 3  # of a trainable parameter: itself, its gradient and its momentum
@@ -20,10 +20,10 @@ def estimate_training_bytes(layers: Sequence[Layer], batch: int) -> int:
 
     Activations before the first trainable layer are not stored.
     """
-    learning = parameters([layer for layer in layers if layer.learns])
+    learning = count_parameters([layer for layer in layers if layer.learns])
     kept = dropwhile(lambda layer: not layer.learns, layers)
     activations = batch * sum(prod(layer.outputs) for layer in kept)
-    held = parameters(layers) + (_COPIES - 1) * learning
+    held = count_parameters(layers) + (_COPIES - 1) * learning
     return _BYTES_A_PARAMETER * held + _BYTES_AN_ACTIVATION * activations
 
 
@@ -35,8 +35,8 @@ def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) ->
         needed = estimate_training_bytes(layers, batch)
         if needed > memory:
             faults.append(
-                f"params.yaml: width: {settings.network_width:g} gives {name} {parameters(layers):,} parameters, and "
-                f"training with batches of {counted(batch, 'image')} needs at least {_format_gigabytes(needed)}, more than the "
+                f"params.yaml: width: {settings.network_width:g} gives {name} {count_parameters(layers):,} parameters, "
+                f"and training with batches of {counted(batch, 'image')} needs at least {_format_gigabytes(needed)}, more than the "
                 f"{_format_gigabytes(memory)} of this device; set {_suggest_fix(settings, name, layers, batch, memory)}"
             )
     return faults

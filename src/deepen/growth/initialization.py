@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from deepen.config.settings import Growth, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
-from deepen.core.seeding import numpy_generator
 from deepen.growth.ladder import Plans, build_role_mapping
+from deepen.core.seeding import make_numpy_generator
 from deepen.growth.transfer import transfer
-from deepen.models.layers import BATCH_NORM_EPSILON, Layer, Shape, identity_faults, tensor_shapes
+from deepen.models.layers import BATCH_NORM_EPSILON, Layer, Shape, find_identity_faults, list_tensor_shapes
 from deepen.models.tensors import State
 from deepen.records.transfer_report import TransferReport
 
@@ -27,7 +27,7 @@ def initialize_model(
     New layers of a model after scratch are always from `random`. Raises InputError if the transfer is not total.
     """
     shapes = {key: tensor.shape for key, tensor in source.items()}
-    mapping = build_role_mapping(settings.models[name], shapes, tensor_shapes(plans[name]))
+    mapping = build_role_mapping(settings.models[name], shapes, list_tensor_shapes(plans[name]))
     state, report = transfer(source, random, mapping)
     growth = "random" if settings.models[name].after == SCRATCH else settings.growth
     state, starts = grow(state, plans[name], mapping.fresh, growth)
@@ -43,7 +43,7 @@ def he_start(layers: Sequence[Layer], *, seed: int, model: str) -> State:
     for layer in layers:
         for key, shape in layer.tensors().items():
             if layer.kind != "norm" and key.endswith(".weight"):
-                state[key] = _he_normal(shape, numpy_generator(seed, model, "start", key))
+                state[key] = _he_normal(shape, make_numpy_generator(seed, model, "start", key))
             else:
                 one = layer.kind == "norm" and key.endswith((".weight", ".running_var"))
                 state[key] = np.full(shape, float(one), np.float32)
@@ -68,7 +68,7 @@ def grow(
     Returns the new state dict and the initialization of each fresh role. Raises InputError if identity is impossible.
     """
     grown, starts = dict(state), dict.fromkeys(fresh, "random")
-    if growth == "identity" and (faults := identity_faults(layers, fresh)):
+    if growth == "identity" and (faults := find_identity_faults(layers, fresh)):
         raise InputError(faults)
     latest: dict[str, Layer] = {}  # by kind
     for layer in layers:

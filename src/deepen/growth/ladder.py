@@ -7,16 +7,16 @@ from deepen.config.settings import Model, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
 from deepen.growth.transfer import RoleMapping, find_violations, map_roles
-from deepen.models.freezing import freezing_faults, frozen_roles
+from deepen.models.freezing import find_freezing_faults, resolve_frozen_roles
 from deepen.models.layers import (
     Layer,
     Shape,
+    count_training_flops,
+    find_identity_faults,
     freeze,
-    identity_faults,
+    list_tensor_shapes,
+    list_weight_roles,
     plan,
-    tensor_shapes,
-    training_flops,
-    weight_roles,
 )
 
 Plans = dict[str, tuple[Layer, ...]]
@@ -74,7 +74,7 @@ def _norm_faults(settings: Settings, name: str, layers: tuple[Layer, ...]) -> It
 
 def _source_shapes(name: str, plans: Plans) -> Mapping[str, Shape] | None:
     """Return the shapes of a model by state-dict key; none for `scratch`, and None for a model without a plan."""
-    return {} if name == SCRATCH else tensor_shapes(plans[name]) if name in plans else None
+    return {} if name == SCRATCH else list_tensor_shapes(plans[name]) if name in plans else None
 
 
 def _transfer_faults(
@@ -82,28 +82,28 @@ def _transfer_faults(
 ) -> Iterator[str]:
     """Yield the faults of the transfer to a model and of its frozen layers; each starts with the key."""
     if source is not None:
-        mapping = build_role_mapping(model, source, tensor_shapes(layers))
-        violations = find_violations(source, tensor_shapes(layers), mapping)
+        mapping = build_role_mapping(model, source, list_tensor_shapes(layers))
+        violations = find_violations(source, list_tensor_shapes(layers), mapping)
         if settings.growth == "identity" and model.after != SCRATCH:
-            violations += identity_faults(layers, mapping.fresh)
+            violations += find_identity_faults(layers, mapping.fresh)
         if violations and model.start and settings.network_width != 1:
             width = settings.network_width
             violations.append(f"width is {width}, which multiplies channels; an imported network takes width: 1.0")
         origin = f"start {model.start}" if model.start else f"after {model.after}"
         yield from (f": {origin}: {fault}" for fault in violations)
     copied = _find_copied_roles(model, source, layers)
-    yield from (f".frozen: {fault}" for fault in freezing_faults(model.frozen, layers, copied))
+    yield from (f".frozen: {fault}" for fault in find_freezing_faults(model.frozen, layers, copied))
 
 
 def _mark_frozen(model: Model, source: Mapping[str, Shape] | None, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    return freeze(layers, frozen_roles(model.frozen, layers, _find_copied_roles(model, source, layers)))
+    return freeze(layers, resolve_frozen_roles(model.frozen, layers, _find_copied_roles(model, source, layers)))
 
 
 def _find_copied_roles(model: Model, source: Mapping[str, Shape] | None, layers: tuple[Layer, ...]) -> Collection[str]:
     """Return the roles that a model copies from its source."""
     if source is None:
-        return [role for role in weight_roles(layers) if role not in model.fresh]
-    return build_role_mapping(model, source, tensor_shapes(layers)).copied
+        return [role for role in list_weight_roles(layers) if role not in model.fresh]
+    return build_role_mapping(model, source, list_tensor_shapes(layers)).copied
 
 
 def estimate_remaining_work(
@@ -113,7 +113,7 @@ def estimate_remaining_work(
     plans = plan_ladder(settings, image, classes)
 
     def work(model: str) -> float:
-        return training_flops(plans[model]) * settings.epochs(model, images)
+        return count_training_flops(plans[model]) * settings.epochs(model, images)
 
     return sum(work(model) for model in settings.models if name in settings.ancestors(model)) / work(name)
 

@@ -23,7 +23,7 @@ from deepen.evaluation.accuracy import Evaluation, evaluate, infer
 from deepen.evaluation.views import Views
 from deepen.inference.pictures import Picture, list_pictures, read_picture
 from deepen.models.networks import load_network
-from deepen.runtime.device import choose_dtype, find_device, memory_told, place
+from deepen.runtime.device import choose_dtype, find_device, move_to_device, reraise_out_of_memory
 
 BATCH = 256
 _AHEAD = 1  # batches decoded while the network computes another one
@@ -100,7 +100,7 @@ class Classifier:
             raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
         self._device = find_device(device)
         self._dtype = choose_dtype("auto", self._device)
-        self._network = place(network, self._device)
+        self._network = move_to_device(network, self._device)
         self._mean = torch.tensor(self.card.mean, device=self._device)
         self._views = Views(views, self.card.image[1:])
         self._flip_averaging = self.card.flip if flip_averaging is None else flip_averaging
@@ -194,7 +194,7 @@ class Classifier:
 
     @torch.inference_mode()
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with memory_told(f"predicting {counted(len(images), 'image')} at once", self._device):
+        with reraise_out_of_memory(f"predicting {counted(len(images), 'image')} at once", self._device):
             batch = torch.from_numpy(images).to(self._device)
             _, probabilities = infer(
                 self._network,

@@ -1,1 +1,1 @@
-"""Networks: the layer notation, layouts with roles and shapes, PyTorch modules, and weights files."""
+"""Networks: the layer notation, layer roles and shapes, PyTorch modules, and weights files."""

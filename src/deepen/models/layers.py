@@ -1,4 +1,4 @@
-"""The layers of a network laid out for images of a shape: roles, shapes, parameters, operations."""
+"""Layers of a network for an image shape: roles, shapes, parameter counts, FLOPs, receptive field."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -6,13 +6,13 @@ from math import prod
 from typing import Literal
 
 from deepen.core.errors import InputError
-from deepen.models.notation import parse, width_fault
+from deepen.models.notation import find_width_fault, parse_notation
 
 Kind = Literal["conv", "norm", "maxpool", "fc", "head"]
 Norm = Literal["none", "batch"]
 Shape = tuple[int, ...]
 
-BATCH_NORM_EPSILON = 1e-5  # added to a variance before its root is taken
+BATCH_NORM_EPSILON = 1e-5  # added to the variance
 
 _STATISTICS = ("running_mean", "running_var")
 
@@ -34,13 +34,13 @@ class Layer:
 
     @property
     def learns(self) -> bool:
-        """Whether training changes any tensor of the layer."""
+        """Whether training changes a tensor of the layer."""
         return self.kind != "maxpool" and not self.frozen
 
     def tensors(self) -> dict[str, Shape]:
-        """The shapes of the layer's tensors by state-dict key: `conv3_2.weight`, `conv3_2.bias`; none for a pool.
+        """Return the shapes of the layer's tensors by state-dict key, such as `conv3_2.weight`; none for a pool.
 
-        A norm has running statistics besides.
+        A norm also has running statistics.
         """
         if self.kind == "maxpool":
             return {}
@@ -54,17 +54,17 @@ class Layer:
 
 
 def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "none") -> tuple[Layer, ...]:
-    """Lay out what notation.py's `text` says for images of shape `image` = (channels, height, width).
+    """Return the layers of a network in notation, for images of shape `image` = (channels, height, width).
 
     `width` multiplies every channel and unit count (0.25 = a quarter of each); the head has `classes` outputs. With
     `norm` batch, `norm3_2` follows `conv3_2`.
-    Raises InputError where the width leaves no channel or an image is too small for its pools, naming the layer.
+    Raises InputError, with the layer, if the width leaves no channel or an image is too small for its pools.
     """
-    if fault := width_fault(text, width):
+    if fault := find_width_fault(text, width):
         raise InputError(f"width: {fault}")
     layers: list[Layer] = []
     group, index, fc, shape = 1, 0, 0, image
-    for position, (kind, kernel, count) in enumerate(parse(text)):
+    for position, (kind, kernel, count) in enumerate(parse_notation(text)):
         scaled = round(count * width)
         if kind == "conv":
             index += 1
@@ -74,7 +74,7 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
                 raise InputError(
                     f"layer {position + 1} of {text!r}: maxpool halves height and width, "
                     f"but images of {image[1]}x{image[2]} "
-                    f"are {shape[1]}x{shape[2]} there already; take larger images or fewer than {group} maxpool"
+                    f"are only {shape[1]}x{shape[2]} at this layer; use larger images or fewer than {group} maxpool"
                 )
             layer = Layer("maxpool", f"pool{group}", shape, (shape[0], shape[1] // 2, shape[2] // 2), kernel)
             group, index = group + 1, 0
@@ -89,56 +89,56 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
 
 
 def freeze(layers: Sequence[Layer], roles: Collection[str]) -> tuple[Layer, ...]:
-    """The layers, of which those with these roles are frozen; raises InputError for a role that none has."""
-    known = weight_roles(layers)
+    """Return the layers, with these roles frozen; raises InputError for an unknown role."""
+    known = list_weight_roles(layers)
     if unknown := sorted(set(roles) - set(known)):
-        raise InputError(f"frozen: '{unknown[0]}' is an unknown layer; name some of {', '.join(known)}")
+        raise InputError(f"frozen: unknown layer '{unknown[0]}'; use {', '.join(known)}")
     return tuple(replace(layer, frozen=layer.role in roles) for layer in layers)
 
 
-def weight_roles(layers: Sequence[Layer]) -> list[str]:
-    """The roles of the layers that have tensors, in their order."""
+def list_weight_roles(layers: Sequence[Layer]) -> list[str]:
+    """Return the roles of the layers that have tensors, in order."""
     return [layer.role for layer in layers if layer.kind != "maxpool"]
 
 
-def tensor_shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
-    """The shapes of all parameters by state-dict key, in the order of the layers."""
+def list_tensor_shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
+    """Return the shapes of all tensors by state-dict key, in the order of the layers."""
     return {name: shape for layer in layers for name, shape in layer.tensors().items()}
 
 
-def parameters(layers: Sequence[Layer]) -> int:
-    """The number of trainable parameters, weights and biases."""
-    return sum(prod(shape) for name, shape in tensor_shapes(layers).items() if not name.endswith(_STATISTICS))
+def count_parameters(layers: Sequence[Layer]) -> int:
+    """Return the number of parameters, without the running statistics of norms."""
+    return sum(prod(shape) for name, shape in list_tensor_shapes(layers).items() if not name.endswith(_STATISTICS))
 
 
-def forward_flops(layers: Sequence[Layer]) -> int:
-    """Floating-point operations to take one image through the network: two a weight and place it is used at."""
-    return sum(_flops(layer) for layer in layers)
+def count_forward_flops(layers: Sequence[Layer]) -> int:
+    """Return the FLOPs of a forward pass of one image: two for each use of a weight."""
+    return sum(_count_flops(layer) for layer in layers)
 
 
-def training_flops(layers: Sequence[Layer]) -> int:
-    """Floating-point operations to learn from one image: forward, and as many again for each of the two gradients.
+def count_training_flops(layers: Sequence[Layer]) -> int:
+    """Return the FLOPs of a training step on one image: the forward pass, and as many for each of the two gradients.
 
-    A frozen layer needs none for its weights, and a layer before which none learns needs none for its input. Biases,
-    norms, pools and the optimizer are left out, as is custom.
+    A frozen layer needs no weight gradient; a layer without a learning layer before it needs no input gradient.
+    Biases, norms, pools and the optimizer are not counted, as is usual.
     """
-    found, learned = 0, False  # whether a layer before learns
+    flops, learned = 0, False  # whether an earlier layer learns
     for layer in layers:
-        found += _flops(layer) * (1 + layer.learns + learned)
+        flops += _count_flops(layer) * (1 + layer.learns + learned)
         learned = learned or layer.learns
-    return found
+    return flops
 
 
-def _flops(layer: Layer) -> int:
+def _count_flops(layer: Layer) -> int:
     if layer.kind in ("maxpool", "norm"):
         return 0
     return 2 * prod(layer.tensors()[f"{layer.role}.weight"]) * prod(layer.outputs[1:])
 
 
-def receptive_field(layers: Sequence[Layer]) -> int:
-    """The side, in pixels, of the square of the image that one place of the last convolution or pool sees, if inside.
+def compute_receptive_field(layers: Sequence[Layer]) -> int:
+    """Return the receptive field of the last convolution or pool: the side, in pixels, of a square of the image.
 
-    A kernel k on a grid of one in s pixels adds (k - 1) s; a pool doubles s after it.
+    A kernel of size k at stride s (in pixels of the image) adds (k - 1) s; a pool doubles s.
     """
     side, spacing = 1, 1
     for layer in layers:
@@ -149,14 +149,13 @@ def receptive_field(layers: Sequence[Layer]) -> int:
     return side
 
 
-def identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
-    """Fresh layers that can't pass their input on: one sentence each.
+def find_identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
+    """Return the faults of fresh layers that can't start as the identity, one sentence each.
 
-    A layer can if it has as many outputs as inputs and these are never negative, as after a ReLU: its own ReLU would
-    cut negative ones off.
+    The identity needs equal numbers of inputs and outputs, and inputs that are never negative, as after a ReLU: the
+    layer's own ReLU would set negative ones to zero.
     """
     chain = [layer for layer in layers if layer.kind not in ("maxpool", "norm")]
-    remedy = "make it so, or take growth: random"
     faults = []
     for i, layer in enumerate(chain):
         if layer.role not in fresh or layer.kind == "head":
@@ -164,8 +163,9 @@ def identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
         inputs, outputs = (shape[0] if layer.kind == "conv" else prod(shape) for shape in (layer.inputs, layer.outputs))
         if inputs != outputs:
             faults.append(
-                f"{layer.role} has {inputs} inputs and {outputs} outputs, growth: identity needs as many; {remedy}"
+                f"{layer.role} has {inputs} inputs and {outputs} outputs, growth: identity needs equal numbers; "
+                "make them equal, or use growth: random"
             )
         elif i == 0:
-            faults.append(f"{layer.role} is the first layer, growth: identity needs a ReLU before it; {remedy}")
+            faults.append(f"{layer.role} is the first layer, growth: identity needs a ReLU before; use growth: random")
     return faults

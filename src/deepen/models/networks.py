@@ -1,8 +1,8 @@
-"""A weights file -> its network."""
+"""Load a weights file as a PyTorch module."""
 
 from pathlib import Path
 
-from deepen.models.vgg import VGG, network
+from deepen.models.vgg import VGG, build_network
 from deepen.models.weights import ModelCard, load_weights
 
 
@@ -13,18 +13,18 @@ def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
     ----------
     path : Path
     dropout : float
-        The probability after each fully-connected layer, in training mode.
+        The dropout probability after each fully-connected layer, in training mode.
 
     Returns
     -------
     card : ModelCard
     network : torch.nn.Module
-        Takes images (batch, channels, height, width) as `normalize` gives them; returns logits (batch, classes).
+        Takes images (batch, channels, height, width) from `normalize`; returns logits (batch, classes).
 
     Raises
     ------
     InputError
-        The file is not that of a network of this project, or its checksum does not match.
+        The file is not a weights file of Deepen, or its checksum does not match.
     """
     card, state = load_weights(path)
-    return card, network(card.plan(), state, dropout).eval()
+    return card, build_network(card.plan(), state, dropout).eval()

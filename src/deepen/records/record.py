@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deepen.config.recipes import ViewKind
 from deepen.core.checksums import read_checked_json, write_checked_json
-from deepen.models.layers import Layer, Norm, freeze, plan, training_flops
+from deepen.models.layers import Layer, Norm, count_training_flops, freeze, plan
 from deepen.records.history import History
 from deepen.records.transfer_report import TensorFate
 
@@ -72,7 +72,7 @@ class Record:
     @property
     def flops(self) -> int:
         """Floating-point operations of its training, as counted by layers.training_flops."""
-        return self.training.learned * training_flops(self.plan())
+        return self.training.learned * count_training_flops(self.plan())
 
 
 def encode_right(right: NDArray[np.bool_]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deepen.models.layers import Layer, parameters
+from deepen.models.layers import Layer, count_parameters
 from deepen.records.record import Record
 from deepen.records.transfer_report import Fate
 
@@ -15,7 +15,7 @@ class Block:
     fate: Fate | None
     words: str
     size: str
-    parameters: int
+    count_parameters: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _blocks(record: Record, before: Record | None) -> dict[str, list[Block]]:
 
 
 def _block(fate: Fate | None, words: str, layer: Layer) -> Block:
-    return Block(fate, words, _size(layer), parameters([layer]))
+    return Block(fate, words, _size(layer), count_parameters([layer]))
 
 
 def _size(layer: Layer) -> str:

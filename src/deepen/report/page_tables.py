@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepen.evaluation.intervals import wilson_interval
-from deepen.models.notation import weight_layers
+from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
 from deepen.report.confusion import Counts, by_class, mixups
 from deepen.report.lineage import Row
@@ -63,7 +63,7 @@ def _scores(record: Record) -> dict[str, str]:
     row |= {_heading(name): f"{record.metrics[name]:.2f}" for name in others}
     return row | {
         "loss": f"{record.metrics['loss']:.3f}",
-        "weight layers": str(weight_layers(record.layers)),
+        "weight layers": str(count_weight_layers(record.layers)),
         "parameters": f"{record.parameters:,}",
         "epochs": str(len(record.training.epochs)),
     }

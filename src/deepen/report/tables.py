@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from deepen.core.counts import counted
 from deepen.evaluation.intervals import wilson_interval
-from deepen.models.notation import weight_layers
+from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
 from deepen.report.confusion import class_sizes
 from deepen.report.gains import describe_gains
@@ -34,7 +34,7 @@ def results_table(records: Sequence[Record]) -> Rows:
         row = {
             "model": record.model,
             "after": record.after,
-            "weight layers": weight_layers(record.layers),
+            "weight layers": count_weight_layers(record.layers),
             "parameters": record.parameters,
             "epochs": len(record.training.epochs),
             **{_heading(name): value for name, value in record.metrics.items()},
@@ -124,7 +124,7 @@ def summary(records: Sequence[Record]) -> str:
     rows = [
         [
             _short(record.model),
-            str(weight_layers(record.layers)),
+            str(count_weight_layers(record.layers)),
             f"{record.parameters:,}",
             f"{record.metrics['top1']:.2f}",
             interval(record),
@@ -164,7 +164,7 @@ def topk_table(records: Sequence[Record]) -> Rows:
     rows, flops = [], 0
     for record in records:
         flops += record.flops
-        size = {"layers": weight_layers(record.layers), "flops": flops}
+        size = {"layers": count_weight_layers(record.layers), "flops": flops}
         for k, correct in enumerate(record.correct, 1):
             low, high = wilson_interval(correct, record.test_images)
             found = {"accuracy": record.metrics[f"top{k}"], "low": low, "high": high}

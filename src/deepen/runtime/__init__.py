@@ -1,1 +1,1 @@
-"""The machine: devices, memory, process groups, locks, and how a signal ends a run."""
+"""Devices, memory, process groups, file locks, and the handling of SIGINT and SIGTERM."""

@@ -1,7 +1,7 @@
-"""The processes that work on a model together: which of them this is, and what they tell each other.
+"""Distributed data-parallel training: this process' rank, its shard of a batch, and collective operations.
 
-torchrun starts them (torch.distributed: NCCL between GPUs, Gloo between CPUs). Without it one process is all there is,
-and a group of one does nothing that a process alone would not.
+torchrun starts the processes (torch.distributed: NCCL between GPUs, Gloo between CPUs). Without torchrun the group has
+one process, and every operation returns its input.
 """
 
 import os
@@ -19,19 +19,19 @@ from torch.nn.parallel import DistributedDataParallel
 
 from deepen.core.counts import counted
 from deepen.core.errors import InputError
-from deepen.core.files import cannot_write
+from deepen.core.files import make_write_error
 from deepen.runtime.roll_call import RollCall
 
 T = TypeVar("T")
-PATIENCE = timedelta(minutes=5)  # how long a process waits for the others before it gives up
-_A_WHILE = timedelta(days=365)  # for another training to end, which the first process may have to wait for
+TIMEOUT = timedelta(minutes=5)  # of a collective operation
+_START_TIMEOUT = timedelta(days=365)  # rank 0 may have to wait until another training ends
 
 
 class Group:
-    """This process among those that torchrun started: `rank` of `size`, counted from 0; 0 of 1 without it, or `alone`.
+    """The process group that torchrun started: this process has `rank`, from 0, of `size`; without it, 0 of 1.
 
-    `writes` says whether this process writes the files: the first does, and, once it has joined, the first on each
-    machine that does not share its folder.
+    `writes` says whether this process writes the files: rank 0 does and, once it has joined, local rank 0 on each
+    machine that does not share the folder of rank 0. `alone` ignores torchrun.
     """
 
     def __init__(self, *, alone: bool = False) -> None:
@@ -44,143 +44,144 @@ class Group:
 
     @property
     def local_rank(self) -> int | None:
-        """Which of this machine's processes this is; None where there is but one process at all."""
+        """The rank among the processes of this machine; None if the group has one process."""
         return int(os.environ["LOCAL_RANK"]) if self.size > 1 else None
 
     @property
-    def processes_here(self) -> int:
-        """How many of the processes this machine has."""
+    def local_size(self) -> int:
+        """The number of processes on this machine."""
         return int(os.environ["LOCAL_WORLD_SIZE"]) if self.size > 1 else 1
 
     @contextmanager
-    def joined(self, folder: Path) -> Iterator[None]:
-        """Work with the others inside, once the first process is there, which may take its time.
+    def join(self, folder: Path) -> Iterator[None]:
+        """Initialize the process group for this context, once rank 0 has started.
 
-        `folder` is where each looks whether it shares its files with the first. An InputError that several raise in
-        the same words is told by one of them.
+        By `folder` each process finds out whether it shares files with rank 0. An InputError that several processes
+        raise is reported by one of them.
         """
         if self.size == 1:
             yield
             return
-        with self._in_one_folder(folder):
+        with self._detect_shared_folder(folder):
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             self._roll_call.enter()
             distributed.init_process_group(
-                backend, store=self._store, rank=self.rank, world_size=self.size, timeout=PATIENCE
+                backend, store=self._store, rank=self.rank, world_size=self.size, timeout=TIMEOUT
             )
         try:
             yield
         except InputError as error:
-            if self._roll_call.is_told(str(error)):
+            if self._roll_call.is_reported(str(error)):
                 raise SystemExit(1) from error
             raise
-        distributed.destroy_process_group()  # not after an error: it would wait for who does not answer
+        distributed.destroy_process_group()  # not after an error: it would wait for processes that have ended
 
     @contextmanager
-    def _in_one_folder(self, folder: Path) -> Iterator[None]:
-        """Find out who writes, by a file of the first process."""
+    def _detect_shared_folder(self, folder: Path) -> Iterator[None]:
+        """Set `writes`, by a marker file of rank 0."""
         if self.rank == 0:
-            sign = folder / f".{uuid.uuid4().hex}"
+            marker = folder / f".{uuid.uuid4().hex}"
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                sign.touch()
+                marker.touch()
             except OSError as error:
-                raise cannot_write(folder, error) from error
-            self._store.set("sign", sign.name)
+                raise make_write_error(folder, error) from error
+            self._store.set("marker", marker.name)
             try:
                 yield
             finally:
-                sign.unlink()
+                marker.unlink()
         else:
             try:
-                self._store.wait(["sign"], _A_WHILE)
-            except RuntimeError as error:  # the first process has ended, and says why
+                self._store.wait(["marker"], _START_TIMEOUT)
+            except RuntimeError as error:  # rank 0 has ended, and reports why
                 raise SystemExit(1) from error
-            shared = (folder / self._store.get("sign").decode()).exists()
+            shared = (folder / self._store.get("marker").decode()).exists()
             self.writes = self.local_rank == 0 and not shared
             yield
 
-    def part(self, batch: int) -> slice:
-        """Which rows of a batch are this process' own: as many as any other's, or one more.
+    def shard(self, batch: int) -> slice:
+        """Return the rows of a batch that this process takes; the shards differ in size by at most one row.
 
-        Raises InputError where there are fewer rows than processes.
+        Raises InputError if there are fewer rows than processes.
         """
         if batch < self.size:
             raise InputError(
                 f"{self.size} processes can't share batches of {counted(batch, 'image')}; start at most "
-                f"{counted(batch, 'process')} (DEEPEN_LAUNCH), or take a larger batch_size"
+                f"{counted(batch, 'process')} (DEEPEN_LAUNCH), or increase batch_size"
             )
         least, more = divmod(batch, self.size)
         first = self.rank * least + min(self.rank, more)
         return slice(first, first + least + (self.rank < more))
 
-    def averaging(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network, such that a backward pass leaves the mean of all processes' gradients in each."""
+    def average_gradients(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """Wrap a network such that a backward pass averages gradients over all processes."""
         if self.size == 1:
             return network
-        with self.waiting():
+        with self.reraise_lost_rank():
             return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
-    def sum(self, value: Tensor) -> Tensor:
-        """The sum over all processes, which gradients flow through."""
+    def all_reduce_sum(self, value: Tensor) -> Tensor:
+        """Return the sum over all processes; gradients flow through it."""
         if self.size == 1:
             return value
         total: Tensor = _Sum.apply(value)
         return total
 
-    def spread(self, tensors: Sequence[Tensor], owners: Sequence[int]) -> None:
-        """Write into each of the tensors what the process that owns it has there."""
+    def broadcast(self, tensors: Sequence[Tensor], owners: Sequence[int]) -> None:
+        """Overwrite each tensor with that of the rank that owns it."""
         if self.size > 1:
-            sent = [
+            pending = [
                 distributed.broadcast(tensor, owner, async_op=True)
                 for tensor, owner in zip(tensors, owners, strict=True)
             ]
-            for work in filter(None, sent):
+            for work in filter(None, pending):
                 work.wait()
 
-    def largest(self, number: int) -> int:
-        """The largest of all processes' numbers."""
+    def all_reduce_max(self, number: int) -> int:
+        """Return the maximum over all processes."""
         if self.size == 1:
             return number
-        found = torch.tensor(number)
-        with self.waiting():
-            distributed.all_reduce(found, distributed.ReduceOp.MAX)
-        return int(found)
+        largest = torch.tensor(number)
+        with self.reraise_lost_rank():
+            distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        return int(largest)
 
-    def of_first(self, value: T) -> T:
-        """What the first process has for a value, in all of them."""
+    def broadcast_from_rank0(self, value: T) -> T:
+        """Return the value of rank 0."""
         if self.size == 1:
             return value
-        found = [value]
-        with self.waiting():
-            distributed.broadcast_object_list(found)
-        return found[0]
+        values = [value]
+        with self.reraise_lost_rank():
+            distributed.broadcast_object_list(values)
+        return values[0]
 
-    def in_turn(self, mine: Sequence[T]) -> list[T]:
-        """The items of all, in each: the first one's first, the second one's first, ..., the first one's second, ..."""
+    def all_gather_interleaved(self, mine: Sequence[T]) -> list[T]:
+        """Gather the items of all ranks, interleaved: rank 0's first item, rank 1's first, ..., rank 0's second, ..."""
         if self.size == 1:
             return list(mine)
-        found: list[Sequence[T]] = [()] * self.size
-        with self.waiting():
-            distributed.all_gather_object(found, mine)
-        return [found[index % self.size][index // self.size] for index in range(sum(map(len, found)))]
+        by_rank: list[Sequence[T]] = [()] * self.size
+        with self.reraise_lost_rank():
+            distributed.all_gather_object(by_rank, mine)
+        return [by_rank[index % self.size][index // self.size] for index in range(sum(map(len, by_rank)))]
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Turn what torch says where others don't answer into an InputError that names them."""
+    def reraise_lost_rank(self) -> Iterator[None]:
+        """Reraise an error of a collective operation as an InputError that names the ranks that do not respond."""
         try:
             yield
         except RuntimeError as error:
-            if self.size == 1 or not any(sign in str(error).lower() for sign in ("gloo", "nccl")):
+            if self.size == 1 or not any(backend in str(error).lower() for backend in ("gloo", "nccl")):
                 raise
+            missing = self._roll_call.find_missing_ranks()
             raise InputError(
-                f"{self._roll_call.silent()}: has ended, or did not answer within {PATIENCE.total_seconds():.0f} s; "
-                "see what it said, or why it hangs, and run it again: it goes on from the last checkpoint"
+                f"{missing}: ended, or did not respond within {TIMEOUT.total_seconds():.0f} s; "
+                "see its output, or why it hangs, and run it again: training resumes from the last checkpoint"
             ) from error
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs."""
+    """The sum over all processes; its gradient is the sum of all gradients."""
 
     @staticmethod
     def forward(ctx: object, value: Tensor) -> Tensor:
@@ -195,4 +196,4 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-ALONE = Group(alone=True)
+SINGLE_PROCESS = Group(alone=True)

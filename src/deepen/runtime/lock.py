@@ -1,4 +1,4 @@
-"""One process at a time: a lock that says who holds it, and waits."""
+"""A file lock that names the process that holds it."""
 
 import fcntl
 import os
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from deepen.core.files import cannot_write
+from deepen.core.files import make_write_error
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[str], object]) -> Iterator[None]:
-    """Hold the lock at `path`; while another process does, call `waiting` once with who that is, and wait.
+def hold_lock(path: Path, on_wait: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock at `path`; if another process holds it, call `on_wait` once with its name, then wait.
 
-    The system frees the lock of a process that ends in any way. Raises InputError where there can be no such file.
+    The system releases the lock of a process that ends. Raises InputError if the lock file can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _take(path, waiting)
+        file = _acquire(path, on_wait)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise make_write_error(path, error) from error
     with file:
         try:
             yield
@@ -30,8 +30,8 @@ def locked(path: Path, waiting: Callable[[str], object]) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def holder(path: Path) -> str | None:
-    """Who holds the lock at `path`; None where nobody does."""
+def read_lock_holder(path: Path) -> str | None:
+    """Return the name of the process that holds the lock at `path`; None if it is free."""
     try:
         with path.open(encoding="utf-8") as file:
             try:
@@ -43,19 +43,19 @@ def holder(path: Path) -> str | None:
     return None
 
 
-def _take(path: Path, waiting: Callable[[str], object]) -> IO[str]:
-    told = False
+def _acquire(path: Path, on_wait: Callable[[str], object]) -> IO[str]:
+    has_waited = False
     while True:
         file = path.open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            if not told:
-                waiting(file.read() or "another process")
-            told = True
+            if not has_waited:
+                on_wait(file.read() or "another process")
+            has_waited = True
             fcntl.flock(file, fcntl.LOCK_EX)
-        if _is_at(path, file):  # and not a file that its last holder has removed meanwhile
+        if _is_at(path, file):  # else its last holder has removed the file meanwhile
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M')}")
             file.flush()

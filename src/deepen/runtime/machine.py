@@ -1,4 +1,4 @@
-"""What this machine has, told without PyTorch, whose import takes seconds, wherever that can be."""
+"""CPU count and memory of this machine, without importing PyTorch if possible, which takes seconds."""
 
 import ctypes
 import os
@@ -9,42 +9,42 @@ from deepen.core.errors import InputError
 
 
 def check_threads(threads: int) -> None:
-    """Raise InputError for more than four threads a CPU of this machine: they would only wait for each other."""
-    there = os.cpu_count() or 1
-    if threads > 4 * there:
+    """Raise InputError for more than four threads per CPU of this machine."""
+    cpus = os.cpu_count() or 1
+    if threads > 4 * cpus:
         raise InputError(
-            f"params.yaml: threads: {threads} is more than four for each of the {there} CPUs of this machine; "
-            f"write for example threads: {there}, which may change the last digits of results"
+            f"params.yaml: threads: {threads} is more than four per CPU, and this machine has {cpus}; "
+            f"write for example threads: {cpus}, which may change the last digits of results"
         )
 
 
-def device_memory(device: str) -> int:
-    """Bytes that the device has in all which settings name; raises InputError where it is not available."""
+def get_device_memory(device: str) -> int:
+    """Return the memory in bytes of the device that settings name; raises InputError if it is not available."""
     if device == "cpu" or (device == "auto" and not may_have_gpu()):
-        return main_memory()
-    from deepen.runtime.device import find_device, memory
+        return get_main_memory()
+    from deepen.runtime.device import find_device, get_total_memory
 
-    return memory(find_device(device))
+    return get_total_memory(find_device(device))
 
 
 def may_have_gpu() -> bool:
-    """Whether PyTorch may find a GPU: not on Linux without NVIDIA's driver library and without AMD's device."""
+    """Return whether PyTorch may find a GPU: on Linux, only with NVIDIA's driver library or AMD's device."""
     if sys.platform != "linux" or Path("/dev/kfd").exists():
         return True
     try:
-        ctypes.CDLL("libcuda.so.1")  # what CUDA's runtime loads, under the same name
+        ctypes.CDLL("libcuda.so.1")  # the name under which CUDA's runtime loads it
     except OSError:
         return False
     return True
 
 
-def main_memory() -> int:
-    """Bytes of this machine's main memory that this process may have."""
-    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits())
+def get_main_memory() -> int:
+    """Return how many bytes of main memory this process may use."""
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_read_cgroup_limits())
 
 
-def _limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """What the control groups that this process is in allow, and those above them: Linux, version 1 or 2."""
+def _read_cgroup_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """Return the memory limits, in bytes, of this process' control groups and their parents: Linux, version 1 or 2."""
     files = []
     for line in groups.read_text().splitlines() if groups.exists() else ():
         _, controllers, path = line.split(":", 2)
@@ -52,5 +52,5 @@ def _limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs
             top, name = (root / controllers, "memory.limit_in_bytes") if controllers else (root, "memory.max")
             inside = Path(path.lstrip("/"))
             files += [top / folder / name for folder in (inside, *inside.parents)]
-    found = [file.read_text().strip() for file in files if file.is_file()]
-    return [int(limit) for limit in found if limit != "max"]
+    limits = [file.read_text().strip() for file in files if file.is_file()]
+    return [int(limit) for limit in limits if limit != "max"]

@@ -1,4 +1,4 @@
-"""Which processes of a group do not answer: those that gave up waiting say so, and the others are named."""
+"""Find the ranks that do not respond: after a timeout, every live rank reports, and the others are missing."""
 
 import os
 import socket
@@ -7,38 +7,38 @@ from datetime import timedelta
 
 from torch.distributed import Store  # type: ignore[attr-defined]
 
-_SECONDS = 5.0  # in which those who gave up say so
+_SECONDS = 5.0  # in which live ranks report after a timeout
 
 
 class RollCall:
-    """What the processes of a group leave for each other in the store that the first of them keeps."""
+    """Names and reports of the ranks of a group, in the store that rank 0 hosts."""
 
     def __init__(self, store: Store, rank: int, size: int) -> None:
         self._store, self._rank, self._size = store, rank, size
 
     def enter(self) -> None:
-        """Leave this process' name."""
-        self._store.set(f"who {self._rank}", f"process {os.getpid()} on {socket.gethostname()}")
+        """Store this process' name."""
+        self._store.set(f"name {self._rank}", f"process {os.getpid()} on {socket.gethostname()}")
 
-    def is_told(self, words: str) -> bool:
-        """Whether another process says the same already; it has where the store is gone, which was the first one's."""
+    def is_reported(self, message: str) -> bool:
+        """Return whether another rank reports the same message; assume so if the store is gone, as rank 0 has ended."""
         try:
-            return int(self._store.add(words, 1)) > 1
+            return int(self._store.add(message, 1)) > 1
         except RuntimeError:
             return True
 
-    def silent(self) -> str:
-        """Give up, and name those who do not: all who still run do so at about the same time."""
-        silent = set(range(self._size))
-        seconds = _SECONDS if self._rank else 2 * _SECONDS  # the first one's store outlasts the call
+    def find_missing_ranks(self) -> str:
+        """Return the ranks that did not report; all live ranks call this at about the same time, after a timeout."""
+        missing = set(range(self._size))
+        seconds = _SECONDS if self._rank else 2 * _SECONDS  # rank 0 hosts the store, and must be last
         end = time.monotonic() + seconds
         try:
             self._store.set_timeout(timedelta(seconds=_SECONDS))
-            self._store.set(f"gave up {self._rank}", "")
-            while silent and time.monotonic() < end:
-                silent -= {rank for rank in silent if self._store.check([f"gave up {rank}"])}
+            self._store.set(f"timed out {self._rank}", "")
+            while missing and time.monotonic() < end:
+                missing -= {rank for rank in missing if self._store.check([f"timed out {rank}"])}
                 time.sleep(0.1)
-            names = [f"rank {rank} ({self._store.get(f'who {rank}').decode()})" for rank in sorted(silent)]
+            names = [f"rank {rank} ({self._store.get(f'name {rank}').decode()})" for rank in sorted(missing)]
         except RuntimeError:
             names = ["rank 0"]
         return " and ".join(names) or "the network"

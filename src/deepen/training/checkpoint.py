@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deepen.core.errors import InputError
-from deepen.core.files import replacing
-from deepen.models.tensors import tensors_checksum
-from deepen.runtime.lock import holder, locked
+from deepen.core.files import write_atomically
+from deepen.models.tensors import compute_tensors_checksum
+from deepen.runtime.lock import hold_lock, read_lock_holder
 from deepen.training.position import FOLDER as FOLDER
 from deepen.training.position import KEY, read_position
 from deepen.training.position import Position as Position
@@ -94,7 +94,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Remove all checkpoints, unless other processes wait for the last."""
-        if all(holder(request) is None for request in self.folder.glob(_REQUESTS)):
+        if all(read_lock_holder(request) is None for request in self.folder.glob(_REQUESTS)):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -102,8 +102,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint with a checksum over its whole content; raises InputError if writing fails."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     position = checkpoint.position.model_dump_json()
-    metadata = {KEY: json.dumps({"position": position, "sha256": tensors_checksum(position, tensors)})}
-    with replacing(path) as temporary:
+    metadata = {KEY: json.dumps({"position": position, "sha256": compute_tensors_checksum(position, tensors)})}
+    with write_atomically(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
 
@@ -115,7 +115,7 @@ def load_checkpoint(path: Path, training: str) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
-    if tensors_checksum(text, tensors) != checksum:
+    if compute_tensors_checksum(text, tensors) != checksum:
         raise InputError(f"{path}: is damaged (checksum mismatch)")
     if position.training != training:
         raise InputError(f"{path}: belongs to another training, {position.training}")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from deepen.core.seeding import generator
+from deepen.core.seeding import make_generator
 from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
@@ -26,6 +26,6 @@ def draw_augmentation_examples(
     kinds = ("as it is", *(f"form {form}" for form in range(1, _FORMS + 1)))
     examples = [Views(size=augmentation.size).centre(torch.from_numpy(originals))]
     for form in range(_FORMS):
-        batch = augmented.batch(torch.arange(len(chosen)), generator("cpu", seed, "figure", form))
+        batch = augmented.batch(torch.arange(len(chosen)), make_generator("cpu", seed, "figure", form))
         examples.append((batch + mean).clamp(0, 1).mul(255).round().to(torch.uint8))
     return ImageSet(torch.cat(examples).numpy(), np.repeat(np.arange(len(kinds)), len(chosen)), kinds, origin=origin)

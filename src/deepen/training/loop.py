@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from deepen.config.automatic import FEW_STEPS
 from deepen.core.counts import counted
-from deepen.core.notes import tell
+from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import Evaluation, evaluate
 from deepen.records.history import Epoch
-from deepen.runtime.group import ALONE, Group
+from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.runtime.interrupt import Interruption
 from deepen.training.checkpoint import Checkpoint, Checkpoints, Position
 from deepen.training.guessing import Guessing
@@ -29,7 +29,7 @@ class Progress:
     start: Callable[[int, Sequence[Epoch]], object] = lambda steps, history: None
     step: Callable[[], object] = lambda: None
     epoch: Callable[[Epoch], object] = lambda epoch: None
-    warn: Callable[[str], object] = lambda text: tell([text])
+    warn: Callable[[str], object] = lambda text: print_warnings([text])
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def train(
     progress: Progress,
     checkpoints: Checkpoints | None = None,
     interruption: Interruption | None = None,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> TrainingResult:
     """Train to the end, validating after each epoch.
 
@@ -92,7 +92,7 @@ class _Loop:
         return TrainingResult(self._history, warning or "")
 
     def _resume(self) -> None:
-        checkpoint = self._group.of_first(self._checkpoints.load_newest() if self._checkpoints else None)
+        checkpoint = self._group.broadcast_from_rank0(self._checkpoints.load_newest() if self._checkpoints else None)
         if checkpoint is not None:
             for row in checkpoint.position.history:
                 self._add_epoch(row)
@@ -105,7 +105,7 @@ class _Loop:
 
     def _after_step(self) -> None:
         self._progress.step()
-        asked = self._group.largest(self._interruption.asked or 0 if self._interruption else 0)
+        asked = self._group.all_reduce_max(self._interruption.received or 0 if self._interruption else 0)
         if asked or (self._checkpoints and self._checkpoints.due):
             self._save_checkpoint()
         if asked and self._interruption:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from deepen.config.recipes import Training
+from deepen.config.recipes import TrainingSettings
 
 
 class Loss:
@@ -17,7 +17,9 @@ class Loss:
     `least` is the loss of a network that is right and sure of all images, above 0 for smoothed labels.
     """
 
-    def __init__(self, labels: NDArray[np.int64], classes: int, training: Training, device: torch.device) -> None:
+    def __init__(
+        self, labels: NDArray[np.int64], classes: int, training: TrainingSettings, device: torch.device
+    ) -> None:
         self._smoothing = training.label_smoothing
         weights = balanced_weights(labels, classes) if training.class_weights == "balanced" else None
         self.balanced = weights is not None

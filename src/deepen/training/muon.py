@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from deepen.runtime.group import ALONE, Group
+from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.training.optimizers import Uncompiled
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps suffice
@@ -33,7 +33,7 @@ class Muon(Uncompiled):
         *,
         momentum: float,
         weight_decay: float,
-        group: Group = ALONE,
+        group: Group = SINGLE_PROCESS,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self._group = group
@@ -70,7 +70,7 @@ class Muon(Uncompiled):
             batch = torch.stack([matrices[index] for index in indices])
             for index, direction in zip(indices, orthogonalize(batch), strict=True):
                 directions[index] = direction.contiguous()
-        self._group.spread(directions, owners)
+        self._group.broadcast(directions, owners)
         return directions
 
     def _get_momentum(self, parameter: Tensor) -> Tensor:

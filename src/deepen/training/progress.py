@@ -10,8 +10,8 @@ from typing import Any, Literal, Self, TextIO
 from tqdm import tqdm
 
 from deepen.core.counts import counted
-from deepen.core.durations import told
-from deepen.core.notes import tell
+from deepen.core.durations import format_duration
+from deepen.core.notes import print_warnings
 from deepen.records.history import Epoch
 from deepen.training.loop import Progress
 
@@ -76,15 +76,15 @@ class TrainingProgress:
     def _ended(self, row: Epoch) -> None:
         self._last = row
         model_left, ladder_left = self._seconds_left()
-        ladder = f", ladder {told(ladder_left)}" if self._to_follow else ""
+        ladder = f", ladder {format_duration(ladder_left)}" if self._to_follow else ""
         self._bar.set_postfix_str(f"validation {row.val_top1:.2f} %{ladder}", refresh=False)
         self._bar.set_description_str(self._described(row.epoch + 1), refresh=False)
         start = f"{self._model}, epoch {row.epoch} of {self._epochs}: "
         if self._verbosity == "verbose":
             found = f"loss {row.loss:.3f}, val {row.val_loss:.3f}, top-1 {row.val_top1:.2f} %, lr {row.lr:.2g}"
-            self._print(f"{start}{found}, {told(model_left)} left")
+            self._print(f"{start}{found}, {format_duration(model_left)} left")
         elif self._verbosity == "normal" and not self._in_terminal and row.epoch in self._quarters:
-            self._print(f"{start}validation top-1 {row.val_top1:.2f} %, {told(model_left)} left{ladder}")
+            self._print(f"{start}validation top-1 {row.val_top1:.2f} %, {format_duration(model_left)} left{ladder}")
 
     @property
     def _quarters(self) -> set[int]:
@@ -103,7 +103,7 @@ class TrainingProgress:
 
     def _warn(self, text: str) -> None:
         with tqdm.external_write_mode(file=sys.stderr):
-            tell([text])
+            print_warnings([text])
 
     def __enter__(self) -> Self:
         return self

@@ -6,19 +6,18 @@ from contextlib import closing
 import torch
 from torch import Tensor, nn, optim
 
-from deepen.config.recipes import Muon as MuonSettings
-from deepen.config.recipes import Sgd, Training
 from deepen.core.counts import counted
+from deepen.config.recipes import MuonSettings, SgdSettings, TrainingSettings
 from deepen.core.errors import InputError
-from deepen.core.seeding import derive
+from deepen.core.seeding import derive_seed
 from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.images import ImageSet
-from deepen.data.prefetch import MappedImages, fits
+from deepen.data.prefetch import MappedImages, fits_in_memory
 from deepen.data.statistics import Statistics
 from deepen.evaluation.views import Views
 from deepen.models.vgg import VGG
-from deepen.runtime.device import autocast, memory_told, place
-from deepen.runtime.group import ALONE, Group
+from deepen.runtime.device import autocast, move_to_device, reraise_out_of_memory
+from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.loss import Loss
 from deepen.training.lr_schedule import Schedule
@@ -42,7 +41,7 @@ class Trainer:
         images: ImageSet,
         statistics: Statistics,
         augmentation: Augmentation,
-        training: Training,
+        training: TrainingSettings,
         *,
         model: str,
         peak_lr: float,
@@ -51,17 +50,17 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         replayed: bool = True,
-        group: Group = ALONE,
+        group: Group = SINGLE_PROCESS,
     ) -> None:
-        self.network, self.device, self.dtype = place(network, device), device, dtype
+        self.network, self.device, self.dtype = move_to_device(network, device), device, dtype
         self.mean = torch.tensor(statistics.mean, device=device)
         self.views = Views(size=augmentation.size)  # for validation
         self.batch_size = training.batch(len(images))
         self.steps_per_epoch = len(images) // self.batch_size  # full batches only
-        self._group, self._part = group, group.part(self.batch_size)
+        self._group, self._part = group, group.shard(self.batch_size)
         if isinstance(network, VGG):
-            network.share(group, self.batch_size)
-        self._averaged = group.averaging(self.network, device)
+            network.use_shards(group, self.batch_size)
+        self._averaged = group.average_gradients(self.network, device)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
         self.model, self._seed = model, seed
         self.loss = Loss(images.labels, len(images.classes), training, device)
@@ -92,16 +91,16 @@ class Trainer:
         steps = min(self.steps_per_epoch, self.steps - first)
         if self.step == first:
             self._losses = torch.zeros(steps, device=self.device)
-        self._generator.manual_seed(derive(self._seed, self.model, "order", epoch))
+        self._generator.manual_seed(derive_seed(self._seed, self.model, "order", epoch))
         order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
         batches = order[: steps * self.batch_size].view(steps, self.batch_size)
         what = f"{self.model}: training on {counted(self.batch_size, 'image')} at once"
-        with closing(self._images.in_turn(batches[self.step - first :], self._part)) as left:
+        with closing(self._images.iter_batches(batches[self.step - first :], self._part)) as left:
             for step, rows in enumerate(left, self.step - first):
                 self._lr.fill_(self.schedule.compute_lr(self.step))
-                self._generator.manual_seed(derive(self._seed, self.model, "augmentation", epoch, step))
-                torch.manual_seed(derive(self._seed, self.model, "dropout", epoch, step))
-                with self._group.waiting(), memory_told(what, self.device):
+                self._generator.manual_seed(derive_seed(self._seed, self.model, "augmentation", epoch, step))
+                torch.manual_seed(derive_seed(self._seed, self.model, "dropout", epoch, step))
+                with self._group.reraise_lost_rank(), reraise_out_of_memory(what, self.device):
                     self._losses[step] = self._run_step(rows)
                 self.step += 1
                 if self.device.type == "cpu":  # on other devices reading a loss would synchronize
@@ -144,7 +143,7 @@ class Trainer:
         loss = loss * (len(labels) * self._group.size / len(rows))  # weight by shard size
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        return self._group.sum(loss.detach()) / self._group.size
+        return self._group.all_reduce_sum(loss.detach()) / self._group.size
 
     def _require_finite_losses(self) -> None:
         epoch, done = divmod(self.step - 1, self.steps_per_epoch)
@@ -162,12 +161,12 @@ def _place_images(
     images: ImageSet, augmentation: Augmentation, statistics: Statistics, device: torch.device, group: Group
 ) -> AugmentedImages | MappedImages:
     """Copy the images to the device if they fit there, else leave them memory-mapped."""
-    if fits(images, augmentation, device, group.processes_here):
+    if fits_in_memory(images, augmentation, device, group.local_size):
         return AugmentedImages(images.images, augmentation, statistics, device)
     return MappedImages(images, augmentation, statistics, device)
 
 
-def _make_optimizer(network: nn.Module, settings: MuonSettings | Sgd, lr: Tensor, group: Group) -> optim.Optimizer:
+def _make_optimizer(network: nn.Module, settings: MuonSettings | SgdSettings, lr: Tensor, group: Group) -> optim.Optimizer:
     """Make the optimizer of the parameters that are not frozen."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     momentum, weight_decay = settings.momentum, settings.weight_decay

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.records.history import Epoch, load_history
-from deepen.runtime.lock import holder
 from deepen.training.at_work import experiment_of, folder_of, is_dvc
 from deepen.training.live import load_live
+from deepen.runtime.lock import read_lock_holder
 from deepen.training.position import FOLDER, Position, describe_checkpoint
 
 _HOLDER = re.compile(r"process ([0-9]+) on (.+), since ")
@@ -52,7 +52,7 @@ class Training:
 
 def trainings(project: Path) -> list[Training]:
     """All of a project, also those that run in copies of it."""
-    return [_training(lock, by) for lock in sorted((project / FOLDER).glob("*.lock")) if (by := holder(lock))]
+    return [_training(lock, by) for lock in sorted((project / FOLDER).glob("*.lock")) if (by := read_lock_holder(lock))]
 
 
 def _training(lock: Path, by: str) -> Training:

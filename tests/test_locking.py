@@ -15,8 +15,8 @@ from deepen.runtime.lock import hold_lock, read_lock_holder
 HOLD = """
 import sys, time
 from pathlib import Path
-from deepen.runtime.lock import locked
-with locked(Path(sys.argv[1]), lambda holder: print("waits for", holder, flush=True)):
+from deepen.runtime.lock import hold_lock
+with hold_lock(Path(sys.argv[1]), lambda holder: print("waits for", holder, flush=True)):
     print("has it", flush=True)
     sys.stdin.read()
 """
@@ -63,7 +63,7 @@ def test_many_at_once_are_one_after_the_other(tmp_path):
         "import sys; from pathlib import Path; from deepen.runtime.lock import hold_lock\n"
         "path = Path(sys.argv[1])\n"
         "for _ in range(200):\n"
-        "    with locked(path / 'x.lock', lambda holder: None):\n"
+        "    with hold_lock(path / 'x.lock', lambda holder: None):\n"
         "        count = int((path / 'count').read_text()); (path / 'count').write_text(str(count + 1))\n"
     )
     (tmp_path / "count").write_text("0")

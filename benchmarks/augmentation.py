@@ -24,7 +24,9 @@ def time_deepen_batches() -> float:
     augmented = AugmentedImages(images, Augmentation(True, 0.125, 0.1), compute_statistics(images), device)
     rows = torch.randperm(IMAGES)[:BATCH]
     draws = iter(range(10**9))
-    return measure_median_seconds(lambda: augmented.batch(rows, make_generator(device, next(draws))), calls=300, warm_up=30)
+    return measure_median_seconds(
+        lambda: augmented.batch(rows, make_generator(device, next(draws))), calls=300, warm_up=30
+    )
 
 
 def time_plain_batches(workers: int) -> float:

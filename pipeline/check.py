@@ -54,8 +54,8 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
         steps = settings.steps(name, images)
         if steps < FEW_STEPS:
             yield (
-                f"{name} trains for {counted(steps, 'step')}, and in fewer than {FEW_STEPS} a network may learn little; "
-                f"write models.{name}.epochs: {enough} or more, or add images"
+                f"{name} trains for {counted(steps, 'step')}, and in fewer than {FEW_STEPS} a network may learn "
+                f"little; write models.{name}.epochs: {enough} or more, or add images"
             )
 
 

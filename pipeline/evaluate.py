@@ -65,7 +65,8 @@ def evaluate_model(name: str) -> None:
     predictions.save(files.predictions(name))
     test.select(predictions.worst(MISTAKES)).save(files.mistakes(name))
     low, high = wilson_interval(evaluation.correct[0], evaluation.images)
-    print(f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {counted(evaluation.images, 'test image')}")
+    tested = counted(evaluation.images, "test image")
+    print(f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {tested}")
 
 
 def _require_agreement(

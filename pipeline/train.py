@@ -21,9 +21,9 @@ from deepen.records.history import Epoch, History
 from deepen.runtime.device import choose_device, choose_dtype
 from deepen.runtime.group import Group
 from deepen.runtime.interrupt import Interruption
-from deepen.training.checkpoint import Checkpoints, FOLDER, compute_training_key
-from deepen.training.examples import draw_augmentation_examples
 from deepen.runtime.lock import hold_lock
+from deepen.training.checkpoint import FOLDER, Checkpoints, compute_training_key
+from deepen.training.examples import draw_augmentation_examples
 from deepen.training.live import LiveCurves
 from deepen.training.loop import Progress, train
 from deepen.training.progress import TrainingProgress

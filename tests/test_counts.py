@@ -5,7 +5,7 @@ import torch
 
 from deepen.convert.state_dicts import precision_notes
 from deepen.core.counts import counted
-from deepen.records.transfer_report import TensorFate, TransferReport, as_line
+from deepen.records.transfer_report import TensorFate, TransferReport, format_report
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ def test_messages_about_one_thing_are_singular():
     (told,) = precision_notes({"x": torch.zeros(1, dtype=torch.float16)})
     assert told == "1 tensor of torch.float16, converted to torch.float32"
     report = TransferReport((TensorFate("fresh", None, "head.weight", (2, 2), "random"),))
-    assert as_line(report) == "1 tensor new (random)"
+    assert format_report(report) == "1 tensor new (random)"

@@ -9,7 +9,7 @@ from test_training import recipe, trainer_for
 from deepen.config.recipes import SgdSettings
 from deepen.config.settings import check_settings
 from deepen.core.errors import InputError
-from deepen.growth.capacity import training_bytes
+from deepen.growth.capacity import estimate_training_bytes
 from deepen.growth.ladder import plan_ladder
 from deepen.models.freezing import resolve_frozen_roles
 from deepen.models.layers import count_parameters, count_training_flops, freeze, plan
@@ -56,9 +56,9 @@ def test_with_a_convolution_goes_its_norm_unless_that_is_fresh():
 def test_a_step_on_frozen_layers_takes_less_memory():
     layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
     frozen = freeze(layers, ["conv1_1"])
-    assert training_bytes(frozen, 10) == 4 * count_parameters(layers) + 8 * count_parameters(layers[2:]) + 2 * 10 * (
-        4 + 2
-    )
+    assert estimate_training_bytes(frozen, 10) == 4 * count_parameters(layers) + 8 * count_parameters(
+        layers[2:]
+    ) + 2 * 10 * (4 + 2)
 
 
 def test_a_start_says_what_is_frozen_and_a_network_that_was_trained_does_not(tmp_path):

@@ -20,7 +20,7 @@ IMPORTS = {  # what the modules of a package may import from other packages; Non
     "inference": ("core", "runtime", "models", "config", "data", "decoding", "datasets", "evaluation"),
     "training": ("core", "runtime", "models", "config", "data", "records", "growth", "evaluation"),
     "report": ("core", "models", "config", "data", "records", "growth", "evaluation", "training"),
-    "experiments": ("core", "config", "records"),
+    "experiments": ("core", "config", "records", "evaluation"),
     "convert": ("core", "models", "config", "data"),
     "cli": None,
 }

@@ -9,8 +9,15 @@ from deepen.core.errors import InputError
 from deepen.growth.initialization import grow, he_start
 from deepen.growth.transfer import RoleMapping, find_violations, map_roles, transfer
 from deepen.models.layers import list_tensor_shapes, plan
-from deepen.records.transfer_report import TensorFate, TransferReport, count_fates, format_report, load_transfer, save_transfer
 from deepen.models.vgg import build_network
+from deepen.records.transfer_report import (
+    TensorFate,
+    TransferReport,
+    count_fates,
+    format_report,
+    load_transfer,
+    save_transfer,
+)
 
 
 def layout(name, width=1 / 32):

@@ -15,7 +15,7 @@ from test_checkpoint import EXAMPLE, POSITION
 
 from deepen.cli import main, watch
 from deepen.config.settings import load_settings
-from deepen.core.durations import told
+from deepen.core.durations import format_duration
 from deepen.records.history import Epoch, History
 from deepen.runtime.lock import hold_lock
 from deepen.training import watching
@@ -136,7 +136,7 @@ def test_before_the_first_checkpoint_the_curves_tell_the_epoch(project, capsys, 
     live.add(ROWS[0])
     live.add(ROWS[1])
     head, *_, row = shown(project, capsys)
-    assert head == f"experiment low, II: epoch 3 of {of} as of 0 s ago, about {told(10 * (of - 2))} left"
+    assert head == f"experiment low, II: epoch 3 of {of} as of 0 s ago, about {format_duration(10 * (of - 2))} left"
     assert row.split()[:4] == ["II", "2", "of", str(of)]
     keep(project, 14, 81.0, 90.5, seconds_ago=5)  # older, and no more than these epochs
     assert shown(project, capsys)[0].startswith("experiment low, II: epoch 3 of 3 as of 0 s ago")

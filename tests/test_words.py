@@ -8,10 +8,10 @@ import pytest
 from dvc_project import ROOT
 
 from deepen.cli import answers, main
-from deepen.cli.missing_path import path_suggestion
+from deepen.cli.missing_path import suggest_path
 from deepen.cli.parser import _COMMANDS
 from deepen.cli.stages import word_faults
-from deepen.core.nearest import find_nearest, suggest_name, suggest_path
+from deepen.core.nearest import find_nearest, suggest_name
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
 
@@ -156,13 +156,11 @@ def test_a_settings_file_that_is_missing(tmp_path):
 def test_a_path_that_is_like_another(tmp_path):
     (tmp_path / "photos").mkdir()
     found = tmp_path / "photos"
-    assert path_suggestion(tmp_path / "photo") == f"; did you mean {found}?"
-    assert path_suggestion(tmp_path / "xyz") == f"; {tmp_path} holds photos"
-    assert (
-        path_suggestion(tmp_path / "photo/cat.jpg") == f"; {tmp_path / 'photo'} does not exist; did you mean {found}?"
-    )
-    assert path_suggestion(tmp_path / "gone/far/cat.jpg") == f"; {tmp_path / 'gone'} does not exist"
-    assert path_suggestion(found / "cat.jpg") == f"; {found} is empty"
+    assert suggest_path(tmp_path / "photo") == f"; did you mean {found}?"
+    assert suggest_path(tmp_path / "xyz") == f"; {tmp_path} holds photos"
+    assert suggest_path(tmp_path / "photo/cat.jpg") == f"; {tmp_path / 'photo'} does not exist; did you mean {found}?"
+    assert suggest_path(tmp_path / "gone/far/cat.jpg") == f"; {tmp_path / 'gone'} does not exist"
+    assert suggest_path(found / "cat.jpg") == f"; {found} is empty"
     for number in range(1, 6):
         (found / f"IMG_{number:02}.jpg").touch()
     holds = f"; {found} holds IMG_01.jpg, IMG_02.jpg, IMG_03.jpg and 2 more"
@@ -173,7 +171,7 @@ def test_a_path_that_is_like_another(tmp_path):
         ("IMG_03.png", f"; did you mean {found / 'IMG_03.jpg'}?"),
         ("IMGE_03.jpg", f"; did you mean {found / 'IMG_03.jpg'}?"),
     ):
-        assert path_suggestion(found / word) == told
+        assert suggest_path(found / word) == told
     (tmp_path / "I.safetensors").write_text("x")
     with pytest.raises(SystemExit, match=rf"error: .*/phtos: no such folder or archive; did you mean {found}\?$"):
         main(["evaluate", str(tmp_path / "I.safetensors"), str(tmp_path / "phtos")])

@@ -9,7 +9,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
-from pipeline import COMMAND
+from pipeline.shared.stage import COMMAND
 
 
 def launch() -> None:

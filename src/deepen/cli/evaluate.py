@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.cli.missing_path import path_suggestion
+from deepen.cli.missing_path import suggest_path
 from deepen.cli.predict import add_views
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.cli.words import add_command, add_device, one_of
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain
-from deepen.core.nearest import suggest_path
 
 if TYPE_CHECKING:
     from deepen.data.images import ImageSet

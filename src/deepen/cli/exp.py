@@ -11,7 +11,7 @@ from typing import Any
 
 from deepen.cli.words import add_command
 from deepen.core.errors import InputError
-from deepen.core.notes import tell
+from deepen.core.notes import print_warnings
 
 
 def add(commands: Any) -> None:
@@ -74,7 +74,9 @@ def _check(words: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
         if faults:
             raise InputError(faults)
         if (count := combinations(content, changes)) > MOST_COMBINATIONS:
-            tell([f"{count:,} combinations; of these the settings of the first {MOST_COMBINATIONS} were checked"])
+            print_warnings(
+                [f"{count:,} combinations; of these the settings of the first {MOST_COMBINATIONS} were checked"]
+            )
 
 
 def _check_cache() -> None:

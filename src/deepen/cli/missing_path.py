@@ -7,14 +7,14 @@ from itertools import islice
 from pathlib import Path
 
 from deepen.core.errors import plain
-from deepen.core.nearest import nearest
+from deepen.core.nearest import find_nearest
 
 _MOST_NAMES = 10_000  # of a folder that are looked at
 _LISTED = 3
 _LIKENESS = 0.8  # photos and phtos have 0.91
 
 
-def path_suggestion(path: Path) -> str:
+def suggest_path(path: Path) -> str:
     """What to add to the error for a path at which nothing is, such as `; did you mean photos/a.png?`."""
     folder = next(each for each in path.parents if each.is_dir() or each == each.parent)
     names = _names(folder)
@@ -41,7 +41,7 @@ def _meant(wanted: str, names: Sequence[str]) -> str | None:
         if found := next(filter(alike, names), None):
             return found
     by_stem = {Path(name).stem: name for name in names if _numbers(name) == _numbers(wanted)}
-    found = nearest(stem, by_stem, _LIKENESS)
+    found = find_nearest(stem, by_stem, _LIKENESS)
     return by_stem[found] if found else None
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from deepen.cli.answers import Answer, write_csv, write_json, write_table
-from deepen.cli.missing_path import path_suggestion
+from deepen.cli.missing_path import suggest_path
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.cli.words import add_command, add_device, one_of, whole_number
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain, some
-from deepen.core.nearest import suggest_path
 from deepen.core.notes import print_warnings
 
 
@@ -142,7 +141,7 @@ def _matches(pattern: str, faults: list[str]) -> list[str]:
         if glob.has_magic(pattern):
             faults.append(f"{plain(pattern)}: matches no file; see its spelling")
         else:
-            faults.append(f"{plain(pattern)}: no such file or folder{path_suggestion(Path(pattern))}")
+            faults.append(f"{plain(pattern)}: no such file or folder{suggest_path(Path(pattern))}")
     return matches
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from deepen.cli.missing_path import path_suggestion
+from deepen.cli.missing_path import suggest_path
 from deepen.cli.words import add_command
 from deepen.core.errors import InputError, plain
 
@@ -30,6 +30,6 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.config.settings import load_settings
 
     if not os.path.lexists(options.file):
-        raise InputError(f"{plain(options.file)}: no such file{path_suggestion(options.file)}")
+        raise InputError(f"{plain(options.file)}: no such file{suggest_path(options.file)}")
     settings = load_settings(options.file)
     print(f"{options.file}: no fault; data {settings.data}, models {', '.join(settings.models)}")

@@ -132,10 +132,10 @@ def _head(training: "Training") -> str:
     head = f"experiment {plain(training.experiment)}, " if training.experiment else ""
     head += f"{plain(training.model)}: epoch {_of(done + 1 if of is None else min(done + 1, of), of)}"
     if position is None and not done:
-        return f"{head}, began {told(training.age)} ago"
+        return f"{head}, began {format_duration(training.age)} ago"
     step = f", step {position.step:,} of {position.steps:,}" if position else ""
-    left = "" if training.left is None else f", about {told(training.left)} left"
-    return f"{head}{step} as of {told(training.age)} ago{left}"
+    left = "" if training.left is None else f", about {format_duration(training.left)} left"
+    return f"{head}{step} as of {format_duration(training.age)} ago{left}"
 
 
 def _of(count: int, of: int | None) -> str:

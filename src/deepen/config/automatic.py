@@ -9,7 +9,7 @@ _MOST_EPOCHS = 50  # to see enough images: then a network knows few images by he
 
 
 def choose_batch_size(images: int) -> int:
-    """Return the batch size: 8 for fewer than 64 training images, 16 below 128, 32 below 768, 64 below 8,192, else 128."""
+    """Return the batch size: 8 below 64 training images, 16 below 128, 32 below 768, 64 below 8,192, else 128."""
     return next((batch for below, batch in _BATCHES if images < below), _LARGEST_BATCH)
 
 

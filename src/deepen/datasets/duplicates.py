@@ -56,4 +56,4 @@ def _find_two_labels(parts: Parts, hashes: dict[Part, NDArray[np.bytes_]]) -> li
 def _name_image(parts: Parts, part: Part, row: int) -> str:
     """Return the path of an image or, if it is not a file, its row and class."""
     images = parts.images[part]
-    return images.file_of(row) or f"{part} image {row} ({images.classes[images.labels[row]]})"
+    return images.get_file_name(row) or f"{part} image {row} ({images.classes[images.labels[row]]})"

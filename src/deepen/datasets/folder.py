@@ -19,13 +19,12 @@ from deepen.datasets.walk import Walk
 from deepen.decoding.workers import ImageSpec
 
 
-def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, entry: str = "folder") -> Parts:
+def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, dataset: str = "folder") -> Parts:
     """Load training images and, if their folders exist, validation and test images.
 
     With a `size` every image is resized and centre-cropped to size x size pixels; without, all must have the same size.
     If all images are greyscale, they have one channel. Classes and images are sorted by name. The pixels are kept in an
-    unnamed file in `temp_dir`. Raises InputError with every fault.
-    `entry` is the name of the data set in params.yaml.
+    unnamed file in `temp_dir`. `dataset` is its name in params.yaml. Raises InputError with every fault.
     """
     walk, layout, names = Walk(root), Layout(), list[str]()
     with Staging(ImageSpec(None if size is None else (size, size)), temp_dir) as staging:
@@ -38,7 +37,7 @@ def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, entr
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
-        faults += [] if faults else _size_faults(staging.sizes, entry)
+        faults += [] if faults else _size_faults(staging.sizes, dataset)
         if faults:
             raise InputError([f"{root}: {fault}" for fault in some(faults)])
         classes = tuple(sorted(layout.parts["train"]))

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.errors import InputError
-from deepen.decoding.workers import DecodeResult, DecoderPool, EncodedFile, ImageSpec, decode_file
 from deepen.core.files import make_write_error
+from deepen.decoding.workers import DecodeResult, DecoderPool, EncodedFile, ImageSpec, decode_file
 
 _CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 19  # the limits of one chunk for a worker; one larger file is allowed
 _CHUNK_PIXEL_BYTES = 1 << 23  # of the pixels that a worker returns

@@ -120,9 +120,10 @@ class DecoderPool:
             process.stdin.flush()
             decoded: list[DecodeResult] = pickle.load(process.stdout)
         except _CONNECTION_LOST as error:
+            others = counted(len(files) - 1, "file")
             raise InputError(
                 f"an image decoding process died (exit code {process.wait()}) at {files[0].name} or one of the "
-                f"{counted(len(files) - 1, 'file')} after it; check whether the machine ran out of memory, and run again"
+                f"{others} after it; check whether the machine ran out of memory, and run again"
             ) from error
         finally:
             self._idle.put(process)

@@ -36,8 +36,9 @@ def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) ->
         if needed > memory:
             faults.append(
                 f"params.yaml: width: {settings.network_width:g} gives {name} {count_parameters(layers):,} parameters, "
-                f"and training with batches of {counted(batch, 'image')} needs at least {_format_gigabytes(needed)}, more than the "
-                f"{_format_gigabytes(memory)} of this device; set {_suggest_fix(settings, name, layers, batch, memory)}"
+                f"and training with batches of {counted(batch, 'image')} needs at least {_format_gigabytes(needed)}, "
+                f"more than the {_format_gigabytes(memory)} of this device; "
+                f"set {_suggest_fix(settings, name, layers, batch, memory)}"
             )
     return faults
 

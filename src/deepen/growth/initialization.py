@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from deepen.config.settings import Growth, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
-from deepen.growth.ladder import Plans, build_role_mapping
 from deepen.core.seeding import make_numpy_generator
+from deepen.growth.ladder import Plans, build_role_mapping
 from deepen.growth.transfer import transfer
 from deepen.models.layers import BATCH_NORM_EPSILON, Layer, Shape, find_identity_faults, list_tensor_shapes
 from deepen.models.tensors import State

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from deepen.evaluation.intervals import difference, paired_difference, wilson_interval
-from deepen.models.notation import weight_layers
+from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
 
 
@@ -23,7 +23,8 @@ def describe_best(records: Sequence[Record]) -> str:
     equals = [each.model for each in records if each is not best and _difference(best, each)[1] <= 0]
     rest = f", not clearly better than {_listed(equals)}" if equals else ""
     return (
-        f"{'Best: model' if len(records) > 1 else 'Model'} {best.model}, {weight_layers(best.layers)} weight layers, "
+        f"{'Best: model' if len(records) > 1 else 'Model'} {best.model}, "
+        f"{count_weight_layers(best.layers)} weight layers, "
         f"with {best.metrics['top1']:.1f} % of {best.test_images:,} test images right "
         f"(95 % interval {low:.1f} to {high:.1f}){rest}."
     )

@@ -17,7 +17,6 @@ from PIL import Image
 from deepen.core.errors import some
 from deepen.data.images import FEW, ImageSet
 from deepen.evaluation.predictions import Predictions
-from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
 from deepen.report import charts, figures, gains, page_tables, tables, vega
 from deepen.report.confusion import class_sizes

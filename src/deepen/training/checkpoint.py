@@ -86,7 +86,7 @@ class Checkpoints:
     def request_last(self) -> None:
         """Ask the owning process to keep its last checkpoint, from which this process can read the result."""
         request = _REQUESTS.replace("*", f"{socket.gethostname()}-{os.getpid()}")
-        self._request.enter_context(locked(self.folder / request, lambda holder: None))
+        self._request.enter_context(hold_lock(self.folder / request, lambda holder: None))
 
     def withdraw_request(self) -> None:
         """Withdraw the request, once this process owns the training."""

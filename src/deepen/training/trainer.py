@@ -6,8 +6,8 @@ from contextlib import closing
 import torch
 from torch import Tensor, nn, optim
 
-from deepen.core.counts import counted
 from deepen.config.recipes import MuonSettings, SgdSettings, TrainingSettings
+from deepen.core.counts import counted
 from deepen.core.errors import InputError
 from deepen.core.seeding import derive_seed
 from deepen.data.augmentation import Augmentation, AugmentedImages
@@ -166,7 +166,9 @@ def _place_images(
     return MappedImages(images, augmentation, statistics, device)
 
 
-def _make_optimizer(network: nn.Module, settings: MuonSettings | SgdSettings, lr: Tensor, group: Group) -> optim.Optimizer:
+def _make_optimizer(
+    network: nn.Module, settings: MuonSettings | SgdSettings, lr: Tensor, group: Group
+) -> optim.Optimizer:
     """Make the optimizer of the parameters that are not frozen."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     momentum, weight_decay = settings.momentum, settings.weight_decay

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.records.history import Epoch, load_history
+from deepen.runtime.lock import read_lock_holder
 from deepen.training.at_work import experiment_of, folder_of, is_dvc
 from deepen.training.live import load_live
-from deepen.runtime.lock import read_lock_holder
 from deepen.training.position import FOLDER, Position, describe_checkpoint
 
 _HOLDER = re.compile(r"process ([0-9]+) on (.+), since ")

@@ -92,7 +92,7 @@ def ladder_with_a_stray(folder):
     def stray(self, batch):
         return slice(0, batch // self.size) if self.rank == self.size - 1 else honest(self, batch)
 
-    Group.part = stray
+    Group.shard = stray
     return ladder("muon", folder)
 
 

@@ -107,12 +107,12 @@ def test_randomness_that_is_not_gone_on_with_would_be_noticed(colored, tmp_path,
     undisturbed = go(colored)
     with pytest.raises(Killed):
         go(colored, tmp_path / "x", stop_after=10)
-    derive = trainer_module.derive
+    derive = trainer_module.derive_seed
 
     def replayed(seed, model, use, epoch, step=0):  # as if the second epoch were the first again
         return derive(seed, model, use, epoch - (use == what and epoch == 2), step)
 
-    monkeypatch.setattr(trainer_module, "derive", replayed)
+    monkeypatch.setattr(trainer_module, "derive_seed", replayed)
     assert not same(go(colored, tmp_path / "x"), undisturbed)
 
 

@@ -172,18 +172,18 @@ def test_a_few_batches_are_gathered_ahead_and_no_more():
 def test_what_fits_is_a_share_of_the_memory_with_the_border(colored, monkeypatch):
     size = 60 * 3 * 10 * 10  # a crop moves by up to one of eight pixels, to either side
     for memory, fit in ((4 * size, True), (4 * size - 1, False)):
-        monkeypatch.setattr(mapped, "memory", lambda device, memory=memory: memory)
+        monkeypatch.setattr(mapped, "get_total_memory", lambda device, memory=memory: memory)
         assert fits_in_memory(colored, AUGMENTATION, CPU) is fit
 
 
 def test_the_memory_is_that_of_the_machine_or_what_a_control_group_allows(monkeypatch):
-    whole = mapped.memory(CPU)
+    whole = mapped.get_total_memory(CPU)
     assert 2**28 < whole < 2**50
     monkeypatch.setattr(machine, "_read_cgroup_limits", lambda: [2**29, 2**20])
-    assert mapped.memory(CPU) == 2**20
+    assert mapped.get_total_memory(CPU) == 2**20
     properties = SimpleNamespace(total_memory=80 * 10**9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
-    assert mapped.memory(torch.device("cuda")) == 80 * 10**9
+    assert mapped.get_total_memory(torch.device("cuda")) == 80 * 10**9
 
 
 @pytest.mark.parametrize(

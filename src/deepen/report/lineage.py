@@ -15,7 +15,7 @@ class Block:
     fate: Fate | None
     words: str
     size: str
-    count_parameters: int
+    parameters: int
 
 
 @dataclass(frozen=True)

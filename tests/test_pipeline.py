@@ -91,7 +91,7 @@ def test_what_the_report_leaves(built, tmp_path):
     first = ["reports/curves.csv", "reports/topk.csv", "reports/confusion.csv"]
     live = [f"live/{model}/curves.tsv" for model in ("I", "II", "III")]
     assert [name.split("::")[-1] for name in specs if not name.endswith(".png")] == first + live
-    merged = [json.loads(specs[name][0]["content"])["usermeta"]["live"] for name in live]
+    merged = [specs[name][0]["content"]["usermeta"]["live"] for name in live]
     assert merged == ["I", "II", "III"]  # by which the page of dvc plots merges them
 
 

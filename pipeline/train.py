@@ -125,8 +125,7 @@ def _combine(progress: Progress, live: LiveCurves) -> Progress:
 def _collect_settings(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
     """Return the settings that determine the weights, with `auto` resolved; paths and checkpoint_seconds do not."""
     return {
-        "training": settings.training.model_dump(exclude={"epochs", "least_images"})
-        | {"batch_size": settings.batch_size(images)},
+        "training": settings.training.model_dump(exclude={"epochs"}) | {"batch_size": settings.batch_size(images)},
         "flip": settings.dataset.flip,
         "crop": Augmentation.of(settings.dataset, settings.training).crop,
         "peak_lr": settings.peak_lr(name),

@@ -92,7 +92,7 @@ def params_cases() -> dict[str, Case]:
         "epochs: 10**12": (("models", "I", "epochs"), 10**12),
         "epochs of a recipe: 10**12": (("recipes", "onecycle", "training", "epochs"), [3, 10**12]),
         "epochs of a recipe: none": (("recipes", "onecycle", "training", "epochs"), []),
-        "least_images: 10**13": (("recipes", "onecycle", "training", "least_images"), 10**13),
+        "least_images: 10**13": (("datasets", "digits", "least_images"), 10**13),
         "checkpoint_seconds: 1e39": (("checkpoint_seconds",), 1e39),
         "seed: 2**63": (("seed",), 2**63),
         "device: cuda:01": (("device",), "cuda:01"),

@@ -61,7 +61,9 @@ def outdated(name, raw):
 
 
 def parts_of(path):
-    dataset = Folder(source="folder", root=str(path), size="auto", flip=True, crop=0.1, view="auto", width=1.0)
+    dataset = Folder(
+        source="folder", root=str(path), size="auto", flip=True, crop=0.1, view="auto", width=1.0, least_images=1
+    )
     return load_dataset(dataset, path.parent)
 
 

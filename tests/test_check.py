@@ -38,12 +38,12 @@ def test_a_ladder_that_fits(prepared, capsys):
     said = capsys.readouterr().out
     assert said == (
         "images of 1x8x8 in 10 classes, 8 images a step\n"
-        "I: 2,012,170 parameters, 100 steps; III: 15,450,890 parameters, 100 steps\n"
+        "I: 2,012,170 parameters, 200 steps; III: 15,450,890 parameters, 200 steps\n"
     )
 
 
 def test_networks_larger_than_this_machine(prepared, monkeypatch):
-    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training on 8 images at once"):
+    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training with batches of 8 images needs"):
         prepared(("width: 1.0 ", "width: 64.0 "))
     monkeypatch.setenv("DEEPEN_LAUNCH", "srun")  # where that starts, there is other memory
     prepared(("width: 1.0 ", "width: 64.0 "))
@@ -78,8 +78,8 @@ def test_epochs_and_steps_are_told_before_training(prepared, capsys):
 
 
 def test_so_few_images_that_auto_is_few_steps_are_warned_of(prepared, capsys):
-    prepared()
+    prepared(("least_images: 40000", "least_images: 1"))
     assert capsys.readouterr().err.splitlines()[2] == (
-        "warning: III trains for 100 steps, and in fewer than 200 a network may learn little; "
+        "warning: III trains for 24 steps, and in fewer than 200 a network may learn little; "
         "write models.III.epochs: 100 or more, or add images"
     )

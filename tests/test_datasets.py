@@ -55,7 +55,7 @@ def test_the_digits_are_those_that_scikit_learn_loads():
 
 
 def test_the_digits_are_all_there_and_half_of_them_are_held_out():
-    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto", width=1.0), Path())
+    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto", width=1.0, least_images=1), Path())
     train, test = parts.images["train"], parts.images["test"]
     assert parts.origins == {"train": "from digits", "test": "held out of digits (50 %)"}
     assert len(train) + len(test) == 1797
@@ -68,7 +68,8 @@ def test_the_digits_are_all_there_and_half_of_them_are_held_out():
 def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
     write_tree(tmp_path / "mine", photos(train=10, test=0))
     parts = load_dataset(
-        Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto", width=1.0), tmp_path
+        Folder(source="folder", root="mine", size="auto", flip=True, crop=0.1, view="auto", width=1.0, least_images=1),
+        tmp_path,
     )
     assert np.bincount(parts.images["train"].labels).tolist() == [8, 8]
     assert np.bincount(parts.images["test"].labels).tolist() == [2, 2]
@@ -78,7 +79,7 @@ def test_a_folder_without_test_images_holds_a_fifth_out(tmp_path):
 def test_only_its_own_source_is_imported():
     code = (
         "import sys; from pathlib import Path; from deepen.datasets import load_dataset; from deepen.config.dataset_settings import Digits;"
-        "load_dataset(Digits(source='digits', flip=False, crop=0.1, view='auto', width=1.0), Path()); sys.exit('torch' in sys.modules)"
+        "load_dataset(Digits(source='digits', flip=False, crop=0.1, view='auto', width=1.0, least_images=1), Path()); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

@@ -26,7 +26,10 @@ def fault(root):
 
 def loaded(root):
     return load_dataset(
-        Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0), root.parent
+        Folder(
+            source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0, least_images=1
+        ),
+        root.parent,
     )
 
 

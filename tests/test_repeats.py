@@ -12,7 +12,9 @@ from deepen.datasets.parts import Parts
 
 
 def told(root):
-    dataset = Folder(source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0)
+    dataset = Folder(
+        source="folder", root=str(root), size="auto", flip=True, crop=0.1, view="auto", width=1.0, least_images=1
+    )
     return find_duplicates(load_dataset(dataset, root.parent).with_held_out("validation", 0.1))
 
 
@@ -89,5 +91,5 @@ def test_hashes_that_end_in_zeros_are_not_cut_short(monkeypatch, rng):
 
 
 def test_the_digits_are_all_different():
-    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto", width=1.0), "/")
+    parts = load_dataset(Digits(source="digits", flip=False, crop=0.1, view="auto", width=1.0, least_images=1), "/")
     assert find_duplicates(parts.with_held_out("validation", 0.1)) == []

@@ -62,7 +62,7 @@ def test_the_project_s_own_params_are_good():
         ({"recipes__onecycle__training__epochs": 12}, "recipes.onecycle.training.epochs: must be a list, got 12; write for example epochs: [3, 3, 12]"),
         ({"recipes__onecycle__training__epochs": []}, "recipes.onecycle.training.epochs: must have at least 1 item, got []; write"),
         ({"recipes__onecycle__training__epochs": [3, 0]}, "recipes.onecycle.training.epochs.1: must be greater than or equal to 1, got 0; see recipes"),
-        ({"recipes__onecycle__training__least_images": GONE}, "recipes.onecycle.training.least_images: is missing; write for example least_images: 96000"),
+        ({"datasets__digits__least_images": GONE}, "datasets.digits.least_images: is missing; write for example least_images: 96000"),
         ({"width": float("nan")}, "width: must be a finite number, got nan; write for example width: 0.25"),
         ({"width": float("inf")}, "width: must be a finite number, got inf"),
         ({"val_fraction": 1}, "val_fraction: must be less than 1, got 1; write for example val_fraction: 0.1"),
@@ -281,7 +281,7 @@ class TestBounds:
         ("path", "most"),
         [
             ("lr", 100), ("checkpoint_seconds", 31_536_000), ("width", 64), ("datasets__digits__width", 64), ("threads", 1024), ("models__I__epochs", 100_000),
-            ("recipes__onecycle__training__least_images", 10**12),
+            ("datasets__digits__least_images", 10**12),
             ("recipes__onecycle__training__lr", 100), ("recipes__onecycle__training__grown_lr", 100),
             ("recipes__onecycle__training__label_smoothing", 0.9), ("recipes__onecycle__training__dropout", 0.95),
             ("recipes__onecycle__training__color_shift", 10), ("recipes__onecycle__training__batch_size", 1_000_000),
@@ -392,16 +392,16 @@ class TestAuto:
         assert check_settings(changed(recipe="published")).epochs("III", 50_000) == 100
 
     @pytest.mark.parametrize(
-        ("images", "epochs"), [(600, 50), (1920, 50), (1921, 50), (2000, 48), (4500, 22), (32_000, 3)]
+        ("images", "epochs"), [(600, 100), (960, 100), (961, 100), (2000, 48), (4500, 22), (32_000, 3)]
     )
     def test_few_images_are_learned_from_more_often(self, images, epochs):
-        assert check_settings(changed()).epochs("I", images) == epochs
-        assert check_settings(changed(recipes__onecycle__training__least_images=3)).epochs("I", images) == 3
+        assert check_settings(changed(data="folder")).epochs("I", images) == epochs
+        assert check_settings(changed(data="folder", datasets__folder__least_images=3)).epochs("I", images) == 3
 
     @pytest.mark.parametrize("images", [32, 64, 100, 128, 500, 768, 1500])
-    def test_but_no_more_than_50_times_for_that_which_is_enough_for_200_steps(self, images):
-        settings = check_settings(changed())
-        assert settings.epochs("I", images) <= 50
+    def test_no_more_than_100_epochs_see_least_images_and_they_are_200_steps(self, images):
+        settings = check_settings(changed(data="folder"))
+        assert settings.epochs("I", images) <= 100
         assert settings.steps("I", images) >= 200
         assert check_settings(changed(recipe="published")).epochs("III", images) == 100
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 FEW_STEPS = 200  # with fewer, a network may not beat guessing
 _BATCHES = ((64, 8), (128, 16), (768, 32), (8192, 64))  # (fewer images than, batch size)
 _LARGEST_BATCH = 128
-_MOST_EPOCHS = 50  # to see enough images: then a network knows few images by heart
+_MOST_EPOCHS = 100  # to see enough images: then a network knows few images by heart
 
 
 def choose_batch_size(images: int) -> int:

@@ -18,6 +18,7 @@ class Augmented(Section):
     """Settings that every data set has: augmentation of its images, and the width of networks for them."""
 
     width: Width = Field(examples=[1.0])  # the value of `width: auto`
+    least_images: int = Field(ge=1, le=10**12, examples=[96000])  # that a model sees in all epochs, for `epochs: auto`
     flip: bool = Field(examples=["true"])  # whether a mirrored image keeps its class
     crop: float = Field(ge=0, le=0.5, examples=[0.125])  # largest shift of a crop, a fraction of the image
     view: _Side = Field(examples=[28])  # side of a network's input, pixels; None (`auto`): the image

@@ -63,7 +63,6 @@ class TrainingSettings(Section):
     optimizer: Annotated[MuonSettings | SgdSettings, Field(discriminator="name")]
     batch_size: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, auto] = Field(examples=[128])
     epochs: list[Epochs] = Field(min_length=1, max_length=1000, examples=["[3, 3, 12]"])  # see `Settings.epochs`
-    least_images: int = Field(ge=1, le=10**12, examples=[96000])
     label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
     class_weights: ClassWeights = Field(examples=["balanced"])
     dropout: float = Field(ge=0, le=0.95, examples=[0.3])

@@ -105,10 +105,11 @@ class Settings(Section):
 
     def epochs(self, model: str, images: int) -> int:
         """Return the number of epochs of a model: its own setting, else by the recipe's rule for so many images."""
-        epochs, training = self.models[model].epochs, self.training
+        epochs = self.models[model].epochs
         if epochs is not None:
             return epochs
-        return choose_epochs(training.epochs, len(self.ancestors(model)), training.least_images, images)
+        position, least = len(self.ancestors(model)), self.dataset.least_images
+        return choose_epochs(self.training.epochs, position, least, images)
 
     def steps(self, model: str, images: int) -> int:
         """Return the number of training steps of a model on so many images."""

@@ -128,5 +128,5 @@ def folders(*names):
 
 def alone_among_others():
     """What a module that is loaded under torchrun takes where it is told of no group."""
-    again = importlib.reload(module).ALONE
+    again = importlib.reload(module).SINGLE_PROCESS
     return again.rank, again.size, again.writes

@@ -129,7 +129,7 @@ def fill(disk):
         (errno.EROFS, "make its folder writable"),
         (errno.EACCES, "make its folder writable"),
         (errno.EISDIR, "move or remove what is at this path"),
-        (errno.EIO, "see that it can be written"),
+        (errno.EIO, "make the path writable"),
     ],
 )
 def test_a_file_that_can_t_be_written_says_why_and_what_to_do(tmp_path, number, remedy):
@@ -157,7 +157,7 @@ def test_a_read_only_disk(small_disk):
 def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
     if content is not None:
         (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=rf"{name}:? is not (what|an image set).*; .*dvc repro"):
+    with pytest.raises(InputError, match=rf"{name}:? invalid (file|image set).*; .*dvc repro"):
         read(tmp_path / name)
 
 

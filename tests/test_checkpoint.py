@@ -167,7 +167,7 @@ class Asked:
         self.left = after
 
     @property
-    def asked(self):
+    def received(self):
         self.left -= 1
         return signal.SIGTERM if self.left < 0 else None
 

@@ -301,7 +301,7 @@ class TestRefused:
         ("words", "error"),
         [
             (["--classes", "three"], "error: x.pth: it has 4 classes, but 3 names are given; name each once"),
-            (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a character that ends a line"),
+            (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a line break, control character"),
             (["--classes", "twice"], "error: x.pth: duplicate class name 'a': 2 classes have it; rename all but one"),
             (["--classes", "empty"], "error: x.pth: it has 4 classes, but 0 names are given; name each once"),
             (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),

@@ -43,7 +43,9 @@ def test_a_ladder_that_fits(prepared, capsys):
 
 
 def test_networks_larger_than_this_machine(prepared, monkeypatch):
-    with pytest.raises(InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training with batches of 8 images needs"):
+    with pytest.raises(
+        InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training with batches of 8 images needs"
+    ):
         prepared(("width: 1.0 ", "width: 64.0 "))
     monkeypatch.setenv("DEEPEN_LAUNCH", "srun")  # where that starts, there is other memory
     prepared(("width: 1.0 ", "width: 64.0 "))

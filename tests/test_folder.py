@@ -99,7 +99,7 @@ class TestFolder:
             "-S datasets.folder.size=64, or size: 64 below datasets.folder in params.yaml"
         )
         with pytest.raises(InputError, match=r"with -S datasets\.mine\.size=64, or size: 64 below datasets\.mine in"):
-            load_folder(tmp_path, None, entry="mine")
+            load_folder(tmp_path, None, dataset="mine")
 
     def test_grey_stays_one_channel_until_a_color_joins(self, tmp_path):
         files = {f"train/{name}/{i}.png": picture("L", value=10 * i) for name in "ab" for i in range(2)}

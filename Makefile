@@ -54,7 +54,7 @@ test: $(INSTALLED)  ## lint, types, lock against code, behaviour
 	pytest
 
 torture: $(INSTALLED)  ## run the long reliability tests: kills, faults, bad input, fuzz
-	python tests/bad_input.py
+	python tests/helpers/bad_input.py
 	pytest --torture tests/test_kills.py tests/test_faults.py tests/test_fuzz.py tests/test_bad_input.py \
 		tests/test_checkpoint.py tests/test_checksums.py tests/test_locking.py tests/test_interruption.py tests/test_large.py
 

@@ -21,6 +21,6 @@ def test_it_is_answered_in_lines_that_name_it_and_a_remedy(kind, name):
 def test_there_are_as_many_as_the_docs_say():
     told = (bad_input.ROOT / "docs/bad-input.md").read_text()
     for _, name in CASES:
-        assert f"| {bad_input.cell(name)} |" in told, "run python tests/bad_input.py"
+        assert f"| {bad_input.cell(name)} |" in told, "run python tests/helpers/bad_input.py"
     for kind, cases in bad_input.KINDS.items():
         assert f"## {kind.capitalize()}: {len(cases)}\n" in told

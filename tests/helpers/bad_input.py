@@ -1,6 +1,6 @@
 """The corpus of bad input: what people and strangers may hand to the project, made here, and what it answers.
 
-`python tests/bad_input.py` writes docs/bad-input.md: every case with its answer.
+`python tests/helpers/bad_input.py` writes docs/bad-input.md: every case with its answer.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ from deepen.models.networks import load_network
 from deepen.models.tensors import compute_tensors_checksum
 from deepen.models.weights import ModelCard, save_weights
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 Case = Callable[[Path], object]  # makes the input in a folder, reads it, and raises what the project answers
 
 
@@ -638,7 +638,7 @@ def main() -> None:
     lines = [
         "# Bad input, and what it is answered",
         "",
-        "Written by `python tests/bad_input.py`; `make test` tries each.",
+        "Written by `python tests/helpers/bad_input.py`; `make test` tries each.",
         "",
     ]
     for kind, cases in KINDS.items():

@@ -13,7 +13,7 @@ from typing import Any
 
 import fork_server
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LADDER = [f"{stage}@{model}" for model in ("I", "II", "III") for stage in ("transfer", "train")]
 EVALUATIONS = ["evaluate@I", "evaluate@II", "evaluate@III"]
 

@@ -27,8 +27,8 @@ from pathlib import Path
 from fork_client import early
 
 AVAILABLE = sys.platform.startswith("linux")
-TESTS = Path(__file__).parent
-CODE = re.compile(r"^ +- ((?:pipeline|src)/\S+\.py)$", re.MULTILINE)
+ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"^ +- ((?:pipeline|src)/\S+)$", re.MULTILINE)  # of the stages in dvc.yaml: files and folders
 OURS = ("deepen", "pipeline", "study")  # each project has its own
 DVC = ("dvc.cli.parser", "dvc.repo.experiments.queue.celery", "dvc.repo.plots", "dvc.utils.hydra", "dvc_task.worker")
 END = contextlib.ExitStack()  # to be closed at the end of the tests
@@ -57,7 +57,7 @@ def clients():
 def write_clients(folder, address, environment):
     server = {"address": address, "python": sys.executable, "early": early(environment)}
     (folder / "server.json").write_text(json.dumps(server))
-    text = f"#!{sys.executable} -SIE\n" + (TESTS / "fork_client.py").read_text()
+    text = f"#!{sys.executable} -SIE\n" + Path(__file__).with_name("fork_client.py").read_text()
     for name in ("python", *PROGRAMS):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -65,7 +65,9 @@ def write_clients(folder, address, environment):
 
 def preload():
     """Import what the stages import of others, and what DVC's commands import."""
-    modules = {name for path in CODE.findall((TESTS.parent / "dvc.yaml").read_text()) for name in imported(path)}
+    paths = {ROOT / name for name in CODE.findall((ROOT / "dvc.yaml").read_text())}
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    modules = {name for file in files for name in imported(file)}
     for name in sorted(modules | set(DVC)):
         if name.partition(".")[0] not in OURS:
             with contextlib.suppress(ImportError):
@@ -74,7 +76,7 @@ def preload():
 
 def imported(path):
     """The modules that a file imports anywhere."""
-    for node in ast.walk(ast.parse((TESTS.parent / path).read_text())):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -43,7 +43,7 @@ def test_a_damaged_one_is_listed_as_that(project, capsys):
 def test_none(tmp_path, capsys):
     (tmp_path / "params.yaml").touch()
     main(["checkpoints", "--project", str(tmp_path)])
-    assert capsys.readouterr().out == "no training was interrupted\n"
+    assert capsys.readouterr().out == "no interrupted trainings\n"
 
 
 def test_all_are_cleared_or_some(project, capsys):
@@ -80,7 +80,7 @@ def test_a_folder_that_is_a_link_is_refused(project, tmp_path, words):
     (project / "checkpoints").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SystemExit) as error:
         main(["checkpoints", *words, "--project", str(project)])
-    link = f"{project}/checkpoints: is a link to {tmp_path}/elsewhere"
+    link = f"{project}/checkpoints: is a symbolic link to {tmp_path}/elsewhere"
     assert str(error.value) == f"error: {link}; remove the link, or clear that folder"
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["I-aaa", "III-bbb"]
 
@@ -92,26 +92,26 @@ def test_what_can_t_be_removed_is_told(project, monkeypatch):
     monkeypatch.setattr(shutil, "rmtree", fails)
     with pytest.raises(SystemExit) as error:
         main(["checkpoints", "--clear", "I-aaa", "--project", str(project)])
-    fault = "can't be removed (Permission denied); make it and its folder writable and run it again"
+    fault = "can't be removed (Permission denied); make it and its folder writable, and run it again"
     assert str(error.value) == f"error: {project}/checkpoints/I-aaa: {fault}"
 
 
 def test_one_that_is_not_there(project):
     with pytest.raises(SystemExit) as error:
         main(["checkpoints", "IV-x", "--project", str(project)])
-    assert str(error.value) == (f"error: IV-x: no such training in {project}/checkpoints; there are I-aaa, III-bbb")
+    assert str(error.value) == (f"error: IV-x: unknown training in {project}/checkpoints; use one of I-aaa, III-bbb")
     with pytest.raises(SystemExit, match=r"; did you mean III-bbb\?$"):
         main(["checkpoints", "II-bbb", "--project", str(project)])
 
 
 def test_what_is_not_a_project_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"has no params\.yaml, so it is not a project of Deepen; run the command"):
+    with pytest.raises(SystemExit, match=r"not a Deepen project, params\.yaml is missing; run the command"):
         main(["checkpoints", "--project", str(tmp_path)])
 
 
 def test_one_where_none_is_left(tmp_path):
     (tmp_path / "params.yaml").touch()
-    with pytest.raises(SystemExit, match=r"x: no such training in .*/checkpoints; no training was interrupted$"):
+    with pytest.raises(SystemExit, match=r"x: unknown training in .*/checkpoints; it has no checkpoints$"):
         main(["checkpoints", "x", "--project", str(tmp_path)])
 
 
@@ -119,4 +119,4 @@ def test_help_shows_how_to_use_the_command(capsys):
     for words in (["--help"], ["checkpoints", "--help"]):
         with contextlib.suppress(SystemExit):
             main(words)
-    assert "what interrupted trainings left" in capsys.readouterr().out
+    assert "checkpoints of interrupted trainings" in capsys.readouterr().out

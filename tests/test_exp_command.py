@@ -33,9 +33,7 @@ def test_a_grid_of_which_not_all_is_checked_is_told(monkeypatch, capsys):
     exp.run_experiment(["--queue", "-S", f"seed={','.join(map(str, range(200)))}"])
     assert capsys.readouterr().err == ""
     exp.run_experiment(["--queue", "-S", f"seed={','.join(map(str, range(101)))}", "-S", "lr=0.1,0.2"])
-    assert capsys.readouterr().err == (
-        "warning: 202 combinations; of these the settings of the first 200 were checked\n"
-    )
+    assert capsys.readouterr().err == ("warning: 202 combinations; the settings of only the first 200 were checked\n")
     assert len(ran) == 2
 
 
@@ -60,8 +58,8 @@ def test_a_project_whose_path_is_not_ascii(tmp_path):
     project = tiny_project(tmp_path / "prÜfung")
     said = project("deepen exp --temp -S seed=3 statistics", ok=False)
     assert said.strip().endswith(
-        "DVC's cache must have a path in ASCII for --temp and --queue; "
-        "write for example dvc cache dir --local /srv/dvc-cache, or move the project"
+        "the path of DVC's cache must be ASCII for --temp and --queue; "
+        "run for example dvc cache dir --local /srv/dvc-cache, or move the project"
     )
     project(f"dvc cache dir --local {tmp_path}/cache")
     assert project.ran("deepen exp --temp -S seed=3 statistics") == ["prepare", "statistics"]
@@ -128,4 +126,4 @@ class TestWithoutAKey:
         said = subprocess.run(
             ["deepen", "settings"], cwd=untouched.path, env=untouched.env, capture_output=True, text=True
         )
-        assert said.stdout == "params.yaml: no fault; data digits, models I, II, III\n"
+        assert said.stdout == "params.yaml: valid; data digits, models I, II, III\n"

@@ -231,7 +231,7 @@ def test_a_file_that_is_there_stays_unless_forced(small_nets, capsys, kind):
     weights = written(card)
     Path("mine").write_text("mine")
     told = refused(weights, "--to", kind, "--output", "mine")
-    assert told == "error: mine: is there already; add --force to replace it, or name another --output"
+    assert told == "error: mine: already exists; add --force to replace it, or choose another --output"
     assert Path("mine").read_text() == "mine"
     main(["export", weights, "--to", kind, "--output", "mine", "--force"])
     assert Path("mine").stat().st_size > 10_000

@@ -20,7 +20,7 @@ from small_nets import random_state, their_state
 from tensors import load_weights
 
 from deepen.cli import main
-from deepen.cli.import_weights import entry_told
+from deepen.cli.import_weights import describe_import
 from deepen.config.settings import check_settings
 from deepen.convert.torchvision_import import IMAGENET_MEAN, IMAGENET_STD, as_network, recognise
 from deepen.convert.torchvision_names import LAYERS, lay_out, to_torchvision
@@ -136,9 +136,7 @@ class TestTheCommand:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir("elsewhere")
         told = refused("../x.pth")
-        assert told.startswith(
-            "error: this folder: has no params.yaml, so it is not a project of Deepen; run the command"
-        )
+        assert told.startswith("error: this folder: not a Deepen project, params.yaml is missing; run the command")
         main(["import", "../x.pth", "--project", ".."])
         assert len(list(Path("../imports").iterdir())) == 1
 
@@ -361,7 +359,7 @@ def test_the_docs_have_the_entry_that_is_printed():
     card = ModelCard(model="vgg16", layers=LAYERS["vgg16"], width=1.0, image=(3, 224, 224), classes=("a", "b"),
                         mean=IMAGENET_MEAN, flip=True)  # fmt: skip
     told = (
-        re.sub(r" +#.*", "", entry_told(card, "imports/vgg16-<hash>.safetensors"))
+        re.sub(r" +#.*", "", describe_import(card, "imports/vgg16-<hash>.safetensors"))
         .split("ladder:\n\n")[1]
         .split("\n\n")[0]
     )

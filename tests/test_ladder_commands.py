@@ -10,7 +10,7 @@ import pytest
 from dvc_project import ROOT
 
 from deepen.cli import main
-from deepen.cli.new import deepened
+from deepen.cli.new import add_convolutions
 from deepen.config.edit import add_model
 from deepen.config.settings import check_text, load_settings
 from deepen.core.errors import InputError
@@ -71,7 +71,7 @@ class TestModels:
     @pytest.mark.parametrize(
         ("words", "error"),
         [
-            ([], "data/train.safetensors: missing; run dvc repro prepare, or say --image 3x32x32"),
+            ([], "data/train.safetensors: no such file; run dvc repro prepare, or add --image 3x32x32"),
             (
                 ["--image", "32x32"],
                 "--image 32x32: must be channels, height and width; write for example --image 3x32x32",
@@ -109,13 +109,13 @@ class TestCompare:
         content = json.loads(path.read_text())
         path.write_text(json.dumps(content | {"top1": content["top1"] + 0.1}))
         with pytest.raises(
-            SystemExit, match=r"metrics/II\.json: differs from .*records/II\.json: one of them was damaged"
+            SystemExit, match=r"metrics/II\.json: differs from .*records/II\.json: one of them is damaged"
         ):
             main(["compare", "I", "II", "--project", str(project.path)])
 
     @pytest.mark.parametrize("name", ["final", "init", "../metrics/I", ""])
     def test_only_models_are_compared(self, folder, name):
-        with pytest.raises(SystemExit, match=r"not a model; name models of params\.yaml, for example I and III"):
+        with pytest.raises(SystemExit, match=r"invalid model name; use models of params\.yaml, for example I and III"):
             main(["compare", "I", name, "--project", str(folder)])
 
     def test_its_words_are_those_of_dvc(self, project, capsys):
@@ -141,10 +141,10 @@ class TestCompare:
 
     def test_models_that_have_not_run(self, folder):
         error = told("compare", "I", "V", "--project", folder)
-        assert error == f"{folder}/metrics/V.json: missing; name models that have run (I, II), or run dvc repro"
+        assert error == f"{folder}/metrics/V.json: no such file; use evaluated models (I, II), or run dvc repro"
         assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
         shutil.rmtree(folder / "metrics")
-        assert told("compare", "I", "II", "--project", folder).endswith("II.json: missing; run dvc repro")
+        assert told("compare", "I", "II", "--project", folder).endswith("II.json: no such file; run dvc repro")
 
 
 class TestNew:
@@ -173,8 +173,8 @@ class TestNew:
             ("conv3-8 conv1-8 fc-4", "conv3-8 conv1-8 conv3-8*2 fc-4"),
         ],
     )
-    def test_deepened(self, before, after):
-        assert deepened(before) == after
+    def test_add_convolutions(self, before, after):
+        assert add_convolutions(before) == after
 
     @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n", "  # 12 epochs\n", "\n...\n"])
     @pytest.mark.parametrize("indent", [2, 4])
@@ -195,8 +195,8 @@ class TestNew:
         ("words", "error"),
         [
             (["III", "--after", "II"], "params.yaml: models.III: already exists; choose another name"),
-            (["IV", "--after", "V"], "--after V: is none of scratch, I, II, III; name one of them"),
-            (["IV", "--after", "IIIX"], "name one of them; did you mean III?"),
+            (["IV", "--after", "V"], "--after V: unknown model; use one of scratch, I, II, III"),
+            (["IV", "--after", "IIIX"], "use one of scratch, I, II, III; did you mean III?"),
             (["IV", "--after", "scratch"], "--after scratch: needs --layers; write for example --layers"),
             (["IV", "--after", "III", "--layers", "conv3-"], 'models.IV.layers[0]: "conv3-" has no channel count'),
             (["IV", "--after", "III", "--epochs", 0], "models.IV.epochs: must be greater than or equal to 1"),
@@ -283,7 +283,7 @@ class TestNew:
         assert [process.returncode for process in running] == [0] * 6
         assert set(names) < set(load_settings(folder / "params.yaml").models)
         for line in "".join(told).splitlines():
-            assert re.fullmatch(r".*/params.yaml: process \d+ on .*, changes it; waiting for its end", line)
+            assert re.fullmatch(r".*/params.yaml: process \d+ on .*, is changing it; waiting until it ends", line)
 
     def test_models_in_braces(self):
         start = PARAMS.index("models:")

@@ -133,7 +133,7 @@ class TestTheCommand:
 
     def test_what_is_wrong_is_told_and_nothing_runs(self, monkeypatch):
         assert told("ladder", "other") == (
-            "ladders/other.yaml: missing; name one of the ladders (mine), in the project's folder"
+            "ladders/other.yaml: no such file; use an existing ladder (mine), and run it in the project's folder"
         )
         monkeypatch.setenv("PATH", "")
         assert told("ladder", "mine") == "dvc: not available; source .venv/bin/activate first"

@@ -399,9 +399,9 @@ class TestPredict:
         with pytest.raises(SystemExit) as exit:
             run("predict", weights[3], "x.png", "*.gif", "empty")
         assert str(exit.value).splitlines() == [
-            "error: x.png: no such file or folder; this folder holds a.png, empty, more and 1 more",
-            "error: *.gif: matches no file; see its spelling",
-            "error: empty: holds no image; put JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files there",
+            "error: x.png: no such file or folder; this folder contains a.png, empty, more and 1 more",
+            "error: *.gif: matches no file; check the pattern",
+            "error: empty: no images found; add JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files there",
         ]
 
     def test_top_must_be_at_least_one(self, weights, album):
@@ -536,7 +536,7 @@ class TestEvaluate:
         run("evaluate", weights[3], tmp_path, "--device", "cpu")
         out = capsys.readouterr().out
         assert "40 images, accuracy in percent; balanced top-1 " in out
-        assert all(word in out for word in ("top-3", "95 % interval", "recognized (%)"))
+        assert all(word in out for word in ("top-3", "95 % interval", "recall (%)"))
 
     def test_every_fault_is_told(self, weights, tmp_path):
         write_tree(tmp_path, {"cat/x.png": b"no", "emu/1.png": picture(), "cat/x.gif": b"", "2.png": picture()})
@@ -563,7 +563,7 @@ def test_an_empty_list_is_warned_of(weights, content):
         input=content, capture_output=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr == b"warning: standard input names no file\n"
+    assert done.stderr == b"warning: no file names on standard input\n"
 
 
 def test_a_list_may_have_windows_line_ends(weights, tmp_path):

@@ -59,9 +59,9 @@ def test_a_line_for_each_that_ends_with_its_top1_and_the_time_left(capsys, clock
         )
     )
     assert capsys.readouterr().out.splitlines() == [
-        "2 experiments, one after the other: a, b; deepen watch shows what trains",
+        "2 experiments, one after the other: a, b; deepen watch shows the training",
         "a: top-1 97.22 %; 1 of 2 done, about 60 s left",
-        "1 more experiment: c; deepen watch shows what trains",
+        "1 more experiment: c; deepen watch shows the training",
         "b: done; 2 of 3 done, about 60 s left",
         "c: top-1 50.00 %; 3 of 3 done",
     ]
@@ -86,7 +86,9 @@ def test_a_worker_is_started_where_none_lives_and_some_wait():
 
 def test_workers_that_end_without_running_anything_are_not_started_for_ever():
     states = Scripted({"a": "w"}, workers=False)
-    with pytest.raises(InputError, match="DVC's worker ended 5 times and ran nothing; dvc queue start -v shows why"):
+    with pytest.raises(
+        InputError, match="DVC's worker exited 5 times without running an experiment; dvc queue start -v shows why"
+    ):
         run(states)
     assert states.started == 5
 
@@ -100,7 +102,7 @@ def test_one_that_is_taken_out_of_the_queue_is_waited_for_no_more(capsys):
 
 def test_an_empty_queue(capsys):
     run(Scripted({"old": "d"}))
-    assert capsys.readouterr().out == "the queue is empty; deepen exp --queue puts experiments there\n"
+    assert capsys.readouterr().out == "the queue is empty; add experiments with deepen exp --queue\n"
 
 
 def test_ctrl_c_ends_the_looking_on_alone(monkeypatch):
@@ -112,7 +114,9 @@ def test_ctrl_c_ends_the_looking_on_alone(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main(["queue"])
     assert ended.value.code == 130
-    assert str(ended.value) == "the experiments go on; deepen queue looks on again, dvc queue stop --kill ends them"
+    assert (
+        str(ended.value) == "the experiments continue; deepen queue shows them again, dvc queue stop --kill ends them"
+    )
 
 
 def test_outside_a_project(tmp_path):

@@ -14,7 +14,7 @@ from dvc_project import ROOT
 from made_up_ladders import ladder
 
 from deepen.cli import main
-from deepen.cli.stages import name_faults
+from deepen.cli.stages import find_name_faults
 from deepen.experiments.differences import differences
 from deepen.experiments.ranking import rank, ranking, seeds_together
 from deepen.experiments.recorded import changed_since
@@ -125,7 +125,7 @@ def test_a_row_an_experiment_best_first_with_the_settings_that_differ(repository
     repository.experiment("low", with_changes(lr=0.01), 61.25)
     repository.experiment("high", with_changes(lr=0.1, progress="quiet"), 61.25, loss=0.5)
     said = results(capsys)
-    assert said.startswith("No model of this run is evaluated yet: run dvc repro.\n\nExperiments, best first (top-1")
+    assert said.startswith("No evaluated model in this run yet: run dvc repro.\n\nExperiments, best first (top-1")
     assert [line.split() for line in said.splitlines()[4:9]] == [
         ["top-1", "loss", "experiment", "lr", "date"],
         ["-------", "------", "------------", "----", "----------------"],
@@ -136,7 +136,7 @@ def test_a_row_an_experiment_best_first_with_the_settings_that_differ(repository
 
 
 def test_without_experiments_there_is_no_table_of_them(repository, capsys):
-    assert results(capsys) == "No model of this run is evaluated yet: run dvc repro.\n\n"
+    assert results(capsys) == "No evaluated model in this run yet: run dvc repro.\n\n"
 
 
 def test_experiments_of_other_commits_are_counted_and_shown_if_asked_for(repository, capsys):
@@ -155,9 +155,9 @@ def test_numbers_that_are_of_other_settings_are_not_shown(repository, capsys):
     (repository.path / "params.yaml").write_text(yaml_text.dump(with_changes(depth="II")))
     said = results(capsys)
     assert said.count("      -  ") == 3
-    assert "no-report has no top-1 of its own: weights/I.safetensors changed since\n" in said
-    assert "unread has no top-1 of its own: weights/I.safetensors changed since\n" in said
-    assert "workspace has no top-1 of its own: depth changed since\n" in said
+    assert "no-report has no top-1 yet: weights/I.safetensors changed since\n" in said
+    assert "unread has no top-1 yet: weights/I.safetensors changed since\n" in said
+    assert "workspace has no top-1 yet: depth changed since\n" in said
 
 
 def test_models_that_are_of_another_run_than_dvc_lock_are_told(repository, capsys):
@@ -200,7 +200,7 @@ def test_other_forms(repository, capsys):
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
-        (lambda path: (path / "params.yaml").unlink(), r"^error: this folder: has no params\.yaml, so it is not a project of Deepen; run the command in the folder of"),
+        (lambda path: (path / "params.yaml").unlink(), r"^error: this folder: not a Deepen project, params\.yaml is missing; run the command in the folder of"),
         (lambda path: (path / "metrics/final.json").write_text("[]"), "metrics/final.json of workspace: is not what this"),
         (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse fails \(.*; run in a project of"),
     ],
@@ -219,11 +219,11 @@ def test_git_must_be_there(repository, monkeypatch):
 
 def test_the_name_of_an_experiment_is_not_given_twice(repository):
     repository.experiment("low", with_changes(lr=0.01), 61.25)
-    told = "low: an experiment has that name; take another, or dvc exp remove low first"
-    assert list(name_faults(["--temp", "-n", "low"], repository.path)) == [told]
-    assert list(name_faults(["--name=low"], repository.path)) == [told]
+    told = "low: experiment already exists; choose another name, or run dvc exp remove low"
+    assert list(find_name_faults(["--temp", "-n", "low"], repository.path)) == [told]
+    assert list(find_name_faults(["--name=low"], repository.path)) == [told]
     for words in (["-n", "high"], ["-n", "low", "--force"], ["-n", "low", "--queue"], []):
-        assert list(name_faults(words, repository.path)) == []
+        assert list(find_name_faults(words, repository.path)) == []
 
 
 def runs(*changes):
@@ -333,4 +333,4 @@ def test_the_number_of_test_images_gives_the_interval(built):
 
 def test_a_depth_that_is_no_model_is_told(repository, capsys):
     repository.write(with_changes(depth="IX"), 50.0)
-    assert results(capsys) == "params.yaml: depth: IX is none of the models I, II, III; name one.\n\n"
+    assert results(capsys) == "params.yaml: depth: unknown model IX; use one of I, II, III.\n\n"

@@ -35,7 +35,7 @@ def said(capsys):
 def test_outside_a_project(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     first, second = said(capsys)
-    assert first == f"{tmp_path} is not a project of Deepen: it has no params.yaml and dvc.yaml"
+    assert first == f"{tmp_path} is not a Deepen project: params.yaml or dvc.yaml is missing"
     assert second.startswith(
         "next: cd to your clone of Deepen; without one, git clone its repository and run make repro"
     )
@@ -44,7 +44,7 @@ def test_outside_a_project(tmp_path, monkeypatch, capsys):
 def test_below_a_project(project, monkeypatch, capsys):
     (project / "weights").mkdir()
     monkeypatch.chdir(project / "weights")
-    assert said(capsys) == [f"this folder is inside a project of Deepen: cd {project}"]
+    assert said(capsys) == [f"this folder is inside a Deepen project: cd {project}"]
 
 
 def test_nothing_trained(project, capsys):
@@ -57,7 +57,7 @@ def test_wrong_settings(project, capsys):
     )
     first, second = said(capsys)
     assert first.startswith(
-        "params.yaml has 1 fault, such as params.yaml: data: unknown data set 'digist'; use one of digits"
+        "params.yaml has 1 error, for example params.yaml: data: unknown data set 'digist'; use one of digits"
     )
     assert first.endswith("; did you mean digits?")
     assert second == "next: deepen settings"
@@ -69,10 +69,10 @@ def test_half_trained(project, capsys):
     checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)
     checkpoints.save(at(10))
     (project / "checkpoints/III-ffffff").mkdir()  # before its first checkpoint
-    told = "II was interrupted (checkpoint of step 10 of 21): the same command goes on with it, if nothing else was changed"
+    told = "II was interrupted (checkpoint at step 10 of 21): the same command resumes it, unless anything else has changed"
     assert said(capsys) == [told, "1 model trained", "next: dvc repro, which trains II, III"]
     with hold_lock(project / "checkpoints/II-0a1b2c.lock", print):
-        assert said(capsys)[0].startswith("II is in training (checkpoint of step 10 of 21), by process ")
+        assert said(capsys)[0].startswith("II is being trained (checkpoint at step 10 of 21) by process ")
     next((project / "checkpoints/II-0a1b2c").iterdir()).write_text("x")  # damaged, which the training itself will tell
     assert said(capsys)[0] == "1 model trained"
 

@@ -64,7 +64,7 @@ def shown(project, capsys):
 
 def test_nothing(tmp_path, capsys):
     (tmp_path / "params.yaml").touch()
-    assert shown(tmp_path, capsys) == ["no training runs now"]
+    assert shown(tmp_path, capsys) == ["no training is running"]
 
 
 def test_after_a_run_the_model_that_was_trained_last_is_told(tmp_path, capsys):
@@ -72,9 +72,9 @@ def test_after_a_run_the_model_that_was_trained_last_is_told(tmp_path, capsys):
     for name, epochs in (("I", ROWS[:1]), ("II", ROWS)):
         History({}, {}, 1, 1, "", "", epochs).save(tmp_path / f"curves/{name}.json")
         os.utime(tmp_path / f"curves/{name}.json", (1e9, 1e9))  # a checkout writes all at once
-    assert shown(tmp_path, capsys) == ["no training runs now; last: II, 2 epochs, validation top-1 80.00 %"]
+    assert shown(tmp_path, capsys) == ["no training is running; last: II, 2 epochs, validation top-1 80.00 %"]
     os.utime(tmp_path / "curves/I.json")
-    assert shown(tmp_path, capsys) == ["no training runs now; last: I, 1 epoch, validation top-1 40.00 %"]
+    assert shown(tmp_path, capsys) == ["no training is running; last: I, 1 epoch, validation top-1 40.00 %"]
 
 
 class TestBetweenTwoTrainings:
@@ -83,8 +83,8 @@ class TestBetweenTwoTrainings:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["-m", "pipeline.evaluate", "II"], "stage evaluate@II of experiment low runs"),
-            (["-m", "pipeline.report"], "stage report of experiment low runs"),
+            (["-m", "pipeline.evaluate", "II"], "stage evaluate@II of experiment low is running"),
+            (["-m", "pipeline.report"], "stage report of experiment low is running"),
             (["dvc", "exp", "run", "--temp"], "dvc is between two stages"),
         ],
     )
@@ -100,18 +100,18 @@ class TestBetweenTwoTrainings:
             [sys.executable, *words], cwd=copy, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         process.stdout.readline()
-        assert shown(tmp_path, capsys) == [f"no training runs now; {said}"]
+        assert shown(tmp_path, capsys) == [f"no training is running; {said}"]
         process.communicate(b"\n")
-        assert shown(tmp_path, capsys) == ["no training runs now"]
+        assert shown(tmp_path, capsys) == ["no training is running"]
 
 
 def test_what_is_not_a_project_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"has no params\.yaml, so it is not a project of Deepen; run the command"):
+    with pytest.raises(SystemExit, match=r"not a Deepen project, params\.yaml is missing; run the command"):
         main(["watch", "--once", "--project", str(tmp_path)])
 
 
 def test_a_training_in_a_copy_with_the_models_before_it(project, capsys):
-    assert shown(project, capsys) == ["experiment low, II: epoch 1, began 0 s ago"]
+    assert shown(project, capsys) == ["experiment low, II: epoch 1, started 0 s ago"]
     keep(project, 7, 81.0, seconds_ago=21)
     keep(project, 14, 81.0, 90.5, seconds_ago=7)
     assert shown(project, capsys) == [
@@ -130,7 +130,7 @@ def test_before_the_first_checkpoint_the_curves_tell_the_epoch(project, capsys, 
     of = load_settings(copy / "params.yaml").epochs("II", 1000)
     lock = project / "checkpoints/II-abc.lock"
     os.utime(lock, (lock.stat().st_mtime - 20,) * 2)
-    assert shown(project, capsys) == [f"experiment low, II: epoch 1 of {of}, began 20 s ago"]
+    assert shown(project, capsys) == [f"experiment low, II: epoch 1 of {of}, started 20 s ago"]
     live = LiveCurves(copy / "live/II/curves.tsv")
     live.start([])
     live.add(ROWS[0])
@@ -186,12 +186,12 @@ def test_bars_are_on_one_scale_and_fit(project, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     (found,) = trainings(project)
     monkeypatch.setattr(watch, "_can_print", lambda text: True)
-    *_, one, two = watch.described(found, True).splitlines()
+    *_, one, two = watch.describe(found, True).splitlines()
     assert one.endswith(" ▁▅")
     assert two.endswith("▅▅█")
     assert len(two) < 80
     monkeypatch.setattr(watch, "_can_print", lambda text: False)
-    assert watch.described(found, True).splitlines()[-1].endswith("  80 80 80 80 80 120")
+    assert watch.describe(found, True).splitlines()[-1].endswith("  80 80 80 80 80 120")
 
 
 def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeypatch):
@@ -212,8 +212,8 @@ def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeyp
     main(["watch", "--project", str(project)])
     first, then, last = capsys.readouterr().out.replace("\033[J", "").split("\033[")
     assert first.count("\n") == 5
-    assert then == "5Ano training runs now\n"
-    assert last == "1Athe run has ended; deepen results shows what came of it\n"
+    assert then == "5Ano training is running\n"
+    assert last == "1Athe run has ended; see deepen results\n"
     assert looks == [2.0, 2.0]
 
 
@@ -225,11 +225,11 @@ def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     (tmp_path / "params.yaml").touch()
     main(["watch", "--project", str(tmp_path)])
-    assert capsys.readouterr().out == "no training runs now; waiting for the next\n"
+    assert capsys.readouterr().out == "no training is running; waiting for the next one\n"
 
 
 def test_it_does_not_import_pytorch(tmp_path):
     (tmp_path / "params.yaml").touch()
     code = "import sys; from deepen.cli import main; main(['watch', '--once']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "no training runs now\nFalse\n"
+    assert done.stdout == "no training is running\nFalse\n"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from dvc_project import ROOT
 
-from deepen.cli import answers, main
+from deepen.cli import main, prediction_formats
 from deepen.cli.missing_path import suggest_path
 from deepen.cli.parser import _COMMANDS
-from deepen.cli.stages import word_faults
+from deepen.cli.stages import find_argument_faults
 from deepen.core.nearest import find_nearest, suggest_name
 
 NAMES = [module.__name__.rpartition(".")[2].replace("import_weights", "import") for module in _COMMANDS]
@@ -46,20 +46,20 @@ def test_the_nearest_word(word, known, found):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["predic", "--top", "x"], "predic: unknown command; did you mean predict? deepen --help explains"),
-        (["\x1b[31m"], r"'\x1b[31m': unknown command; deepen --help explains"),
-        (["results", "x"], "x: one word too many; deepen results --help explains"),
-        (["ladder"], "missing: NAME; deepen ladder --help explains"),
-        (["--versoin"], "--versoin: unknown option; did you mean --version? deepen --help explains"),
-        (["new", "IV", "--aftre", "III"], "--aftre: unknown option; did you mean --after? deepen new --help explains"),
-        (["predict", "--devcie=cpu"], "--devcie: unknown option; did you mean --device? deepen predict --help explains"),
-        (["predict", "--xyz", "w"], "--xyz: unknown option; deepen predict --help explains"),
-        (["predict"], "missing: WEIGHTS, IMAGE; deepen predict --help explains"),
-        (["predict", "w", "x", "--device", "cdua:1"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cdua:1'; did you mean cuda:1? deepen predict --help explains"),
-        (["evaluate", "w", "x", "--device", "cuda:01"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cuda:01'; did you mean cuda:1? deepen evaluate --help explains"),
-        (["evaluate", "w", "x", "--part", "tset"], "--part: must be one of train, val, valid, validation, test, got 'tset'; did you mean test? deepen evaluate --help explains"),
-        (["predict", "w", "x", "--top", "five"], "--top: must be a whole number, got 'five'; deepen predict --help explains"),
-        (["predict", "w", "x", "--top"], "--top: expected one argument; deepen predict --help explains"),
+        (["predic", "--top", "x"], "predic: unknown command; did you mean predict? see deepen --help"),
+        (["\x1b[31m"], r"'\x1b[31m': unknown command; see deepen --help"),
+        (["results", "x"], "x: unexpected argument; see deepen results --help"),
+        (["ladder"], "missing: NAME; see deepen ladder --help"),
+        (["--versoin"], "--versoin: unknown option; did you mean --version? see deepen --help"),
+        (["new", "IV", "--aftre", "III"], "--aftre: unknown option; did you mean --after? see deepen new --help"),
+        (["predict", "--devcie=cpu"], "--devcie: unknown option; did you mean --device? see deepen predict --help"),
+        (["predict", "--xyz", "w"], "--xyz: unknown option; see deepen predict --help"),
+        (["predict"], "missing: WEIGHTS, IMAGE; see deepen predict --help"),
+        (["predict", "w", "x", "--device", "cdua:1"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cdua:1'; did you mean cuda:1? see deepen predict --help"),
+        (["evaluate", "w", "x", "--device", "cuda:01"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cuda:01'; did you mean cuda:1? see deepen evaluate --help"),
+        (["evaluate", "w", "x", "--part", "tset"], "--part: must be one of train, val, valid, validation, test, got 'tset'; did you mean test? see deepen evaluate --help"),
+        (["predict", "w", "x", "--top", "five"], "--top: must be a whole number, got 'five'; see deepen predict --help"),
+        (["predict", "w", "x", "--top"], "--top: expected one argument; see deepen predict --help"),
     ],
 )  # fmt: skip
 def test_a_wrong_word_is_one_line(capsys, words, error):
@@ -99,11 +99,11 @@ class TestWeights:
         (tmp_path / "weights/init").mkdir(parents=True)
         for name in ("I", "II", "III", "scratch"):
             (tmp_path / f"weights/{name}.safetensors").touch()
-        listed = "no such file; there are I, II, III in weights/"
+        listed = "no such file; weights/ contains I, II, III"
         for word, error in (
             ("weights/IIX.safetensors", f"{listed}; did you mean II?"),
             ("weights/IV.safetensors", listed),
-            ("weights/II", f"{listed}; did you mean II?; a name ends in .safetensors"),
+            ("weights/II", f"{listed}; did you mean II?; add the extension .safetensors"),
             ("III.safetensors", f"{listed}; did you mean III?"),
         ):
             for command in (["predict", word, "x"], ["evaluate", word, "x"], ["export", word, "--to", "onnx"]):
@@ -123,7 +123,7 @@ class TestWeights:
         with pytest.raises(SystemExit, match="invalid safetensors file"):
             main(["evaluate", path, "."])
         assert capsys.readouterr().err.startswith(
-            f"warning: {path}: weights that II starts from, before its training; trained ones are in weights/, not weights/init/\n"
+            f"warning: {path}: untrained weights, from which II starts; trained ones are in weights/, not weights/init/\n"
         )
 
 
@@ -138,12 +138,12 @@ def test_a_project_that_is_none_is_told_alike_by_all_commands(tmp_path, words):
     (tmp_path / "file").touch()
     for folder, fault in (
         (tmp_path / "gone", "no such folder"),
-        (tmp_path / "file", "is a file and not a folder"),
-        (tmp_path, "has no params.yaml, so it is not a project of Deepen"),
+        (tmp_path / "file", "is a file, not a folder"),
+        (tmp_path, "not a Deepen project, params.yaml is missing"),
     ):
         with pytest.raises(SystemExit) as exit:
             main([*words, "--project", str(folder)])
-        remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
+        remedy = "run the command in the folder of your clone of Deepen, or add --project FOLDER"
         assert str(exit.value) == f"error: --project {folder}: {fault}; {remedy}"
 
 
@@ -157,13 +157,13 @@ def test_a_path_that_is_like_another(tmp_path):
     (tmp_path / "photos").mkdir()
     found = tmp_path / "photos"
     assert suggest_path(tmp_path / "photo") == f"; did you mean {found}?"
-    assert suggest_path(tmp_path / "xyz") == f"; {tmp_path} holds photos"
+    assert suggest_path(tmp_path / "xyz") == f"; {tmp_path} contains photos"
     assert suggest_path(tmp_path / "photo/cat.jpg") == f"; {tmp_path / 'photo'} does not exist; did you mean {found}?"
     assert suggest_path(tmp_path / "gone/far/cat.jpg") == f"; {tmp_path / 'gone'} does not exist"
     assert suggest_path(found / "cat.jpg") == f"; {found} is empty"
     for number in range(1, 6):
         (found / f"IMG_{number:02}.jpg").touch()
-    holds = f"; {found} holds IMG_01.jpg, IMG_02.jpg, IMG_03.jpg and 2 more"
+    holds = f"; {found} contains IMG_01.jpg, IMG_02.jpg, IMG_03.jpg and 2 more"
     for word, told in (
         ("IMG_00.jpg", holds),  # it may be any of them
         ("cat.jpg", holds),
@@ -182,7 +182,9 @@ def test_a_path_that_is_like_another(tmp_path):
 def test_predictions_too_wide_for_a_table_are_paragraphs(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for name, count in (("cat", 5), ("golden retriever of a long name", 5)):
-        answers.write_table([answers.Answer(Path("a.jpg"), [(name, 0.25)] * count, "", ())])
+        prediction_formats.write_table(
+            [prediction_formats.FilePrediction(Path("a.jpg"), [(name, 0.25)] * count, "", ())]
+        )
     table, told = capsys.readouterr().out.split("\na.jpg: ")
     assert table.splitlines()[2].split() == ["a.jpg", *["cat", "25.0", "%"] * 5]
     assert " ".join(told.split()) == ", ".join(["golden retriever of a long name 25.0 %"] * 5)
@@ -198,13 +200,13 @@ class TestStages:
             (["--temp", "-n", "repotr", "-S", "lr=1", "--set-param", "x", "train@I", "report", "train"], []),
             (["dvc.yaml:x", "data/x", "-f", "--set", "x=1", "--new-option-of-dvc"], []),
             (["repotr"], ["repotr: unknown stage; did you mean report?"]),
-            (["xyz"], ["xyz: unknown stage; name one of prepare, train, report"]),
+            (["xyz"], ["xyz: unknown stage; use one of prepare, train, report"]),
             (["trian@II", "--tmep"], ["trian@II: unknown stage; did you mean train@II?", "--tmep: unknown option; did you mean --temp?"]),
             (["train@III"], ["train@III: unknown stage; did you mean train@II?"]),
         ],
     )  # fmt: skip
     def test_what_dvc_exp_run_takes(self, words, faults):
-        assert list(word_faults(words, self.STAGES, ["I", "II"])) == faults
+        assert list(find_argument_faults(words, self.STAGES, ["I", "II"])) == faults
 
 
 def test_the_documentation_names_commands_that_exist():

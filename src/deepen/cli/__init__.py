@@ -1,4 +1,4 @@
-"""The `deepen` command: what people do with a ladder besides `dvc repro`."""
+"""The `deepen` command line: one module per command, beside `dvc repro`."""
 
 import sys
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from deepen.core.entry_point import run_program
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run the command line's words, or these; raises SystemExit unless all went well."""
+    """Run the command given by `words`, by default the process's arguments; raises SystemExit on any error."""
     words = list(sys.argv[1:] if words is None else words)
     run_program(lambda: _run(words), debug="--debug" in words)
 
 
 def _run(words: Sequence[str]) -> None:
-    # here, so that Ctrl-C while they are imported is one line too
-    from deepen.cli.parser import parse
-    from deepen.cli.words import require_project
+    # imported here, so that Ctrl-C during the imports prints one line too
+    from deepen.cli.arguments import require_project
+    from deepen.cli.parser import parse_arguments
 
-    options = parse(words)
+    options = parse_arguments(words)
     if "project" in options:
         require_project(options.project)
     options.run(options)

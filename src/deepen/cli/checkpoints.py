@@ -1,4 +1,4 @@
-"""`deepen checkpoints`: what interrupted trainings left."""
+"""`deepen checkpoints`: list or remove the checkpoints of interrupted trainings."""
 
 import argparse
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from deepen.cli.words import add_command, add_project
+from deepen.cli.arguments import add_command, add_project
 from deepen.core.errors import InputError, plain, some
 from deepen.core.nearest import suggest_name
 from deepen.runtime.lock import read_lock_holder
@@ -20,13 +20,13 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "checkpoints",
-        "list or clear what interrupted trainings left",
-        "List the trainings that were interrupted. Each goes on when dvc repro or dvc exp run comes to it with the "
-        "same settings, images and code; a training that ends removes its own.",
+        "list or remove checkpoints of interrupted trainings",
+        "List the checkpoints of interrupted trainings. dvc repro and dvc exp run resume a training that has the same "
+        "settings, images and code. A training that ends removes its checkpoints.",
         ["deepen checkpoints", "deepen checkpoints --clear"],
     )
-    parser.add_argument("trainings", nargs="*", metavar="TRAINING", help="of these only, for example III-0f3a9c")
-    parser.add_argument("--clear", action="store_true", help="remove them, but those in use")
+    parser.add_argument("trainings", nargs="*", metavar="TRAINING", help="only these trainings, for example III-0f3a9c")
+    parser.add_argument("--clear", action="store_true", help="remove checkpoints that are not in use")
     add_project(parser)
     parser.set_defaults(run=_run)
 
@@ -34,44 +34,46 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.training.position import FOLDER
 
-    folders = _trainings(options.project / FOLDER, options.trainings)
+    folders = _list_trainings(options.project / FOLDER, options.trainings)
     if options.clear:
         for folder in folders:
             print(f"{plain(folder.name)}: {_clear(folder)}")
     elif folders:
-        print(tabulate([_row(folder) for folder in folders], "keys"))
+        print(tabulate([_describe_training(folder) for folder in folders], "keys"))
         for folder in folders:
-            if (by := read_lock_holder(folder.with_suffix(".lock"))) is not None:
-                print(f"{plain(folder.name)} is in use by {by}")
+            if (holder := read_lock_holder(folder.with_suffix(".lock"))) is not None:
+                print(f"{plain(folder.name)} is in use by {holder}")
     else:
-        print("no training was interrupted")
+        print("no interrupted trainings")
 
 
 def _clear(folder: Path) -> str:
-    """Remove a training's folder, unless it is in use; of a link the link alone, and so for each that is inside."""
-    if (by := read_lock_holder(folder.with_suffix(".lock"))) is not None:
-        return f"in use by {by}; left"
+    """Remove a training's folder unless it is in use; remove symbolic links, not their targets."""
+    if (holder := read_lock_holder(folder.with_suffix(".lock"))) is not None:
+        return f"in use by {holder}; kept"
     try:
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
     except OSError as error:
-        fault = f"can't be removed ({error.strerror}); make it and its folder writable and run it again"
+        fault = f"can't be removed ({error.strerror}); make it and its folder writable, and run it again"
         raise InputError(f"{plain(folder)}: {fault}") from error
     return "cleared"
 
 
-def _trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
+def _list_trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
     if root.is_symlink():
-        raise InputError(f"{plain(root)}: is a link to {plain(root.resolve())}; remove the link, or clear that folder")
-    found = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
-    if unknown := [name for name in wanted if name not in found]:
-        listed = f"there are {', '.join(map(plain, some(list(found))))}" if found else "no training was interrupted"
         raise InputError(
-            [f"{plain(name)}: no such training in {root}; {listed}" + suggest_name(name, found) for name in unknown]
+            f"{plain(root)}: is a symbolic link to {plain(root.resolve())}; remove the link, or clear that folder"
         )
-    return [found[name] for name in wanted or found]
+    trainings = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
+    if unknown := [name for name in wanted if name not in trainings]:
+        rule = f"use one of {', '.join(map(plain, some(list(trainings))))}" if trainings else "it has no checkpoints"
+        raise InputError(
+            [f"{plain(name)}: unknown training in {root}; {rule}" + suggest_name(name, trainings) for name in unknown]
+        )
+    return [trainings[name] for name in wanted or trainings]
 
 
-def _row(folder: Path) -> dict[str, str]:
+def _describe_training(folder: Path) -> dict[str, str]:
     from deepen.training.position import describe_checkpoint
 
     files = sorted(folder.glob("*.safetensors"))

@@ -1,4 +1,4 @@
-"""`deepen compare`: two models of one run, as `dvc metrics diff` compares two runs of one model."""
+"""`deepen compare`: compare the metrics of two models of one run."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from deepen.cli.words import add_command, add_project
+from deepen.cli.arguments import add_command, add_project
 from deepen.core.errors import InputError, plain
 from deepen.core.names import MODEL_NAME, RESERVED
 from deepen.core.nearest import suggest_name
@@ -19,16 +19,16 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "compare",
-        "the difference between two models",
-        "Print the metrics of two models of this run and what the second has more than the first, in the words of "
-        "dvc metrics diff, which compares revisions and not models.",
+        "compare two models of this run",
+        "Print the metrics of two models of this run and their difference, second minus first, in the format of "
+        "dvc metrics diff, which compares revisions instead of models.",
         ["deepen compare I III", "deepen compare I III --json"],
     )
-    parser.add_argument("first", metavar="MODEL", help="for example I")
-    parser.add_argument("second", metavar="MODEL", help="for example III")
+    parser.add_argument("first", metavar="MODEL", help="a model, for example I")
+    parser.add_argument("second", metavar="MODEL", help="another model, for example III")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--md", action="store_true", help="as a Markdown table")
-    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--md", action="store_true", help="print a Markdown table")
+    form.add_argument("--json", action="store_true", help="print JSON")
     add_project(parser)
     parser.set_defaults(run=_run)
 
@@ -36,13 +36,13 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     for name in (options.first, options.second):
         if not re.fullmatch(MODEL_NAME, name) or name.lower() in RESERVED:
-            raise InputError(f"{plain(name)}: not a model; name models of params.yaml, for example I and III")
+            raise InputError(f"{plain(name)}: invalid model name; use models of params.yaml, for example I and III")
     folder = options.project / "metrics"
     files = [folder / f"{name}.json" for name in (options.first, options.second)]
     if missing := [file for file in files if not file.is_file()]:
-        there = sorted(file.stem for file in folder.glob("*.json") if file.stem not in RESERVED)
-        raise InputError([f"{file}: missing; {_remedy(file.stem, there)}" for file in missing])
-    old, new = (_metrics(options.project, file) for file in files)
+        models = sorted(file.stem for file in folder.glob("*.json") if file.stem not in RESERVED)
+        raise InputError([f"{file}: no such file; {_suggest_models(file.stem, models)}" for file in missing])
+    old, new = (_read_metrics(options.project, file) for file in files)
     rows: list[dict[str, Any]] = [
         {"metric": name, "old": old.get(name), "new": new.get(name)} for name in dict.fromkeys((*old, *new))
     ]
@@ -53,25 +53,25 @@ def _run(options: argparse.Namespace) -> None:
         print(json.dumps({row.pop("metric"): row for row in rows}, indent=1))
         return
     cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
-    heads = ["Metric", options.first, options.second, "Change"]
-    print(tabulate(cells, heads, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))
+    headings = ["Metric", options.first, options.second, "Change"]
+    print(tabulate(cells, headings, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))
 
 
-def _remedy(name: str, there: list[str]) -> str:
-    if not there:
+def _suggest_models(name: str, models: list[str]) -> str:
+    if not models:
         return "run dvc repro"
-    return f"name models that have run ({', '.join(there)}), or run dvc repro" + suggest_name(name, there)
+    return f"use evaluated models ({', '.join(models)}), or run dvc repro" + suggest_name(name, models)
 
 
-def _metrics(project: Path, file: Path) -> dict[str, float]:
-    """The metrics of a model, held to its record, which has a checksum, where there is one."""
+def _read_metrics(project: Path, file: Path) -> dict[str, float]:
+    """Read the metrics of a model; raise InputError if its record, which has a checksum, differs."""
     from deepen.core.files import read_json
     from deepen.records.record import load_records
 
-    found, record = read_json(file, dict[str, float]), project / "records" / file.name
-    if record.is_file() and found != load_records(record)[-1].metrics:
+    metrics, record = read_json(file, dict[str, float]), project / "records" / file.name
+    if record.is_file() and metrics != load_records(record)[-1].metrics:
         raise InputError(
-            f"{file}: differs from {record}: one of them was damaged, or is of another run; "
-            "run dvc checkout, or dvc repro, and compare again"
+            f"{file}: differs from {record}: one of them is damaged or from another run; "
+            "run dvc checkout or dvc repro, and compare again"
         )
-    return found
+    return metrics

@@ -1,4 +1,4 @@
-"""`deepen evaluate`: a network judged on images that its project never saw."""
+"""`deepen evaluate`: measure the accuracy of a trained network on other images."""
 
 import argparse
 import json
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from deepen.cli.arguments import add_command, add_device, make_choice_type
 from deepen.cli.missing_path import suggest_path
 from deepen.cli.predict import add_views
 from deepen.cli.weights_file import add_weights, check_weights
-from deepen.cli.words import add_command, add_device, one_of
 from deepen.core.counts import counted
 from deepen.core.errors import InputError, plain
 
@@ -28,32 +28,34 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "evaluate",
-        "judge a network on other images",
-        "Judge a trained network on images that it never saw: top-1 to top-5 accuracy with 95 % intervals (Wilson), "
-        "balanced top-1, and how many of each class are recognized. DATA has <class>/* or test/<class>/*, in folders "
-        "named as the network's classes; not every class needs one. Where they lie in train/, valid/ and test/, it "
-        "takes test/, or the one that --part names.",
+        "measure a network's accuracy on other images",
+        "Evaluate a trained network on other labelled images: top-1 to top-5 accuracy with 95 % intervals (Wilson), "
+        "balanced top-1 and per-class recall. DATA has <class>/* or test/<class>/*, with folders named after the "
+        "network's classes; classes may be missing. If DATA has train/, valid/ and test/, test/ is used, or the one "
+        "given with --part.",
         [
             "deepen evaluate weights/III.safetensors other-photos/",
             "deepen evaluate weights/III.safetensors photos.zip --part valid",
         ],
     )
     add_weights(parser)
-    parser.add_argument("data", type=Path, metavar="DATA", help="a folder, .tar, .tar.gz, .tar.xz or .zip")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="labelled images: a folder, .tar, .tar.gz, .tar.xz or .zip"
+    )
     parser.add_argument(
         "--part",
-        type=one_of("train", "val", "valid", "validation", "test"),
+        type=make_choice_type("train", "val", "valid", "validation", "test"),
         metavar="PART",
-        help="which folder's images count: train, val, valid, validation or test (default: test)",
+        help="the folder to evaluate: train, val, valid, validation or test (default: test)",
     )
     parser.add_argument(
         "--mistakes",
         type=Path,
         metavar="FILE.csv",
-        help="also write all mistakes, the surest first: image, its class, the one it was taken for, probability",
+        help="also write all misclassified images, most confident first: image, class, predicted class, probability",
     )
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
-    parser.add_argument("--single-view", action="store_true", help="without mirror images")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
     add_views(parser)
     add_device(parser)
     parser.set_defaults(run=_run)
@@ -67,22 +69,24 @@ def _run(options: argparse.Namespace) -> None:
     if not os.path.lexists(options.data):
         raise InputError(f"{plain(options.data)}: no such folder or archive{suggest_path(options.data)}")
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
-    judged = load_judged(options.data, network.classes, network.card.prepared, options.part)
-    for note in judged.notes:
+    labelled = load_judged(options.data, network.classes, network.card.prepared, options.part)
+    for note in labelled.notes:
         print(note, file=sys.stderr)
-    evaluation = network.evaluate(judged.images)
-    predictions = _predictions(evaluation, judged.images)
-    found = {"part": judged.part} | _described(evaluation, predictions, judged.images)
-    print(json.dumps(found, indent=1) if options.json else _as_tables(found))
+    evaluation = network.evaluate(labelled.images)
+    predictions = _make_predictions(evaluation, labelled.images)
+    summary = {"part": labelled.part} | _summarize(evaluation, predictions, labelled.images)
+    print(json.dumps(summary, indent=1) if options.json else _format_tables(summary))
     if options.mistakes:
-        _write_mistakes(options.mistakes, predictions, judged.images.classes)
+        _write_mistakes(options.mistakes, predictions, labelled.images.classes)
 
 
-def _predictions(found: "Evaluation", images: "ImageSet") -> "Predictions":
+def _make_predictions(evaluation: "Evaluation", images: "ImageSet") -> "Predictions":
     from deepen.evaluation.predictions import Predictions
 
     names = [images.get_file_name(row) for row in range(len(images))]
-    return Predictions(images.labels.tolist(), found.predicted.tolist(), found.probability.tolist(), files=names)
+    return Predictions(
+        images.labels.tolist(), evaluation.predicted.tolist(), evaluation.probability.tolist(), files=names
+    )
 
 
 def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[str]) -> None:
@@ -93,35 +97,42 @@ def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[st
     write_text(path, as_csv(mistakes_table(predictions, classes), HEADINGS))
 
 
-def _described(found: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:
-    """Accuracies in percent, with their intervals, and what is known of each class that has images."""
+def _summarize(evaluation: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:
+    """Return accuracies in percent with their intervals, and counts per class that has images."""
     from deepen.evaluation.intervals import wilson_interval
 
     top = []
-    for correct in found.correct:
-        low, high = wilson_interval(correct, found.images)
-        top.append({"accuracy": 100 * correct / found.images, "low": low, "high": high})
+    for correct in evaluation.correct:
+        low, high = wilson_interval(correct, evaluation.images)
+        top.append({"accuracy": 100 * correct / evaluation.images, "low": low, "high": high})
     classes = [
         {"class": images.classes[label], "images": count, "recognized": recognized}
         for label, (recognized, count) in predictions.recall().items()
     ]
     balanced = predictions.balanced()
-    return {"images": found.images, "top": top, "balanced_top1": balanced, "loss": found.loss, "classes": classes}
+    return {
+        "images": evaluation.images,
+        "top": top,
+        "balanced_top1": balanced,
+        "loss": evaluation.loss,
+        "classes": classes,
+    }
 
 
-def _as_tables(found: dict[str, Any]) -> str:
+def _format_tables(summary: dict[str, Any]) -> str:
     accuracy = [
-        (f"top-{k}", row["accuracy"], f"{row['low']:.2f} to {row['high']:.2f}") for k, row in enumerate(found["top"], 1)
+        (f"top-{k}", row["accuracy"], f"{row['low']:.2f} to {row['high']:.2f}")
+        for k, row in enumerate(summary["top"], 1)
     ]
     classes = [
-        (plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in found["classes"]
+        (plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in summary["classes"]
     ]
-    of = f" of {found['part']}/" if found["part"] else ""
+    part = f" of {summary['part']}/" if summary["part"] else ""
     return "\n\n".join(
         (
-            f"{counted(found['images'], 'image')}{of}, accuracy in percent; "
-            f"balanced top-1 {found['balanced_top1']:.2f}, loss {found['loss']:.4f} nats",
+            f"{counted(summary['images'], 'image')}{part}, accuracy in percent; "
+            f"balanced top-1 {summary['balanced_top1']:.2f}, loss {summary['loss']:.4f} nats",
             tabulate(accuracy, ["", "accuracy", "95 % interval"], floatfmt=".2f"),
-            tabulate(classes, ["class", "images", "recognized (%)"], floatfmt=".2f"),
+            tabulate(classes, ["class", "images", "recall (%)"], floatfmt=".2f"),
         )
     )

@@ -1,11 +1,11 @@
-"""`deepen export`: a network for other programs."""
+"""`deepen export`: write a network as ONNX or as a torchvision state dict."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from deepen.cli.arguments import add_command, make_choice_type
 from deepen.cli.weights_file import add_weights, check_weights
-from deepen.cli.words import add_command, one_of
 from deepen.core.errors import InputError, prefix_faults
 
 
@@ -15,29 +15,36 @@ def add(commands: Any) -> None:
         commands,
         "export",
         "write a network as ONNX, or for torchvision",
-        "Write the network of a weights file for other programs. onnx takes any network and makes a model "
-        "that takes uint8 images as they are, in batches of any size, and gives logits and probabilities; it is kept "
-        "only if onnxruntime computes with it what Deepen does. torchvision takes a network of the shape of "
-        "torchvision's vgg11, vgg13, vgg16, vgg19 or one with _bn, and makes a state dict that loads strictly there.",
+        "Write the network of a weights file for other programs. onnx supports any network. The model takes raw uint8 "
+        "images in batches of any size and returns logits and probabilities. It is kept only if onnxruntime computes "
+        "the same as Deepen. torchvision supports networks with the layers of torchvision's vgg11, vgg13, vgg16 or "
+        "vgg19, with or without _bn, and writes a state dict that loads with strict=True.",
         ["deepen export weights/III.safetensors --to onnx"],
     )
     add_weights(parser)
     parser.add_argument(
-        "--to", type=one_of("onnx", "torchvision"), required=True, metavar="FORMAT", help="onnx or torchvision"
+        "--to",
+        type=make_choice_type("onnx", "torchvision"),
+        required=True,
+        metavar="FORMAT",
+        help="output format: onnx or torchvision",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="default: in this folder, III.onnx or III-torchvision.safetensors"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="output file (default: III.onnx or III-torchvision.safetensors in this folder)",
     )
-    parser.add_argument("--force", action="store_true", help="replace the output if it is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing output file")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     check_weights(options.weights)
-    ending = ".onnx" if options.to == "onnx" else "-torchvision.safetensors"
-    output = options.output or Path(options.weights.stem + ending)
+    suffix = ".onnx" if options.to == "onnx" else "-torchvision.safetensors"
+    output = options.output or Path(options.weights.stem + suffix)
     if output.exists() and not options.force:
-        raise InputError(f"{output}: is there already; add --force to replace it, or name another --output")
+        raise InputError(f"{output}: already exists; add --force to replace it, or choose another --output")
     write = _write_onnx if options.to == "onnx" else _write_torchvision
     write(options.weights, output)
 
@@ -55,8 +62,8 @@ def _write_onnx(weights: Path, output: Path) -> None:
         difference = measure_difference(temporary, card, network)
         if difference >= TOLERANCE:
             raise InputError(
-                f"{output}: onnxruntime differs from Deepen by {difference:.2g}, and less than {TOLERANCE:g} is asked; "
-                "it was not written: tell the makers of Deepen"
+                f"{output}: not written, onnxruntime differs from Deepen by {difference:.2g}; "
+                f"the limit is {TOLERANCE:g}; please report this bug"
             )
     print(f"{output}: uint8 images (batch, {', '.join(map(str, card.image))}) -> logits, probabilities")
     print(f"onnxruntime and Deepen differ by at most {difference:.2g} on random images")

@@ -1,4 +1,4 @@
-"""What a command says of a path at which nothing is: the one that may be meant, or what its folder holds."""
+"""Suggestions for a path that does not exist: a similar name, or the content of its folder."""
 
 import os
 import re
@@ -9,24 +9,23 @@ from pathlib import Path
 from deepen.core.errors import plain
 from deepen.core.nearest import find_nearest
 
-_MOST_NAMES = 10_000  # of a folder that are looked at
+_MOST_NAMES = 10_000  # read from a folder
 _LISTED = 3
 _LIKENESS = 0.8  # photos and phtos have 0.91
 
 
 def suggest_path(path: Path) -> str:
-    """What to add to the error for a path at which nothing is, such as `; did you mean photos/a.png?`."""
+    """Return what to append to an error about a missing path, such as `; did you mean photos/a.png?`."""
     folder = next(each for each in path.parents if each.is_dir() or each == each.parent)
-    names = _names(folder)
+    names = _list_names(folder)
     wanted = path.relative_to(folder).parts[0]
+    suggestion = _format_suggestion(folder, _find_similar(wanted, names))
     if folder != path.parent:
-        meant = _meant(wanted, names)
-        return f"; {plain(folder / wanted)} does not exist" + _question(folder, meant)
-    meant = _meant(wanted, names)
-    return _question(folder, meant) or f"; {_holds(folder, names)}"
+        return f"; {plain(folder / wanted)} does not exist" + suggestion
+    return suggestion or f"; {_describe_content(folder, names)}"
 
 
-def _names(folder: Path) -> list[str]:
+def _list_names(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in islice(entries, _MOST_NAMES) if not entry.name.startswith("."))
@@ -34,29 +33,29 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _meant(wanted: str, names: Sequence[str]) -> str | None:
-    """The name that differs in case or ending alone, or else by a letter or two and not in a number."""
+def _find_similar(wanted: str, names: Sequence[str]) -> str | None:
+    """Return the name that differs only in case or extension, else the nearest with the same numbers."""
     stem = Path(wanted).stem.lower()
-    for alike in (lambda name: name.lower() == wanted.lower(), lambda name: Path(name).stem.lower() == stem):
-        if found := next(filter(alike, names), None):
-            return found
-    by_stem = {Path(name).stem: name for name in names if _numbers(name) == _numbers(wanted)}
-    found = find_nearest(stem, by_stem, _LIKENESS)
-    return by_stem[found] if found else None
+    for is_same in (lambda name: name.lower() == wanted.lower(), lambda name: Path(name).stem.lower() == stem):
+        if same := next(filter(is_same, names), None):
+            return same
+    by_stem = {Path(name).stem: name for name in names if _find_numbers(name) == _find_numbers(wanted)}
+    nearest = find_nearest(stem, by_stem, _LIKENESS)
+    return by_stem[nearest] if nearest else None
 
 
-def _numbers(name: str) -> list[str]:
+def _find_numbers(name: str) -> list[str]:
     return re.findall("[0-9]+", Path(name).stem)
 
 
-def _question(folder: Path, meant: str | None) -> str:
-    return f"; did you mean {plain(folder / meant)}?" if meant else ""
+def _format_suggestion(folder: Path, similar: str | None) -> str:
+    return f"; did you mean {plain(folder / similar)}?" if similar else ""
 
 
-def _holds(folder: Path, names: Sequence[str]) -> str:
+def _describe_content(folder: Path, names: Sequence[str]) -> str:
     where = "this folder" if folder == Path() else plain(folder)
     if not names:
         return f"{where} is empty"
     listed = ", ".join(map(plain, names[:_LISTED]))
     more = len(names) - _LISTED
-    return f"{where} holds {listed}" + (f" and {more:,} more" if more > 0 else "")
+    return f"{where} contains {listed}" + (f" and {more:,} more" if more > 0 else "")

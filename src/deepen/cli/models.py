@@ -1,4 +1,4 @@
-"""`deepen models`: the ladder of params.yaml, laid out."""
+"""`deepen models`: list the layers, parameters, operations and training steps of the models in params.yaml."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.cli.words import add_command, add_project, whole_number
+from deepen.cli.arguments import add_command, add_project, parse_whole_number
 from deepen.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deepen.growth.ladder import Plans
 
 TRAIN = Path("data/train.safetensors")
-UNKNOWN = sys.maxsize  # number of training images
+UNKNOWN = sys.maxsize  # the number of training images if it is not known
 
 
 def add(commands: Any) -> None:
@@ -27,16 +27,20 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "models",
-        "the ladder: layers, parameters, operations, steps",
-        "Print the models of params.yaml, laid out for the images that dvc repro prepared or those that --image "
-        "describes: how large each is, what it takes to run, and how long it is trained.",
+        "list the ladder's layers, parameters, FLOPs, steps",
+        "Print the models of params.yaml with their numbers of parameters, floating-point operations, epochs and "
+        "training steps, for the images that dvc repro prepared or for the shape given with --image.",
         ["deepen models", "deepen models --image 3x32x32 --classes 100"],
     )
     parser.add_argument("--image", metavar="CxHxW", help="shape of an image, for example 3x32x32")
     parser.add_argument(
-        "--classes", type=whole_number, metavar="N", help="how many classes, with --image (default: 10)", default=10
+        "--classes",
+        type=parse_whole_number,
+        metavar="N",
+        help="number of classes, with --image (default: 10)",
+        default=10,
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     add_project(parser)
     parser.set_defaults(run=_run)
 
@@ -46,22 +50,22 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.growth.ladder import plan_ladder
 
     settings = load_settings(options.project / "params.yaml")
-    image, classes, images = _images(options)
+    image, classes, images = _read_image_shape(options)
     image = settings.view_shape(image)
     plans = plan_ladder(settings, image, classes)
-    rows = [_row(settings, plans, name, images) for name in settings.models]
+    rows = [_describe_model(settings, plans, name, images) for name in settings.models]
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
-        print(_as_text(rows))
+        print(_format_text(rows))
         if rows and any(row["steps"] is None for row in rows):
             print(f"\n{_UNKNOWN_STEPS}")
         print(f"\nFor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.network_width:g}.")
-    _warn_of_memory(settings, plans, images)
+    _warn_about_memory(settings, plans, images)
 
 
-def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[str, Any]:
-    """What there is to say of a model; its steps, and epochs that are auto, need a known number of training images."""
+def _describe_model(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[str, Any]:
+    """Return the numbers of a model; `steps` is None if the number of training images is unknown."""
     from deepen.models.layers import (
         compute_receptive_field,
         count_forward_flops,
@@ -86,8 +90,8 @@ def _row(settings: "Settings", plans: "Plans", name: str, images: int) -> dict[s
     }
 
 
-def _as_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A table of the numbers in 80 columns, and below it the layers of each model."""
+def _format_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Format the numbers as a table of 80 columns, followed by the layers of each model."""
     cells = [
         [
             row["model"],
@@ -100,43 +104,43 @@ def _as_text(rows: Sequence[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    heads = ["model", "layers", "parameters", "MFLOPs", "sees", "epochs", "steps"]
-    table = tabulate(cells, heads, disable_numparse=True, colalign=("left", *["right"] * 6))
+    headings = ["model", "layers", "parameters", "MFLOPs", "field", "epochs", "steps"]
+    table = tabulate(cells, headings, disable_numparse=True, colalign=("left", *["right"] * 6))
     layers = [textwrap.fill(f"{row['model']}, after {row['after']}: {row['layers']}", 80, **_WRAPPED) for row in rows]
     return "\n".join((table, "", _LEGEND, "", *layers))
 
 
 _WRAPPED: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
 _UNKNOWN_STEPS = textwrap.fill(
-    "Steps, and epochs: auto, depend on the number of training images, which --image does not say: epochs are at least "
-    "as many as in the table. After dvc repro prepare, deepen models without --image gives the exact numbers.",
+    "Steps, and epochs: auto, depend on the number of training images, which --image does not give: epochs are at "
+    "least as many as in the table. After dvc repro prepare, deepen models without --image prints the exact numbers.",
     80,
 )
 _LEGEND = textwrap.fill(
-    "layers: those with weights. MFLOPs: to take one image through. sees: the side in pixels of what one place after "
-    "the last convolution or pool sees of the image.",
+    "layers: weight layers. MFLOPs: forward pass of one image. field: side in pixels of the receptive field of the "
+    "last convolution or pool.",
     80,
 )
 
 
-def _warn_of_memory(settings: "Settings", plans: "Plans", images: int) -> None:
-    """The ladder may be for a larger machine, so that models too large for this one are a warning here."""
+def _warn_about_memory(settings: "Settings", plans: "Plans", images: int) -> None:
+    """Warn about models too large for this machine's memory; the ladder may be for another machine."""
     from deepen.growth.capacity import memory_faults
     from deepen.runtime.machine import get_device_memory
 
-    with suppress(InputError):  # the device may be on that machine too
+    with suppress(InputError):  # the device may be on the other machine too
         for fault in memory_faults(settings, plans, images, get_device_memory(settings.device)):
             print(f"warning: {fault}", file=sys.stderr)
 
 
-def _images(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int]:
-    """The shape of an image, the number of classes, and that of training images: UNKNOWN where there are none yet."""
+def _read_image_shape(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int]:
+    """Return the shape of an image, the number of classes, and the number of training images or UNKNOWN."""
     from deepen.data.images import load_images
 
     if options.image is None:
         path = options.project / TRAIN
         if not path.is_file():
-            raise InputError(f"{path}: missing; run dvc repro prepare, or say --image 3x32x32")
+            raise InputError(f"{path}: no such file; run dvc repro prepare, or add --image 3x32x32")
         images = load_images(path)
         return images.shape, len(images.classes), len(images)
     image = parse_image(options.image)
@@ -146,7 +150,7 @@ def _images(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int
 
 
 def parse_image(text: str) -> tuple[int, int, int]:
-    """The shape (channels, height, width) that --image says."""
+    """Parse the value of --image, `CxHxW`, into (channels, height, width)."""
     sides = text.split("x")
     if len(sides) != 3 or not all(side.isascii() and side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
         raise InputError(f"--image {text[:60]}: must be channels, height and width; write for example --image 3x32x32")

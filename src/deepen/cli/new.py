@@ -1,4 +1,4 @@
-"""`deepen new`: one more model in params.yaml."""
+"""`deepen new`: add a model to params.yaml."""
 
 import argparse
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepen.cli.words import add_command, add_project, whole_number
+from deepen.cli.arguments import add_command, add_project, parse_whole_number
 from deepen.core.errors import InputError
 from deepen.core.nearest import suggest_name
 
@@ -19,49 +19,49 @@ def add(commands: Any) -> None:
         commands,
         "new",
         "add a model to params.yaml",
-        "Write one more model into params.yaml, which is checked first and whose comments stay; dvc repro then trains "
-        "it alone. By default it has two more of the last convolution than the model it grows from, and as many "
-        "epochs.",
+        "Add a model to params.yaml, which is validated first and keeps its comments; dvc repro then trains only the "
+        "new model. By default it has two more 3x3 convolutions than the model that it grows from, after the last one, "
+        "and as many epochs.",
         ["deepen new IV --after III", "deepen new IV --after III --epochs 20"],
     )
-    parser.add_argument("name", metavar="NAME", help="for example IV")
-    parser.add_argument("--after", required=True, metavar="MODEL", help="the model it grows from, or scratch")
+    parser.add_argument("name", metavar="NAME", help="name of the new model, for example IV")
+    parser.add_argument("--after", required=True, metavar="MODEL", help="the model that it grows from, or scratch")
     parser.add_argument(
-        "--layers", metavar="LAYERS", help="for example 'conv3-128 maxpool conv3-256*2 maxpool fc-1024'"
+        "--layers", metavar="LAYERS", help="its layers, for example 'conv3-128 maxpool conv3-256*2 maxpool fc-1024'"
     )
-    parser.add_argument("--epochs", type=whole_number, metavar="N", help="how long it is trained")
+    parser.add_argument("--epochs", type=parse_whole_number, metavar="N", help="number of training epochs")
     add_project(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     path = options.project / "params.yaml"
-    entry = add_model(path, options.name, lambda: _entry(options, path))
+    entry = add_model_to_file(path, options.name, lambda: _make_entry(options, path))
     print(f"{path}: models.{options.name}: " + ", ".join(f"{key} {value}" for key, value in entry.items()))
 
 
-def add_model(path: Path, name: str, describe: Callable[[], dict[str, object]]) -> dict[str, object]:
-    """Add a model to a params.yaml, or to what that links to, while no other process does; returns its settings.
+def add_model_to_file(path: Path, name: str, make_entry: Callable[[], dict[str, object]]) -> dict[str, object]:
+    """Add a model to a params.yaml, or to the file that it links to, under a lock; return the model's settings.
 
-    `describe` gives the settings, from the params.yaml as it is then.
+    `make_entry` returns the settings; it is called while the lock is held.
     """
     from deepen.config.settings import load_settings
     from deepen.runtime.lock import hold_lock
 
-    load_settings(path)  # before the lock's file is made beside it
+    load_settings(path)  # report its errors before creating the lock file beside it
 
-    def waiting(holder: str) -> None:
-        print(f"{path}: {holder}, changes it; waiting for its end", file=sys.stderr)
+    def report_wait(holder: str) -> None:
+        print(f"{path}: {holder}, is changing it; waiting until it ends", file=sys.stderr)
 
-    file = path.resolve()  # which two links may lead to
-    with hold_lock(file.with_name(f".{file.name}.lock"), waiting):
-        entry = describe()
-        _write(path, name, entry)
+    file = path.resolve()  # links to the same file share one lock
+    with hold_lock(file.with_name(f".{file.name}.lock"), report_wait):
+        entry = make_entry()
+        _write_model(path, name, entry)
     return entry
 
 
-def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
-    """The new model's settings: those that the options name, and the others from the model that it grows from."""
+def _make_entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
+    """Return the new model's settings: from the options, else from the model that it grows from."""
     from deepen.config.settings import load_settings
     from deepen.core.names import SCRATCH
 
@@ -69,13 +69,15 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     source = models.get(options.after)
     if source is None and options.after != SCRATCH:
         raise InputError(
-            f"--after {options.after}: is none of {SCRATCH}, {', '.join(models)}; name one of them"
+            f"--after {options.after}: unknown model; use one of {SCRATCH}, {', '.join(models)}"
             + suggest_name(options.after, models)
         )
     if source is None and options.layers is None:
         raise InputError(f"--after {SCRATCH}: needs --layers; write for example {EXAMPLE}")
     entry: dict[str, object] = {"after": options.after}
-    entry["layers"] = options.layers if options.layers is not None else deepened(source.layers if source else "")
+    entry["layers"] = (
+        options.layers if options.layers is not None else add_convolutions(source.layers if source else "")
+    )
     epochs = source and source.epochs if options.epochs is None else options.epochs
     entry["epochs"] = "auto" if epochs is None else epochs
     if source and source.norm != "none":
@@ -83,8 +85,8 @@ def _entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     return entry
 
 
-def _write(path: Path, name: str, entry: dict[str, object]) -> None:
-    """Write the model into params.yaml, or into what that links to, of which nothing else changes."""
+def _write_model(path: Path, name: str, entry: dict[str, object]) -> None:
+    """Write the model into params.yaml, or the file that it links to; nothing else in the file changes."""
     from deepen.config.edit import add_model
     from deepen.core.files import write_atomically
 
@@ -97,8 +99,8 @@ def _write(path: Path, name: str, entry: dict[str, object]) -> None:
 EXAMPLE = "--layers 'conv3-128 maxpool fc-1024'"
 
 
-def deepened(layers: str, more: int = 2) -> str:
-    """The same layers with some more of the last convolution, which can start as the identity."""
+def add_convolutions(layers: str, more: int = 2) -> str:
+    """Add `more` 3x3 convolutions after the last one, with its channels, which can start as the identity."""
     tokens = layers.split()
     last = max(i for i, token in enumerate(tokens) if token.startswith("conv"))
     kind, _, times = re.sub(r"^conv\d+", "conv3", tokens[last]).partition("*")

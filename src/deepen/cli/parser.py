@@ -1,4 +1,4 @@
-"""The words of the command line, each command's by its own module."""
+"""The command-line parser of `deepen`, which joins the parsers of all commands."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,46 +21,48 @@ from deepen.cli import (
     state,
     watch,
 )
-from deepen.cli.words import Parser
+from deepen.cli.arguments import Parser
 from deepen.core.errors import plain
 from deepen.core.nearest import suggest_name
 
-# Each module adds one command, in the order in which people come to need them; what takes long to import, its `run`
-# imports.
+# Modules with one command each, in the order of use. Each imports slow packages in its `run`.
 _COMMANDS = (
     *(settings, models, exp, watch, results, compare, predict, evaluate),
     *(new, ladder, queue, import_weights, export, checkpoints),
 )
-_PASSED_ON = ("exp", "ladder")  # whose further words are for dvc exp run
+_PASSED_ON = ("exp", "ladder")  # commands that pass further arguments to dvc exp run
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """What the words say: `run` is the command's function, which takes them; raises SystemExit where they are wrong."""
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; `run` is the command's function, to call with the result.
+
+    Raises SystemExit if an argument is invalid.
+    """
     parser = Parser(
         prog="deepen",
         usage="deepen [COMMAND ...]",
-        description="What people do with a ladder of networks besides dvc repro. Without a\n"
-        "command: where this project stands, and what comes next.",
-        epilog="deepen COMMAND --help explains a command, with examples.",
+        description="Grow deeper networks from trained shallower ones, beside dvc repro.\n"
+        "Without a command: show the project's state and suggest the next command.",
+        epilog="deepen COMMAND --help describes a command, with examples.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
-    parser.set_defaults(run=state.tell)
+    parser.set_defaults(run=state.print_state)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND [...]", prog="deepen", parser_class=Parser)
     for command in _COMMANDS:
         command.add(commands)
     for each in (parser, *(each for each in commands.choices.values() if "-" in each.prefix_chars)):
-        each.add_argument("--debug", action="store_true", help="after an error, print its traceback too")
-    _check(parser, commands.choices, words)
+        each.add_argument("--debug", action="store_true", help="print the traceback of an error too")
+    _check_names(parser, commands.choices, words)
     options, left = parser.parse_known_args(words)
     if left:
         name = next((word for word in words if word in commands.choices), None)
-        (commands.choices[name] if name else parser).error(f"{plain(left[0])[:60]}: one word too many")
+        (commands.choices[name] if name else parser).error(f"{plain(left[0])[:60]}: unexpected argument")
     return options
 
 
-def _check(parser: Parser, commands: dict[str, Parser], words: Sequence[str]) -> None:
-    """End with an error for a command or an option that does not exist, which names the nearest that does."""
+def _check_names(parser: Parser, commands: dict[str, Parser], words: Sequence[str]) -> None:
+    """Exit with an error if the command or an option is unknown, with the nearest known name."""
     at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
     parser.check_options(words[:at])
     name = words[at] if at < len(words) else None

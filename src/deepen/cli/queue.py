@@ -1,4 +1,4 @@
-"""`deepen queue`: the experiments that wait in DVC's queue, run one after the other, a line for each that ends."""
+"""`deepen queue`: run DVC's queued experiments and report each as it ends."""
 
 import argparse
 import time
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepen.cli.words import add_command, add_project
+from deepen.cli.arguments import add_command, add_project
 from deepen.core.counts import counted
 from deepen.core.durations import format_duration
 from deepen.core.entry_point import INTERRUPTED
@@ -15,10 +15,10 @@ from deepen.core.errors import InputError, Interrupted, plain, some
 if TYPE_CHECKING:
     from deepen.experiments.queue import Queue, Task
 
-_SECONDS = 2.0  # between two looks
-_LOOKS = 5  # at which an experiment is missing before it counts as removed: DVC moves them from list to list
-_STARTS = 5  # of workers, one after the other, of which none runs anything
-_NAMES = 3  # that are listed
+_SECONDS = 2.0  # between two polls
+_POLLS = 5  # without an experiment before it counts as removed: DVC moves them between lists
+_STARTS = 5  # of workers in a row that run nothing
+_NAMES = 3  # listed in a message
 
 
 def add(commands: Any) -> None:
@@ -26,10 +26,10 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "queue",
-        "run the queued experiments, and tell how far they are",
-        "Run the experiments that deepen exp --queue or dvc exp run --queue put into the queue, one after the other. A "
-        "line tells of each that ends: its top-1, how many are done, and about how long the others take. Workers of "
-        "DVC that stop while experiments wait are started again. Ctrl-C ends this command alone.",
+        "run queued experiments and report progress",
+        "Run the experiments queued by deepen exp --queue or dvc exp run --queue, one after the other. Print a line "
+        "for each that ends: its top-1, how many are done, and the estimated time left. DVC workers that stop while "
+        "experiments are waiting are restarted. Ctrl-C ends this command, but not the experiments.",
         ["deepen exp --queue -S lr=0.01,0.02 && deepen queue"],
     )
     add_project(parser)
@@ -44,88 +44,90 @@ def _run(options: argparse.Namespace) -> None:
         run_queue(queue)
     except KeyboardInterrupt as error:
         raise Interrupted(
-            "the experiments go on; deepen queue looks on again, dvc queue stop --kill ends them", INTERRUPTED
+            "the experiments continue; deepen queue shows them again, dvc queue stop --kill ends them", INTERRUPTED
         ) from error
 
 
 def run_queue(queue: "Queue", seconds: float = _SECONDS) -> None:
-    """See that all that is queued is run, and tell of each that ends; raises InputError with those that failed."""
+    """Run all queued experiments and report each that ends; raise InputError with those that failed."""
     progress, starts = _Progress(queue), 0
-    while progress.look():
+    while progress.update():
         if any(task.state == "runs" for task in progress.open):
             starts = 0
         elif not queue.has_worker():
             if starts == _STARTS:
-                raise InputError(f"DVC's worker ended {starts} times and ran nothing; dvc queue start -v shows why")
+                raise InputError(
+                    f"DVC's worker exited {starts} times without running an experiment; dvc queue start -v shows why"
+                )
             queue.start_worker()
             starts += 1
         time.sleep(seconds)
-    progress.end()
+    progress.finish()
 
 
 class _Progress:
-    """What is known of the experiments that waited or ran since this began."""
+    """The experiments that were queued or running since the start, and their progress."""
 
     def __init__(self, queue: "Queue") -> None:
-        self._queue, self._began = queue, time.monotonic()
+        self._queue, self._started = queue, time.monotonic()
         self._known: dict[str, Task] = {}
         self._missing: Counter[str] = Counter()
 
     @property
     def open(self) -> list["Task"]:
-        """Those that have not ended."""
+        """The experiments that have not ended."""
         return [task for task in self._known.values() if task.state in _OPEN]
 
-    def look(self) -> bool:
-        """Take note of what has changed, and print it; whether any is open."""
-        now = {task.key: task for task in self._queue.tasks()}
-        self._announce([task for task in now.values() if task.key not in self._known and task.state in _OPEN])
+    def update(self) -> bool:
+        """Read the queue and print what has changed; return whether any experiment has not ended."""
+        current = {task.key: task for task in self._queue.tasks()}
+        self._announce([task for task in current.values() if task.key not in self._known and task.state in _OPEN])
         for task in self.open:
-            if task.key in now:
-                self._note(now[task.key])
-            elif self._missing[task.key] < _LOOKS:
+            if task.key in current:
+                self._report(current[task.key])
+            elif self._missing[task.key] < _POLLS:
                 self._missing[task.key] += 1
             else:
                 del self._known[task.key]
-                print(f"{plain(task.name)}: was removed from the queue; {self._how_far()}", flush=True)
+                print(f"{plain(task.name)}: was removed from the queue; {self._format_progress()}", flush=True)
         return bool(self.open)
 
-    def end(self) -> None:
-        """Raise InputError where any failed."""
+    def finish(self) -> None:
+        """Raise InputError if any failed."""
         failed = [plain(task.name) for task in self._known.values() if task.state == "failed"]
         if failed:
             raise InputError(
-                f"{len(failed)} of {counted(len(self._known), 'experiment')} failed: {_listed(failed)}; "
+                f"{len(failed)} of {counted(len(self._known), 'experiment')} failed: {_join_names(failed)}; "
                 f"dvc queue logs {failed[0]} shows why"
             )
         if not self._known:
-            print("the queue is empty; deepen exp --queue puts experiments there")
+            print("the queue is empty; add experiments with deepen exp --queue")
 
     def _announce(self, new: list["Task"]) -> None:
         if new:
-            what = counted(len(new), "more experiment" if self._known else "experiment")
-            what += ", one after the other" * (len(new) > 1)
+            count = counted(len(new), "more experiment" if self._known else "experiment")
+            count += ", one after the other" * (len(new) > 1)
             print(
-                f"{what}: {_listed(sorted(plain(task.name) for task in new))}; deepen watch shows what trains",
+                f"{count}: {_join_names(sorted(plain(task.name) for task in new))}; deepen watch shows the training",
                 flush=True,
             )
         self._known |= {task.key: task for task in new}
 
-    def _note(self, task: "Task") -> None:
+    def _report(self, task: "Task") -> None:
         self._known[task.key] = task
         self._missing.pop(task.key, None)
         if task.state in _OPEN:
             return
         if task.state == "failed":
-            what = f"failed, dvc queue logs {plain(task.name)} shows why"
+            result = f"failed, dvc queue logs {plain(task.name)} shows why"
         else:
             top1 = self._queue.top1(task)
-            what = "done" if top1 is None else f"top-1 {top1:.2f} %"
-        print(f"{plain(task.name)}: {what}; {self._how_far()}", flush=True)
+            result = "done" if top1 is None else f"top-1 {top1:.2f} %"
+        print(f"{plain(task.name)}: {result}; {self._format_progress()}", flush=True)
 
-    def _how_far(self) -> str:
+    def _format_progress(self) -> str:
         left, ended = len(self.open), len(self._known) - len(self.open)
-        seconds = (time.monotonic() - self._began) * left / max(1, ended)
+        seconds = (time.monotonic() - self._started) * left / max(1, ended)
         return f"{ended} of {len(self._known)} done" + (
             f", about {format_duration(seconds)} left" if left and ended else ""
         )
@@ -134,5 +136,5 @@ class _Progress:
 _OPEN = ("waits", "runs")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return ", ".join(some(names, _NAMES))

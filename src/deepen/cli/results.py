@@ -1,4 +1,4 @@
-"""`deepen results`: what the models of this run reached, and what the experiments did, best first."""
+"""`deepen results`: list the accuracy of this run's models and rank its experiments."""
 
 import argparse
 import csv
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.cli.words import REPORT, add_command, add_project
+from deepen.cli.arguments import REPORT, add_command, add_project
 from deepen.core.errors import plain
 from deepen.report.spreadsheets import inert
 
@@ -26,16 +26,16 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "results",
-        "what the models and the experiments reached",
-        "Print top-1 of the models of this run with 95 % intervals, what each gains over the one it grew from, and "
-        "where the report is; then the experiments that started from the last commit, best first, with the settings "
-        "in which they differ. Those that differ in their seed alone are also told together.",
+        "list the accuracy of models and experiments",
+        "Print top-1 of the models of this run with 95 % intervals, the gain of each over the model it grew from, and "
+        "the report's path. Then list the experiments that started from the last commit, best first, with the "
+        "settings in which they differ. Experiments that differ only in their seed are also summarized together.",
         ["deepen results", "deepen results --all", "deepen results --csv > experiments.csv"],
     )
-    parser.add_argument("--all", action="store_true", help="also experiments that started from other commits")
+    parser.add_argument("--all", action="store_true", help="include experiments that started from other commits")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="write", action="store_const", const=_write_json, help="experiments as JSON")
-    form.add_argument("--csv", dest="write", action="store_const", const=_write_csv, help="experiments as CSV")
+    form.add_argument("--json", dest="write", action="store_const", const=_write_json, help="print experiments as JSON")
+    form.add_argument("--csv", dest="write", action="store_const", const=_write_csv, help="print experiments as CSV")
     add_project(parser)
     parser.set_defaults(run=_run, write=None)
 
@@ -50,39 +50,39 @@ def _run(options: argparse.Namespace) -> None:
     if options.write:
         options.write(ranked)
         return
-    for part in (_models(options.project, here), *(_experiments(ranked) if experiments else ())):
-        print(part, end="\n\n")
+    for section in (_describe_models(options.project, here), *(_describe_experiments(ranked) if experiments else ())):
+        print(section, end="\n\n")
     if others:
         print(f"{others} more started from other commits: deepen results --all")
 
 
-def _models(project: Path, here: "Experiment | None") -> str:
-    """What the models of the project's own run reached, up to the one that `depth` names."""
+def _describe_models(project: Path, here: "Experiment | None") -> str:
+    """Describe the accuracy of this run's models, up to the one that `depth` names."""
     from deepen.records.record import load_records
     from deepen.report.tables import summary
 
     depth = here.settings.get("depth") if here else None
     if here and depth not in (models := list(map(str, here.settings.get("models") or ()))):
-        return f"params.yaml: depth: {plain(depth)} is none of the models {', '.join(map(plain, models))}; name one."
+        return f"params.yaml: depth: unknown model {plain(depth)}; use one of {', '.join(map(plain, models))}."
     path = project / "records" / f"{depth}.json"
     if here is None or not path.is_file():
-        return "No model of this run is evaluated yet: run dvc repro."
+        return "No evaluated model in this run yet: run dvc repro."
     text = summary(load_records(path)).rstrip()
     if here.why:
-        text += f"\n\nNote: {here.why}, so these results are not those of params.yaml: run dvc repro."
+        text += f"\n\nNote: {here.why}, so these results do not match params.yaml: run dvc repro."
     return text + (f"\n\nReport: {plain(project / REPORT)}" if (project / REPORT).is_file() else "")
 
 
-def _experiments(ranked: "Ranked") -> Iterator[str]:
+def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
     from deepen.experiments.ranking import ranking, seeds_together
 
     width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
     yield "Experiments, best first (top-1 in percent, loss in nats):\n\n" + ranking(ranked, width)
     sentences = seeds_together(ranked)
-    sentences += [f"{plain(each.name)} has no top-1 of its own: {each.why}" for each, _ in ranked if each.why]
+    sentences += [f"{plain(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
     if sentences:
         yield "\n".join(textwrap.fill(each, width, subsequent_indent="  ") for each in sentences)
-    yield "dvc exp apply NAME puts one in place of your run, with its report."
+    yield "dvc exp apply NAME replaces your run with an experiment and its report."
 
 
 def _write_json(ranked: "Ranked") -> None:

@@ -1,12 +1,12 @@
-"""`deepen settings`: what is wrong with a params.yaml."""
+"""`deepen settings`: validate params.yaml and report all errors."""
 
 import argparse
 import os
 from pathlib import Path
 from typing import Any
 
+from deepen.cli.arguments import add_command
 from deepen.cli.missing_path import suggest_path
-from deepen.cli.words import add_command
 from deepen.core.errors import InputError, plain
 
 
@@ -15,13 +15,18 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "settings",
-        "check params.yaml",
-        "Say everything that is wrong with params.yaml, or with another file of its kind, such as one of ladders/. "
-        "make repro does it first: where a key is missing, DVC's own message is harder to read.",
+        "validate params.yaml",
+        "Validate params.yaml, or another settings file such as one of ladders/, and report all errors together. "
+        "make repro does this first, because DVC's own messages about missing keys are harder to read.",
         ["deepen settings", "deepen settings ladders/paper.yaml"],
     )
     parser.add_argument(
-        "file", nargs="?", type=Path, default=Path("params.yaml"), metavar="FILE", help="default: params.yaml"
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("params.yaml"),
+        metavar="FILE",
+        help="the settings file (default: params.yaml)",
     )
     parser.set_defaults(run=_run)
 
@@ -32,4 +37,4 @@ def _run(options: argparse.Namespace) -> None:
     if not os.path.lexists(options.file):
         raise InputError(f"{plain(options.file)}: no such file{suggest_path(options.file)}")
     settings = load_settings(options.file)
-    print(f"{options.file}: no fault; data {settings.data}, models {', '.join(settings.models)}")
+    print(f"{options.file}: valid; data {settings.data}, models {', '.join(settings.models)}")

@@ -1,4 +1,4 @@
-"""The words that follow `deepen exp`, held to what dvc exp run takes: its options, and the stages of dvc.yaml."""
+"""Check the arguments of `deepen exp`: options of dvc exp run, stages of dvc.yaml and experiment names."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ _OPTIONS = (
 )
 
 
-def word_faults(options: Sequence[str], stages: Mapping[str, Any], models: Sequence[str]) -> Iterator[str]:
-    """A sentence for each word that is like an option or a stage and isn't one; what is like none is left to DVC.
+def find_argument_faults(options: Sequence[str], stages: Mapping[str, Any], models: Sequence[str]) -> Iterator[str]:
+    """Yield a message for each unknown option that resembles a known one, and each unknown stage.
 
-    `stages` is what dvc.yaml has under that key.
+    Other arguments are left to DVC. `stages` is the mapping of that name in dvc.yaml.
     """
-    known = [name for stage in stages for name in (stage, *_of_models(stage, stages[stage], models))]
+    known = [name for stage in stages for name in (stage, *_list_model_stages(stage, stages[stage], models))]
     words = iter(options)
     for word in words:
         name = word.partition("=")[0]
@@ -47,24 +47,24 @@ def word_faults(options: Sequence[str], stages: Mapping[str, Any], models: Seque
                 yield f"{plain(name)[:60]}: unknown option; did you mean {near}?"
         elif not word.startswith("-") and re.fullmatch(r"[\w-]+(@[\w-]+)?", word) and word not in known:
             near = find_nearest(word, known)
-            listed = f"did you mean {near}?" if near else f"name one of {', '.join(stages)}"
-            yield f"{plain(word)[:60]}: unknown stage; {listed}"
+            remedy = f"did you mean {near}?" if near else f"use one of {', '.join(stages)}"
+            yield f"{plain(word)[:60]}: unknown stage; {remedy}"
 
 
-def name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
-    """A sentence if the experiment is to have the name of one that there is, which DVC would train all anew for."""
+def find_name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
+    """Yield a message if an experiment of the given name exists, since DVC would retrain everything for it."""
     if {"--queue", "-f", "--force"} & set(options):
         return
     named = [word for flag, word in pairwise(options) if flag in ("-n", "--name")]
     named += [word.partition("=")[2] for word in options if word.startswith("--name=")]
     try:
         taken = set(list_names(project)) if named else set()
-    except InputError:  # without git or a commit, of which DVC tells
+    except InputError:  # without git or a commit; DVC reports that
         return
     for name in (name for name in named if name in taken):
-        yield f"{plain(name)}: an experiment has that name; take another, or dvc exp remove {plain(name)} first"
+        yield f"{plain(name)}: experiment already exists; choose another name, or run dvc exp remove {plain(name)}"
 
 
-def _of_models(stage: str, content: Any, models: Sequence[str]) -> list[str]:
-    """The stages of one name, a model each."""
+def _list_model_stages(stage: str, content: Any, models: Sequence[str]) -> list[str]:
+    """Return the names of a foreach stage, one per model."""
     return [f"{stage}@{model}" for model in models] if isinstance(content, Mapping) and "foreach" in content else []

@@ -1,4 +1,4 @@
-"""`deepen watch`: how far what trains now is, in the terminal."""
+"""`deepen watch`: show the progress of running trainings in the terminal."""
 
 import argparse
 import shutil
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.cli.words import add_command, add_project
+from deepen.cli.arguments import add_command, add_project
 from deepen.core.counts import counted
 from deepen.core.durations import format_duration
 from deepen.core.errors import plain
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from deepen.training.at_work import Stage
     from deepen.training.watching import Training
 
-_SECONDS = 2.0  # between two looks
+_SECONDS = 2.0  # between two updates
 _BARS = "▁▂▃▄▅▆▇█"
-_NUMBERS = 6  # of the last epochs, where there are no bars
-_NOTHING = "no training runs now"
+_NUMBERS = 6  # last epochs printed as numbers if bars can't be drawn
+_IDLE = "no training is running"
 
 
 def add(commands: Any) -> None:
@@ -34,13 +34,15 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "watch",
-        "how far the training is that runs now",
-        "Show each model that trains now, also in an experiment with --temp or on the queue: its epoch, losses and "
-        "validation top-1, and those of the models that it grew from; between two trainings, which stage runs. In a "
-        "terminal the view is renewed every two seconds until the run ends; Ctrl-C ends this command alone.",
+        "show the progress of the running training",
+        "Show each model in training, including experiments with --temp or on the queue: epoch, losses and "
+        "validation top-1, and those of the models that it grew from. Between two trainings, show the running stage. "
+        "A terminal is updated every two seconds until the run ends. Ctrl-C ends only this command.",
         ["deepen watch", "deepen watch --once"],
     )
-    parser.add_argument("--once", action="store_true", help="print it once, as where the output is not a terminal")
+    parser.add_argument(
+        "--once", action="store_true", help="print once and exit, the default if the output is not a terminal"
+    )
     add_project(parser)
     parser.set_defaults(run=_run)
 
@@ -50,38 +52,38 @@ def _run(options: argparse.Namespace) -> None:
 
     in_terminal = sys.stdout.isatty()
     if options.once or not in_terminal:
-        told = "\n\n".join(described(each, in_terminal) for each in trainings(options.project))
-        print(told or without_training(options.project))
+        text = "\n\n".join(describe(each, in_terminal) for each in trainings(options.project))
+        print(text or describe_idle(options.project))
         return
     with suppress(KeyboardInterrupt):
         _follow(options.project)
 
 
 def _follow(project: Path) -> None:
-    """Renew what is shown until the runs that were seen have ended; wait for one where there is none."""
+    """Update the view until all runs that were seen have ended; wait for a run if there is none."""
     from deepen.training.at_work import runs as runs_now
     from deepen.training.watching import trainings
 
     runs: set[psutil.Process] = set()
     shown = 0
     while True:
-        found = trainings(project)
-        runs |= {each.run for each in found if each.run} | set(runs_now(project))
-        going_on = bool(found) or any(run.is_running() for run in runs)
-        if found:
-            text = "\n\n".join(described(each, True) for each in found)
-        elif not going_on and runs:
-            text = "the run has ended; deepen results shows what came of it"
+        running = trainings(project)
+        runs |= {each.run for each in running if each.run} | set(runs_now(project))
+        is_running = bool(running) or any(run.is_running() for run in runs)
+        if running:
+            text = "\n\n".join(describe(each, True) for each in running)
+        elif not is_running and runs:
+            text = "the run has ended; see deepen results"
         else:
-            text = without_training(project) + ("" if going_on else "; waiting for the next")
-        shown = _renew(text, shown)
-        if runs and not going_on:
+            text = describe_idle(project) + ("" if is_running else "; waiting for the next one")
+        shown = _redraw(text, shown)
+        if runs and not is_running:
             return
         time.sleep(_SECONDS)
 
 
-def _renew(text: str, shown: int) -> int:
-    """Print a text in the place of the `shown` lines before; returns how many lines it has."""
+def _redraw(text: str, shown: int) -> int:
+    """Print a text over the last `shown` lines; return its number of lines."""
     width = shutil.get_terminal_size().columns
     lines = [line[: width - 1] for line in text.splitlines()]
     up = f"\033[{shown}A\033[J" if shown else ""
@@ -89,83 +91,85 @@ def _renew(text: str, shown: int) -> int:
     return len(lines)
 
 
-def without_training(project: Path) -> str:
-    """What runs, or ran last, where nothing trains."""
+def describe_idle(project: Path) -> str:
+    """Describe the running stage, or the last training, when no training is running."""
     from deepen.training.at_work import runs, stages
     from deepen.training.watching import last_trained
 
-    if found := stages(project):
-        return f"{_NOTHING}; " + ", ".join(map(_stage_told, found))
+    if running := stages(project):
+        return f"{_IDLE}; " + ", ".join(map(_describe_stage, running))
     if runs(project):
-        return f"{_NOTHING}; dvc is between two stages"
+        return f"{_IDLE}; dvc is between two stages"
     last = last_trained(project)
     if last is None or not last.epochs:
-        return _NOTHING
+        return _IDLE
     epochs = counted(len(last.epochs), "epoch")
-    return f"{_NOTHING}; last: {plain(last.model)}, {epochs}, validation top-1 {last.epochs[-1].val_top1:.2f} %"
+    return f"{_IDLE}; last: {plain(last.model)}, {epochs}, validation top-1 {last.epochs[-1].val_top1:.2f} %"
 
 
-def _stage_told(stage: "Stage") -> str:
-    of = f" of experiment {plain(stage.experiment)}" if stage.experiment else ""
-    return f"stage {stage.name}{f'@{stage.model}' * bool(stage.model)}{of} runs"
+def _describe_stage(stage: "Stage") -> str:
+    experiment = f" of experiment {plain(stage.experiment)}" if stage.experiment else ""
+    return f"stage {stage.name}{f'@{stage.model}' * bool(stage.model)}{experiment} is running"
 
 
-def described(training: "Training", in_terminal: bool) -> str:
-    """What is known of a training, in lines that fit the terminal."""
-    head, epochs = _head(training), training.epochs
+def describe(training: "Training", in_terminal: bool) -> str:
+    """Describe a training's progress in lines that fit the terminal."""
+    heading, epochs = _format_heading(training), training.epochs
     if not epochs and training.position is None:
-        return head
+        return heading
     curves = [*((each.model, each.epochs) for each in training.before), (training.model, epochs)]
-    rows = [_row(model, each, len(each)) for model, each in curves]
-    rows[-1]["epochs"] = _of(len(epochs), training.all_epochs)
+    rows = [_format_row(model, each, len(each)) for model, each in curves]
+    rows[-1]["epochs"] = _format_count(len(epochs), training.all_epochs)
     table = tabulate(rows, "keys", disable_numparse=True).splitlines()
-    room = shutil.get_terminal_size().columns - max(map(len, table)) - 3
+    width = shutil.get_terminal_size().columns - max(map(len, table)) - 3
     table[0] += "  validation top-1"
-    for at, drawn in enumerate(_drawn([each for _, each in curves], room, in_terminal), 2):
-        table[at] += "  " + drawn
-    return "\n".join([head, *table])
+    for at, curve in enumerate(_draw_curves([each for _, each in curves], width, in_terminal), 2):
+        table[at] += "  " + curve
+    return "\n".join([heading, *table])
 
 
-def _head(training: "Training") -> str:
-    """Which model trains, in which epoch, and about how long it takes."""
-    position, done, of = training.position, len(training.epochs), training.all_epochs
+def _format_heading(training: "Training") -> str:
+    """Format the model, epoch, step and estimated time left."""
+    position, done, total = training.position, len(training.epochs), training.all_epochs
     head = f"experiment {plain(training.experiment)}, " if training.experiment else ""
-    head += f"{plain(training.model)}: epoch {_of(done + 1 if of is None else min(done + 1, of), of)}"
+    head += (
+        f"{plain(training.model)}: epoch {_format_count(done + 1 if total is None else min(done + 1, total), total)}"
+    )
     if position is None and not done:
-        return f"{head}, began {format_duration(training.age)} ago"
+        return f"{head}, started {format_duration(training.age)} ago"
     step = f", step {position.step:,} of {position.steps:,}" if position else ""
     left = "" if training.left is None else f", about {format_duration(training.left)} left"
     return f"{head}{step} as of {format_duration(training.age)} ago{left}"
 
 
-def _of(count: int, of: int | None) -> str:
-    return f"{count}" if of is None else f"{count} of {of}"
+def _format_count(count: int, total: int | None) -> str:
+    return f"{count}" if total is None else f"{count} of {total}"
 
 
-def _row(model: str, epochs: Sequence["Epoch"], of: int) -> dict[str, str]:
-    row = {"model": plain(model), "epochs": _of(len(epochs), of), "top-1": "", "val loss": "", "loss": ""}
+def _format_row(model: str, epochs: Sequence["Epoch"], total: int) -> dict[str, str]:
+    row = {"model": plain(model), "epochs": _format_count(len(epochs), total), "top-1": "", "val loss": "", "loss": ""}
     if epochs:
         last = epochs[-1]
         row |= {"top-1": f"{last.val_top1:.2f}", "val loss": f"{last.val_loss:.3f}", "loss": f"{last.loss:.3f}"}
     return row
 
 
-def _drawn(curves: Sequence[Sequence["Epoch"]], room: int, in_terminal: bool) -> list[str]:
-    """Validation top-1 by epoch of each model, on one scale: as bars in a terminal that has them, else as numbers."""
+def _draw_curves(curves: Sequence[Sequence["Epoch"]], width: int, in_terminal: bool) -> list[str]:
+    """Draw validation top-1 by epoch of each model on one scale: as bars if the terminal can, else as numbers."""
     values = [[row.val_top1 for row in epochs] for epochs in curves]
     if not in_terminal or not _can_print(_BARS):
         return [" ".join(f"{value:.0f}" for value in each[-_NUMBERS:]) for each in values]
-    every = [value for each in values for value in each]
-    low, high = min(every, default=0.0), max(every, default=0.0)
-    return ["".join(_bar(value, low, high) for value in _thinned(each, max(8, room))) for each in values]
+    all_values = [value for each in values for value in each]
+    low, high = min(all_values, default=0.0), max(all_values, default=0.0)
+    return ["".join(_draw_bar(value, low, high) for value in _thin(each, max(8, width))) for each in values]
 
 
-def _bar(value: float, low: float, high: float) -> str:
+def _draw_bar(value: float, low: float, high: float) -> str:
     return _BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] if high > low else _BARS[-1]
 
 
-def _thinned(values: Sequence[float], most: int) -> list[float]:
-    """At most so many of them, evenly, the last one among them."""
+def _thin(values: Sequence[float], most: int) -> list[float]:
+    """Return at most `most` of the values, evenly spaced, with the last one."""
     count = min(len(values), most)
     return [values[(at + 1) * len(values) // count - 1] for at in range(count)]
 

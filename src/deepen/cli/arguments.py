@@ -1,4 +1,4 @@
-"""What the commands' words have in common: how help and errors look, and options that several commands take."""
+"""What the commands share: the argument parser, its error messages and help, and common options."""
 
 import argparse
 import re
@@ -10,25 +10,23 @@ from typing import Any, NoReturn
 from deepen.core.errors import InputError, escape_unprintable, plain
 from deepen.core.nearest import suggest_name
 
-REPORT = Path("reports/index.html")  # of a project
-_DEVICE = r"auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?"  # as params.yaml has it
+REPORT = Path("reports/index.html")  # in a project
+_DEVICE = r"auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?"  # as in params.yaml
 _DEVICES = ("auto", "cpu", "mps", "cuda", "cuda:1")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line each, with the nearest right word."""
+    """An argument parser whose errors are one line each and suggest the nearest valid name."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the words and how to see the right ones; exits with code 2."""
+        """Print what is wrong and the command that shows the help; exit with code 2."""
         message = message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
-        message = message.removesuffix(", ...")  # words that are passed on, of which there may be none
-        self.exit(
-            2,
-            f"error: {escape_unprintable(message)}{'' if message.endswith('?') else ';'} {self.prog} --help explains\n",
-        )
+        message = message.removesuffix(", ...")  # arguments to pass on, which may be empty
+        separator = "" if message.endswith("?") else ";"
+        self.exit(2, f"error: {escape_unprintable(message)}{separator} see {self.prog} --help\n")
 
     def check_options(self, words: Iterable[str]) -> None:
-        """End with an error where a word looks like an option and isn't one, before others are taken for missing."""
+        """Exit with an error at the first unknown option, before argparse reports missing arguments."""
         known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         for word in words:
             if word == "--":
@@ -41,9 +39,9 @@ class Parser(argparse.ArgumentParser):
 def add_command(
     commands: Any, name: str, help: str, description: str, examples: Sequence[str], *, own_options: bool = True
 ) -> Parser:
-    """A command's parser: its line in the list of commands, its description, and examples that work as they are.
+    """Add a command with its summary, description and examples, and return its parser.
 
-    Without `own_options` all words that look like options are left to the command itself.
+    Without `own_options`, the parser takes options as plain arguments, to pass them on.
     """
     only = {} if own_options else {"prefix_chars": "\0", "add_help": False}
     parser: Parser = commands.add_parser(
@@ -58,28 +56,32 @@ def add_command(
 
 
 def add_project(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which project is meant."""
-    parser.add_argument("--project", type=Path, default=Path(), metavar="FOLDER", help="default: this folder")
+    """Add the option --project."""
+    parser.add_argument(
+        "--project", type=Path, default=Path(), metavar="FOLDER", help="the project's folder (default: this folder)"
+    )
 
 
 def require_project(folder: Path) -> None:
-    """Raise InputError where a folder is not that of a project."""
+    """Raise InputError if a folder is not a Deepen project."""
     where = "this folder" if folder == Path() else f"--project {plain(folder)}"
-    remedy = "run the command in the folder of your clone of Deepen, or name that with --project"
+    remedy = "run the command in the folder of your clone of Deepen, or add --project FOLDER"
     if not folder.exists():
         raise InputError(f"{where}: no such folder; {remedy}")
     if not folder.is_dir():
-        raise InputError(f"{where}: is a file and not a folder; {remedy}")
+        raise InputError(f"{where}: is a file, not a folder; {remedy}")
     if not (folder / "params.yaml").is_file():
-        raise InputError(f"{where}: has no params.yaml, so it is not a project of Deepen; {remedy}")
+        raise InputError(f"{where}: not a Deepen project, params.yaml is missing; {remedy}")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where to compute."""
-    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)")
+    """Add the option --device."""
+    parser.add_argument(
+        "--device", type=_parse_device, default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)"
+    )
 
 
-def _device(text: str) -> str:
+def _parse_device(text: str) -> str:
     if not re.fullmatch(_DEVICE, text):
         raise argparse.ArgumentTypeError(
             f"must be one of auto, cpu, mps, cuda and cuda:<number>, got {plain(text)[:60]!r}"
@@ -88,21 +90,21 @@ def _device(text: str) -> str:
     return text
 
 
-def one_of(*known: str) -> Callable[[str], str]:
-    """The type of an option that takes one of these words."""
+def make_choice_type(*known: str) -> Callable[[str], str]:
+    """Return an argparse type that accepts these words alone."""
 
-    def word(text: str) -> str:
+    def parse_choice(text: str) -> str:
         if text not in known:
             raise argparse.ArgumentTypeError(
                 f"must be one of {', '.join(known)}, got {plain(text)[:60]!r}" + suggest_name(text, known)
             )
         return text
 
-    return word
+    return parse_choice
 
 
-def whole_number(text: str) -> int:
-    """The type of an option that takes a whole number."""
+def parse_whole_number(text: str) -> int:
+    """Convert an option's value to an integer; the argparse type of whole numbers."""
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {plain(text)[:60]!r}")
     return int(text)

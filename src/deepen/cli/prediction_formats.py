@@ -1,4 +1,4 @@
-"""How `deepen predict` prints its answers: as a table, JSON or CSV."""
+"""Output formats of `deepen predict`: write predictions as a table, JSON or CSV."""
 
 import csv
 import io
@@ -19,8 +19,11 @@ from deepen.report.spreadsheets import inert
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A file's classes with their probabilities by rank, or None and why it can't be read; and notes on it."""
+class FilePrediction:
+    """Hold the most probable classes of an image file with their probabilities.
+
+    `best` is None if the file can't be read; `fault` says why. `notes` are warnings.
+    """
 
     file: Path
     best: list[tuple[str, float]] | None
@@ -28,31 +31,36 @@ class Answer:
     notes: tuple[str, ...]
 
 
-def write_table(found: Iterable[Answer]) -> None:
-    """A row an image; where that is wider than the terminal, a paragraph each."""
+def write_table(predictions: Iterable[FilePrediction]) -> None:
+    """Print a row per image, or a paragraph per image if rows are wider than the terminal."""
     rows = [
         [plain(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
-        for one in found
+        for one in predictions
         if one.best is not None
     ]
     if not rows:
         return
-    _encode()
+    _set_encoding()
     table = tabulate(rows, ["image", *map(str, range(1, len(rows[0])))], disable_numparse=True)
     width = max(80, shutil.get_terminal_size().columns)
     if max(map(len, table.splitlines())) > width:
-        said = [f"{file}: {', '.join(classes)}" for file, *classes in rows]
         table = "\n".join(
-            textwrap.fill(each, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-            for each in said
+            textwrap.fill(
+                f"{file}: {', '.join(classes)}",
+                width,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for file, *classes in rows
         )
     print(table)
 
 
-def write_json(found: Iterable[Answer]) -> None:
-    """A JSON array, an image a line."""
+def write_json(predictions: Iterable[FilePrediction]) -> None:
+    """Print a JSON array with one image per line."""
     before = "[\n"
-    for one in found:
+    for one in predictions:
         classes = [{"class": name, "probability": round(probability, 6)} for name, probability in one.best or ()]
         row: dict[str, Any] = {"image": os.fspath(one.file), "classes": classes}
         row |= {"error": one.fault} if one.fault else {}
@@ -62,17 +70,17 @@ def write_json(found: Iterable[Answer]) -> None:
     print("\n]" if before != "[\n" else "[]")
 
 
-def write_csv(found: Iterable[Answer]) -> None:
-    """A row an image and class, in UTF-8."""
-    _encode("utf-8")
+def write_csv(predictions: Iterable[FilePrediction]) -> None:
+    """Print CSV in UTF-8 with one row per image and class."""
+    _set_encoding("utf-8")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["image", "rank", "class", "probability"])
-    for one in found:
+    for one in predictions:
         name = inert(plain(one.file))
         table.writerows([name, rank, inert(label), f"{p:.6f}"] for rank, (label, p) in enumerate(one.best or (), 1))
 
 
-def _encode(encoding: str | None = None, errors: str = "backslashreplace") -> None:
-    """Have standard output write names in any script: in this encoding, or escaped where its own lacks them."""
+def _set_encoding(encoding: str | None = None, errors: str = "backslashreplace") -> None:
+    """Set the encoding of standard output; escape characters that it lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors=errors)

@@ -145,7 +145,7 @@ class TestTheCommand:
             main(["import", "--help"])
         told = " ".join(capsys.readouterr().out.split())
         assert "deepen import vgg16-397923af.pth" in told
-        assert "Nothing in the file is run." in told
+        assert "No code in the file is executed." in told
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ class TestTheUnexpected:
         done = run(*words, "--project", str(tmp_path))
         assert done.returncode == 1
         assert done.stderr.startswith("Traceback (most recent call last):")
-        assert done.stderr.splitlines()[-1].startswith(f"error: --project {tmp_path}: has no params.yaml")
+        assert done.stderr.splitlines()[-1].startswith(f"error: --project {tmp_path}: not a Deepen project")
 
 
 def test_a_stage_that_was_asked_to_end_says_its_own(capsys):

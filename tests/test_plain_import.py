@@ -250,13 +250,13 @@ def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, l
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--layers", LAYERS, *NORMALIZATION], "x.pth: --image is missing; write for example --image 3x32x32"),
+        (["--layers", LAYERS, *NORMALIZATION], "x.pth: --image: required with --layers; write for example --image 3x32x32"),
         (["--layers", LAYERS, "--image", "3x12", *NORMALIZATION], "x.pth: --image 3x12: must be channels, height and width; write"),
         (["--layers", LAYERS, "--image", "3x12x12"], "x.pth: --mean and --std: are missing; give the normalization of the network's images, on the 0-1 scale; without normalization: --mean 0 0 0 --std 1 1 1"),
         (["--layers", LAYERS, "--image", "3x12x12", "--mean", "0.5", "--std", "1"], "x.pth: mean: 0.5 must be 3 numbers, one for each channel"),
         (["--layers", "conv3-", "--image", "3x12x12", *NORMALIZATION], 'x.pth: layers[0]: "conv3-" has no channel count; write for example conv3-256'),
         (["--layers", LAYERS, "--image", "3x2x2", *NORMALIZATION], "x.pth: layer 5 of"),
-        (["--image", "3x12x12"], "--image 3x12x12: goes with --layers; torchvision's networks take 3x224x224"),
+        (["--image", "3x12x12"], "--image 3x12x12: requires --layers; torchvision's networks take 3x224x224"),
         ([*WORDS, "--key", "ema"], "x.pth: --key ema: no such state dict; use the whole file: omit --key"),
     ],
     ids=range(8),

@@ -401,7 +401,7 @@ class TestPredict:
         assert str(exit.value).splitlines() == [
             "error: x.png: no such file or folder; this folder contains a.png, empty, more and 1 more",
             "error: *.gif: matches no file; check the pattern",
-            "error: empty: no images found; add JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files there",
+            "error: empty: no images found; add JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files",
         ]
 
     def test_top_must_be_at_least_one(self, weights, album):

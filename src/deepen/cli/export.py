@@ -62,8 +62,8 @@ def _write_onnx(weights: Path, output: Path) -> None:
         difference = measure_difference(temporary, card, network)
         if difference >= TOLERANCE:
             raise InputError(
-                f"{output}: not written, onnxruntime differs from Deepen by {difference:.2g}; "
-                f"the limit is {TOLERANCE:g}; please report this bug"
+                f"{output}: not written, onnxruntime and Deepen differ by {difference:.2g} and the limit is "
+                f"{TOLERANCE:g}; please report this bug"
             )
     print(f"{output}: uint8 images (batch, {', '.join(map(str, card.image))}) -> logits, probabilities")
     print(f"onnxruntime and Deepen differ by at most {difference:.2g} on random images")

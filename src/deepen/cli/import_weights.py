@@ -99,7 +99,7 @@ def _convert_plain(options: argparse.Namespace, state: "StateDict", names: Seque
     from deepen.convert.torchvision_import import normalization
 
     if options.image is None:
-        raise InputError("--image: missing, --layers requires it; write for example --image 3x32x32")
+        raise InputError("--image: required with --layers; write for example --image 3x32x32")
     image = parse_image(options.image)
     mean, std = normalization(options.mean, options.std, None, image[0])
     model = model_name(options.file.stem)

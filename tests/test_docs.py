@@ -70,23 +70,23 @@ def test_experiments(project, tmp_path):
     assert min(rows, key=lambda name: -float(rows[name]["top1"])) == next(iter(rows))
     (project.path / "experiments.csv").unlink()
 
-    walk.run(project, "Two experiments in pictures")
+    walk.run(project, "Compare two experiments in plots")
     drawn = project.read("dvc_plots/index.html")
     assert "rate-1" in drawn
     assert "rate-2" in drawn
 
-    said = walk.run(project, "What depth bought")
+    said = walk.run(project, "Gains from depth")
     assert "Running stage 'train@" not in said
     shallow, deep = (json.loads(project.read(f"metrics/{model}.json")) for model in ("I", "III"))
     difference = json.loads(project("dvc metrics diff depth-I depth-III --targets metrics/final.json --json"))
     assert difference["metrics/final.json"]["loss"]["diff"] == pytest.approx(deep["loss"] - shallow["loss"])
     assert project("git status --short") == ""
 
-    walk.run(project, "Choosing one")
+    walk.run(project, "Apply an experiment")
     assert "lr: 0.01" in project.read("params.yaml")
     assert project.is_up_to_date()
 
-    assert "low" in walk.run(project, "Sharing it").splitlines()[-1]
+    assert "low" in walk.run(project, "Share an experiment").splitlines()[-1]
     project("git restore .")
     project("dvc checkout")
 
@@ -96,7 +96,7 @@ def test_experiments(project, tmp_path):
     assert "Running stage 'train@III'" in said
     assert "Running stage 'train@II'" not in said
 
-    walk.run(project, "Back home")
+    walk.run(project, "Back on your machine")
     assert project("git status --short") == ""
     assert project.is_up_to_date()
     assert (tmp_path / "project/weights/III.safetensors").is_file()
@@ -104,7 +104,7 @@ def test_experiments(project, tmp_path):
     assert "lr: 0.01" in params
     assert "epochs: 2" in params
 
-    walk.run(project, "What DVC does badly, and what helps")
+    walk.run(project, "Problems with DVC and workarounds")
     assert project("git status --short") == ""
     assert project.is_up_to_date()
     assert not walk.left

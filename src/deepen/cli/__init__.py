@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from deepen.core.entry_point import run_program
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command given by `words`, by default the process's arguments; raises SystemExit on any error."""
-    words = list(sys.argv[1:] if words is None else words)
-    run_program(lambda: _run(words), debug="--debug" in words)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command given by `arguments`, by default the process's arguments; raises SystemExit on any error."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    run_program(lambda: _run(arguments), debug="--debug" in arguments)
 
 
-def _run(words: Sequence[str]) -> None:
+def _run(arguments: Sequence[str]) -> None:
     # imported here, so that Ctrl-C during the imports prints one line too
     from deepen.cli.arguments import require_project
     from deepen.cli.parser import parse_arguments
 
-    options = parse_arguments(words)
+    options = parse_arguments(arguments)
     if "project" in options:
         require_project(options.project)
     options.run(options)

@@ -25,14 +25,14 @@ class Parser(argparse.ArgumentParser):
         separator = "" if message.endswith("?") else ";"
         self.exit(2, f"error: {escape_unprintable(message)}{separator} see {self.prog} --help\n")
 
-    def check_options(self, words: Iterable[str]) -> None:
+    def check_options(self, arguments: Iterable[str]) -> None:
         """Exit with an error at the first unknown option, before argparse reports missing arguments."""
         known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-        for word in words:
-            if word == "--":
+        for argument in arguments:
+            if argument == "--":
                 return
-            name = word.partition("=")[0]
-            if word.startswith("--") and " " not in name and not any(each.startswith(name) for each in known):
+            name = argument.partition("=")[0]
+            if argument.startswith("--") and " " not in name and not any(each.startswith(name) for each in known):
                 self.error(f"{plain(name)[:60]}: unknown option" + suggest_name(name, known))
 
 
@@ -91,7 +91,7 @@ def _parse_device(text: str) -> str:
 
 
 def make_choice_type(*known: str) -> Callable[[str], str]:
-    """Return an argparse type that accepts these words alone."""
+    """Return an argparse type that accepts only these values."""
 
     def parse_choice(text: str) -> str:
         if text not in known:

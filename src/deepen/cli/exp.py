@@ -51,15 +51,15 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
 
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
-    words = list(quoted_options(options))
-    _check_arguments(words, ladder)
+    arguments = list(quoted_options(options))
+    _check_arguments(arguments, ladder)
     if {"--temp", "--queue"} & set(options):
         _check_cache()
-    changes = [word for change in replacement(ladder or {}) for word in ("--set-param", change)]
-    os.execvp("dvc", ["dvc", "exp", "run", *changes, *words])
+    changes = [argument for change in replacement(ladder or {}) for argument in ("--set-param", change)]
+    os.execvp("dvc", ["dvc", "exp", "run", *changes, *arguments])
 
 
-def _check_arguments(words: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
+def _check_arguments(arguments: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
     """Raise InputError with all invalid arguments of `dvc exp run`; outside a project, leave them to DVC."""
     from deepen.cli.stages import find_argument_faults, find_name_faults
     from deepen.core.yaml_reading import read_yaml
@@ -69,8 +69,11 @@ def _check_arguments(words: Sequence[str], ladder: Mapping[str, Any] | None) -> 
     stages = read_yaml(Path("dvc.yaml")) if Path("dvc.yaml").is_file() else None
     if isinstance(content, dict) and isinstance(stages, dict):
         models = [str(name) for name in content.get("models") or ()]
-        faults = [*find_name_faults(words, Path()), *find_argument_faults(words, stages.get("stages") or {}, models)]
-        changes = [value for flag, value in pairwise(words) if flag == "--set-param"]
+        faults = [
+            *find_name_faults(arguments, Path()),
+            *find_argument_faults(arguments, stages.get("stages") or {}, models),
+        ]
+        changes = [value for flag, value in pairwise(arguments) if flag == "--set-param"]
         faults += change_faults(content, changes)
         if faults:
             raise InputError(faults)

@@ -33,7 +33,7 @@ _COMMANDS = (
 _PASSED_ON = ("exp", "ladder")  # commands that pass further arguments to dvc exp run
 
 
-def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; `run` is the command's function, to call with the result.
 
     Raises SystemExit if an argument is invalid.
@@ -53,20 +53,20 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
         command.add(commands)
     for each in (parser, *(each for each in commands.choices.values() if "-" in each.prefix_chars)):
         each.add_argument("--debug", action="store_true", help="print the traceback of an error too")
-    _check_names(parser, commands.choices, words)
-    options, left = parser.parse_known_args(words)
+    _check_names(parser, commands.choices, arguments)
+    options, left = parser.parse_known_args(arguments)
     if left:
-        name = next((word for word in words if word in commands.choices), None)
+        name = next((argument for argument in arguments if argument in commands.choices), None)
         (commands.choices[name] if name else parser).error(f"{plain(left[0])[:60]}: unexpected argument")
     return options
 
 
-def _check_names(parser: Parser, commands: dict[str, Parser], words: Sequence[str]) -> None:
+def _check_names(parser: Parser, commands: dict[str, Parser], arguments: Sequence[str]) -> None:
     """Exit with an error if the command or an option is unknown, with the nearest known name."""
-    at = next((at for at, word in enumerate(words) if not word.startswith("-")), len(words))
-    parser.check_options(words[:at])
-    name = words[at] if at < len(words) else None
+    at = next((at for at, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
+    parser.check_options(arguments[:at])
+    name = arguments[at] if at < len(arguments) else None
     if name is not None and name not in commands:
         parser.error(f"{plain(name)[:60]}: unknown command" + suggest_name(name, commands))
     if name is not None and name not in _PASSED_ON:
-        commands[name].check_options(words[at + 1 :])
+        commands[name].check_options(arguments[at + 1 :])

@@ -114,20 +114,20 @@ def _exit_interrupted(message: str) -> None:
     os._exit(130)  # the exit code that shells use after Ctrl-C
 
 
-def _list_files(words: Iterable[str]) -> Iterator[Path]:
+def _list_files(arguments: Iterable[str]) -> Iterator[Path]:
     """Return the files that the arguments name, in order; raise InputError with every argument that names none."""
     faults: list[str] = []
-    for word in words:
-        if word == "-":
+    for argument in arguments:
+        if argument == "-":
             yield from map(Path, _split_names(sys.stdin.buffer.read()))
             continue
         try:
-            os.stat(word)
-            matches = [word]
+            os.stat(argument)
+            matches = [argument]
         except (FileNotFoundError, NotADirectoryError):
-            matches = _match_pattern(word, faults)
+            matches = _match_pattern(argument, faults)
         except OSError as error:
-            faults.append(f"{plain(word)}: can't be read ({error.strerror}); make it readable, or leave it out")
+            faults.append(f"{plain(argument)}: can't be read ({error.strerror}); make it readable, or leave it out")
             continue
         for path in map(Path, matches):
             yield from _list_images(path, faults) if path.is_dir() else [path]

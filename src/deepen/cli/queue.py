@@ -19,6 +19,7 @@ _SECONDS = 2.0  # between two polls
 _POLLS = 5  # without an experiment before it counts as removed: DVC moves them between lists
 _STARTS = 5  # of workers in a row that run nothing
 _NAMES = 3  # listed in a message
+_OPEN = ("waits", "runs")  # states of experiments that have not ended
 
 
 def add(commands: Any) -> None:
@@ -131,9 +132,6 @@ class _Progress:
         return f"{ended} of {len(self._known)} done" + (
             f", about {format_duration(seconds)} left" if left and ended else ""
         )
-
-
-_OPEN = ("waits", "runs")
 
 
 def _join_names(names: Sequence[str]) -> str:

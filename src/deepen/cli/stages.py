@@ -37,26 +37,26 @@ def find_argument_faults(options: Sequence[str], stages: Mapping[str, Any], mode
     Other arguments are left to DVC. `stages` is the mapping of that name in dvc.yaml.
     """
     known = [name for stage in stages for name in (stage, *_list_model_stages(stage, stages[stage], models))]
-    words = iter(options)
-    for word in words:
-        name = word.partition("=")[0]
-        if word in _WITH_VALUE:
-            next(words, None)
+    arguments = iter(options)
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if argument in _WITH_VALUE:
+            next(arguments, None)
         elif name.startswith("--"):
             if not any(each.startswith(name) for each in _OPTIONS) and (near := find_nearest(name, _OPTIONS)):
                 yield f"{plain(name)[:60]}: unknown option; did you mean {near}?"
-        elif not word.startswith("-") and re.fullmatch(r"[\w-]+(@[\w-]+)?", word) and word not in known:
-            near = find_nearest(word, known)
+        elif not argument.startswith("-") and re.fullmatch(r"[\w-]+(@[\w-]+)?", argument) and argument not in known:
+            near = find_nearest(argument, known)
             remedy = f"did you mean {near}?" if near else f"use one of {', '.join(stages)}"
-            yield f"{plain(word)[:60]}: unknown stage; {remedy}"
+            yield f"{plain(argument)[:60]}: unknown stage; {remedy}"
 
 
 def find_name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
     """Yield a message if an experiment of the given name exists, since DVC would retrain everything for it."""
     if {"--queue", "-f", "--force"} & set(options):
         return
-    named = [word for flag, word in pairwise(options) if flag in ("-n", "--name")]
-    named += [word.partition("=")[2] for word in options if word.startswith("--name=")]
+    named = [argument for flag, argument in pairwise(options) if flag in ("-n", "--name")]
+    named += [argument.partition("=")[2] for argument in options if argument.startswith("--name=")]
     try:
         taken = set(list_names(project)) if named else set()
     except InputError:  # without git or a commit; DVC reports that

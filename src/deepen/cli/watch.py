@@ -131,15 +131,14 @@ def describe(training: "Training", in_terminal: bool) -> str:
 def _format_heading(training: "Training") -> str:
     """Format the model, epoch, step and estimated time left."""
     position, done, total = training.position, len(training.epochs), training.all_epochs
-    head = f"experiment {plain(training.experiment)}, " if training.experiment else ""
-    head += (
-        f"{plain(training.model)}: epoch {_format_count(done + 1 if total is None else min(done + 1, total), total)}"
-    )
+    epoch = _format_count(done + 1 if total is None else min(done + 1, total), total)
+    heading = f"experiment {plain(training.experiment)}, " if training.experiment else ""
+    heading += f"{plain(training.model)}: epoch {epoch}"
     if position is None and not done:
-        return f"{head}, started {format_duration(training.age)} ago"
+        return f"{heading}, started {format_duration(training.age)} ago"
     step = f", step {position.step:,} of {position.steps:,}" if position else ""
     left = "" if training.left is None else f", about {format_duration(training.left)} left"
-    return f"{head}{step} as of {format_duration(training.age)} ago{left}"
+    return f"{heading}{step} as of {format_duration(training.age)} ago{left}"
 
 
 def _format_count(count: int, total: int | None) -> str:

@@ -1,6 +1,6 @@
-"""Small sets of photos: the ladder with the settings that follow from the images, and with a hand-made grid of others.
+"""Accuracy on small sets of photos: automatic settings compared with a hand-made grid of other settings.
 
-Each run is a line of a file, and a run that has its line is not done again.
+Each run is recorded as a line of a file. Recorded runs are not repeated.
 """
 
 import argparse
@@ -154,10 +154,12 @@ def _row(each: PhotoSet, name: str, top1: dict[Setting, list[dict[str, float]]],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path, help="folder with train/<class>/* and test/<class>/*")
-    parser.add_argument("--runs", type=Path, default=RESULTS / "small_sets.jsonl", help="a line a run")
+    parser.add_argument("--runs", type=Path, default=RESULTS / "small_sets.jsonl", help="file with one line per run")
     parser.add_argument("--sets", nargs="+", choices=[each.name for each in SETS], default=[each.name for each in SETS])
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--beyond", nargs=3, metavar=("BATCH", "STEPS", "LR"), help="this setting in place of the grid")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of seeds per setting")
+    parser.add_argument(
+        "--beyond", nargs=3, metavar=("BATCH", "STEPS", "LR"), help="run this setting instead of the grid"
+    )
     options = parser.parse_args()
     beyond = Setting(*map(json.loads, options.beyond)) if options.beyond else None
     runs = [json.loads(line) for line in options.runs.read_text().splitlines()] if options.runs.exists() else []

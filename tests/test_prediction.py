@@ -378,9 +378,9 @@ class TestPredict:
 
     def test_ctrl_c_ends_it_at_once_in_the_midst_of_an_image(self, weights, album):
         code = (
-            "import sys, time\nfrom deepen.inference import classifier\nfrom deepen.cli import main\n"
+            "import sys, time\nfrom deepen.inference import pictures\nfrom deepen.cli import main\n"
             "def slow(*rest):\n    print('decoding', file=sys.stderr, flush=True)\n    time.sleep(30)\n"
-            "classifier.read_picture = slow\nmain()\n"
+            "pictures.read_picture = slow\nmain()\n"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", code, "predict", weights[3], "a.png", "a.png", "--csv"], text=True,

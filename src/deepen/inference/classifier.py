@@ -1,11 +1,10 @@
 """Inference in batches: predict class probabilities of image files, arrays or PIL images."""
 
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 
@@ -21,12 +20,11 @@ from deepen.decoding.decode import DecodedImage, UnreadableImage
 from deepen.decoding.fitting import move_channels_first
 from deepen.evaluation.accuracy import Evaluation, evaluate, infer
 from deepen.evaluation.views import Views
-from deepen.inference.pictures import Picture, list_pictures, read_picture
+from deepen.inference.pictures import Picture, decode_ahead
 from deepen.models.networks import load_network
 from deepen.runtime.device import choose_dtype, find_device, move_to_device, reraise_out_of_memory
 
 BATCH = 256
-_AHEAD = 1  # batches decoded while the network computes another one
 
 
 def load(
@@ -165,21 +163,12 @@ class Classifier:
         InputError
             `images` is neither an image nor several.
         """
-        named = ((f"images[{i}]", image) for i, image in enumerate(list_pictures(images)))
-        waiting: deque[list[Future[DecodedImage]]] = deque()
-        channels, *size = self.card.prepared
-        threads = ThreadPoolExecutor()
-        try:
-            while True:
-                while len(waiting) <= _AHEAD and (batch := list(islice(named, BATCH))):
-                    waiting.append([threads.submit(read_picture, *one, (size[0], size[1]), channels) for one in batch])
-                if not waiting:
-                    return
-                yield from self._answers(waiting.popleft())
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C does not wait for images
+        channels, height, width = self.card.prepared
+        with closing(decode_ahead(images, (height, width), channels, BATCH)) as batches:
+            for batch in batches:
+                yield from self._answer(batch)
 
-    def _answers(self, batch: Sequence[Future[DecodedImage]]) -> list[Answer]:
+    def _answer(self, batch: Sequence[Future[DecodedImage]]) -> list[Answer]:
         answers = []
         rows = []
         for future in batch:

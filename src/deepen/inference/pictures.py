@@ -1,7 +1,10 @@
 """Read images in any supported form: paths, bytes, file objects, PIL images and arrays."""
 
 import os
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from numbers import Number
 from pathlib import Path
 from threading import Lock
@@ -22,6 +25,7 @@ from deepen.decoding.headers.orientation import ORIENTATION, find_orientation
 Array = NDArray[np.uint8]
 Picture = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | Array
 _CHANNELS = (1, 3, 4)
+_AHEAD = 1  # batches decoded while the caller uses another one
 _KINDS = "a path, the bytes of a file, a binary file object, a PIL image or a uint8 array"
 _BYTES = Budget(MOST_FILE_BYTES)  # of files in memory at a time
 _loading = Lock()  # two threads must not load the same PIL image
@@ -43,6 +47,27 @@ def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:
     if numbers or isinstance(images, torch.Tensor | dict) or not isinstance(images, Iterable):
         raise InputError(f"images: {_describe_non_image(images, ', or several of them')}")
     return images
+
+
+def decode_ahead(
+    images: Iterable[Picture] | Picture, size: tuple[int, int], channels: int, batch_size: int
+) -> Generator[list[Future[DecodedImage]]]:
+    """Yield batches of decoded images, in order; threads decode the next batch while the caller uses one.
+
+    Raises InputError if `images` is neither an image nor several.
+    """
+    named = ((f"images[{i}]", image) for i, image in enumerate(list_pictures(images)))
+    waiting: deque[list[Future[DecodedImage]]] = deque()
+    threads = ThreadPoolExecutor()
+    try:
+        while True:
+            while len(waiting) <= _AHEAD and (batch := list(islice(named, batch_size))):
+                waiting.append([threads.submit(read_picture, *each, size, channels) for each in batch])
+            if not waiting:
+                return
+            yield waiting.popleft()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C does not wait for images
 
 
 def read_picture(name: str, image: object, size: tuple[int, int], channels: int) -> DecodedImage:

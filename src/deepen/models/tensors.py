@@ -1,4 +1,4 @@
-"""State dicts as NumPy arrays, and their checksum, without importing PyTorch."""
+"""State dicts as NumPy arrays, their checksum and their validation, without importing PyTorch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.checksums import compute_checksum
+from deepen.core.errors import plain
+from deepen.models.layers import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +32,21 @@ def compute_tensors_checksum(text: str, tensors: "Mapping[str, NDArray[Any] | Te
         parts += [f"({name!r}, torch.{kind}, {tuple(tensor.shape)})".encode()]  # torch.: part of the file format
         parts += [_view_bytes(tensor).data]
     return compute_checksum(text, parts)
+
+
+def find_tensor_faults(state: Mapping[str, NDArray[Any]], expected: Mapping[str, Shape]) -> list[str]:
+    """Return how tensors by name differ from the expected names, shapes and dtype; NaN and infinity are faults too."""
+    faults = [f"tensor {key} is missing" for key in expected if key not in state]
+    faults += [f"unexpected tensor {plain(key)}" for key in sorted(state) if key not in expected]
+    for key in (key for key in expected if key in state):
+        shape, dtype = state[key].shape, state[key].dtype
+        if shape != expected[key]:
+            faults.append(f"tensor {key} has shape {shape}, expected {expected[key]}")
+        elif dtype != np.float32:
+            faults.append(f"tensor {key} has dtype {dtype}, expected float32")
+        elif not np.isfinite(state[key]).all():
+            faults.append(f"tensor {key} has NaN or infinite values")
+    return faults
 
 
 def _view_bytes(tensor: "NDArray[Any] | Tensor") -> NDArray[np.uint8]:

@@ -18,8 +18,8 @@ from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError, plain, some
 from deepen.core.files import write_atomically
 from deepen.core.names import MODEL_NAME, find_class_name_faults
-from deepen.models.layers import Layer, Norm, Shape, freeze, list_tensor_shapes, plan
-from deepen.models.tensors import State, compute_tensors_checksum, to_arrays
+from deepen.models.layers import Layer, Norm, freeze, list_tensor_shapes, plan
+from deepen.models.tensors import State, compute_tensors_checksum, find_tensor_faults, to_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,7 +141,7 @@ def load_weights(path: Path) -> tuple[ModelCard, State]:
         or compute_tensors_checksum(card.model_dump_json(exclude_none=True), state) != expected_checksum
     ):
         raise ChecksumMismatch(path)
-    if faults := some(_find_tensor_faults(state, expected)):
+    if faults := some(find_tensor_faults(state, expected)):
         raise InputError([f"{path}: {fault}; {suggest_repair(path)}" for fault in faults])
     return card, state
 
@@ -167,20 +167,6 @@ def _format_reasons(error: ValidationError | InputError) -> str:
         return plain(" ".join(error.faults))
     reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in error.errors()]
     return plain(", ".join(some(reasons, 3)))
-
-
-def _find_tensor_faults(state: Mapping[str, NDArray[Any]], expected: Mapping[str, Shape]) -> list[str]:
-    faults = [f"tensor {key} is missing" for key in expected if key not in state]
-    faults += [f"unexpected tensor {plain(key)}" for key in sorted(state) if key not in expected]
-    for key in (key for key in expected if key in state):
-        shape, dtype = state[key].shape, state[key].dtype
-        if shape != expected[key]:
-            faults.append(f"tensor {key} has shape {shape}, expected {expected[key]}")
-        elif dtype != np.float32:
-            faults.append(f"tensor {key} has dtype {dtype}, expected float32")
-        elif not np.isfinite(state[key]).all():
-            faults.append(f"tensor {key} has NaN or infinite values")
-    return faults
 
 
 def _read(path: Path) -> tuple[str | None, State]:

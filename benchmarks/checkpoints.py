@@ -20,7 +20,7 @@ from benchmarks.overhead import ROOT
 from deepen.config.settings import load_settings
 from deepen.runtime.device import choose_device
 from deepen.training.checkpoint import Checkpoint, Checkpoints
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 
 IMAGES, EPOCHS = 20_000, 2
 
@@ -44,7 +44,7 @@ def measure_cost(images: int = IMAGES, width: float = 0.25) -> dict[str, float |
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         checkpoints = TimedCheckpoints(Path(folder) / "III", load_settings().checkpoint_seconds)
         start = time.perf_counter()
-        train(trainer, make_random_images(100), Progress(), checkpoints)
+        train(trainer, make_random_images(100), checkpoints)
         seconds = time.perf_counter() - start
         size = sum(file.stat().st_size for file in checkpoints.folder.iterdir()) / 2e6
     return {

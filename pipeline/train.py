@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +17,16 @@ from deepen.growth.ladder import estimate_remaining_work
 from deepen.models.networks import load_network
 from deepen.models.vgg import VGG
 from deepen.models.weights import ModelCard, read_weights_checksum, save_weights
-from deepen.records.history import Epoch, History
+from deepen.records.history import History
 from deepen.runtime.device import choose_device, choose_dtype
 from deepen.runtime.group import Group
 from deepen.runtime.interrupt import Interruption
 from deepen.runtime.lock import hold_lock
+from deepen.training.callback import Callback
 from deepen.training.checkpoint import FOLDER, Checkpoints, compute_training_key
 from deepen.training.examples import draw_augmentation_examples
 from deepen.training.live import LiveCurves
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 from deepen.training.progress import TrainingProgress
 from deepen.training.trainer import Trainer
 from pipeline.shared import files
@@ -58,10 +59,10 @@ def train_model(name: str) -> None:
         )
         with (
             Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
-            _show_progress(name, settings, trainer, to_follow, group) as progress,
+            _show_progress(name, settings, trainer, to_follow, group) as callbacks,
         ):
             own_checkpoints = checkpoints if group.writes else None
-            result = train(trainer, validation, progress, own_checkpoints, interruption, group)
+            result = train(trainer, validation, own_checkpoints, interruption, group, callbacks)
         if not group.writes:
             return
         require_unchanged()  # if not, the trained weights stay in the checkpoint
@@ -81,14 +82,11 @@ def train_model(name: str) -> None:
 @contextmanager
 def _show_progress(
     name: str, settings: Settings, trainer: Trainer, to_follow: float, group: Group
-) -> Iterator[Progress]:
-    """Show progress on rank 0, and write live curves in each process that writes files."""
-    if not group.writes:
-        yield Progress()
-        return
-    live = LiveCurves(files.live(name))
+) -> Iterator[list[Callback]]:
+    """Yield the callbacks that show progress on rank 0, and write live curves in each process that writes files."""
+    live: list[Callback] = [LiveCurves(files.live(name))] if group.writes else []
     if group.rank:
-        yield Progress(lambda steps, history: live.start(history), epoch=live.add)
+        yield live
         return
     with TrainingProgress(
         name,
@@ -99,7 +97,7 @@ def _show_progress(
         to_follow=to_follow,
         verbosity=settings.progress,
     ) as progress:
-        yield _combine(progress.callbacks, live)
+        yield [progress, *live]
 
 
 def _describe_device(settings: Settings, device: torch.device, group: Group) -> str:
@@ -108,18 +106,6 @@ def _describe_device(settings: Settings, device: torch.device, group: Group) -> 
     if group.size > 1:
         return f"{group.size} processes, each on {threads if device.type == 'cpu' else device.type}"
     return f"{threads} (threads in params.yaml)" if device.type == "cpu" else str(device)
-
-
-def _combine(progress: Progress, live: LiveCurves) -> Progress:
-    def start(steps: int, history: Sequence[Epoch]) -> None:
-        progress.start(steps, history)
-        live.start(history)
-
-    def epoch(row: Epoch) -> None:
-        progress.epoch(row)
-        live.add(row)
-
-    return Progress(start, progress.step, epoch, progress.warn)
 
 
 def _collect_settings(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ import struct
 
 import pytest
 import torch
+from callbacks import Hooks
 from safetensors.torch import save_file
 from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
@@ -28,7 +29,7 @@ from deepen.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 from deepen.training.position import describe_checkpoint
 
 STEPS = 21  # of three epochs
@@ -49,8 +50,8 @@ def go(images, folder=None, *, stop_after=None, training=None, layers=LAYERS, st
             raise Killed
 
     trainer = trainer_for(images, training, layers=layers, state=he_start(layers, seed=0, model="I"), **options)
-    progress = Progress(lambda step, epochs: steps.__setitem__(0, step), lambda: killed_after(None))
-    history = train(trainer, images, progress, Checkpoints(folder, 0) if folder else None).epochs
+    callback = Hooks(start=lambda step, epochs: steps.__setitem__(0, step), step=lambda: killed_after(None))
+    history = train(trainer, images, Checkpoints(folder, 0) if folder else None, callbacks=[callback]).epochs
     return trainer.network.state_dict(), history
 
 
@@ -95,9 +96,9 @@ def test_all_the_counters_of_a_plateau_come_back(colored, tmp_path):
     trainers = []
     for folder in (tmp_path / "x", tmp_path / "x", None):
         trainers.append(trainer_for(colored, training))
-        stop = Progress(epoch=lambda row: 1 / (2 - row.epoch)) if len(trainers) == 1 else Progress()
+        stop = [Hooks(epoch=lambda row: 1 / (2 - row.epoch))] if len(trainers) == 1 else []
         with contextlib.suppress(ZeroDivisionError):
-            train(trainers[-1], colored, stop, Checkpoints(folder, 0) if folder else None)
+            train(trainers[-1], colored, Checkpoints(folder, 0) if folder else None, callbacks=stop)
     stopped, resumed, undisturbed = (trainer.schedule._plateau.state_dict() for trainer in trainers)
     assert resumed == undisturbed != stopped
 
@@ -156,7 +157,7 @@ def test_epochs_of_a_moment_share_a_checkpoint_and_the_end_is_kept(colored, tmp_
     monkeypatch.setattr(module.time, "monotonic", lambda: seconds * next(clock))
     monkeypatch.setattr(module, "save_checkpoint", lambda path, found: saved.append(found.position.step))
     checkpoints = Checkpoints(tmp_path, 1e9)
-    train(trainer_for(colored, recipe(dropout=0.3)), colored, Progress(), checkpoints)
+    train(trainer_for(colored, recipe(dropout=0.3)), colored, checkpoints)
     assert saved == [7, 14, STEPS][-kept:]
 
 
@@ -180,7 +181,7 @@ def test_one_who_asks_for_the_end_loses_no_step(colored, tmp_path):
     undisturbed = go(colored)
     checkpoints = Checkpoints(tmp_path / "x", 1e9)
     with pytest.raises(Interrupted, match="after 10 of 21 steps"):
-        train(trainer_for(colored, recipe(dropout=0.3)), colored, Progress(), checkpoints, Asked(9))
+        train(trainer_for(colored, recipe(dropout=0.3)), colored, checkpoints, Asked(9))
     assert describe_checkpoint(max((tmp_path / "x").iterdir())).step == 10
     assert same(go(colored, tmp_path / "x"), undisturbed)
 
@@ -355,13 +356,13 @@ def test_a_waiting_process_finds_the_last_checkpoint(colored, tmp_path):
     ours = Checkpoints(tmp_path / "x", 0)
     ours.withdraw_request()
     theirs = Checkpoints(tmp_path / "x", 0)
-    other = Progress(start=lambda steps, epochs: theirs.request_last())
-    train(trainer_for(colored, recipe(dropout=0.3)), colored, other, ours)
+    other = Hooks(start=lambda steps, epochs: theirs.request_last())
+    train(trainer_for(colored, recipe(dropout=0.3)), colored, ours, callbacks=[other])
     ours.remove()
     steps = []
     theirs.withdraw_request()
     trainer = trainer_for(colored, recipe(dropout=0.3))
-    history = train(trainer, colored, Progress(step=lambda: steps.append(None)), theirs).epochs
+    history = train(trainer, colored, theirs, callbacks=[Hooks(step=lambda: steps.append(None))]).epochs
     assert same((trainer.network.state_dict(), history), undisturbed)
     assert steps == []
     theirs.remove()

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 from bad_input import CARD
+from callbacks import Hooks
 from dvc_project import ROOT
 from test_checkpoint import EXAMPLE
 from test_kills import wait_for
@@ -27,7 +28,7 @@ from deepen.records.history import Epoch
 from deepen.records.record import load_records
 from deepen.training.checkpoint import Checkpoints
 from deepen.training.live import LiveCurves
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 
 FULL = r"can't be written \(No space left on device\); free some disk space and run it again"
 
@@ -50,7 +51,7 @@ class TestFullDisk:
     def test_curves_on_a_full_disk(self, small_disk):
         row = Epoch(1, 0.1, 2.0, 2.0, 50.0)
         curves = LiveCurves(small_disk / "curves.tsv")
-        curves.add(row)
+        curves.epoch(row)
         (small_disk / "ballast").write_bytes(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize))
         with pytest.raises(InputError, match=rf"curves\.tsv: {FULL}"):
             add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
@@ -68,7 +69,7 @@ class TestFullDisk:
         (small_disk / "ballast").write_bytes(bytes(230_000))
         trainer = trainer_for(colored, recipe())
         with pytest.raises(InputError, match=FULL):
-            train(trainer, colored, fill(small_disk), Checkpoints(small_disk / "x", 0))
+            train(trainer, colored, Checkpoints(small_disk / "x", 0), callbacks=[fill(small_disk)])
         assert trainer.step == 10
         (small_disk / "ballast").unlink()
         trainer = trainer_for(colored, recipe())
@@ -76,8 +77,8 @@ class TestFullDisk:
         history = train(
             trainer,
             colored,
-            Progress(lambda steps, rows: begun.append((steps, len(rows)))),
             Checkpoints(small_disk / "x", 0),
+            callbacks=[Hooks(start=lambda steps, rows: begun.append((steps, len(rows))))],
         ).epochs
         assert begun == [(9, 1)]
         assert history == undisturbed[1]
@@ -102,11 +103,11 @@ class TestFullDisk:
 
 def add_epochs(curves, rows):
     for row in rows:
-        curves.add(row)
+        curves.epoch(row)
 
 
 def fill(disk):
-    """Progress that fills the disk at the tenth step."""
+    """Return a callback that fills the disk at the tenth step."""
     steps = []
 
     def step():
@@ -118,7 +119,7 @@ def fill(disk):
                     pass
             os.close(file)
 
-    return Progress(step=step)
+    return Hooks(step=step)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +187,13 @@ class TestMemory:
             r"20.00 MiB.\); lower batch_size, for example by half, or width, or close other programs that use its memory"
         )
         with pytest.raises(InputError, match=error):
-            train(trainer, colored, Progress())
+            train(trainer, colored)
 
     def test_other_errors_stay_what_they_are(self, colored, monkeypatch):
         trainer = trainer_for(colored, recipe())
         monkeypatch.setattr(trainer, "_run_step", lambda rows: torch.zeros(2) + torch.zeros(3))
         with pytest.raises(RuntimeError, match="must match"):
-            train(trainer, colored, Progress())
+            train(trainer, colored)
 
     @pytest.mark.slow
     def test_evaluation_that_runs_out_of_memory(self):
@@ -234,7 +235,7 @@ def test_two_queue_workers_on_one_model(project, torture):
     wait_for(lambda: {"one", "two"} <= set(project("dvc exp list --name-only").split()), 180)
     logs = project("dvc queue logs one") + project("dvc queue logs two")
     assert "is already training this; waiting for its result" in logs
-    assert re.search(r"going on after (\d+) of \1 steps", logs)
+    assert re.search(r"resuming after (\d+) of \1 steps", logs)
     workers.wait()
     assert not list((project.path / "checkpoints").iterdir())
 

@@ -16,7 +16,7 @@ from deepen.models.layers import count_parameters, count_training_flops, freeze,
 from deepen.models.networks import load_network
 from deepen.models.vgg import build_network
 from deepen.models.weights import ModelCard, save_weights
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 
 LAYERS = plan("conv3-8*2 maxpool fc-16*2", width=1, image=(3, 8, 8), classes=3, norm="batch")
 FROZEN = ("conv1_1", "norm1_1", "fc1")
@@ -30,7 +30,7 @@ def test_frozen_tensors_stay_byte_for_byte_and_all_others_move(colored, optimize
     trainer = trainer_for(
         colored, recipe(dropout=0.3, **optimizer), layers=layers, state={key: t.clone() for key, t in before.items()}
     )
-    train(trainer, colored, Progress())
+    train(trainer, colored)
     after = trainer.network.state_dict()
     same = {key.split(".")[0] for key in before if torch.equal(before[key], after[key])}
     assert same == set(FROZEN)

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from callbacks import Hooks
 from tensors import he_start
 from test_training import LAYERS, recipe, trainer_for
 
@@ -15,7 +16,8 @@ from deepen.records.history import Epoch
 from deepen.training import loop as module
 from deepen.training.checkpoint import Checkpoints
 from deepen.training.guessing import Guessing, majority_top1
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
+from deepen.training.progress import TrainingProgress
 
 GUESSER = Guessing(loss=1.2, guessed_loss=0.9, least_loss=0.05, val_loss=1.0, guessed_val_loss=0.9, top1=63.0, guessed_top1=63.0, images=100, balanced=False)  # fmt: skip
 
@@ -120,10 +122,11 @@ DEAD = {key: torch.zeros_like(tensor) for key, tensor in he_start(LAYERS, seed=0
 def warnings(images, validation=None, training=None, **options):
     """What a training warns of, each with the epoch after which it did."""
     found, done = [], []
-    progress = Progress(epoch=done.append, warn=lambda text: found.append((len(done), text)))
+    callback = Hooks(epoch=done.append, warn=lambda text: found.append((len(done), text)))
     state = options.pop("state", None)
     state = None if state is None else {key: tensor.clone() for key, tensor in state.items()}
-    train(trainer_for(images, training or recipe(), state=state, **options), validation or images, progress)
+    trainer = trainer_for(images, training or recipe(), state=state, **options)
+    train(trainer, validation or images, callbacks=[callback])
     return found
 
 
@@ -157,16 +160,16 @@ class TestInTraining:
 
     def test_it_is_kept_also_where_nothing_is_left_to_train(self, colored, tmp_path):
         first, again = (
-            train(
-                trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Progress(), Checkpoints(tmp_path, 0)
-            )
+            train(trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Checkpoints(tmp_path, 0))
             for _ in range(2)
         )
         assert first == again
         assert first.warning.startswith("learned nothing in 14 steps: ")
 
-    def test_it_is_a_warning_on_standard_error(self, colored, capsys):
-        train(trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Progress())
+    def test_training_progress_prints_it_on_standard_error(self, colored, capsys):
+        trainer = trainer_for(colored, recipe(), state={**DEAD}, epochs=2)
+        with TrainingProgress("I", 2, trainer.steps, 8, verbosity="quiet") as progress:
+            train(trainer, colored, callbacks=[progress])
         assert capsys.readouterr().err.startswith("warning: I: learned nothing in 14 steps: ")
 
 

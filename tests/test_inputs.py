@@ -97,7 +97,7 @@ def test_after_an_edit_during_a_stage_dvc_records_nothing_and_trains_anew(projec
     assert project.read("dvc.lock").split("train@I:")[1] == lock.split("train@I:")[1]
     assert [*(project.path / "checkpoints").glob("I-*/*.safetensors")]
     project.edit("params.yaml", ("lr: 0.01 ", "lr: 0.02 "))
-    assert re.search(r"I: going on after (\d+) of \1 steps", project("dvc repro train@I"))
+    assert re.search(r"I: resuming after (\d+) of \1 steps", project("dvc repro train@I"))
     assert "    lr: 0.02" in project.read("dvc.lock").split("train@I:")[1].split("outs:")[0]
 
 

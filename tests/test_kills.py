@@ -75,10 +75,10 @@ def test_a_run_that_is_killed_many_times_ends_in_the_same_bytes(
         kill(process, number)
         kills[number.name] += 1
         writing += any((project.path / "checkpoints").glob("*/.*.writing"))
-        resumed += "going on after" in project.output
+        resumed += "resuming after" in project.output
         wait_for(lambda: not project.trainers())
     last = project("dvc repro")
-    resumed += "going on after" in last
+    resumed += "resuming after" in last
     summary = (
         f"{sum(kills.values())} kills {kills}, {writing} of them in a write, {resumed} runs went on from a checkpoint"
     )
@@ -139,7 +139,7 @@ def test_a_training_that_gets_a_signal_ends_soon_and_says_how_to_go_on(project, 
         r"^I: stopped after (\d+) of \d+ steps; dvc repro resumes from its last checkpoint$", project.output, re.M
     )
     assert f"exited with {128 + number}" in project.output
-    assert f"I: going on after {line[1]} of" in project("dvc repro train@I")
+    assert f"I: resuming after {line[1]} of" in project("dvc repro train@I")
 
 
 def test_only_the_same_settings_go_on_from_a_checkpoint(project):
@@ -150,7 +150,7 @@ def test_only_the_same_settings_go_on_from_a_checkpoint(project):
     project.edit("params.yaml", ("lr: auto ", "lr: 0.01 "))
     assert "going on" not in project("dvc repro train@I")
     project.edit("params.yaml", ("lr: 0.01 ", "lr: auto "))
-    assert "going on after" in project("dvc repro train@I")
+    assert "resuming after" in project("dvc repro train@I")
 
 
 def orphan(project):
@@ -175,7 +175,7 @@ def output_beside(project, trainer, waiting):
 
 def test_a_second_trainer_waits_for_the_first_and_takes_its_result(project, undisturbed):
     output = output_beside(project, orphan(project), "is already training this; waiting for its result")
-    assert re.search(r"going on after (\d+) of \1 steps", output)
+    assert re.search(r"resuming after (\d+) of \1 steps", output)
     assert project.files()["weights/I.safetensors"] == undisturbed.files()["weights/I.safetensors"]
 
 
@@ -199,7 +199,7 @@ def test_an_experiment_in_a_copy_goes_on(project, undisturbed, number, torture):
     project.trainer()
     trained_some(project)
     kill(process, number)
-    assert "I: going on after" in project("dvc exp run --temp -n second train@I")
+    assert "I: resuming after" in project("dvc exp run --temp -n second train@I")
     undisturbed("git commit -qam done --allow-empty")
     assert outputs(project, project.experiment("second")) == outputs(undisturbed, "HEAD")
 
@@ -214,7 +214,7 @@ def test_a_queued_experiment_whose_worker_was_killed_goes_on(project, undisturbe
     worker.wait()
     project("dvc exp run --queue -n second train@I")
     project("dvc queue start")
-    assert "I: going on after" in project("dvc queue logs --follow second")
+    assert "I: resuming after" in project("dvc queue logs --follow second")
     wait_for(lambda: "second" in project("dvc exp list --name-only"))
     undisturbed("git commit -qam done --allow-empty")
     assert outputs(project, project.experiment("second")) == outputs(undisturbed, "HEAD")

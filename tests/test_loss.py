@@ -7,7 +7,7 @@ from test_training import recipe, trainer_for
 
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 from deepen.training.loss import Loss, balanced_weights, frequency_loss
 
 CPU = torch.device("cpu")
@@ -91,7 +91,7 @@ def test_a_small_class_that_is_ignored_is_recognized_with_balanced_weights(rng):
     images, recalls = ImageSet(pixels, labels, ("large", "small")), {}
     for kind in ("none", "balanced"):
         trainer = trainer_for(images, recipe(class_weights=kind, batch_size=21), epochs=6)
-        train(trainer, images, Progress())
+        train(trainer, images)
         found = evaluate(trainer.network, images, trainer.mean, flip_averaging=False, batch_size=210)
         right = (found.predicted.numpy() == labels).astype(float)
         recalls[kind] = [right[labels == label].mean() for label in (0, 1)]

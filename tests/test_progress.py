@@ -24,11 +24,11 @@ def shown(capsys, to_follow=0.0, verbosity="normal", history=()):
     with TrainingProgress(
         "II", 2, 6, 10, where="2 of 8 CPU threads", to_follow=to_follow, verbosity=verbosity
     ) as progress:
-        progress.callbacks.start(3 * len(history), history)
+        progress.start(3 * len(history), history)
         for row in ROWS[len(history) :]:
             for _ in range(3):
-                progress.callbacks.step()
-            progress.callbacks.epoch(row)
+                progress.step()
+            progress.epoch(row)
     return capsys.readouterr().out.splitlines()
 
 
@@ -44,10 +44,10 @@ def test_a_log_has_a_line_for_the_start_some_between_and_one_for_the_end(capsys)
 )
 def test_a_log_has_at_most_five_lines_however_many_epochs_there_are(capsys, epochs, told):
     with TrainingProgress("II", epochs, epochs, 10) as progress:
-        progress.callbacks.start(0, [])
+        progress.start(0, [])
         for epoch in range(1, epochs + 1):
-            progress.callbacks.step()
-            progress.callbacks.epoch(Epoch(epoch, 0.1, 2.0, 1.5, 50.0))
+            progress.step()
+            progress.epoch(Epoch(epoch, 0.1, 2.0, 1.5, 50.0))
     lines = capsys.readouterr().out.splitlines()
     assert [int(found[1]) for line in lines if (found := re.match(r"II, epoch (\d+) of", line))] == told
     assert len(lines) == len(told) + 2 <= 5
@@ -71,7 +71,7 @@ def test_the_time_left_for_the_ladder_counts_the_models_to_follow(capsys, monkey
 
 def test_after_an_interruption_it_tells_from_where_and_the_rest(capsys):
     begin, end = shown(capsys, history=ROWS[:1])
-    assert begin == "II: going on after 3 of 6 steps on 2 of 8 CPU threads"
+    assert begin == "II: resuming after 3 of 6 steps on 2 of 8 CPU threads"
     assert end.startswith("II: trained the last 3 steps in ")
 
 
@@ -79,10 +79,10 @@ def test_a_warning_is_a_line_of_its_own_beside_the_bar(capsys, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with TrainingProgress("II", 2, 6, 10) as progress:
-        progress.callbacks.start(0, ())
-        progress.callbacks.step()
-        progress.callbacks.warn("II: overfits")
-        progress.callbacks.step()
+        progress.start(0, ())
+        progress.step()
+        progress.warn("II: overfits")
+        progress.step()
     before, after = terminal.getvalue().split("warning: II: overfits\n")
     assert before.endswith("\r")  # the bar was wiped away
     assert "II, epoch 1 of 2" in after
@@ -103,9 +103,9 @@ def test_the_bar_fits_into_80_columns_whole(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     row = Epoch(11, 0.1, 2.0, 1.5, 100.0)
     with TrainingProgress("III", 12, 6000, 10, to_follow=2.0) as progress:
-        progress.callbacks.start(5500, [row])
-        progress.callbacks.step()
-        progress.callbacks.epoch(row)
+        progress.start(5500, [row])
+        progress.step()
+        progress.epoch(row)
         progress._bar.refresh()
     bars = [re.sub("\x1b[^m]*m", "", bar).rstrip() for bar in terminal.getvalue().split("\r")]
     assert max(map(len, bars)) <= 80
@@ -120,7 +120,7 @@ def test_the_bar_is_drawn_whatever_size_a_terminal_says(monkeypatch, rows, colum
     with open(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with TrainingProgress("II", 2, 6, 10) as progress:
-            progress.callbacks.start(0, ())
+            progress.start(0, ())
             progress._bar.refresh()
         drawn = re.sub("\x1b[^m]*m", "", os.read(ours, 10_000).decode())
     os.close(ours)
@@ -139,8 +139,8 @@ def test_colours_are_for_terminals_and_can_be_had_off(capsys, monkeypatch, no_co
 
 def test_a_log_has_no_control_characters(capfd):
     with TrainingProgress("II", 1, 3, 10) as progress:
-        progress.callbacks.start(0, [])
-        progress.callbacks.step()
-        progress.callbacks.epoch(ROWS[0])
+        progress.start(0, [])
+        progress.step()
+        progress.epoch(ROWS[0])
     out, err = capfd.readouterr()
     assert (out + err).replace("\n", "").isprintable()

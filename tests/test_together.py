@@ -55,7 +55,7 @@ def test_a_killed_rank_is_started_again_and_the_result_is_that_of_an_undisturbed
     wait_for_epoch(project, 2)
     rank(project, 1).kill()
     assert process.wait() == 0, project.output
-    assert re.search(r"^I: going on after \d+ of", project.output, re.MULTILINE)
+    assert re.search(r"^I: resuming after \d+ of", project.output, re.MULTILINE)
     assert project.files() == undisturbed.files()
     assert not list((project.path / "checkpoints").iterdir())
 
@@ -70,7 +70,7 @@ def test_stopped_by_hand_it_says_so_once_and_goes_on_in_one_process(project):
     assert process.wait() != 0
     (line,) = re.findall(r"^I: stopped after (\d+) of \d+ steps; dvc repro goes on", project.output, re.MULTILINE)
     del project.env["DEEPEN_LAUNCH"]
-    assert f"I: going on after {line} of" in project("dvc repro train@I")
+    assert f"I: resuming after {line} of" in project("dvc repro train@I")
 
 
 def test_evaluation_is_shared_out_too(project):

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 import yaml_text
+from callbacks import Hooks
 from tensors import he_start
 from test_settings import PARAMS
 
@@ -14,7 +15,8 @@ from deepen.models.layers import plan
 from deepen.models.vgg import build_network
 from deepen.training import loop as module
 from deepen.training import trainer as trainer_module
-from deepen.training.loop import Progress, train
+from deepen.training.callback import Callback
+from deepen.training.loop import train
 from deepen.training.trainer import Trainer
 
 RECIPES = {
@@ -39,9 +41,9 @@ def trainer_for(
     )  # fmt: skip
 
 
-def run(images, training, *, progress=None, **options):
+def run(images, training, *, callbacks=(), **options):
     trainer = trainer_for(images, training, **options)
-    history = train(trainer, images, progress or Progress()).epochs
+    history = train(trainer, images, callbacks=callbacks).epochs
     return trainer.network.state_dict(), history
 
 
@@ -93,7 +95,7 @@ def test_an_epoch_sees_each_image_once_in_an_order_of_its_own(colored, monkeypat
 
 def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
     steps = []
-    _, history = run(colored, recipe(), epochs=2.5, progress=Progress(step=lambda: steps.append(None)))
+    _, history = run(colored, recipe(), epochs=2.5, callbacks=[Hooks(step=lambda: steps.append(None))])
     assert [row.epoch for row in history] == [1, 2, 3]
     assert len(steps) == 7 + 7 + 4  # 17.5 is rounded to even
     assert history[-1].lr < 0.05 / 10
@@ -129,7 +131,7 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_says_what_to_do(colored):
         InputError,
         match=r"I: the loss is (nan|inf) in epoch 1, step \d+: .* at a learning rate of .*; lower lr, for example -S lr=",
     ):
-        run(colored, recipe(), peak_lr=1e9, epochs=50, progress=Progress(step=lambda: steps.append(None)))
+        run(colored, recipe(), peak_lr=1e9, epochs=50, callbacks=[Hooks(step=lambda: steps.append(None))])
     assert len(steps) < 7
 
 
@@ -140,8 +142,9 @@ def test_weights_can_t_go_on_from_nan(colored):
         run(colored, recipe(), state=state)
 
 
-def test_progress_is_told_of_every_step_and_epoch(colored):
-    steps, epochs = [], []
-    _, history = run(colored, recipe(), progress=Progress(step=lambda: steps.append(len(epochs)), epoch=epochs.append))
+def test_each_callback_runs_after_every_step_and_epoch(colored):
+    steps, epochs, more = [], [], []
+    first = Hooks(step=lambda: steps.append(len(epochs)), epoch=epochs.append)
+    _, history = run(colored, recipe(), callbacks=[first, Callback(), Hooks(epoch=more.append)])
     assert steps == [0] * 7 + [1] * 7 + [2] * 7
-    assert epochs == history
+    assert epochs == more == history

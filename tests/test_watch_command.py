@@ -132,9 +132,9 @@ def test_before_the_first_checkpoint_the_curves_tell_the_epoch(project, capsys, 
     os.utime(lock, (lock.stat().st_mtime - 20,) * 2)
     assert shown(project, capsys) == [f"experiment low, II: epoch 1 of {of}, started 20 s ago"]
     live = LiveCurves(copy / "live/II/curves.tsv")
-    live.start([])
-    live.add(ROWS[0])
-    live.add(ROWS[1])
+    live.start(0, [])
+    live.epoch(ROWS[0])
+    live.epoch(ROWS[1])
     head, *_, row = shown(project, capsys)
     assert head == f"experiment low, II: epoch 3 of {of} as of 0 s ago, about {format_duration(10 * (of - 2))} left"
     assert row.split()[:4] == ["II", "2", "of", str(of)]

@@ -21,7 +21,7 @@ from deepen.runtime import group as module
 from deepen.runtime import roll_call
 from deepen.runtime.device import choose_device
 from deepen.runtime.group import Group
-from deepen.training.loop import Progress, train
+from deepen.training.loop import train
 from deepen.training.trainer import Trainer
 
 LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
@@ -71,7 +71,7 @@ def ladder(case, folder):
             trainer = trainer_for(
                 images(case), training, layers=layers, state=state, epochs=2, augmentation=augmentation, group=group
             )
-            found.append(train(trainer, images(), Progress(), group=group).epochs)
+            found.append(train(trainer, images(), group=group).epochs)
             state = to_arrays(trainer.network.state_dict())
         correct = evaluate(
             trainer.network,

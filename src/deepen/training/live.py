@@ -6,10 +6,11 @@ from pathlib import Path
 
 from deepen.core.files import write_text
 from deepen.records.history import Epoch
+from deepen.training.callback import Callback
 
 
 def load_live(path: Path) -> list[Epoch]:
-    """The epochs that a model has done, of the table that LiveCurves writes; none where there is no such table."""
+    """Return the epochs in the table that LiveCurves writes; empty if the file is missing or is not such a table."""
     try:
         heads, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
         if heads != [field.name for field in fields(Epoch)]:
@@ -19,7 +20,7 @@ def load_live(path: Path) -> list[Epoch]:
         return []
 
 
-class LiveCurves:
+class LiveCurves(Callback):
     """A tab-separated table at `path`: one row per epoch, one column per field of Epoch.
 
     Each epoch replaces the whole file at once, so readers never see half a table.
@@ -29,13 +30,13 @@ class LiveCurves:
         self._path = path
         self._rows: list[Epoch] = []
 
-    def start(self, history: Sequence[Epoch]) -> None:
+    def start(self, steps: int, history: Sequence[Epoch]) -> None:
         """Write the epochs of a resumed training, if any; DVC has removed the earlier process' table."""
         self._rows = list(history)
         if history:
             self._write()
 
-    def add(self, row: Epoch) -> None:
+    def epoch(self, row: Epoch) -> None:
         """Add an epoch; raises InputError if writing fails."""
         self._rows.append(row)
         self._write()

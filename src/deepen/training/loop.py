@@ -2,17 +2,17 @@
 
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepen.config.automatic import FEW_STEPS
 from deepen.core.counts import counted
-from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import Evaluation, evaluate
 from deepen.records.history import Epoch
 from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.runtime.interrupt import Interruption
+from deepen.training.callback import Callback
 from deepen.training.checkpoint import Checkpoint, Checkpoints, Position
 from deepen.training.guessing import Guessing
 from deepen.training.trainer import Trainer
@@ -20,16 +20,6 @@ from deepen.training.trainer import Trainer
 _VALIDATION_BATCH = 500  # at most, and no more than a process' training batch, which fits into its memory
 # A training is first checked for a dead start after 5 epochs or a fifth of its steps, whichever comes later.
 _JUDGED_EPOCHS, _JUDGED_FRACTION = 5, 0.2
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Callbacks: at the start with the steps and epochs already done, after each step and epoch, and for warnings."""
-
-    start: Callable[[int, Sequence[Epoch]], object] = lambda steps, history: None
-    step: Callable[[], object] = lambda: None
-    epoch: Callable[[Epoch], object] = lambda epoch: None
-    warn: Callable[[str], object] = lambda text: print_warnings([text])
 
 
 @dataclass(frozen=True)
@@ -43,18 +33,18 @@ class TrainingResult:
 def train(
     trainer: Trainer,
     validation: ImageSet,
-    progress: Progress,
     checkpoints: Checkpoints | None = None,
     interruption: Interruption | None = None,
     group: Group = SINGLE_PROCESS,
+    callbacks: Sequence[Callback] = (),
 ) -> TrainingResult:
-    """Train to the end, validating after each epoch.
+    """Train to the end, validating after each epoch; each event calls the `callbacks` in their order.
 
     With `checkpoints`, resume from the newest one. Save one at the end, whenever one is due, and after epochs that take
     some seconds. On an `interruption`, save one and raise Interrupted. All processes of a `group` resume from the
     checkpoint of rank 0.
     """
-    return _Loop(trainer, validation, progress, checkpoints, interruption, group).run()
+    return _Loop(trainer, validation, checkpoints, interruption, group, callbacks).run()
 
 
 class _Loop:
@@ -62,19 +52,20 @@ class _Loop:
         self,
         trainer: Trainer,
         validation: ImageSet,
-        progress: Progress,
         checkpoints: Checkpoints | None,
         interruption: Interruption | None,
         group: Group,
+        callbacks: Sequence[Callback],
     ) -> None:
-        self._trainer, self._progress, self._group = trainer, progress, group
+        self._trainer, self._group, self._callbacks = trainer, group, callbacks
         self._checkpoints, self._interruption = checkpoints, interruption
         self._validation = validation
         self._history: list[Epoch] = []
 
     def run(self) -> TrainingResult:
         self._resume()
-        self._progress.start(self._trainer.step, self._history)
+        for callback in self._callbacks:
+            callback.start(self._trainer.step, self._history)
         validation = None
         for epoch in range(len(self._history) + 1, self._trainer.epochs + 1):
             loss, lr = self._trainer.run_epoch(epoch, self._after_step)
@@ -82,7 +73,8 @@ class _Loop:
             self._add_epoch(Epoch(epoch, lr, loss, validation.loss, validation.percent(1)))
             if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_epoch):
                 self._save_checkpoint()
-            self._progress.epoch(self._history[-1])
+            for callback in self._callbacks:
+                callback.epoch(self._history[-1])
             if epoch == self._first_judged < self._trainer.epochs:
                 self._warn(self._compare_to_guessing(validation).dead_start(self._trainer.step))
         if self._trainer.steps < FEW_STEPS:
@@ -104,7 +96,8 @@ class _Loop:
         self._trainer.schedule.update(row.val_top1)
 
     def _after_step(self) -> None:
-        self._progress.step()
+        for callback in self._callbacks:
+            callback.step()
         asked = self._group.all_reduce_max(self._interruption.received or 0 if self._interruption else 0)
         if asked or (self._checkpoints and self._checkpoints.due):
             self._save_checkpoint()
@@ -131,7 +124,8 @@ class _Loop:
 
     def _warn(self, text: str | None) -> None:
         if text and not self._group.rank:
-            self._progress.warn(f"{self._trainer.model}: {text}")
+            for callback in self._callbacks:
+                callback.warn(f"{self._trainer.model}: {text}")
 
     @property
     def _first_judged(self) -> int:

@@ -1,4 +1,4 @@
-"""What people see while a model trains: a bar in a terminal, lines in a log file, and at the end a line a model."""
+"""Progress display of training: a progress bar in a terminal, lines in a log file, and a summary at the end."""
 
 import os
 import sys
@@ -13,19 +13,19 @@ from deepen.core.counts import counted
 from deepen.core.durations import format_duration
 from deepen.core.notes import print_warnings
 from deepen.records.history import Epoch
-from deepen.training.loop import Progress
+from deepen.training.callback import Callback
 
 Verbosity = Literal["quiet", "normal", "verbose"]
-_ROWS = 24  # of a terminal; more than a bar takes
+_ROWS = 24  # terminal rows; more than the bar needs
 
 
-class TrainingProgress:
-    """A context that shows how far a model is and how much time is left, and at the end what came of it.
+class TrainingProgress(Callback):
+    """A callback and context manager that shows the progress of a training, the time left and, at the end, a summary.
 
-    `quiet` shows the end alone. `normal` shows a line for the start, which says `where` it trains, and then a bar in a
-    terminal, elsewhere a line after each quarter of the epochs. `verbose` shows a line an epoch in both, with losses
-    and learning rate. `to_follow` is how many times as much work as this model's training is left for the models that
-    grow from it.
+    `quiet` prints the summary only. `normal` prints a line at the start, with the device (`where`). Then it shows a bar
+    in a terminal, or prints a line after each quarter of the epochs in a log file. `verbose` prints a line per epoch in
+    both, with losses and learning rate. `to_follow` is the work left for the models that grow from this one, relative
+    to the work of this training.
     """
 
     def __init__(
@@ -43,65 +43,64 @@ class TrainingProgress:
         self._where, self._to_follow, self._verbosity = where, to_follow, verbosity
         self._in_terminal = sys.stderr.isatty()
         self._bar: tqdm[Any] = tqdm(disable=True)  # until the training starts
-        self._before = self._step = 0  # steps of an earlier process, and all
+        self._resumed_at = self._step = 0  # steps done by an earlier process, and in all
         self._last: Epoch | None = None
 
-    @property
-    def callbacks(self) -> Progress:
-        """What `train` is to call."""
-        return Progress(self._started, self._stepped, self._ended, self._warn)
-
-    def _started(self, steps: int, history: Sequence[Epoch]) -> None:
-        self._before = self._step = steps
+    def start(self, steps: int, history: Sequence[Epoch]) -> None:
+        """Print the start, or where a training resumes, and show the bar."""
+        self._resumed_at = self._step = steps
         self._last = history[-1] if history else None
-        self._start = time.perf_counter()
+        self._start_time = time.perf_counter()
         if self._verbosity != "quiet":
-            self._print(f"{self._model}: {self._start_told(steps)}")
+            self._print(f"{self._model}: {self._describe_start(steps)}")
             if self._in_terminal:
-                self._bar = _bar(self._described(len(history) + 1), steps, self._steps)
+                self._bar = _make_bar(self._describe_epoch(len(history) + 1), steps, self._steps)
 
-    def _start_told(self, steps: int) -> str:
+    def _describe_start(self, steps: int) -> str:
         where = f" on {self._where}" if self._where else ""
         if steps:
-            return f"going on after {steps:,} of {counted(self._steps, 'step')}{where}"
+            return f"resuming after {steps:,} of {counted(self._steps, 'step')}{where}"
         return f"training for {counted(self._epochs, 'epoch')}{where}"
 
-    def _described(self, epoch: int) -> str:
+    def _describe_epoch(self, epoch: int) -> str:
         return f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}"
 
-    def _stepped(self) -> None:
+    def step(self) -> None:
+        """Advance the bar."""
         self._step += 1
         self._bar.update()
 
-    def _ended(self, row: Epoch) -> None:
+    def epoch(self, row: Epoch) -> None:
+        """Show the results of an epoch and the time left."""
         self._last = row
-        model_left, ladder_left = self._seconds_left()
+        model_left, ladder_left = self._estimate_seconds_left()
         ladder = f", ladder {format_duration(ladder_left)}" if self._to_follow else ""
         self._bar.set_postfix_str(f"validation {row.val_top1:.2f} %{ladder}", refresh=False)
-        self._bar.set_description_str(self._described(row.epoch + 1), refresh=False)
+        self._bar.set_description_str(self._describe_epoch(row.epoch + 1), refresh=False)
         start = f"{self._model}, epoch {row.epoch} of {self._epochs}: "
         if self._verbosity == "verbose":
-            found = f"loss {row.loss:.3f}, val {row.val_loss:.3f}, top-1 {row.val_top1:.2f} %, lr {row.lr:.2g}"
-            self._print(f"{start}{found}, {format_duration(model_left)} left")
+            results = f"loss {row.loss:.3f}, val {row.val_loss:.3f}, top-1 {row.val_top1:.2f} %, lr {row.lr:.2g}"
+            self._print(f"{start}{results}, {format_duration(model_left)} left")
         elif self._verbosity == "normal" and not self._in_terminal and row.epoch in self._quarters:
             self._print(f"{start}validation top-1 {row.val_top1:.2f} %, {format_duration(model_left)} left{ladder}")
 
     @property
     def _quarters(self) -> set[int]:
-        """The epochs after which a quarter, a half and three quarters of them are done: the end has its own line."""
+        """The epochs after which a quarter, a half and three quarters are done; the last epoch has a summary."""
         return {-(-self._epochs * quarter // 4) for quarter in (1, 2, 3)} - {self._epochs}
 
-    def _seconds_left(self) -> tuple[float, float]:
-        """For this model, and for it and those to follow, at the pace so far."""
-        seconds_a_step = (time.perf_counter() - self._start) / max(1, self._step - self._before)
-        left = (self._steps - self._step) * seconds_a_step
-        return left, left + self._to_follow * self._steps * seconds_a_step
+    def _estimate_seconds_left(self) -> tuple[float, float]:
+        """Estimate the seconds left, at the pace so far: for this model, and including the models that grow from it."""
+        seconds_per_step = (time.perf_counter() - self._start_time) / max(1, self._step - self._resumed_at)
+        left = (self._steps - self._step) * seconds_per_step
+        return left, left + self._to_follow * self._steps * seconds_per_step
 
     def _print(self, line: str) -> None:
-        with tqdm.external_write_mode(file=sys.stdout):  # the bar makes way
+        with tqdm.external_write_mode(file=sys.stdout):  # clears the bar meanwhile
             print(line, flush=True)
 
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Print a warning to standard error."""
         with tqdm.external_write_mode(file=sys.stderr):
             print_warnings([text])
 
@@ -113,36 +112,36 @@ class TrainingProgress:
     ) -> None:
         self._bar.close()
         if kind is None:
-            seconds = time.perf_counter() - self._start
-            done = self._step - self._before
-            what = f"the last {counted(done, 'step')}" if self._before else counted(self._epochs, "epoch")
+            seconds = time.perf_counter() - self._start_time
+            done = self._step - self._resumed_at
+            trained = f"the last {counted(done, 'step')}" if self._resumed_at else counted(self._epochs, "epoch")
             rate = done * self._batch_size / seconds
-            found = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
-            print(f"{self._model}: trained {what} in {seconds:.1f} s, {rate:,.0f} images/s{found}", flush=True)
+            result = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
+            print(f"{self._model}: trained {trained} in {seconds:.1f} s, {rate:,.0f} images/s{result}", flush=True)
 
 
-def _bar(description: str, done: int, steps: int) -> "tqdm[Any]":
+def _make_bar(description: str, done: int, steps: int) -> "tqdm[Any]":
     bar = tqdm(
         desc=description,
         initial=done,
         total=steps,
         bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
-        ncols=_screen(sys.stderr)[0],
+        ncols=_measure_screen(sys.stderr)[0],
         nrows=_ROWS,
         leave=False,
         colour=None if "NO_COLOR" in os.environ else "green",
     )
-    # tqdm takes its own for a bool. For a terminal that says the size 0 that draws nothing, or without end.
-    bar.dynamic_ncols = _screen  # type: ignore[assignment]
+    # tqdm's own function draws nothing, or endlessly, in a terminal that reports a size of 0. It declares a bool here.
+    bar.dynamic_ncols = _measure_screen  # type: ignore[assignment]
     return bar
 
 
-def _screen(stream: TextIO) -> tuple[int, int]:
-    """Columns and rows to draw in: those of the terminal, where it says them, or of COLUMNS, or 80; rows enough."""
+def _measure_screen(stream: TextIO) -> tuple[int, int]:
+    """Return the columns and rows to draw in: the terminal's columns, else those of COLUMNS, else 80; constant rows."""
     try:
         columns = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):  # no file, or no terminal
+    except (OSError, ValueError):  # not a file, or not a terminal
         columns = 0
-    said = os.environ.get("COLUMNS", "")
-    columns = columns or (int(said) if said.isdecimal() else 0) or 80
-    return max(1, columns - 1), _ROWS  # some terminals begin a line after the last column
+    variable = os.environ.get("COLUMNS", "")
+    columns = columns or (int(variable) if variable.isdecimal() else 0) or 80
+    return max(1, columns - 1), _ROWS  # some terminals wrap the line at the last column

@@ -275,7 +275,7 @@ def test_one_damaged_checkpoint_does_not_displace_a_whole_one(tmp_path):
 
 def test_one_of_another_format_or_of_another_training_is_not_used(tmp_path):
     save_checkpoint(tmp_path / "a", Checkpoint(POSITION.model_copy(update={"version": 7}), {}))
-    with pytest.raises(InputError, match=r"a: is of format version 7, and this is version 1$"):
+    with pytest.raises(InputError, match=r"a: unsupported checkpoint format version 7, expected 1$"):
         load_checkpoint(tmp_path / "a", "x")
     save_checkpoint(tmp_path / "b", EXAMPLE)
     with pytest.raises(InputError, match=r"b: belongs to another training, x$"):

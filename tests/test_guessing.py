@@ -15,7 +15,7 @@ from deepen.evaluation.accuracy import Evaluation
 from deepen.records.history import Epoch
 from deepen.training import loop as module
 from deepen.training.checkpoint import Checkpoints
-from deepen.training.guessing import Guessing, majority_top1
+from deepen.training.guessing import Guessing, compute_majority_top1
 from deepen.training.loop import train
 from deepen.training.progress import TrainingProgress
 
@@ -25,32 +25,32 @@ OVERFIT = {"loss": 0.1, "top1": 70.0}
 
 
 def told(**changes):
-    return dataclasses.replace(GUESSER, **changes).warning(1000)
+    return dataclasses.replace(GUESSER, **changes).find_warning(1000)
 
 
 class TestWhatIsTold:
     def test_of_a_dead_start(self):
         assert told() == (
-            "learned nothing in 1,000 steps: the training loss, 1.200, is not clearly lower than that of guessing by the "
-            "frequency of classes, 0.900, and validation top-1, 63.00 %, is no higher than that of always naming the most "
-            "frequent class, 63.00 %; change lr, or let it grow from a shallower model with growth: identity"
+            "learned nothing in 1,000 steps: training loss 1.200 is not clearly lower than 0.900, that of guessing by class "
+            "frequency, and validation top-1 63.00 % is not higher than 63.00 %, that of always predicting the majority "
+            "class; change lr, or grow it from a shallower model with growth: identity"
         )
         assert told(loss=0.89, images=2) == told(loss=0.89) != told(loss=0.88)  # a dead start is dead of any validation
 
     def test_of_overfitting(self):
         assert told(loss=0.1) == (
-            "overfits: the training loss has fallen to 0.100, that of guessing is 0.900, but validation top-1, 63.00 %, "
-            "is no higher than that of always naming the most frequent class, 63.00 %; add images, set crop: true "
-            "and flip: true where they fit the images, a larger weight_decay or dropout, a smaller width or fewer epochs"
+            "overfits: the training loss fell to 0.100, that of guessing is 0.900, but validation top-1 63.00 % is not "
+            "higher than 63.00 %, that of always predicting the majority class; add images, set crop: true and flip: true "
+            "if they suit the images, increase weight_decay or dropout, or reduce width or epochs"
         )
 
     def test_of_overfitting_where_it_is_better_than_a_guess(self):
         assert told(**OVERFIT) == (
-            "overfits: the training loss, 0.100, has fallen almost to its least, 0.050, but the validation loss is 1.000, "
-            "over two thirds of that of guessing, 0.900, and validation top-1 70.00 %; add images, set crop: true and flip: true where "
-            "they fit the images, a larger weight_decay or dropout, a smaller width or fewer epochs"
+            "overfits: training loss 0.100 is close to its lower bound, 0.050, but validation loss 1.000 is over two thirds "
+            "of 0.900, that of guessing, and validation top-1 is 70.00 %; add images, set crop: true and flip: true if "
+            "they suit the images, increase weight_decay or dropout, or reduce width or epochs"
         )
-        assert "and validation balanced top-1 70.00 %" in told(**OVERFIT, balanced=True)
+        assert "and validation balanced top-1 is 70.00 %" in told(**OVERFIT, balanced=True)
         assert told(**OVERFIT | {"val_loss": 7.0}).startswith("overfits: ")
 
     @pytest.mark.parametrize("healthy", [{"loss": 0.14}, {"val_loss": 0.6}, {"top1": 90.0}, {"images": 49}])
@@ -58,34 +58,34 @@ class TestWhatIsTold:
         assert told(**OVERFIT | healthy) is None
 
     def test_overfitting_is_told_at_the_end_alone(self):
-        assert dataclasses.replace(GUESSER, **OVERFIT).dead_start(1000) is None
+        assert dataclasses.replace(GUESSER, **OVERFIT).find_dead_start(1000) is None
 
     def test_of_little_learned(self):
         little = told(loss=0.1, val_loss=0.8)
         assert little == (
-            "learned little: validation top-1, 63.00 %, is no higher than that of always naming the most frequent class, "
-            "63.00 %, although the validation loss, 0.800, is lower than that of guessing, 0.900; set more epochs, or "
+            "learned little: validation top-1 63.00 % is not higher than 63.00 %, that of always predicting the majority "
+            "class, although validation loss 0.800 is lower than 0.900, that of guessing; set more epochs, or "
             "class_weights: balanced"
         )
         assert told(val_loss=0.8) == little  # dropout and augmentation may keep the training loss up
 
     def test_of_balanced_classes(self):
         balanced = {"balanced": True, "top1": 33.0, "guessed_top1": 100 / 3}
-        assert "validation balanced top-1, 33.00 %, is no higher than that of always naming one class, 33.33 %" in told(**balanced)  # fmt: skip
+        assert "validation balanced top-1 33.00 % is not higher than 33.33 %, that of always predicting a single class" in told(**balanced)  # fmt: skip
         assert told(**balanced, val_loss=0.8).endswith("; set more epochs")
 
     def test_of_too_few_images(self):
         assert told(loss=0.1, images=20) == (
-            "validation has 20 images, too few to tell learning from guessing; add images, or set a larger val_fraction"
+            "validation has 20 images, too few to tell learning from guessing; add images, or increase val_fraction"
         )
 
     def test_nothing_where_it_is_better_by_one_image(self):
         assert told(top1=64.0) is None
-        assert dataclasses.replace(GUESSER, top1=64.0).dead_start(1000) is None
+        assert dataclasses.replace(GUESSER, top1=64.0).find_dead_start(1000) is None
 
     def test_only_a_dead_start_is_told_early(self):
-        assert GUESSER.dead_start(1000) == told()
-        assert dataclasses.replace(GUESSER, loss=0.1).dead_start(1000) is None
+        assert GUESSER.find_dead_start(1000) == told()
+        assert dataclasses.replace(GUESSER, loss=0.1).find_dead_start(1000) is None
 
 
 class TestWhatIsHeldAgainstEachOther:
@@ -98,7 +98,7 @@ class TestWhatIsHeldAgainstEachOther:
 
     def test_accuracy_against_the_most_frequent_class(self):
         found = self.of([Epoch(1, 0.1, 1.0, 0.7, 70.0)], balanced=False)
-        assert (found.top1, found.guessed_top1) == (70, majority_top1(self.labels)) == (70, 60)
+        assert (found.top1, found.guessed_top1) == (70, compute_majority_top1(self.labels)) == (70, 60)
         assert found.guessed_val_loss == pytest.approx(-(0.6 * np.log(0.6) + 0.3 * np.log(0.3) + 0.1 * np.log(0.1)))
 
     def test_the_mean_of_the_recalls_where_classes_are_balanced(self):
@@ -135,7 +135,7 @@ class TestInTraining:
     def test_a_dead_start_is_told_after_five_epochs_and_at_the_end(self, colored):
         (early, first), (late, last) = warnings(colored, state=DEAD, epochs=7)
         assert (early, late) == (5, 7)
-        assert first.startswith("I: learned nothing in 35 steps: the training loss, 1.10")
+        assert first.startswith("I: learned nothing in 35 steps: training loss 1.10")
         assert last.startswith("I: learned nothing in 49 steps: ")
 
     def test_or_after_a_fifth_of_the_steps_where_that_is_later(self, colored):
@@ -149,14 +149,14 @@ class TestInTraining:
         others = ImageSet(colored.images, (colored.labels + 1) % 3, colored.classes)
         [(epoch, text)] = warnings(colored, others, epochs=6)
         assert epoch == 6
-        assert text.startswith("I: overfits: the training loss has fallen to 0.")
+        assert text.startswith("I: overfits: the training loss fell to 0.")
 
     def test_so_does_one_that_is_better_than_a_guess(self, colored):
         half_right = np.where(np.arange(len(colored)) % 2, colored.labels, (colored.labels + 1) % 3)
         others = ImageSet(colored.images, half_right, colored.classes)
         [(epoch, text)] = warnings(colored, others, recipe(label_smoothing=0.0), epochs=12)
         assert epoch == 12
-        assert re.match(r"I: overfits: the training loss, 0\.\d+, has fallen almost to its least, 0\.000, but", text)
+        assert re.match(r"I: overfits: training loss 0\.\d+ is close to its lower bound, 0\.000, but", text)
 
     def test_it_is_kept_also_where_nothing_is_left_to_train(self, colored, tmp_path):
         first, again = (

@@ -21,7 +21,7 @@ from deepen.runtime.lock import hold_lock
 from deepen.training import watching
 from deepen.training.checkpoint import Checkpoint, Checkpoints
 from deepen.training.live import LiveCurves
-from deepen.training.watching import trainings
+from deepen.training.watching import list_trainings
 
 ROWS = [Epoch(1, 0.1, 1.0, 2.0, 40.0), Epoch(2, 0.1, 1.0, 2.0, 80.0)]
 
@@ -146,7 +146,7 @@ def test_who_does_not_hold_a_lock_does_not_train(project):
     keep(project, 7, 81.0)
     shutil.copytree(project / "checkpoints/II-abc", project / "checkpoints/III-x")
     (project / "checkpoints/III-x.lock").write_text(f"process 1 on {socket.gethostname()}, since 2026-01-01 00:00")
-    assert [each.model for each in trainings(project)] == ["II"]
+    assert [each.model for each in list_trainings(project)] == ["II"]
 
 
 def test_a_checkpoint_that_is_damaged_gives_way_to_the_one_before(project, capsys):
@@ -165,7 +165,7 @@ def test_a_training_on_another_machine_is_shown_with_what_is_known_of_it(project
 
 
 def test_a_run_is_the_outermost_dvc(project):
-    (found,) = trainings(project)
+    (found,) = list_trainings(project)
     assert found.run == psutil.Process()
 
     class Fake:
@@ -178,13 +178,13 @@ def test_a_run_is_the_outermost_dvc(project):
     inner, outer = Fake("python", "/x/bin/dvc", "repro"), Fake("/x/bin/python", "/x/bin/dvc", "exp", "queue-worker")
     trainer = Fake("python", "-m", "pipeline.train")
     trainer.parents = lambda: [Fake("sh"), inner, Fake("x"), outer, Fake("bash", "-c", "x dvc")]
-    assert watching._run(trainer) is outer
+    assert watching._find_run(trainer) is outer
 
 
 def test_bars_are_on_one_scale_and_fit(project, capsys, monkeypatch):
     keep(project, 7, *([80.0] * 500), 120.0)
     monkeypatch.setenv("COLUMNS", "80")
-    (found,) = trainings(project)
+    (found,) = list_trainings(project)
     monkeypatch.setattr(watch, "_can_print", lambda text: True)
     *_, one, two = watch.describe(found, True).splitlines()
     assert one.endswith(" ▁▅")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import psutil
 
     from deepen.records.history import Epoch
-    from deepen.training.at_work import Stage
+    from deepen.training.running_stages import Stage
     from deepen.training.watching import Training
 
 _SECONDS = 2.0  # between two updates
@@ -48,11 +48,11 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.training.watching import trainings
+    from deepen.training.watching import list_trainings
 
     in_terminal = sys.stdout.isatty()
     if options.once or not in_terminal:
-        text = "\n\n".join(describe(each, in_terminal) for each in trainings(options.project))
+        text = "\n\n".join(describe(each, in_terminal) for each in list_trainings(options.project))
         print(text or describe_idle(options.project))
         return
     with suppress(KeyboardInterrupt):
@@ -61,14 +61,14 @@ def _run(options: argparse.Namespace) -> None:
 
 def _follow(project: Path) -> None:
     """Update the view until all runs that were seen have ended; wait for a run if there is none."""
-    from deepen.training.at_work import runs as runs_now
-    from deepen.training.watching import trainings
+    from deepen.training.running_stages import list_runs
+    from deepen.training.watching import list_trainings
 
     runs: set[psutil.Process] = set()
     shown = 0
     while True:
-        running = trainings(project)
-        runs |= {each.run for each in running if each.run} | set(runs_now(project))
+        running = list_trainings(project)
+        runs |= {each.run for each in running if each.run} | set(list_runs(project))
         is_running = bool(running) or any(run.is_running() for run in runs)
         if running:
             text = "\n\n".join(describe(each, True) for each in running)
@@ -93,14 +93,14 @@ def _redraw(text: str, shown: int) -> int:
 
 def describe_idle(project: Path) -> str:
     """Describe the running stage, or the last training, when no training is running."""
-    from deepen.training.at_work import runs, stages
-    from deepen.training.watching import last_trained
+    from deepen.training.running_stages import list_running_stages, list_runs
+    from deepen.training.watching import find_last_trained
 
-    if running := stages(project):
+    if running := list_running_stages(project):
         return f"{_IDLE}; " + ", ".join(map(_describe_stage, running))
-    if runs(project):
+    if list_runs(project):
         return f"{_IDLE}; dvc is between two stages"
-    last = last_trained(project)
+    last = find_last_trained(project)
     if last is None or not last.epochs:
         return _IDLE
     epochs = counted(len(last.epochs), "epoch")

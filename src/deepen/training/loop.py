@@ -76,10 +76,10 @@ class _Loop:
             for callback in self._callbacks:
                 callback.epoch(self._history[-1])
             if epoch == self._first_judged < self._trainer.epochs:
-                self._warn(self._compare_to_guessing(validation).dead_start(self._trainer.step))
+                self._warn(self._compare_to_guessing(validation).find_dead_start(self._trainer.step))
         if self._trainer.steps < FEW_STEPS:
             return TrainingResult(self._history)
-        warning = self._compare_to_guessing(validation or self._validate()).warning(self._trainer.step)
+        warning = self._compare_to_guessing(validation or self._validate()).find_warning(self._trainer.step)
         self._warn(warning)
         return TrainingResult(self._history, warning or "")
 

@@ -1,4 +1,4 @@
-"""Where a training stands, as its checkpoints say in their headers; read without PyTorch, for what only looks on."""
+"""The position of a training, read from the header of a checkpoint without importing PyTorch."""
 
 import json
 from pathlib import Path
@@ -9,16 +9,16 @@ from safetensors import SafetensorError, safe_open
 from deepen.core.errors import InputError
 from deepen.records.history import Epoch
 
-FOLDER = "checkpoints"  # below the project, outside all that DVC removes before a stage runs
+FOLDER = "checkpoints"  # in the project, outside the outputs that DVC removes before a stage runs
 VERSION = 1
 KEY = "deepen-checkpoint"
 
 
 class Position(BaseModel):
-    """What a checkpoint says of a training: of which model, and where in it.
+    """The position of a training at a checkpoint.
 
-    `step` counts the steps done, of `steps`; `history` has a row for each epoch done, of `epochs`; `training` is the
-    key of the training it belongs to.
+    `training` is the key of the training. Of `steps`, `step` are done; of `epochs`, `history` has a row for each that
+    is done.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -32,30 +32,30 @@ class Position(BaseModel):
 
 
 def describe_checkpoint(path: Path) -> Position:
-    """Where the training of a checkpoint stands, by its header alone; raises InputError where that is damaged."""
+    """Read the position of a checkpoint from its header; raises InputError if the header is damaged."""
     return read_position(path)[0]
 
 
 def read_position(path: Path) -> tuple[Position, str, str]:
-    """The position that a checkpoint says, the text that says it, and the checksum of all; raises InputError."""
-    text, checksum = _metadata(path)
-    return _position(path, text), text, checksum
+    """Read the position of a checkpoint, its JSON text, and the checksum of the content; raises InputError."""
+    text, checksum = _read_metadata(path)
+    return _parse_position(path, text), text, checksum
 
 
-def _metadata(path: Path) -> tuple[str, str]:
+def _read_metadata(path: Path) -> tuple[str, str]:
     try:
         with safe_open(path, framework="numpy") as file:
-            found = json.loads(file.metadata()[KEY])
-        return found["position"], found["sha256"]
+            metadata = json.loads(file.metadata()[KEY])
+        return metadata["position"], metadata["sha256"]
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
 
 
-def _position(path: Path, text: str) -> Position:
+def _parse_position(path: Path, text: str) -> Position:
     try:
         version = json.loads(text)["version"]
         if version != VERSION:
-            raise InputError(f"{path}: is of format version {version}, and this is version {VERSION}")
+            raise InputError(f"{path}: unsupported checkpoint format version {version}, expected {VERSION}")
         return Position.model_validate_json(text)
     except (ValidationError, TypeError, KeyError, ValueError) as error:
         if isinstance(error, InputError):

@@ -1,4 +1,4 @@
-"""What trains now, wherever DVC runs it: who holds a training's lock, and what its checkpoints and curves say."""
+"""Find the trainings that run now, also in experiments, and their progress: from locks, checkpoints and live curves."""
 
 import re
 import socket
@@ -14,16 +14,16 @@ from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.records.history import Epoch, load_history
 from deepen.runtime.lock import read_lock_holder
-from deepen.training.at_work import experiment_of, folder_of, is_dvc
 from deepen.training.live import load_live
 from deepen.training.position import FOLDER, Position, describe_checkpoint
+from deepen.training.running_stages import get_experiment, get_folder, is_dvc
 
 _HOLDER = re.compile(r"process ([0-9]+) on (.+), since ")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A model and the epochs that it has done."""
+    """A model and its completed epochs."""
 
     model: str
     epochs: list[Epoch]
@@ -31,12 +31,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Training:
-    """A model in training.
+    """The progress of a model in training.
 
-    `epochs` are those that it has done, of `all_epochs`, None where nobody knows how many. `position` is that of its
-    newest checkpoint where that is newer than the last of these epochs. All this was so `age` seconds ago; `left` is
-    about how many seconds more the training takes, None where nobody knows. `before` are the models that it grew from.
-    `experiment` is the name of the experiment, and `run` the process that ends when all of its run has.
+    `epochs` are the completed epochs, of `all_epochs` (None if unknown). `position` is that of the newest checkpoint if
+    it is newer than the last of these epochs. All this is `age` seconds old; `left` estimates the seconds left (None if
+    unknown). `before` are the models that it grew from. `experiment` is the name of its experiment, or empty. `run` is
+    the process whose end is the end of the whole run.
     """
 
     model: str
@@ -50,64 +50,66 @@ class Training:
     run: psutil.Process | None
 
 
-def trainings(project: Path) -> list[Training]:
-    """All of a project, also those that run in copies of it."""
-    return [_training(lock, by) for lock in sorted((project / FOLDER).glob("*.lock")) if (by := read_lock_holder(lock))]
+def list_trainings(project: Path) -> list[Training]:
+    """Return the trainings of a project that run now, also those that run in copies of it."""
+    locks = sorted((project / FOLDER).glob("*.lock"))
+    return [_read_training(lock, holder) for lock in locks if (holder := read_lock_holder(lock))]
 
 
-def _training(lock: Path, by: str) -> Training:
+def _read_training(lock: Path, holder: str) -> Training:
     model = lock.stem.rpartition("-")[0]
-    process = _process(by)
-    folder = folder_of(process) if process else None
-    found = list(_checkpoints(lock.with_suffix("")))
-    position, kept = found[0] if found else (None, 0.0)
-    began = _written(lock)
+    process = _find_process(holder)
+    folder = get_folder(process) if process else None
+    checkpoints = list(_iter_checkpoints(lock.with_suffix("")))
+    position, saved = checkpoints[0] if checkpoints else (None, 0.0)
+    began = _get_mtime(lock)
     live = folder / f"live/{model}/curves.tsv" if folder else None
-    epochs, noted = (load_live(live), _written(live)) if live else ([], 0.0)
-    if position and (kept > noted or len(position.history) > len(epochs)):
-        noted = kept
+    epochs, updated = (load_live(live), _get_mtime(live)) if live else ([], 0.0)
+    if position and (saved > updated or len(position.history) > len(epochs)):
+        updated = saved
         epochs = max(epochs, position.history, key=len)
     else:
         position = None
-    of = position.epochs if position else found[0][0].epochs if found else _all_epochs(model, folder)
-    age = max(0.0, time.time() - (noted if epochs or position else began))
-    resumed = any(written < began for _, written in found)
-    left = _seconds_left(found) if position else None
-    if left is None and epochs and of and not resumed:
-        left = max(0.0, (noted - began) / len(epochs) * (of - len(epochs)) - age)
-    experiment = experiment_of(process) if process else ""
-    return Training(model, epochs, of, position, age, left, tuple(_before(model, folder)), experiment, _run(process))
+    all_epochs = checkpoints[0][0].epochs if checkpoints else _compute_all_epochs(model, folder)
+    age = max(0.0, time.time() - (updated if epochs or position else began))
+    resumed = any(written < began for _, written in checkpoints)
+    left = _estimate_seconds_left(checkpoints) if position else None
+    if left is None and epochs and all_epochs and not resumed:
+        left = max(0.0, (updated - began) / len(epochs) * (all_epochs - len(epochs)) - age)
+    experiment = get_experiment(process) if process else ""
+    before = tuple(_load_ancestors(model, folder))
+    return Training(model, epochs, all_epochs, position, age, left, before, experiment, _find_run(process))
 
 
-def last_trained(project: Path) -> Curve | None:
-    """The model of params.yaml whose training ended last, with all of its epochs; None where there is none."""
+def find_last_trained(project: Path) -> Curve | None:
+    """Return the model of params.yaml whose training ended last, with all its epochs; None if none is trained."""
     try:
         models = list(load_settings(project / "params.yaml").models)
     except InputError:
         return None
     curves = [
-        (_written(path), at, name) for at, name in enumerate(models) if (path := _curves(project, name)).is_file()
+        (_get_mtime(path), i, name) for i, name in enumerate(models) if (path := _curves_path(project, name)).is_file()
     ]
     try:
-        return Curve(name := max(curves)[2], load_history(_curves(project, name)).epochs) if curves else None
+        return Curve(name := max(curves)[2], load_history(_curves_path(project, name)).epochs) if curves else None
     except InputError:  # damaged
         return None
 
 
-def _curves(folder: Path, model: str) -> Path:
+def _curves_path(folder: Path, model: str) -> Path:
     return folder / f"curves/{model}.json"
 
 
-def _written(path: Path) -> float:
-    """When a file was written, in seconds; 0 where there is none."""
+def _get_mtime(path: Path) -> float:
+    """Return the modification time of a file, in seconds; 0 if it is missing."""
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _checkpoints(folder: Path) -> Iterator[tuple[Position, float]]:
-    """The positions of those that can be read, the newest first, and when they were written."""
+def _iter_checkpoints(folder: Path) -> Iterator[tuple[Position, float]]:
+    """Yield the position and modification time of each readable checkpoint, newest first."""
     for path in sorted(folder.glob("*.safetensors"), reverse=True):
         try:
             yield describe_checkpoint(path), path.stat().st_mtime
@@ -115,55 +117,55 @@ def _checkpoints(folder: Path) -> Iterator[tuple[Position, float]]:
             continue
 
 
-def _seconds_left(found: list[tuple[Position, float]]) -> float | None:
-    """At the pace between the two newest checkpoints."""
-    if len(found) < 2:
+def _estimate_seconds_left(checkpoints: list[tuple[Position, float]]) -> float | None:
+    """Estimate the seconds left, at the pace between the two newest checkpoints."""
+    if len(checkpoints) < 2:
         return None
-    (new, now), (old, before) = found[:2]
+    (new, now), (old, before) = checkpoints[:2]
     if new.step <= old.step:
         return None
     pace = (now - before) / (new.step - old.step)
     return max(0.0, (new.steps - new.step) * pace - (time.time() - now))
 
 
-def _all_epochs(model: str, folder: Path | None) -> int | None:
-    """How many epochs a model is to have, by the settings and the images in the folder where it trains."""
+def _compute_all_epochs(model: str, folder: Path | None) -> int | None:
+    """Return the number of epochs of a training, by the settings and images in its folder; None if unknown."""
     if folder is None:
         return None
     try:
         with safe_open(folder / "data/train.safetensors", framework="numpy") as file:
             (images,) = file.get_slice("labels").get_shape()
         return load_settings(folder / "params.yaml").epochs(model, images)
-    except (InputError, OSError, SafetensorError, KeyError, ValueError):  # edited, or gone, since it began
+    except (InputError, OSError, SafetensorError, KeyError, ValueError):  # edited or removed since the start
         return None
 
 
-def _process(by: str) -> psutil.Process | None:
-    """The process that holds a lock, where it runs on this machine."""
-    found = _HOLDER.match(by)
-    if found is None or found[2] != socket.gethostname():
+def _find_process(holder: str) -> psutil.Process | None:
+    """Return the process that holds a lock if it runs on this machine, else None."""
+    match = _HOLDER.match(holder)
+    if match is None or match[2] != socket.gethostname():
         return None
     try:
-        return psutil.Process(int(found[1]))
+        return psutil.Process(int(match[1]))
     except psutil.Error:
         return None
 
 
-def _run(process: psutil.Process | None) -> psutil.Process | None:
-    """The outermost dvc that a training belongs to; where there is none, its own process."""
+def _find_run(process: psutil.Process | None) -> psutil.Process | None:
+    """Return the outermost dvc process that started a training; without one, the process itself."""
     try:
-        above = process.parents() if process else []
-        return next((each for each in reversed(above) if is_dvc(each)), process)
+        parents = process.parents() if process else []
+        return next((each for each in reversed(parents) if is_dvc(each)), process)
     except psutil.Error:
         return process
 
 
-def _before(model: str, folder: Path | None) -> list[Curve]:
-    """The models that one grew from, shallowest first, as the folder in which it trains has them."""
+def _load_ancestors(model: str, folder: Path | None) -> list[Curve]:
+    """Return the curves of the models that a model grew from, shallowest first, from the folder where it trains."""
     if folder is None:
         return []
     try:
-        before = load_settings(folder / "params.yaml").ancestors(model)
-        return [Curve(each, load_history(_curves(folder, each)).epochs) for each in before]
-    except (InputError, OSError, KeyError):  # edited, or gone, since it began
+        ancestors = load_settings(folder / "params.yaml").ancestors(model)
+        return [Curve(each, load_history(_curves_path(folder, each)).epochs) for each in ancestors]
+    except (InputError, OSError, KeyError):  # edited or removed since the start
         return []

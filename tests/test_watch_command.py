@@ -197,7 +197,7 @@ def test_bars_are_on_one_scale_and_fit(project, capsys, monkeypatch):
 def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeypatch):
     keep(project, 7, 81.0)
     dvc = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    monkeypatch.setattr(watching, "_run", lambda process: psutil.Process(dvc.pid))
+    monkeypatch.setattr(watching, "_find_run", lambda process: psutil.Process(dvc.pid))
     looks = []
 
     def sleep(seconds):

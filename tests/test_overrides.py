@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from test_settings import GOOD
 
-from deepen.experiments.overrides import quoted, quoted_options, replacement, split_changes
+from deepen.experiments.overrides import make_overrides, quote, quote_options, split_changes
 
 ROOT = "datasets.folder.root"
 
@@ -20,7 +20,7 @@ def taken(change):
 
 @pytest.mark.parametrize("path", ["/my photos", "/é", "/a[1]", "[photos]", "{photos}", "/a, b", "/it's", '/a "b"', "/a (1)", "2024", "null", "/a\\b", "/a\\", "/a\\'", "a=b", "~/x", "$HOME/x", "/\u202fx"])  # fmt: skip
 def test_a_path_stays_what_it_is(path):
-    assert taken(quoted(f"{ROOT}={path}")) == path
+    assert taken(quote(f"{ROOT}={path}")) == path
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12))
@@ -29,7 +29,7 @@ def test_so_does_any_other(path):
         return  # quoted already
     if "\\$" in path or "${" in path:
         return  # OmegaConf's own escapes
-    assert taken(quoted(f"{ROOT}={path}")) == path
+    assert taken(quote(f"{ROOT}={path}")) == path
 
 
 def test_what_is_quoted_already_or_needs_no_quotes_stays():
@@ -41,14 +41,14 @@ def test_what_is_quoted_already_or_needs_no_quotes_stays():
         "models.III.fresh=[fc2]",
         "depth=",
     ):
-        assert quoted(change) == change
-    assert quoted("recipe=é") == "recipe='é'"
+        assert quote(change) == change
+    assert quote("recipe=é") == "recipe='é'"
 
 
 def test_a_comma_is_part_of_a_path_or_between_values_of_a_grid():
-    assert quoted(f"{ROOT}=/a, b") == f"{ROOT}='/a, b'"
-    assert quoted(f"{ROOT}=/my a,/é", sweeps=True) == f"{ROOT}='/my a','/é'"
-    assert quoted("lr=0.01,0.02", sweeps=True) == "lr=0.01,0.02"
+    assert quote(f"{ROOT}=/a, b") == f"{ROOT}='/a, b'"
+    assert quote(f"{ROOT}=/my a,/é", sweeps=True) == f"{ROOT}='/my a','/é'"
+    assert quote("lr=0.01,0.02", sweeps=True) == "lr=0.01,0.02"
 
 
 def test_several_changes_in_one_text():
@@ -62,12 +62,12 @@ def test_options_of_all_spellings():
     words = ["--temp", "--changes", "lr=1 seed=2", "-S", f"{ROOT}=/a b", "-Slr=3", f"--set-param={ROOT}=/é", "--changes=seed=4", "-n", "x"]  # fmt: skip
     changes = ["lr=1", "seed=2", f"{ROOT}='/a b'", "lr=3", f"{ROOT}='/é'", "seed=4"]
     flagged = [word for change in changes for word in ("--set-param", change)]
-    assert list(quoted_options(words)) == ["--temp", *flagged, "-n", "x"]
+    assert list(quote_options(words)) == ["--temp", *flagged, "-n", "x"]
 
 
 def test_whole_settings():
     made = {}
-    for change in replacement(GOOD):
+    for change in make_overrides(GOOD):
         if change.startswith("++"):
             made[change[2:].partition("=")[0]] = taken(change)
     assert made == GOOD

@@ -23,11 +23,11 @@ class Scripted:
     def __init__(self, *states, workers=True):
         self.states, self.workers, self.started = list(states), workers, 0
 
-    def tasks(self):
+    def list_tasks(self):
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return [Task(f"key of {name}", name, STATES[letter]) for name, letter in state.items()]
 
-    def top1(self, task):
+    def read_top1(self, task):
         return ACCURACIES[task.name]
 
     def has_worker(self):
@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_looking_on_alone(monkeypatch):
 
 def test_outside_a_project(tmp_path):
     (tmp_path / "params.yaml").touch()
-    with pytest.raises(SystemExit, match=r"is not a project of DVC .*; change to its folder"):
+    with pytest.raises(SystemExit, match=r"not a DVC project .*; change to the folder of your project"):
         main(["queue", "--project", str(tmp_path)])
 
 
@@ -157,7 +157,7 @@ class TestQueue:
         found._queue.iter_active = lambda: [self.entry("r"), self.entry(None)]
         found._queue.iter_done = lambda: [(self.entry("d"), result), (self.entry("f"), None)]
         self.describe(tmp_path / "exps/run/r0123456789/r0123456789.json", os.getpid())
-        assert [(task.name, task.state, task.reference) for task in found.tasks()] == [
+        assert [(task.name, task.state, task.reference) for task in found.list_tasks()] == [
             ("w", "waits", ""),
             ("r", "runs", ""),
             ("x012345", "failed", ""),  # its process has ended, and no worker is there to say how
@@ -165,7 +165,7 @@ class TestQueue:
             ("f", "failed", ""),
         ]
         self.describe(tmp_path / "celery/dvc-exp-worker-1.json", os.getpid())
-        assert [task.state for task in found.tasks()].count("runs") == 2
+        assert [task.state for task in found.list_tasks()].count("runs") == 2
 
     def test_a_worker_lives_while_the_process_does_that_its_file_describes(self, found, tmp_path):
         file = tmp_path / "celery/dvc-exp-worker-1.json"
@@ -201,12 +201,12 @@ class TestQueue:
         if log is not None:
             self.describe(tmp_path / "exps/run/k/k.json", 0)
             (tmp_path / "exps/run/k/k.out").write_text(log)
-        assert found.top1(Task("k", "k", "done", "HEAD")) == told
+        assert found.read_top1(Task("k", "k", "done", "HEAD")) == told
 
     def test_a_worker_that_does_not_start(self, found, monkeypatch):
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
         monkeypatch.setattr(
             dvc_queue.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1, stderr="ERROR: no\n space")
         )
-        with pytest.raises(InputError, match=r"dvc queue start: failed \(ERROR: no space\); run it to see why"):
+        with pytest.raises(InputError, match=r"dvc queue start failed \(ERROR: no space\); run it to see why"):
             found.start_worker()

@@ -15,10 +15,10 @@ from made_up_ladders import ladder
 
 from deepen.cli import main
 from deepen.cli.stages import find_name_faults
-from deepen.experiments.differences import differences
-from deepen.experiments.ranking import rank, ranking, seeds_together
-from deepen.experiments.recorded import changed_since
-from deepen.experiments.store import Experiment, list_experiments, together, workspace
+from deepen.experiments.ranking import format_ranking, rank, summarize_seeds
+from deepen.experiments.store import Experiment, list_experiments, load_workspace, merge_workspace
+from deepen.experiments.differences import find_differences
+from deepen.experiments.recorded import find_changes
 from deepen.records.record import save_records
 
 PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())
@@ -155,36 +155,36 @@ def test_numbers_that_are_of_other_settings_are_not_shown(repository, capsys):
     (repository.path / "params.yaml").write_text(yaml_text.dump(with_changes(depth="II")))
     said = results(capsys)
     assert said.count("      -  ") == 3
-    assert "no-report has no top-1 yet: weights/I.safetensors changed since\n" in said
-    assert "unread has no top-1 yet: weights/I.safetensors changed since\n" in said
-    assert "workspace has no top-1 yet: depth changed since\n" in said
+    assert "no-report has no top-1 yet: weights/I.safetensors changed after the run\n" in said
+    assert "unread has no top-1 yet: weights/I.safetensors changed after the run\n" in said
+    assert "workspace has no top-1 yet: depth changed after the run\n" in said
 
 
 def test_models_that_are_of_another_run_than_dvc_lock_are_told(repository, capsys):
     """As after git checkout without dvc checkout."""
     (repository.path / "records").mkdir()
     save_records(repository.path / "records/III.json", ladder()[0])
-    assert "Note: the models' files are of another run than dvc.lock, so" in results(capsys)
+    assert "Note: the model files belong to another run than dvc.lock, so" in results(capsys)
     found = hashlib.md5((repository.path / "records/III.json").read_bytes()).hexdigest()
     text = lock(PARAMS) + f"    - path: records/III.json\n      md5: {found}\n"
     (repository.path / "dvc.lock").write_text(text)
     assert "Note:" not in results(capsys)
 
 
-def test_what_has_changed_since():
-    assert changed_since(lock(PARAMS), PARAMS) == []
-    assert changed_since(lock(PARAMS), with_changes(models__I__epochs=99, models__II__epochs=99)) == ["models.I.epochs"]
-    assert changed_since(lock(PARAMS), with_changes(models__I__norm="batch")) == ["models.I.norm"]
-    assert changed_since(lock(PARAMS), {}) == ["depth", "data", "models.I"]
-    assert changed_since(lock(PARAMS).replace("after: scratch", "after: ["), PARAMS) == ["dvc.lock"]
-    assert changed_since("", PARAMS) is None
+def test_what_has_find_changes():
+    assert find_changes(lock(PARAMS), PARAMS) == []
+    assert find_changes(lock(PARAMS), with_changes(models__I__epochs=99, models__II__epochs=99)) == ["models.I.epochs"]
+    assert find_changes(lock(PARAMS), with_changes(models__I__norm="batch")) == ["models.I.norm"]
+    assert find_changes(lock(PARAMS), {}) == ["depth", "data", "models.I"]
+    assert find_changes(lock(PARAMS).replace("after: scratch", "after: ["), PARAMS) == ["dvc.lock"]
+    assert find_changes("", PARAMS) is None
 
 
 def test_what_dvc_records_is_understood(built):
     params = yaml_text.load(built.read("params.yaml"))
-    assert changed_since(built.read("dvc.lock"), params) == []
-    assert changed_since(built.read("dvc.lock"), {**params, "lr": 0.5, "progress": "quiet"}) == ["lr"]
-    assert workspace(built.path).metrics == json.loads(built.read("metrics/III.json"))
+    assert find_changes(built.read("dvc.lock"), params) == []
+    assert find_changes(built.read("dvc.lock"), {**params, "lr": 0.5, "progress": "quiet"}) == ["lr"]
+    assert load_workspace(built.path).metrics == json.loads(built.read("metrics/III.json"))
     assert list_experiments(built.path) == ([], 0)
 
 
@@ -201,8 +201,8 @@ def test_other_forms(repository, capsys):
     ("spoil", "error"),
     [
         (lambda path: (path / "params.yaml").unlink(), r"^error: this folder: not a Deepen project, params\.yaml is missing; run the command in the folder of"),
-        (lambda path: (path / "metrics/final.json").write_text("[]"), "metrics/final.json of workspace: is not what this"),
-        (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse fails \(.*; run in a project of"),
+        (lambda path: (path / "metrics/final.json").write_text("[]"), "metrics/final.json of workspace: invalid metrics; run dvc repro"),
+        (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse failed \(.*; run in a git repository with a commit"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(repository, spoil, error):
@@ -237,13 +237,13 @@ class TestDifferences:
     def test_of_the_data_and_the_recipe_in_use_and_the_models_up_to_depth_alone(self):
         one = with_changes(data="cifar10", datasets__cifar10__flip=False, datasets__folder__flip=False)
         two = with_changes(depth="I", models__III__epochs=99, recipes__published__training__lr=0.5)
-        assert differences([one, two]) == [
+        assert find_differences([one, two]) == [
             {"data": "cifar10", "depth": "III"},
             {"data": "digits", "depth": "I"},
         ]
 
     def test_one_of_a_model_counts_among_those_that_have_the_model(self):
-        rows = differences([with_changes(models__III__norm="batch"), with_changes(), with_changes(depth="II")])
+        rows = find_differences([with_changes(models__III__norm="batch"), with_changes(), with_changes(depth="II")])
         assert rows == [
             {"depth": "III", "models.III.norm": "batch"},
             {"depth": "III", "models.III.norm": "default"},
@@ -256,23 +256,23 @@ class TestRanking:
         long = "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-1024*2"
         ranked = rank(runs({"models__III__layers": long, "lr": 0.5}, {"width": 0.123}))
         for width in (80, 100):
-            table = ranking(ranked, width)
+            table = format_ranking(ranked, width)
             assert max(map(len, table.splitlines())) <= width
             assert "date" not in table
             flat = " ".join(table.split())
             assert f"models.III.layers {long}" in flat
             assert flat.startswith("top-1 loss experiment and its settings")
-        assert "models.III.layers" in ranking(ranked, 250).splitlines()[0]
+        assert "models.III.layers" in format_ranking(ranked, 250).splitlines()[0]
 
     def test_a_long_name_is_never_cut(self):
         (one,) = runs({})
         name = "an-experiment-with-a-name-" * 4
         ranked = rank([Experiment(name, one.date, one.settings, one.metrics)])
-        assert name in ranking(ranked, 80)
+        assert name in format_ranking(ranked, 80)
 
     def test_seeds_are_told_together(self):
         ranked = rank(runs({"seed": 1}, {"seed": 2}, {"seed": 2, "lr": 0.5}, {"seed": 3}, {"seed": 2}))
-        assert seeds_together(ranked) == [
+        assert summarize_seeds(ranked) == [
             "3 seeds, lr auto: top-1 52.33 on average, 50.00 to 54.00 (rate-4, rate-3, rate-0)"
         ]
 
@@ -280,20 +280,20 @@ class TestRanking:
         one, two, three = runs({"seed": 1}, {"seed": 2}, {"seed": 3})
         ranked = rank([one, replace(two, images="new"), replace(three, images="new")])
         assert [settings["images"] for _, settings in ranked] == ["version 2", "version 2", "version 1"]
-        assert [text[:31] for text in seeds_together(ranked)] == ["2 seeds, images version 2: top-"]
-        assert seeds_together(rank([one, replace(two, code="x"), replace(three, code="y")])) == []
+        assert [text[:31] for text in summarize_seeds(ranked)] == ["2 seeds, images version 2: top-"]
+        assert summarize_seeds(rank([one, replace(two, code="x"), replace(three, code="y")])) == []
 
     def test_where_the_seed_is_the_same_there_is_nothing_to_tell(self):
-        assert seeds_together(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []
+        assert summarize_seeds(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []
 
     def test_numbers_with_their_intervals_and_balanced_where_classes_are_unequal(self):
         one, two = runs({"lr": 0.1}, {"lr": 0.2})
         equal, unequal = ({"top1": 90.0, "balanced_top1": value, "loss": 1.0} for value in (90.2, 71.5))
-        lines = ranking(rank([replace(one, test_images=100, metrics=equal), two]), 80).splitlines()
+        lines = format_ranking(rank([replace(one, test_images=100, metrics=equal), two]), 80).splitlines()
         assert lines[0].split()[:5] == ["top-1", "95", "%", "interval", "loss"]
         assert lines[2].split()[:5] == ["90.00", "82.56", "to", "94.48", "1.000"]
         assert lines[3].split()[:3] == ["51.00", "-", "1.000"]
-        lines = ranking(rank([replace(one, test_images=100, metrics=unequal), two]), 80).splitlines()
+        lines = format_ranking(rank([replace(one, test_images=100, metrics=unequal), two]), 80).splitlines()
         assert lines[0].split()[:6] == ["top-1", "95", "%", "interval", "balanced", "loss"]
         assert lines[2].split()[4:6] == ["71.50", "1.000"]
         assert max(map(len, lines)) <= 80
@@ -301,7 +301,7 @@ class TestRanking:
     def test_with_intervals_too_settings_wrap_in_80_columns(self):
         found = runs({"models__III__layers": "conv3-128 maxpool " * 4, "lr": 0.5}, {"width": 0.123})
         metrics = {"top1": 90.0, "balanced_top1": 50.0, "loss": 1.0}
-        table = ranking(rank([replace(each, test_images=100, metrics=metrics) for each in found]), 80)
+        table = format_ranking(rank([replace(each, test_images=100, metrics=metrics) for each in found]), 80)
         assert max(map(len, table.splitlines())) <= 80
         assert "experiment and its settings" in table
 
@@ -321,11 +321,11 @@ def test_the_run_that_was_applied_here_is_one_row(repository, capsys):
 
 def test_without_a_run_here_all_is_as_it_is():
     found = runs({"lr": 0.1})
-    assert together(None, found) == found
+    assert merge_workspace(None, found) == found
 
 
 def test_the_number_of_test_images_gives_the_interval(built):
-    here = workspace(built.path)
+    here = load_workspace(built.path)
     assert here.test_images == 898
     low, high = here.interval
     assert low < here.metrics["top1"] < high

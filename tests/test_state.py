@@ -100,7 +100,7 @@ def test_settings_that_have_changed_since(project, built, capsys):
     shutil.copytree(built.path, project, dirs_exist_ok=True, symlinks=True)
     params = project / "params.yaml"
     params.write_text(re.sub("lr: auto ", "lr: 0.01 ", params.read_text(), count=1))
-    assert said(capsys)[-1] == "next: dvc repro: lr changed since"
+    assert said(capsys)[-1] == "next: dvc repro: lr changed after the run"
     main(["new", "IV", "--after", "III"])
     capsys.readouterr()
     assert said(capsys)[-1] == "next: dvc repro, which trains IV"

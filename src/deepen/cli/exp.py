@@ -47,15 +47,15 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
     `ladder` is the content of a params.yaml to use in place of the project's. Raises InputError with all faults of the
     options.
     """
-    from deepen.experiments.overrides import quoted_options, replacement
+    from deepen.experiments.overrides import make_overrides, quote_options
 
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
-    arguments = list(quoted_options(options))
+    arguments = list(quote_options(options))
     _check_arguments(arguments, ladder)
     if {"--temp", "--queue"} & set(options):
         _check_cache()
-    changes = [argument for change in replacement(ladder or {}) for argument in ("--set-param", change)]
+    changes = [argument for change in make_overrides(ladder or {}) for argument in ("--set-param", change)]
     os.execvp("dvc", ["dvc", "exp", "run", *changes, *arguments])
 
 
@@ -63,7 +63,7 @@ def _check_arguments(arguments: Sequence[str], ladder: Mapping[str, Any] | None)
     """Raise InputError with all invalid arguments of `dvc exp run`; outside a project, leave them to DVC."""
     from deepen.cli.stages import find_argument_faults, find_name_faults
     from deepen.core.yaml_reading import read_yaml
-    from deepen.experiments.changes import MOST_COMBINATIONS, change_faults, combinations
+    from deepen.experiments.changes import MOST_COMBINATIONS, count_combinations, find_change_faults
 
     content = ladder or (read_yaml(Path("params.yaml")) if Path("params.yaml").is_file() else None)
     stages = read_yaml(Path("dvc.yaml")) if Path("dvc.yaml").is_file() else None
@@ -74,10 +74,10 @@ def _check_arguments(arguments: Sequence[str], ladder: Mapping[str, Any] | None)
             *find_argument_faults(arguments, stages.get("stages") or {}, models),
         ]
         changes = [value for flag, value in pairwise(arguments) if flag == "--set-param"]
-        faults += change_faults(content, changes)
+        faults += find_change_faults(content, changes)
         if faults:
             raise InputError(faults)
-        if (count := combinations(content, changes)) > MOST_COMBINATIONS:
+        if (count := count_combinations(content, changes)) > MOST_COMBINATIONS:
             print_warnings([f"{count:,} combinations; the settings of only the first {MOST_COMBINATIONS} were checked"])
 
 

@@ -81,7 +81,7 @@ class _Progress:
 
     def update(self) -> bool:
         """Read the queue and print what has changed; return whether any experiment has not ended."""
-        current = {task.key: task for task in self._queue.tasks()}
+        current = {task.key: task for task in self._queue.list_tasks()}
         self._announce([task for task in current.values() if task.key not in self._known and task.state in _OPEN])
         for task in self.open:
             if task.key in current:
@@ -122,7 +122,7 @@ class _Progress:
         if task.state == "failed":
             result = f"failed, dvc queue logs {plain(task.name)} shows why"
         else:
-            top1 = self._queue.top1(task)
+            top1 = self._queue.read_top1(task)
             result = "done" if top1 is None else f"top-1 {top1:.2f} %"
         print(f"{plain(task.name)}: {result}; {self._format_progress()}", flush=True)
 

@@ -42,11 +42,11 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from deepen.experiments.ranking import rank
-    from deepen.experiments.store import list_experiments, together, workspace
+    from deepen.experiments.store import list_experiments, load_workspace, merge_workspace
 
-    here = workspace(options.project)
+    here = load_workspace(options.project)
     experiments, others = list_experiments(options.project, everywhere=options.all)
-    ranked = rank(together(here, experiments))
+    ranked = rank(merge_workspace(here, experiments))
     if options.write:
         options.write(ranked)
         return
@@ -74,11 +74,11 @@ def _describe_models(project: Path, here: "Experiment | None") -> str:
 
 
 def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
-    from deepen.experiments.ranking import ranking, seeds_together
+    from deepen.experiments.ranking import format_ranking, summarize_seeds
 
     width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
-    yield "Experiments, best first (top-1 in percent, loss in nats):\n\n" + ranking(ranked, width)
-    sentences = seeds_together(ranked)
+    yield "Experiments, best first (top-1 in percent, loss in nats):\n\n" + format_ranking(ranked, width)
+    sentences = summarize_seeds(ranked)
     sentences += [f"{plain(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
     if sentences:
         yield "\n".join(textwrap.fill(each, width, subsequent_indent="  ") for each in sentences)

@@ -104,9 +104,9 @@ def _describe_evaluation(project: Path, settings: "Settings") -> tuple[str, str]
 
 
 def _suggest_next(project: Path, settings: "Settings", trained: Sequence[str], unfinished: bool) -> str:
-    from deepen.experiments.store import workspace
+    from deepen.experiments.store import load_workspace
 
-    here = workspace(project)
+    here = load_workspace(project)
     left = [name for name in settings.models if name not in trained]
     if not trained:
         return "dvc repro" if unfinished else f"make repro (or dvc repro), which trains {', '.join(some(left))}"

@@ -1,1 +1,1 @@
-"""Experiments of DVC: changes of settings, the queue, and results next to each other."""
+"""DVC experiments: setting overrides, the queue, and the comparison of results."""

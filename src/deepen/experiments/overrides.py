@@ -1,4 +1,4 @@
-"""Changes of settings in Hydra's grammar, in which `dvc exp run` takes them: key=value, odd values in quotes."""
+"""Setting overrides in Hydra's grammar, as `dvc exp run` takes them: key=value, with special values quoted."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-_PATHS = ("root", "start")  # settings that are never numbers, lists or the like, whatever they look like
+_PATHS = ("root", "start")  # settings whose values are always strings
 _FLAGS = ("-S", "--set-param")
 
 
-def quoted_options(options: Sequence[str]) -> Iterator[str]:
-    """Options of `dvc exp run`, the values of -S in quotes where Hydra's grammar needs them.
+def quote_options(options: Sequence[str]) -> Iterator[str]:
+    """Yield options of `dvc exp run` with the values of -S quoted if Hydra's grammar requires it.
 
-    `--changes` gives several at once, with blanks between them. With --queue a comma is between values to try.
+    `--changes` takes several changes, separated by spaces. With --queue, commas separate values of a grid.
     """
     sweeps, rest = "--queue" in options, iter(options)
     for word in rest:
@@ -26,34 +26,34 @@ def quoted_options(options: Sequence[str]) -> Iterator[str]:
             yield word
             continue
         for change in split_changes(value) if flag == "--changes" else [value]:
-            yield from ("--set-param", quoted(change, sweeps))
+            yield from ("--set-param", quote(change, sweeps))
 
 
 def split_changes(text: str) -> list[str]:
-    """The changes in a text that has blanks between them, such as "lr=0.1 datasets.folder.root=/my photos"."""
+    """Split a text at the spaces between changes, such as "lr=0.1 datasets.folder.root=/my photos"."""
     return [change for change in re.split(r"\s+(?=[~+]{0,2}[\w.-]+=|~\w)", text.strip()) if change]
 
 
-def quoted(change: str, sweeps: bool = False) -> str:
-    """A change whose value is in quotes where it must be; with `sweeps` its commas are between several values."""
+def quote(change: str, sweeps: bool = False) -> str:
+    """Quote the value of a change if necessary; with `sweeps`, commas separate several values."""
     key, equals, value = change.partition("=")
     if not equals:
         return change
     text = key.rpartition(".")[2] in _PATHS
-    if sweeps and (text or not _in_grammar(change)):
-        return f"{key}=" + ",".join(_value(key, each, text) for each in value.split(","))
-    return f"{key}={_value(key, value, text)}"
+    if sweeps and (text or not _is_valid(change)):
+        return f"{key}=" + ",".join(_quote_value(key, each, text) for each in value.split(","))
+    return f"{key}={_quote_value(key, value, text)}"
 
 
-def _value(key: str, value: str, text: bool) -> str:
+def _quote_value(key: str, value: str, text: bool) -> str:
     in_quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-    if not value or in_quotes or (not text and _in_grammar(f"{key}={value}")):
+    if not value or in_quotes or (not text and _is_valid(f"{key}={value}")):
         return value
     escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), value)
     return "'" + escaped.replace("${", "\\${") + "'"
 
 
-def _in_grammar(change: str) -> bool:
+def _is_valid(change: str) -> bool:
     try:
         OverridesParser.create().parse_override(change)
     except HydraException:
@@ -61,22 +61,22 @@ def _in_grammar(change: str) -> bool:
     return True
 
 
-def replacement(settings: Mapping[str, object]) -> Iterator[str]:
-    """What makes any params.yaml these settings."""
+def make_overrides(settings: Mapping[str, object]) -> Iterator[str]:
+    """Yield the overrides that replace the content of any params.yaml by these settings."""
     for name, value in settings.items():
-        if isinstance(value, dict):  # else the two would be merged
+        if isinstance(value, dict):  # delete it first: Hydra merges mappings
             yield f"~{name}"
-        yield f"++{name}={_written(value)}"
+        yield f"++{name}={_format(value)}"
 
 
-def _written(value: object) -> str:
+def _format(value: object) -> str:
     match value:
         case dict():
-            return "{" + ", ".join(f"{key}: {_written(each)}" for key, each in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {_format(each)}" for key, each in value.items()) + "}"
         case list():
-            return "[" + ", ".join(map(_written, value)) + "]"
+            return "[" + ", ".join(map(_format, value)) + "]"
         case str():
-            return _value("", value, text=True) or "''"
+            return _quote_value("", value, text=True) or "''"
         case None:
             return "null"
         case _:

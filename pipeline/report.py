@@ -12,8 +12,8 @@ from deepen.evaluation.predictions import Predictions, load_predictions
 from deepen.models.weights import ModelCard, load_weights, read_weights_checksum
 from deepen.records.record import Record, load_records
 from deepen.report import charts, figures, page, tables, vega
-from deepen.report.mistakes import HEADINGS, mistakes_table
-from deepen.report.spreadsheets import as_csv
+from deepen.report.mistakes import HEADINGS, make_mistakes_table
+from deepen.report.spreadsheets import format_csv
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
@@ -35,12 +35,12 @@ def report() -> None:
 
     write_json(files.metrics("final"), records[-1].metrics)
     _write_tables(records, predictions, card.classes)
-    write_text(REPORTS / "mistakes.csv", as_csv(mistakes_table(predictions, card.classes), HEADINGS))
+    write_text(REPORTS / "mistakes.csv", format_csv(make_mistakes_table(predictions, card.classes), HEADINGS))
     pictures = page.Pictures(
         augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began)
     )
     _write_pictures(records, card.classes, pictures)
-    write_text(DVC_PLOTS / "vega.js", vega.javascript())
+    write_text(DVC_PLOTS / "vega.js", vega.load_javascript())
     write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
     accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
@@ -79,21 +79,23 @@ def _require_agreement(
 
 
 def _write_tables(records: Sequence[Record], predictions: Predictions, classes: Sequence[str]) -> None:
-    write_text(REPORTS / "table.csv", as_csv(tables.results_table(records)))
-    write_text(REPORTS / "table.md", tables.as_markdown(records))
-    write_text(REPORTS / "curves.csv", as_csv(tables.curves_table(records)))
-    write_text(REPORTS / "topk.csv", as_csv(tables.topk_table(records)))
+    write_text(REPORTS / "table.csv", format_csv(tables.make_results_table(records)))
+    write_text(REPORTS / "table.md", tables.format_markdown(records))
+    write_text(REPORTS / "curves.csv", format_csv(tables.make_curves_table(records)))
+    write_text(REPORTS / "topk.csv", format_csv(tables.make_topk_table(records)))
     pairs = zip(predictions.actual, predictions.predicted, strict=True)
-    write_text(REPORTS / "confusion.csv", as_csv([{"actual": classes[a], "predicted": classes[p]} for a, p in pairs]))
+    write_text(
+        REPORTS / "confusion.csv", format_csv([{"actual": classes[a], "predicted": classes[p]} for a, p in pairs])
+    )
 
 
 def _write_pictures(records: Sequence[Record], classes: Sequence[str], pictures: page.Pictures) -> None:
     """Write the page's charts and pictures of images as PNG files."""
-    curves, last = tables.curves_table(records), records[-1]
+    curves, last = tables.make_curves_table(records), records[-1]
     specs = {
-        "curves": (charts.validation_accuracy(curves), f"Validation top-1 on {last.named}"),
-        "depth": (charts.accuracy_by_depth(tables.topk_table(records)), f"Test accuracy on {last.named}"),
-        "confusion": (charts.confusion(last.confusion, classes), f"Model {last.model} on the test images"),
+        "curves": (charts.plot_validation_accuracy(curves), f"Validation top-1 on {last.named}"),
+        "depth": (charts.plot_accuracy_by_depth(tables.make_topk_table(records)), f"Test accuracy on {last.named}"),
+        "confusion": (charts.plot_confusion(last.confusion, classes), f"Model {last.model} on the test images"),
     }
     contents = {name: vega.draw(spec, title) for name, (spec, title) in specs.items()}
     contents |= {"filters": pictures.filters_after, "augmentation": pictures.augmentation}

@@ -14,7 +14,7 @@ from scipy.stats import t
 from deepen.config.settings import load_settings
 from deepen.core.checksums import read_checked_json
 from deepen.core.files import write_atomically, write_json, write_text
-from deepen.report.spreadsheets import as_csv
+from deepen.report.spreadsheets import format_csv
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
 from study.settings import Study, load_studies
@@ -30,12 +30,12 @@ def summarize(name: str) -> None:
     )
     require_unchanged()
     table = compare(pd.DataFrame(runs), study)
-    write_text(Path(f"study/{name}.csv"), as_csv(_make_rows(table)))
+    write_text(Path(f"study/{name}.csv"), format_csv(_make_rows(table)))
     write_text(Path(f"study/{name}.md"), table.to_markdown(index=False, floatfmt=".2f") + "\n")
     means = dict(zip(table["arm"], table["top-1"].round(4), strict=True))
     write_json(Path(f"study/{name}.json"), {arm: {"top1": mean} for arm, mean in means.items()})
     curves = pd.DataFrame([{"arm": run["arm"], **point} for run in runs for point in run["curve"]])
-    write_text(Path(f"study/{name}-curves.csv"), as_csv(_make_rows(curves)))
+    write_text(Path(f"study/{name}-curves.csv"), format_csv(_make_rows(curves)))
     _save(draw(curves, study), Path(f"study/{name}-curves.png"))
     print(Path(f"study/{name}.md").read_text())
 

@@ -3,12 +3,12 @@ from dataclasses import replace
 from made_up_ladders import ladder
 
 from deepen.records.transfer_report import TensorFate
-from deepen.report.lineage import Block, lineage
-from deepen.report.page_tables import parameter_counts
+from deepen.report.lineage import Block, trace_lineage
+from deepen.report.page_tables import count_parameters_by_fate
 
 
 def cells(records):
-    return {row.role: row.cells for row in lineage(records)}
+    return {row.role: row.cells for row in trace_lineage(records)}
 
 
 def test_a_row_a_role_and_a_cell_a_model():
@@ -48,7 +48,7 @@ def test_what_only_a_shallower_model_has_keeps_its_place():
 
 def test_parameters_by_fate_add_up_to_those_of_the_model():
     records, _ = ladder(3)
-    counts = dict(parameter_counts(lineage(records)))
+    counts = dict(count_parameters_by_fate(trace_lineage(records)))
     assert list(counts) == ["copied in all", "fresh in all"]
     sums = [sum(column) for column in zip(*counts.values(), strict=True)]
     assert sums == [record.parameters for record in records]

@@ -109,7 +109,7 @@ class TestHtml:
         text = " ".join(" ".join(Read(html).texts).split())
         records, _ = ladder()
         assert "loss in nats model top-1 top-2" in text
-        assert f"majority class {page.tables.majority(records[-1])['top1']:.2f}" in text
+        assert f"majority class {page.tables.compute_majority_metrics(records[-1])['top1']:.2f}" in text
         assert all(f"{sentence}." in text for sentence in gains.describe_gains(records))
         assert text.index("majority class") < text.index(gains.describe_gains(records)[0]) < text.index("The ladder")
 
@@ -173,17 +173,17 @@ class TestHtml:
 
     def test_the_best_and_the_worst_class_stand_first(self):
         records, _ = ladder()
-        table = page.page_tables.class_by_class(records, names(10))
+        table = page.page_tables.make_class_table(records, names(10))
         shares = [float(row[1]) for row in table.rows]
         assert (shares[0], shares[1]) == (max(shares), min(shares))
         assert shares[2:] == sorted(shares[2:], reverse=True)
         assert table.headings[:5] == ["class", "III, %", "I, %", "II, %", "images"]
-        one = page.page_tables.class_by_class([replace(records[0], confusion=[(0, 0, 5), (0, 1, 5)])], names(10))
+        one = page.page_tables.make_class_table([replace(records[0], confusion=[(0, 0, 5), (0, 1, 5)])], names(10))
         assert one.rows == [["class 0", "50.0", "10", "class 1", "50.0"]]
 
     def test_best_and_worst_are_told_in_a_sentence(self):
         def told(confusion):
-            return page.page_tables.extremes(replace(ladder(1)[0][0], confusion=confusion), ["cat", "dog"])
+            return page.page_tables.describe_extremes(replace(ladder(1)[0][0], confusion=confusion), ["cat", "dog"])
 
         best = "I is best at cat, 90.0 % of 10 images, and worst at dog, 50.0 % of 10, most often taken for cat."
         assert told([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)]) == best
@@ -336,7 +336,7 @@ class TestInTheBrowser:
             assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             if tab.evaluate("document.activeElement.closest('footer') !== null"):
                 break
-        assert {"Where each layer came from", "What made each model", "Most often confused by III"} <= reached
+        assert {"Where each layer came from", "Settings and versions of each model", "Most often confused by III"} <= reached
 
     def test_hover_tells_the_numbers(self, shown):
         tab = shown(rendered())
@@ -388,7 +388,7 @@ def plots_page(models, revisions=("workspace",)):
         f'<div id="{name}"><script>var spec = {json.dumps(spec)}; vegaEmbed("#{name}", spec);</script></div>'
         for name, spec in divs
     )
-    vega = f"<script>{page.vega.javascript()}</script>"
+    vega = f"<script>{page.vega.load_javascript()}</script>"
     return (
         template.replace('<script src="vega.js"></script>', vega)
         .replace("{refresh_tag}", "")

@@ -35,26 +35,26 @@ def test_records_are_handed_on_whole(tmp_path):
 
 class TestTables:
     def test_a_row_a_model(self):
-        one, two = tables.results_table([record("I"), record("II", top1=91.0, top2=96.0, loss=0.4)])
+        one, two = tables.make_results_table([record("I"), record("II", top1=91.0, top2=96.0, loss=0.4)])
         assert (one["model"], two["model"]) == ("I", "II")
         assert (one["weight layers"], two["weight layers"]) == (5, 8)
         assert (one["top-1"], two["top-1"]) == (90.0, 91.0)
         assert "published top-1" not in one
 
     def test_the_published_numbers_stand_beside_cifar10_at_full_width_only(self):
-        found = tables.results_table([record("I", source="cifar10"), record("III", source="cifar10")])
+        found = tables.make_results_table([record("I", source="cifar10"), record("III", source="cifar10")])
         assert [row["published top-1"] for row in found] == [82.45, 86.93]
-        assert tables.results_table([record("I", source="cifar10", width=0.25)])[0]["published top-1"] is None
+        assert tables.make_results_table([record("I", source="cifar10", width=0.25)])[0]["published top-1"] is None
 
     def test_markdown_names_data_number_and_units(self):
         records = [record("I", source="cifar10", top1=90.0, top1_single_view=89.0, top2_single_view=93.0, loss=0.51234)]
-        text = tables.as_markdown(records)
+        text = tables.format_markdown(records)
         assert "Test accuracy in percent on 360 images of `mine`, width 1; loss in nats." in text
         assert all(cell in text for cell in ("90.00", "86.47 to 92.69", "89.00", "82.45", "0.512", "1,234"))
         assert "93.00" not in text  # the single view beyond top-1 is left to the CSV
 
     def test_markdown_has_the_majority_class_below_the_models_and_a_sentence_a_rung(self):
-        lines = tables.as_markdown([record("I"), record("II", correct=(288, 342))]).splitlines()
+        lines = tables.format_markdown([record("I"), record("II", correct=(288, 342))]).splitlines()
         assert re.fullmatch(r"\| majority class +\|[ |]+100\.00 \|[ |]+100\.00 \|[ |]+", lines[4])
         assert "II loses 10.0 points against I (4.8 to 15.2)." in lines
 
@@ -62,29 +62,29 @@ class TestTables:
         found = replace(
             record("I"), test_origin="held out of train/ (20 %)", notes=["3 images are in train and in test"]
         )
-        text = tables.as_markdown([found])
+        text = tables.format_markdown([found])
         assert "on 360 images of `mine`, held out of train/ (20 %), width 1" in text
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
-        assert "of `photos`, held out" in tables.as_markdown([replace(found, data_name="photos")])
+        assert "of `photos`, held out" in tables.format_markdown([replace(found, data_name="photos")])
 
     def test_a_model_that_is_no_better_than_guessing_is_told_below_the_tables(self):
         found = record("II")
         found = replace(found, notes=["two are equal"], training=replace(found.training, warning="overfits: so it is"))
         told = ["Warning: two are equal", "Warning: II: overfits: so it is"]
-        for text in (tables.as_markdown([record("I"), found]), tables.summary([record("I"), found])):
+        for text in (tables.format_markdown([record("I"), found]), tables.format_summary([record("I"), found])):
             assert [line for line in text.splitlines() if line.startswith("Warning")] == told
 
     def test_curves_and_top_k_are_long_tables(self):
-        rows = tables.curves_table([record("I"), record("II")])
+        rows = tables.make_curves_table([record("I"), record("II")])
         assert [(row["model"], row["epoch"]) for row in rows] == [("I", 1), ("I", 2), ("II", 1), ("II", 2)]
         found = record("I", correct=(324,), top1=90.0, top1_single_view=89.0, loss=1.0)
-        (row,) = tables.topk_table([found])
+        (row,) = tables.make_topk_table([found])
         told = {"low": 86.4663, "high": 92.689, "layers": 5, "flops": found.flops}
         assert row == {"model": "I", "k": 1, "accuracy": 90.0} | told
 
     def test_the_majority_class_is_that_of_the_test_images(self):
         found = replace(record("I"), confusion=[(0, 0, 100), (1, 0, 200), (2, 2, 60)], classes=4)
-        assert tables.majority(found) == pytest.approx({"top1": 500 / 9, "top2": 250 / 3, "balanced_top1": 100 / 3})
+        assert tables.compute_majority_metrics(found) == pytest.approx({"top1": 500 / 9, "top2": 250 / 3, "balanced_top1": 100 / 3})
 
 
 def answers(right, of=360):
@@ -162,7 +162,7 @@ class TestSummary:
             replace(record(name), **answers(right), data_name="photos") for name, right in (("I", 250), ("II", 300))
         ]
         assert (
-            tables.summary(ladder)
+            tables.format_summary(ladder)
             == """\
 model             weight layers    parameters    top-1    95 % interval
 I                             5         1,234    69.44   64.50 to 73.98
@@ -179,7 +179,7 @@ II gains 13.9 points over I (10.3 to 17.6)
             replace(record("I"), model=f"{i}-{'x' * 30}", **answers(10**7, 10**7), parameters=10**10, test_images=10**7)
             for i in (1, 2)
         ]
-        assert max(map(len, tables.summary(long).splitlines()[:4])) <= 80
+        assert max(map(len, tables.format_summary(long).splitlines()[:4])) <= 80
 
 
 def pixels(png):
@@ -190,44 +190,44 @@ class TestCharts:
     @pytest.mark.parametrize("models", [1, 3])
     def test_each_is_a_picture_and_the_same_again(self, models):
         records = [record(name) for name in ("I", "II", "III")[:models]]
-        curves, topk = tables.curves_table(records), tables.topk_table(records)
-        specs = [charts.validation_accuracy(curves), charts.losses(curves), charts.accuracy_by_depth(topk)]
-        specs += [charts.accuracy_by_compute(topk), charts.confusion(records[0].confusion, list("abcdefghij"))]
+        curves, topk = tables.make_curves_table(records), tables.make_topk_table(records)
+        specs = [charts.plot_validation_accuracy(curves), charts.plot_losses(curves), charts.plot_accuracy_by_depth(topk)]
+        specs += [charts.plot_accuracy_by_compute(topk), charts.plot_confusion(records[0].confusion, list("abcdefghij"))]
         for spec in specs:
-            assert "var(" not in json.dumps(vega._with_colors(spec))
+            assert "var(" not in json.dumps(vega._resolve_colors(spec))
             png = vega.draw(spec, "title")
             assert png == vega.draw(spec, "title")
             assert pixels(png).std() > 0
 
     def test_names_that_look_like_colors_stay_names(self):
-        found = vega._with_colors(charts.confusion([(0, 0, 2)], ["var(--ink)", "b"]))
+        found = vega._resolve_colors(charts.plot_confusion([(0, 0, 2)], ["var(--ink)", "b"]))
         assert found["data"]["values"][0]["actual"] == "var(--ink)"
         assert found["layer"][0]["encoding"]["x"]["scale"]["domain"] == ["var(--ink)", "b"]
         assert found["layer"][0]["mark"]["color"] == vega.COLORS["heat"][0]
 
     def test_curves_go_on_where_the_model_before_ended(self):
-        one, *_, last = tables.curves_table([record("I"), record("II")])
+        one, *_, last = tables.make_curves_table([record("I"), record("II")])
         assert one["flops"] == record("I").flops // 2
         assert last["flops"] == record("I").flops + record("II").flops
-        spec = charts.validation_accuracy(tables.curves_table([record("I"), record("II")]))
+        spec = charts.plot_validation_accuracy(tables.make_curves_table([record("I"), record("II")]))
         begins = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
         assert [moment["words"] for moment in begins] == ["II begins"]
 
     def test_many_epochs_have_lines_without_marks(self):
         many = replace(record("I").training, epochs=[Epoch(i, 0.1, 1.0, 2.0, 50.0) for i in range(1, 300)])
-        spec = charts.validation_accuracy(tables.curves_table([replace(record("I"), training=many)]))
+        spec = charts.plot_validation_accuracy(tables.make_curves_table([replace(record("I"), training=many)]))
         assert sum(layer["mark"] == "line" for layer in spec["layer"]) == 1
         assert pixels(vega.draw(spec, "title")).std() > 0
 
     def test_the_confusion_matrix_has_counts_and_percent_of_the_actual_class(self):
-        spec = charts.confusion([(0, 0, 2), (0, 1, 1), (1, 1, 1)], ["a", "b"])
+        spec = charts.plot_confusion([(0, 0, 2), (0, 1, 1), (1, 1, 1)], ["a", "b"])
         assert [(row["actual"], row["predicted"], row["images"]) for row in spec["data"]["values"]] == [
             ("a", "a", 2),
             ("a", "b", 1),
             ("b", "b", 1),
         ]
         assert [row["percent"] for row in spec["data"]["values"]] == pytest.approx([200 / 3, 100 / 3, 100])
-        assert len(charts.confusion([(0, 0, 2)], [str(i) for i in range(30)])["layer"]) == 1  # without numbers
+        assert len(charts.plot_confusion([(0, 0, 2)], [str(i) for i in range(30)])["layer"]) == 1  # without numbers
 
 
 class TestFigures:
@@ -262,5 +262,5 @@ class TestFigures:
 
 def test_the_caption_says_which_views_were_averaged():
     found = record("I")
-    assert "views" not in tables.as_markdown([found])
-    assert ", views: dense;" in tables.as_markdown([replace(found, views="dense")])
+    assert "views" not in tables.format_markdown([found])
+    assert ", views: dense;" in tables.format_markdown([replace(found, views="dense")])

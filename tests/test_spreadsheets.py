@@ -3,17 +3,17 @@ import io
 
 import pytest
 
-from deepen.report.spreadsheets import as_csv, inert
+from deepen.report.spreadsheets import escape_formula, format_csv
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_a_formula_is_a_text(start):
-    assert inert(f"{start}1+1") == f"'{start}1+1"
+    assert escape_formula(f"{start}1+1") == f"'{start}1+1"
 
 
 @pytest.mark.parametrize("text", ["", "cat", "a=1", "1-2", "'=1"])
 def test_a_text_stays_as_it_is(text):
-    assert inert(text) == text
+    assert escape_formula(text) == text
 
 
 def test_of_a_table_texts_and_headings_are_inert_and_numbers_stay():
@@ -22,10 +22,10 @@ def test_of_a_table_texts_and_headings_are_inert_and_numbers_stay():
         {"=name": None, "loss": 1.0, "k": 2, "published": None},
         {"=name": "cat", "loss": float("nan"), "k": 3, "published": 2.0},
     ]
-    assert as_csv(rows) == "'=name,loss,k,published\n'@x,-0.5,1,-1.5\n,1.0,2,\ncat,,3,2.0\n"
+    assert format_csv(rows) == "'=name,loss,k,published\n'@x,-0.5,1,-1.5\n,1.0,2,\ncat,,3,2.0\n"
 
 
 @pytest.mark.parametrize("text", ['a,"b"\nc', "a\rb", "a\r\nb", "a\x0b\x85\u2028b"])
 def test_a_text_with_commas_quotes_and_line_ends_comes_back_whole(text):
     rows = [{"model": text, "top-1": "79.48"}]
-    assert list(csv.DictReader(io.StringIO(as_csv(rows), newline=""))) == rows
+    assert list(csv.DictReader(io.StringIO(format_csv(rows), newline=""))) == rows

@@ -91,10 +91,10 @@ def _make_predictions(evaluation: "Evaluation", images: "ImageSet") -> "Predicti
 
 def _write_mistakes(path: Path, predictions: "Predictions", classes: Sequence[str]) -> None:
     from deepen.core.files import write_text
-    from deepen.report.mistakes import HEADINGS, mistakes_table
-    from deepen.report.spreadsheets import as_csv
+    from deepen.report.mistakes import HEADINGS, make_mistakes_table
+    from deepen.report.spreadsheets import format_csv
 
-    write_text(path, as_csv(mistakes_table(predictions, classes), HEADINGS))
+    write_text(path, format_csv(make_mistakes_table(predictions, classes), HEADINGS))
 
 
 def _summarize(evaluation: "Evaluation", predictions: "Predictions", images: "ImageSet") -> dict[str, Any]:

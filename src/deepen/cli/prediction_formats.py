@@ -15,7 +15,7 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.core.errors import plain
-from deepen.report.spreadsheets import inert
+from deepen.report.spreadsheets import escape_formula
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,10 @@ def write_csv(predictions: Iterable[FilePrediction]) -> None:
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["image", "rank", "class", "probability"])
     for one in predictions:
-        name = inert(plain(one.file))
-        table.writerows([name, rank, inert(label), f"{p:.6f}"] for rank, (label, p) in enumerate(one.best or (), 1))
+        name = escape_formula(plain(one.file))
+        table.writerows(
+            [name, rank, escape_formula(label), f"{p:.6f}"] for rank, (label, p) in enumerate(one.best or (), 1)
+        )
 
 
 def _set_encoding(encoding: str | None = None, errors: str = "backslashreplace") -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import REPORT, add_command, add_project
 from deepen.core.errors import plain
-from deepen.report.spreadsheets import inert
+from deepen.report.spreadsheets import escape_formula
 
 if TYPE_CHECKING:
     from deepen.experiments.ranking import Ranked
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
 def _describe_models(project: Path, here: "Experiment | None") -> str:
     """Describe the accuracy of this run's models, up to the one that `depth` names."""
     from deepen.records.record import load_records
-    from deepen.report.tables import summary
+    from deepen.report.tables import format_summary
 
     depth = here.settings.get("depth") if here else None
     if here and depth not in (models := list(map(str, here.settings.get("models") or ()))):
@@ -67,7 +67,7 @@ def _describe_models(project: Path, here: "Experiment | None") -> str:
     path = project / "records" / f"{depth}.json"
     if here is None or not path.is_file():
         return "No evaluated model in this run yet: run dvc repro."
-    text = summary(load_records(path)).rstrip()
+    text = format_summary(load_records(path)).rstrip()
     if here.why:
         text += f"\n\nNote: {here.why}, so these results do not match params.yaml: run dvc repro."
     return text + (f"\n\nReport: {plain(project / REPORT)}" if (project / REPORT).is_file() else "")
@@ -100,7 +100,14 @@ def _write_csv(ranked: "Ranked") -> None:
     metrics = dict.fromkeys(name for each, _ in ranked for name in each.metrics)
     paths = dict.fromkeys(path for _, settings in ranked for path in settings)
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["experiment", "date", *metrics, *map(inert, paths)])
+    table.writerow(["experiment", "date", *metrics, *map(escape_formula, paths)])
     for each, settings in ranked:
         numbers = [each.metrics.get(name, "") for name in metrics]
-        table.writerow([inert(each.name), each.date, *numbers, *(inert(settings.get(path, "")) for path in paths)])
+        table.writerow(
+            [
+                escape_formula(each.name),
+                each.date,
+                *numbers,
+                *(escape_formula(settings.get(path, "")) for path in paths),
+            ]
+        )

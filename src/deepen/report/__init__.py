@@ -1,1 +1,1 @@
-"""The report: tables, charts, pictures, and the HTML page."""
+"""The report: tables, charts, figures and the HTML page."""

@@ -1,73 +1,87 @@
-"""The charts of the report: every function returns one as a Vega-Lite specification, for the page and as PNG."""
+"""The charts of the report as Vega-Lite specifications, for the page and for PNG files."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from deepen.report.confusion import Counts, class_sizes
-from deepen.report.tables import Rows, unit_of
+from deepen.report.confusion import Counts, count_class_images
+from deepen.report.tables import Rows, choose_unit
 from deepen.report.vega import CONFIG, Spec, color
 
-MOST_CLASSES = 100  # of a confusion matrix that can still be looked at
-_MOST_NAMES = 40  # classes that have room for their names beside a confusion matrix
-_MOST_NUMBERS = 20  # and for its numbers in it
-_MOST_POINTS = 200  # of all curves together, beyond which lines have no marks
-_LEGEND_ROOM = 45  # characters on the narrowest screen
+MOST_CLASSES = 100  # of a readable confusion matrix
+_MOST_NAMES = 40  # classes of a confusion matrix with class names
+_MOST_NUMBERS = 20  # classes of a confusion matrix with numbers
+_MOST_POINTS = 200  # of all curves together; with more, lines have no marks
+_LEGEND_WIDTH = 45  # characters on the narrowest screen
 
 
-def accuracy_by_compute(topk: Rows) -> Spec:
-    """Test top-1 with its interval over the compute of all training so far; `topk` is tables.topk_table."""
-    rows, unit = _in_unit([row for row in topk if row["k"] == 1])
-    x, y = _compute(unit), _percent(rows, "accuracy", "test top-1 (percent)", "low", "high")
+def plot_accuracy_by_compute(topk: Rows) -> Spec:
+    """Plot test top-1 with its interval over cumulative training compute; `topk` is that of make_topk_table."""
+    rows, unit = _convert_unit([row for row in topk if row["k"] == 1])
+    x, y = _make_compute_axis(unit), _make_percent_axis(rows, "accuracy", "test top-1 (percent)", "low", "high")
     mark = {"color": color("series0")}
-    tooltip = [_told("model"), _told("accuracy", "top-1", ".2f"), *_INTERVAL, _told("flops", unit, ".3~g")]
+    tooltip = [_describe("model"), _describe("accuracy", "top-1", ".2f"), *_INTERVAL, _describe("flops", unit, ".3~g")]
     name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold", "limit": 80}
     layers = [
         {"mark": {"type": "line", **mark}, "encoding": {"x": x, "y": y}},
-        _interval_rule(x, y, mark),
+        _plot_intervals(x, y, mark),
         {"mark": {"type": "point", "filled": True, "size": 90, **mark}, "encoding": {"x": x, "y": y}},
         {"mark": name, "encoding": {"x": x, "y": y, "text": {"field": "model"}}},
-        _hover(x, y, tooltip),
+        _add_tooltip(x, y, tooltip),
     ]
-    return _chart(rows, layers)
+    return _make_chart(rows, layers)
 
 
-def accuracy_by_depth(topk: Rows) -> Spec:
-    """Test accuracy over weight layers, a line for each k with intervals; `topk` is tables.topk_table."""
+def plot_accuracy_by_depth(topk: Rows) -> Spec:
+    """Plot test accuracy with intervals over weight layers, a line per k; `topk` is that of make_topk_table."""
     rows = [row | {"kind": f"top-{row['k']}"} for row in topk]
     layers = sorted({row["layers"] for row in rows})
     x = {"field": "layers", **_QUANTITY, "title": "weight layers", "axis": {"values": layers, "format": "d"}}
-    y = _percent(rows, "accuracy", "test accuracy (percent)", "low", "high")
-    tooltip = [_told("model"), _told("kind", "accuracy"), _told("accuracy", "percent", ".2f"), *_INTERVAL]
-    return _chart(rows, [*_series(x, y, "kind", rows), _interval_rule(x, y, {}, "kind"), _hover(x, y, tooltip)])
+    y = _make_percent_axis(rows, "accuracy", "test accuracy (percent)", "low", "high")
+    tooltip = [_describe("model"), _describe("kind", "accuracy"), _describe("accuracy", "percent", ".2f"), *_INTERVAL]
+    return _make_chart(
+        rows, [*_plot_series(x, y, "kind", rows), _plot_intervals(x, y, {}, "kind"), _add_tooltip(x, y, tooltip)]
+    )
 
 
-def validation_accuracy(curves: Rows) -> Spec:
-    """Validation top-1 over the compute of all training so far, a line a model; `curves` is tables.curves_table."""
-    rows, unit = _in_unit(curves)
-    x, y = _compute(unit), _percent(rows, "val_top1", "validation top-1 (percent)")
-    tooltip = [_told("model"), _told("epoch"), _told("val_top1", "top-1", ".2f"), _told("flops", unit, ".3~g")]
-    return _chart(rows, [*_growth(rows, top=False), *_series(x, y, "model", rows), _hover(x, y, tooltip)])
+def plot_validation_accuracy(curves: Rows) -> Spec:
+    """Plot validation top-1 over cumulative training compute, a line per model; `curves`: see make_curves_table."""
+    rows, unit = _convert_unit(curves)
+    x, y = _make_compute_axis(unit), _make_percent_axis(rows, "val_top1", "validation top-1 (percent)")
+    tooltip = [
+        _describe("model"),
+        _describe("epoch"),
+        _describe("val_top1", "top-1", ".2f"),
+        _describe("flops", unit, ".3~g"),
+    ]
+    return _make_chart(
+        rows, [*_plot_starts(rows, top=False), *_plot_series(x, y, "model", rows), _add_tooltip(x, y, tooltip)]
+    )
 
 
-def losses(curves: Rows) -> Spec:
-    """Training and validation loss over the compute, two lines a model; `curves` is tables.curves_table."""
-    rows, unit = _in_unit(curves)
+def plot_losses(curves: Rows) -> Spec:
+    """Plot training and validation loss over compute, two lines per model; `curves`: see make_curves_table."""
+    rows, unit = _convert_unit(curves)
     long = [
         {name: row[name] for name in ("model", "epoch", "flops")} | {"part": part, "nats": row[column]}
         for row in rows
         for part, column in (("training", "loss"), ("validation", "val_loss"))
     ]
-    x, y = _compute(unit), {"field": "nats", **_QUANTITY, "title": "loss (nats)"}
+    x, y = _make_compute_axis(unit), {"field": "nats", **_QUANTITY, "title": "loss (nats)"}
     dash = {"field": "part", "type": "nominal", "sort": None, "legend": _LEGEND}
-    tooltip = [_told("model"), _told("part", "loss of"), _told("epoch"), _told("nats", "nats", ".3f")]
-    return _chart(
-        long, [*_growth(rows, top=True), *_series(x, y, "model", long, strokeDash=dash), _hover(x, y, tooltip)]
+    tooltip = [_describe("model"), _describe("part", "loss of"), _describe("epoch"), _describe("nats", "nats", ".3f")]
+    return _make_chart(
+        long,
+        [
+            *_plot_starts(rows, top=True),
+            *_plot_series(x, y, "model", long, strokeDash=dash),
+            _add_tooltip(x, y, tooltip),
+        ],
     )
 
 
-def confusion(counts: Counts, classes: Sequence[str]) -> Spec:
-    """Which class is taken for which: a row an actual class, its colours in percent of it."""
-    sizes = class_sizes(counts, len(classes))
+def plot_confusion(counts: Counts, classes: Sequence[str]) -> Spec:
+    """Plot a confusion matrix: a row per actual class, coloured by percent of the class."""
+    sizes = count_class_images(counts, len(classes))
     rows = [
         {"actual": classes[actual], "predicted": classes[predicted], "images": n, "percent": 100 * n / sizes[actual]}
         for actual, predicted, n in counts
@@ -78,7 +92,7 @@ def confusion(counts: Counts, classes: Sequence[str]) -> Spec:
         for field, title, more in (("predicted", "taken for", {"labelAngle": -45}), ("actual", "actual class", {}))
     )
     about = (("actual", "actual class", None), ("predicted", "taken for", None), ("images", None, None))
-    tooltip = [*(_told(*each) for each in about), _told("percent", "% of the class", ".1f")]
+    tooltip = [*(_describe(*each) for each in about), _describe("percent", "% of the class", ".1f")]
     shade = {
         "field": "percent",
         "type": "quantitative",
@@ -89,7 +103,7 @@ def confusion(counts: Counts, classes: Sequence[str]) -> Spec:
     layers: list[Spec] = [{"mark": rect, "encoding": {"x": x, "y": y, "opacity": shade, "tooltip": tooltip}}]
     if len(classes) <= _MOST_NUMBERS:
         layers.append({"mark": "text", "encoding": {"x": x, "y": y, "text": {"field": "images"}, "tooltip": tooltip}})
-    spec = _chart(rows, layers, height=300 + min(400, 12 * len(classes)))
+    spec = _make_chart(rows, layers, height=300 + min(400, 12 * len(classes)))
     return spec | {"view": {"stroke": color("line")}}
 
 
@@ -97,15 +111,15 @@ _QUANTITY: Spec = {"type": "quantitative", "scale": {"zero": False, "nice": True
 _LEGEND: Spec = {"title": None, "orient": "bottom", "direction": "horizontal", "symbolOpacity": 1}
 
 
-def _told(field: str, title: str | None = None, form: str | None = None) -> Spec:
-    """A line of what is told of the mark that is pointed at."""
+def _describe(field: str, title: str | None = None, form: str | None = None) -> Spec:
+    """Return a line of a tooltip."""
     return {"field": field, "title": title or field} | ({"format": form, "type": "quantitative"} if form else {})
 
 
-_INTERVAL = [_told("low", "at least", ".2f"), _told("high", "at most", ".2f")]
+_INTERVAL = [_describe("low", "at least", ".2f"), _describe("high", "at most", ".2f")]
 
 
-def _chart(rows: Rows, layers: list[Spec], height: int = 300) -> Spec:
+def _make_chart(rows: Rows, layers: list[Spec], height: int = 300) -> Spec:
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": "container",
@@ -117,61 +131,61 @@ def _chart(rows: Rows, layers: list[Spec], height: int = 300) -> Spec:
     }
 
 
-def _in_unit(rows: Rows) -> tuple[Rows, str]:
-    """Rows with their `flops` in the largest unit of which there is at least one, and that unit."""
-    size, unit = unit_of(max(row["flops"] for row in rows))
+def _convert_unit(rows: Rows) -> tuple[Rows, str]:
+    """Return the rows with `flops` converted to a unit suitable for the largest value, and the unit."""
+    size, unit = choose_unit(max(row["flops"] for row in rows))
     return [row | {"flops": row["flops"] / size} for row in rows], unit
 
 
-def _percent(rows: Rows, field: str, title: str, low: str | None = None, high: str | None = None) -> Spec:
-    """An axis of percent that has room around what it shows, and none beyond 0 and 100."""
+def _make_percent_axis(rows: Rows, field: str, title: str, low: str | None = None, high: str | None = None) -> Spec:
+    """Return an axis in percent with a margin around the values, clipped to 0 and 100."""
     least, most = min(row[low or field] for row in rows), max(row[high or field] for row in rows)
-    room = max(1.0, 0.06 * (most - least))
-    domain = [max(0.0, least - room), min(100.0, most + room)]
+    margin = max(1.0, 0.06 * (most - least))
+    domain = [max(0.0, least - margin), min(100.0, most + margin)]
     return {"field": field, "type": "quantitative", "title": title, "scale": {"domain": domain, "nice": False}}
 
 
-def _compute(unit: str) -> Spec:
+def _make_compute_axis(unit: str) -> Spec:
     title = f"compute of all training so far ({unit})"
     return {"field": "flops", "type": "quantitative", "title": title, "scale": {"zero": True}}
 
 
-def _series(x: Spec, y: Spec, field: str, rows: Rows, **more: Spec) -> list[Spec]:
-    """A line for each value of `field`, with marks of its own; the legend chooses which are shown."""
+def _plot_series(x: Spec, y: Spec, field: str, rows: Rows, **more: Spec) -> list[Spec]:
+    """Plot a line with its own marks per value of `field`; the legend selects which are shown."""
     longest = max(len(str(row[field])) for row in rows)
-    legend = _LEGEND | {"columns": max(1, min(5, _LEGEND_ROOM // (longest + 4)))}
+    legend = _LEGEND | {"columns": max(1, min(5, _LEGEND_WIDTH // (longest + 4)))}
     by = {"field": field, "type": "nominal", "sort": None, "legend": legend}
     chosen = {"name": "chosen", "select": {"type": "point", "fields": [field], "toggle": "true"}, "bind": "legend"}
-    encoding: Spec = {"x": x, "y": y, "opacity": _shown(1)}
+    encoding: Spec = {"x": x, "y": y, "opacity": _fade(1)}
     line: Spec = {"mark": "line", "encoding": encoding | {"stroke": by} | more}
     if len(rows) > _MOST_POINTS:
         return [line | {"params": [chosen]}]
-    line["encoding"]["stroke"] = by | {"legend": None}  # a colour of points alone has one legend with their shapes
+    line["encoding"]["stroke"] = by | {"legend": None}  # the legend of the points shows colour and shape together
     point = {"type": "point", "filled": True, "size": 45}
     return [line, {"mark": point, "params": [chosen], "encoding": encoding | {"color": by, "shape": by}}]
 
 
-def _shown(opacity: float) -> Spec:
-    """All but faint where the legend has chosen others."""
+def _fade(opacity: float) -> Spec:
+    """Return an opacity that fades what is not selected in the legend."""
     return {"condition": {"param": "chosen", "value": opacity}, "value": 0.05}
 
 
-def _interval_rule(x: Spec, y: Spec, mark: Mapping[str, str], field: str | None = None) -> Spec:
+def _plot_intervals(x: Spec, y: Spec, mark: Mapping[str, str], field: str | None = None) -> Spec:
     encoding: Spec = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}}
     if field:
         encoding["stroke"] = {"field": field, "type": "nominal", "sort": None, "legend": None}
-        encoding["opacity"] = _shown(0.6)
+        encoding["opacity"] = _fade(0.6)
     return {"mark": {"type": "rule", "strokeWidth": 1.5, **mark}, "encoding": encoding}
 
 
-def _hover(x: Spec, y: Spec, tooltip: list[Spec]) -> Spec:
-    """What is pointed at need not be met exactly: invisible marks larger than those that are seen."""
+def _add_tooltip(x: Spec, y: Spec, tooltip: list[Spec]) -> Spec:
+    """Return large invisible marks, so that the pointer need not hit a mark exactly."""
     mark = {"type": "point", "filled": True, "size": 300, "opacity": 0, "color": color("ink")}
     return {"mark": mark, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
 
 
-def _growth(rows: Rows, *, top: bool) -> list[Spec]:
-    """A line where each model but the first begins, with its name at its top or at its bottom."""
+def _plot_starts(rows: Rows, *, top: bool) -> list[Spec]:
+    """Plot a vertical line where each model but the first begins, named at the top or the bottom."""
     ends = list({row["model"]: row["flops"] for row in rows}.items())
     moments = [{"flops": end, "words": f"{model} begins"} for (_, end), (model, _) in pairwise(ends)]
     if not moments:

@@ -1,4 +1,4 @@
-"""Which class is taken for which: tables from counts as Predictions.confusion gives them."""
+"""Confusion counts, from Predictions.confusion: matrix, confused classes, and accuracy per class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,53 +6,56 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = Sequence[tuple[int, int, int]]  # (actual, predicted, images), sorted, only where there are any
+Counts = Sequence[tuple[int, int, int]]  # (actual, predicted, images), sorted; only non-zero counts
 
 
 @dataclass(frozen=True)
-class Mixup:
-    """Of the `of` images of class `actual`, `images` were taken for class `predicted`; classes are indices."""
+class ConfusionCell:
+    """Of the `class_size` images of class `actual`, `images` were predicted as `predicted`; classes are indices."""
 
     actual: int
     predicted: int
     images: int
-    of: int
+    class_size: int
 
     @property
     def percent(self) -> float:
-        return 100 * self.images / self.of
+        """The share of the class, in percent."""
+        return 100 * self.images / self.class_size
 
 
-def class_sizes(counts: Counts, classes: int) -> list[int]:
-    """How many images each class has."""
+def count_class_images(counts: Counts, classes: int) -> list[int]:
+    """Return the number of images of each class."""
     sizes = [0] * classes
     for actual, _, images in counts:
         sizes[actual] += images
     return sizes
 
 
-def matrix(counts: Counts, classes: int) -> NDArray[np.int64]:
-    """(classes, classes): a row an actual class, a column a predicted one."""
-    found = np.zeros((classes, classes), dtype=np.int64)
+def make_matrix(counts: Counts, classes: int) -> NDArray[np.int64]:
+    """Return the confusion matrix (classes, classes): a row per actual class, a column per predicted class."""
+    matrix = np.zeros((classes, classes), dtype=np.int64)
     for actual, predicted, images in counts:
-        found[actual, predicted] = images
-    return found
+        matrix[actual, predicted] = images
+    return matrix
 
 
-def mixups(counts: Counts, classes: int) -> list[Mixup]:
-    """What was taken for another class, what happened most often first."""
-    sizes = class_sizes(counts, classes)
-    found = [Mixup(*count, sizes[count[0]]) for count in counts if count[0] != count[1]]
-    return sorted(found, key=lambda mixup: (-mixup.images, -mixup.percent))
+def list_confusions(counts: Counts, classes: int) -> list[ConfusionCell]:
+    """Return the pairs of confused classes, the most frequent first."""
+    sizes = count_class_images(counts, classes)
+    cells = [ConfusionCell(*count, sizes[count[0]]) for count in counts if count[0] != count[1]]
+    return sorted(cells, key=lambda cell: (-cell.images, -cell.percent))
 
 
-def by_class(counts: Counts, classes: int) -> list[tuple[Mixup, Mixup | None]]:
-    """Of each class that has images, what was recognized, and what it was taken for most often, if for any."""
-    sizes = class_sizes(counts, classes)
+def summarize_classes(counts: Counts, classes: int) -> list[tuple[ConfusionCell, ConfusionCell | None]]:
+    """Return, for each class with images, its correct predictions and its most frequent confusion, if any."""
+    sizes = count_class_images(counts, classes)
     right = {actual: images for actual, predicted, images in counts if actual == predicted}
-    worst: dict[int, Mixup] = {}
-    for mixup in mixups(counts, classes):
-        worst.setdefault(mixup.actual, mixup)
+    worst: dict[int, ConfusionCell] = {}
+    for cell in list_confusions(counts, classes):
+        worst.setdefault(cell.actual, cell)
     return [
-        (Mixup(label, label, right.get(label, 0), size), worst.get(label)) for label, size in enumerate(sizes) if size
+        (ConfusionCell(label, label, right.get(label, 0), size), worst.get(label))
+        for label, size in enumerate(sizes)
+        if size
     ]

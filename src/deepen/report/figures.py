@@ -1,4 +1,4 @@
-"""Pictures made of images: every function lays small ones side by side and returns a PNG file's bytes."""
+"""Figures made of small images side by side, as PNG."""
 
 import io
 import math
@@ -9,30 +9,30 @@ from PIL import Image
 
 from deepen.data.images import ImageSet
 
-_LEAST_WIDTH = 1000  # pixels of a picture: small images are enlarged by a whole number, each pixel a square
+_LEAST_WIDTH = 1000  # pixels of a figure; small images are enlarged by an integer factor
 
 
 def draw_filters(weight: ArrayLike, like: ArrayLike | None = None) -> bytes:
-    """The first layer's filters (out, channels, height, width), as colour where there are three channels.
+    """Draw the filters of the first layer (out, channels, height, width), in colour if there are three channels.
 
-    Black and white are the smallest and the largest weight, those of `like`, to compare with, counted.
+    Black is the smallest weight, white the largest, of both `weight` and `like`, so that the two can be compared.
     """
     filters = np.asarray(weight, np.float32)
     both = [filters] if like is None else [filters, np.asarray(like, np.float32)]
     low, high = min(each.min() for each in both), max(each.max() for each in both)
     shades = (filters - low) / max(high - low, 1e-12)
-    return mosaic((255 * shades).round().astype(np.uint8), math.ceil(math.sqrt(2 * len(filters))))
+    return draw_mosaic((255 * shades).round().astype(np.uint8), math.ceil(math.sqrt(2 * len(filters))))
 
 
 def draw_augmentation(examples: ImageSet) -> bytes:
-    """What examples.augmentation_examples gives: a row of images, and below it a row for each form."""
-    return mosaic(examples.images, int((examples.labels == 0).sum()))
+    """Draw a row of original images above rows of augmented ones, from draw_augmentation_examples."""
+    return draw_mosaic(examples.images, int((examples.labels == 0).sum()))
 
 
-def mosaic(tiles: NDArray[np.uint8], columns: int) -> bytes:
-    """Tiles (n, channels, height, width), 0-255, side by side, the mean of their channels where those are not three.
+def draw_mosaic(tiles: NDArray[np.uint8], columns: int) -> bytes:
+    """Draw tiles (n, channels, height, width), 0-255, side by side; other than three channels are averaged.
 
-    Between them is a transparent line, so that they look well on any ground.
+    Transparent gaps separate them, to suit any background.
     """
     n, channels, height, width = tiles.shape
     columns = min(columns, n)
@@ -47,11 +47,11 @@ def mosaic(tiles: NDArray[np.uint8], columns: int) -> bytes:
         canvas[top : top + y - gap, left : left + x - gap] = np.pad(
             tile.transpose(1, 2, 0), ((0, 0), (0, 0), (0, 1)), constant_values=255
         )
-    return as_png(canvas)
+    return encode_png(canvas)
 
 
-def as_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Pixels (height, width), or with channels last, as PNG."""
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode pixels (height, width), or (height, width, channels), as PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Where each layer of each model of a ladder came from, as the picture of a ladder shows it: a row a role."""
+"""The origin of each layer of each model of a ladder, for the diagram of the page: a row per role."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from deepen.records.transfer_report import Fate
 
 @dataclass(frozen=True)
 class Block:
-    """One layer of one model: how large it is, and in words how it met its `fate`; a pool has none."""
+    """A layer of a model, with its size and its origin in words; `fate` is None for a pooling layer."""
 
     fate: Fate | None
     words: str
@@ -20,20 +20,20 @@ class Block:
 
 @dataclass(frozen=True)
 class Row:
-    """What each model, shallowest first, has of one role: no block, one, or two where it dropped and made anew."""
+    """The blocks of a role in each model, shallowest first: none, one, or two if a layer was dropped and replaced."""
 
     role: str
     cells: tuple[tuple[Block, ...], ...]
 
 
-def lineage(records: Sequence[Record]) -> list[Row]:
-    """The rows of a ladder, from the image to the classes; `records` are those of a model and of all it grew from."""
-    blocks = [_blocks(record, records[i - 1] if i else None) for i, record in enumerate(records)]
-    return [Row(role, tuple(tuple(found.get(role, [])) for found in blocks)) for role in _roles(records)]
+def trace_lineage(records: Sequence[Record]) -> list[Row]:
+    """Return the rows of a ladder, from input to output; `records` are those of a model and all its ancestors."""
+    blocks = [_list_blocks(record, records[i - 1] if i else None) for i, record in enumerate(records)]
+    return [Row(role, tuple(tuple(by_role.get(role, [])) for by_role in blocks)) for role in _list_roles(records)]
 
 
-def _roles(records: Sequence[Record]) -> list[str]:
-    """Those of the deepest in its order, and what only others have after what it follows there."""
+def _list_roles(records: Sequence[Record]) -> list[str]:
+    """Return the roles of the deepest model in order; roles of other models follow the role before them there."""
     roles: list[str] = []
     for record in reversed(records):
         place = 0
@@ -44,32 +44,32 @@ def _roles(records: Sequence[Record]) -> list[str]:
     return roles
 
 
-def _blocks(record: Record, before: Record | None) -> dict[str, list[Block]]:
-    """The blocks of one model by role; what it dropped stands under the role it had there."""
-    found: dict[str, list[Block]] = {}
+def _list_blocks(record: Record, before: Record | None) -> dict[str, list[Block]]:
+    """Return the blocks of a model by role; a dropped layer is listed under its role in the model before."""
+    blocks: dict[str, list[Block]] = {}
     fates = {fate.target.rpartition(".")[0]: fate for fate in record.tensors if fate.target}
     for layer in record.plan():
         if layer.kind == "maxpool":
-            block = _block(None, "maxpool", layer)
+            block = _make_block(None, "maxpool", layer)
         elif (fate := fates[layer.role]).fate == "copied":
             origin = (fate.source or "").rpartition(".")[0]
-            block = _block("copied", f"from {record.after}" + (f", {origin}" * (origin != layer.role)), layer)
+            block = _make_block("copied", f"from {record.after}" + (f", {origin}" * (origin != layer.role)), layer)
         else:
-            block = _block("fresh", fate.start or "", layer)
-        found[layer.role] = [block]
+            block = _make_block("fresh", fate.start or "", layer)
+        blocks[layer.role] = [block]
     dropped = {fate.source.rpartition(".")[0] for fate in record.tensors if fate.fate == "dropped" and fate.source}
     for layer in before.plan() if before else ():
         if layer.role in dropped:
-            found.setdefault(layer.role, []).append(_block("dropped", f"of {record.after}", layer))
-    return found
+            blocks.setdefault(layer.role, []).append(_make_block("dropped", f"of {record.after}", layer))
+    return blocks
 
 
-def _block(fate: Fate | None, words: str, layer: Layer) -> Block:
-    return Block(fate, words, _size(layer), count_parameters([layer]))
+def _make_block(fate: Fate | None, words: str, layer: Layer) -> Block:
+    return Block(fate, words, _format_size(layer), count_parameters([layer]))
 
 
-def _size(layer: Layer) -> str:
-    """For example `3x3, 128 to 256` for a convolution, with the sign for times."""
+def _format_size(layer: Layer) -> str:
+    """Format the size of a layer, for example 3x3, 128 to 256 for a convolution, with a multiplication sign."""
     if layer.kind == "conv":
         return f"{layer.kernel}\u00d7{layer.kernel}, {layer.inputs[0]} to {layer.outputs[0]}"
     if layer.kind == "maxpool":

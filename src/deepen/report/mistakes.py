@@ -1,4 +1,4 @@
-"""The test images that a model took for another class, as a table to look them up in."""
+"""A table of the misclassified test images."""
 
 from collections.abc import Sequence
 
@@ -8,27 +8,27 @@ from deepen.evaluation.predictions import Predictions
 HEADINGS = ("image", "actual", "predicted", "probability")
 
 
-def mistakes_table(said: Predictions, classes: Sequence[str]) -> list[dict[str, object]]:
-    """A row a mistake, the surest first: the image, its class, the one it was taken for, and its probability (0-1).
+def make_mistakes_table(predictions: Predictions, classes: Sequence[str]) -> list[dict[str, object]]:
+    """Return a row per mistake, the most confident first: image, actual class, predicted class and probability (0-1).
 
-    The image's path is that of its file, so that it can be opened; what UTF-8 can't express is escaped.
+    The image is named by the path of its file; a name that UTF-8 can't encode is escaped.
     """
     return [
         dict(zip(HEADINGS, cells, strict=True))
-        for row in said.worst(len(said.actual)).tolist()
+        for row in predictions.worst(len(predictions.actual)).tolist()
         for cells in [
             (
-                _openable(said.name_of(row)),
-                classes[said.actual[row]],
-                classes[said.predicted[row]],
-                round(said.probability[row], 6),
+                _restore_path(predictions.name_of(row)),
+                classes[predictions.actual[row]],
+                classes[predictions.predicted[row]],
+                round(predictions.probability[row], 6),
             )
         ]
     ]
 
 
-def _openable(text: str) -> str:
-    """The name of a file as its folder or archive has it, of one as `plain` writes it."""
+def _restore_path(text: str) -> str:
+    """Return the path of a file from its name as `plain` writes it."""
     name = parse_plain(text)
     try:
         name.encode()

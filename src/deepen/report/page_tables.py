@@ -1,4 +1,4 @@
-"""The tables of the page, as text: what people read there, and what screen readers do instead of charts."""
+"""The tables of the page as text, also for screen readers in place of the charts."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
-from deepen.report.confusion import Counts, by_class, mixups
+from deepen.report.confusion import Counts, list_confusions, summarize_classes
 from deepen.report.lineage import Row
-from deepen.report.tables import MAJORITY, Rows, majority, published_top1, unit_of
+from deepen.report.tables import MAJORITY, Rows, choose_unit, compute_majority_metrics, find_published_top1
 
-MOST_MIXUPS = 10
+_MOST_CONFUSIONS = 10
 _HEADINGS = {
     "lr": "learning rate",
     "loss": "training loss",
@@ -27,40 +27,40 @@ _HEADINGS = {
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text in rows under headings; the first cell of a row names it."""
+    """A table of text cells; the first cell of a row is its heading."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
-def from_rows(rows: Rows) -> Table:
-    """Rows with headings for people and numbers to 5 digits."""
-    cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
+def make_table(rows: Rows) -> Table:
+    """Make a table with readable headings, and numbers to 5 digits."""
+    cells = [[_format_cell(name, value) for name, value in row.items()] for row in rows]
     return Table([_HEADINGS.get(name, name) for name in rows[0]], cells)
 
 
-def _cell(name: str, value: object) -> str:
+def _format_cell(name: str, value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) or name == "flops" else str(value)
 
 
-def scores(records: Sequence[Record]) -> Table:
-    """A row a model, top-1 with its interval first, and last what naming always the most frequent class reaches."""
-    rows = [_scores(record) for record in records]
+def make_scores_table(records: Sequence[Record]) -> Table:
+    """Make a row per model, with top-1 and its interval first, and a last row for the majority class."""
+    rows = [_make_scores(record) for record in records]
     headings = list(dict.fromkeys(heading for row in rows for heading in row))
-    guess = {_heading(name): f"{value:.2f}" for name, value in majority(records[-1]).items()}
-    rows.append({"model": MAJORITY} | guess)
+    baseline = {_format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
+    rows.append({"model": MAJORITY} | baseline)
     return Table(headings, [[row.get(heading, "") for heading in headings] for row in rows])
 
 
-def _scores(record: Record) -> dict[str, str]:
+def _make_scores(record: Record) -> dict[str, str]:
     row = {"model": record.model}
     for k, correct in enumerate(record.correct, 1):
         low, high = wilson_interval(correct, record.test_images)
         row[f"top-{k}"] = f"{record.metrics[f'top{k}']:.2f}\n{low:.2f} to {high:.2f}"
-    if (published := published_top1(record)) is not None:
+    if (published := find_published_top1(record)) is not None:
         row["published top-1"] = f"{published:.2f}"
     others = [name for name in ("top1_single_view", "balanced_top1") if name in record.metrics]
-    row |= {_heading(name): f"{record.metrics[name]:.2f}" for name in others}
+    row |= {_format_heading(name): f"{record.metrics[name]:.2f}" for name in others}
     return row | {
         "loss": f"{record.metrics['loss']:.3f}",
         "weight layers": str(count_weight_layers(record.layers)),
@@ -69,12 +69,12 @@ def _scores(record: Record) -> dict[str, str]:
     }
 
 
-def _heading(metric: str) -> str:
+def _format_heading(metric: str) -> str:
     return metric.replace("top", "top-").replace("_", " ")
 
 
-def parameter_counts(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
-    """How many parameters of each model came how; what was dropped, where anything was."""
+def count_parameters_by_fate(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
+    """Yield the numbers of copied, fresh and, if any, dropped parameters of each model."""
     for fate in ("copied", "fresh", "dropped"):
         counts = [
             sum(block.parameters for cell in column for block in cell if block.fate == fate)
@@ -84,64 +84,67 @@ def parameter_counts(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
             yield f"{fate} in all", counts
 
 
-def confused(counts: Counts, classes: Sequence[str]) -> Table:
-    """What was taken for another class most often."""
+def make_confusion_table(counts: Counts, classes: Sequence[str]) -> Table:
+    """Make a table of the classes that were confused most often."""
     rows = [
         [classes[each.actual], classes[each.predicted], f"{each.images:,}", f"{each.percent:.1f}"]
-        for each in mixups(counts, len(classes))[:MOST_MIXUPS]
+        for each in list_confusions(counts, len(classes))[:_MOST_CONFUSIONS]
     ]
     return Table(["actual class", "taken for", "images", "% of the class"], rows)
 
 
-def class_by_class(records: Sequence[Record], classes: Sequence[str]) -> Table:
-    """A row a class that has images, the best and the worst of the last model first, then from its best on.
+def make_class_table(records: Sequence[Record], classes: Sequence[str]) -> Table:
+    """Make a row per class with images, with the accuracy of each model and the most frequent confusion of the last.
 
-    Which share of it each model recognized, the last one first, and what that took it for most often.
+    The last model's best and worst classes come first, then the others by its accuracy. Its column is the first.
     """
     *before, last = (
-        {right.actual: (right, worst) for right, worst in by_class(each.confusion, len(classes))} for each in records
+        {right.actual: (right, worst) for right, worst in summarize_classes(each.confusion, len(classes))}
+        for each in records
     )
     order = sorted(last, key=lambda label: -last[label][0].percent)
     rows = []
     for label in [*order[:1], *order[-1:], *order[1:-1]][: len(order)]:
         right, worst = last[label]
-        other = [classes[worst.predicted], f"{worst.percent:.1f}"] if worst else ["", ""]
-        shares = [f"{found[label][0].percent:.1f}" for found in (last, *before)]
-        rows.append([classes[label], *shares, f"{right.of:,}", *other])
+        confusion = [classes[worst.predicted], f"{worst.percent:.1f}"] if worst else ["", ""]
+        accuracies = [f"{by_label[label][0].percent:.1f}" for by_label in (last, *before)]
+        rows.append([classes[label], *accuracies, f"{right.class_size:,}", *confusion])
     names = [f"{record.model}, %" for record in (records[-1], *records[:-1])]
     return Table(["class", *names, "images", "most often taken for", "% of the class"], rows)
 
 
-def extremes(record: Record, classes: Sequence[str]) -> str:
-    """The class that a model recognizes best and the one that it recognizes worst, in a sentence."""
-    found = sorted(by_class(record.confusion, len(classes)), key=lambda each: -each[0].percent)
-    (best, _), (worst, taken) = found[0], found[-1]
-    if len(found) == 1:
-        return f"{record.model} recognizes {best.percent:.1f} % of {best.of:,} images of {classes[best.actual]}."
+def describe_extremes(record: Record, classes: Sequence[str]) -> str:
+    """Return a sentence on the classes with the highest and the lowest accuracy."""
+    ranked = sorted(summarize_classes(record.confusion, len(classes)), key=lambda each: -each[0].percent)
+    (best, _), (worst, confusion) = ranked[0], ranked[-1]
+    if len(ranked) == 1:
+        return (
+            f"{record.model} recognizes {best.percent:.1f} % of {best.class_size:,} images of {classes[best.actual]}."
+        )
     if best.percent == worst.percent:
         return f"{record.model} recognizes all classes equally often, {best.percent:.1f} % of the images of each."
-    told = f", most often taken for {classes[taken.predicted]}" if taken else ""
+    suffix = f", most often taken for {classes[confusion.predicted]}" if confusion else ""
     return (
-        f"{record.model} is best at {classes[best.actual]}, {best.percent:.1f} % of {best.of:,} images, "
-        f"and worst at {classes[worst.actual]}, {worst.percent:.1f} % of {worst.of:,}{told}."
+        f"{record.model} is best at {classes[best.actual]}, {best.percent:.1f} % of {best.class_size:,} images, "
+        f"and worst at {classes[worst.actual]}, {worst.percent:.1f} % of {worst.class_size:,}{suffix}."
     )
 
 
-def settings(records: Sequence[Record]) -> Table:
-    """A row a setting or version, a column a model."""
-    columns = [dict(_made_by(record)) for record in records]
+def make_settings_table(records: Sequence[Record]) -> Table:
+    """Make a row per setting or version, and a column per model."""
+    columns = [dict(_iter_settings(record)) for record in records]
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [[name, *(column.get(name, "") for column in columns)] for name in names]
     return Table(["", *(record.model for record in records)], rows)
 
 
-# Told in words, or overridden by what was used: the recipe's rates are where peak_lr comes from.
-_TOLD = ("training.lr", "training.grown_lr", "training.batch_size", "peak_lr", "epochs")
+# Listed in words, or overridden by the value used: peak_lr is derived from the recipe's learning rates.
+_OMITTED = ("training.lr", "training.grown_lr", "training.batch_size", "peak_lr", "epochs")
 
 
-def _made_by(record: Record) -> Iterator[tuple[str, str]]:
+def _iter_settings(record: Record) -> Iterator[tuple[str, str]]:
     trained = record.training
-    used = dict(_flat(trained.settings))
+    used = dict(_flatten(trained.settings))
     yield "data", record.named
     yield "image (channels, height, width)", ", ".join(map(str, record.image))
     yield "training images", f"{trained.images:,}"
@@ -161,15 +164,15 @@ def _made_by(record: Record) -> Iterator[tuple[str, str]]:
         yield "steps", f"{trained.learned // min(batch, trained.images):,}"
     if "peak_lr" in used:
         yield "peak learning rate", used["peak_lr"]
-    size, unit = unit_of(record.flops)
+    size, unit = choose_unit(record.flops)
     yield "compute of its training", f"{record.flops / size:.3g} {unit}"
-    yield from ((name, value) for name, value in used.items() if name not in _TOLD)
+    yield from ((name, value) for name, value in used.items() if name not in _OMITTED)
     yield from trained.versions.items()
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)

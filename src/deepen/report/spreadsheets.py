@@ -1,36 +1,36 @@
-"""CSV that a spreadsheet shows and does not run (OWASP, "CSV Injection")."""
+"""CSV files without formulas that a spreadsheet would run (OWASP, "CSV Injection")."""
 
 import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # what opens a formula, also as full-width characters
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # first characters of a formula, also full-width
 
 
-def inert(text: str) -> str:
-    """A text of a cell, with an apostrophe before it where a spreadsheet would take it for a formula."""
+def escape_formula(text: str) -> str:
+    """Prefix the text of a cell with an apostrophe if a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def as_csv(rows: Sequence[Mapping[str, object]], headings: Sequence[str] = ()) -> str:
-    """Rows of cells by heading as CSV, with these headings, else those of the first row; what is missing is empty.
+def format_csv(rows: Sequence[Mapping[str, object]], headings: Sequence[str] = ()) -> str:
+    """Format rows of cells by heading as CSV, with the headings of the first row by default; None and NaN are empty.
 
-    Texts and headings are inert, numbers stay as they are.
+    Formulas in texts and headings are escaped; numbers are unchanged.
     """
     headings = headings or list(rows[0])
-    lines = [map(inert, headings), *([_cell(row[heading]) for heading in headings] for row in rows)]
-    return "".join(map(_line, lines))
+    lines = [map(escape_formula, headings), *([_convert_cell(row[heading]) for heading in headings] for row in rows)]
+    return "".join(map(_format_line, lines))
 
 
-def _line(cells: Iterable[object]) -> str:
-    """Cells in quotes where they have a comma, a quote or an end of line: the writer looks for those of its own."""
+def _format_line(cells: Iterable[object]) -> str:
+    """Format a line; cells with a comma, a quote or a line break are quoted, which csv does for its own terminator."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _cell(cell: object) -> object:
+def _convert_cell(cell: object) -> object:
     if isinstance(cell, float) and math.isnan(cell):
         return None
-    return inert(cell) if isinstance(cell, str) else cell
+    return escape_formula(cell) if isinstance(cell, str) else cell

@@ -1,4 +1,4 @@
-"""How charts look, and what draws them: Vega-Lite, in a browser and as PNG, in the colours of the page."""
+"""Rendering of charts with Vega-Lite, in a browser and as PNG, in the colours of the page."""
 
 import io
 from functools import cache
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from deepen.report.figures import as_png
+from deepen.report.figures import encode_png
 
 Spec = dict[str, Any]
 
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
 _SERIES = 6
-# Of the page, its charts and pictures: on a light and on a dark ground. Series stay apart for the colour-blind.
+# The colours of the page and its charts, on a light and a dark background; series differ for colour-blind readers too.
 COLORS = {
     "ink": ("#1b1f24", "#e3e7eb"),
     "quiet": ("#50585f", "#a9b2bb"),
@@ -30,39 +30,39 @@ COLORS = {
 
 
 def draw(spec: Spec, title: str, width: int = 560) -> bytes:
-    """A chart as a PNG picture on a light ground, with its title; equal charts give equal bytes."""
-    import vl_convert  # which takes 100 MB of memory
+    """Render a chart as PNG, with a title, on a light background; equal charts give equal bytes."""
+    import vl_convert  # takes 100 MB of memory
 
     fixed = spec | {"title": {"text": title, "color": color("ink")}, "background": color("paper"), "width": width}
-    drawn = Image.open(io.BytesIO(vl_convert.vegalite_to_png(_with_colors(fixed), scale=1.5)))
-    return as_png(np.asarray(drawn.convert("RGB")))  # a third of the size
+    image = Image.open(io.BytesIO(vl_convert.vegalite_to_png(_resolve_colors(fixed), scale=1.5)))
+    return encode_png(np.asarray(image.convert("RGB")))  # without alpha: a third of the size
 
 
 @cache
-def javascript() -> str:
-    """Vega, Vega-Lite and Vega-Embed, which draw the charts in a browser, as one script."""
+def load_javascript() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed, which draw the charts in a browser, as one script."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle(None))  # type: ignore[arg-type]
 
 
 def color(name: str) -> str:
-    """A colour by its name, which the style of the page knows: other ones in dark mode."""
+    """Return the CSS variable of a colour; its value differs in dark mode."""
     return f"var(--{name})"
 
 
-def _with_colors(part: Any) -> Any:
-    """A specification with the colours of a light ground in place of their names, and its data as they are."""
+def _resolve_colors(part: Any) -> Any:
+    """Replace the colour variables of a specification, but not its data, by the colours of a light background."""
     if isinstance(part, dict):
-        return {key: each if key in ("data", "domain") else _with_colors(each) for key, each in part.items()}
+        return {key: each if key in ("data", "domain") else _resolve_colors(each) for key, each in part.items()}
     if isinstance(part, list):
-        return [_with_colors(each) for each in part]
+        return [_resolve_colors(each) for each in part]
     return _LIGHT.get(part, part) if isinstance(part, str) else part
 
 
 _LIGHT = {color(name): light for name, (light, _) in COLORS.items()}
 CONFIG: Spec = {
-    "aria": False,  # the page says in words what a chart shows, and has its numbers as a table
+    "aria": False,  # the page describes each chart in words and has its numbers as a table
     "font": "system-ui, -apple-system, Segoe UI, Roboto, Liberation Sans, Arial, sans-serif",
     "background": None,
     "view": {"stroke": None},

@@ -62,4 +62,7 @@ def test_without_changes_the_faults_are_those_of_the_file():
 
 
 def test_a_grid_of_a_million_is_not_tried_out():
-    assert find_change_faults(CONTENT, [f"{name}=range(1,101)" for name in ("seed", "threads", "checkpoint_seconds")]) == []
+    assert (
+        find_change_faults(CONTENT, [f"{name}=range(1,101)" for name in ("seed", "threads", "checkpoint_seconds")])
+        == []
+    )

@@ -336,7 +336,11 @@ class TestInTheBrowser:
             assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             if tab.evaluate("document.activeElement.closest('footer') !== null"):
                 break
-        assert {"Where each layer came from", "Settings and versions of each model", "Most often confused by III"} <= reached
+        assert {
+            "Where each layer came from",
+            "Settings and versions of each model",
+            "Most often confused by III",
+        } <= reached
 
     def test_hover_tells_the_numbers(self, shown):
         tab = shown(rendered())

@@ -84,7 +84,9 @@ class TestTables:
 
     def test_the_majority_class_is_that_of_the_test_images(self):
         found = replace(record("I"), confusion=[(0, 0, 100), (1, 0, 200), (2, 2, 60)], classes=4)
-        assert tables.compute_majority_metrics(found) == pytest.approx({"top1": 500 / 9, "top2": 250 / 3, "balanced_top1": 100 / 3})
+        assert tables.compute_majority_metrics(found) == pytest.approx(
+            {"top1": 500 / 9, "top2": 250 / 3, "balanced_top1": 100 / 3}
+        )
 
 
 def answers(right, of=360):
@@ -191,8 +193,15 @@ class TestCharts:
     def test_each_is_a_picture_and_the_same_again(self, models):
         records = [record(name) for name in ("I", "II", "III")[:models]]
         curves, topk = tables.make_curves_table(records), tables.make_topk_table(records)
-        specs = [charts.plot_validation_accuracy(curves), charts.plot_losses(curves), charts.plot_accuracy_by_depth(topk)]
-        specs += [charts.plot_accuracy_by_compute(topk), charts.plot_confusion(records[0].confusion, list("abcdefghij"))]
+        specs = [
+            charts.plot_validation_accuracy(curves),
+            charts.plot_losses(curves),
+            charts.plot_accuracy_by_depth(topk),
+        ]
+        specs += [
+            charts.plot_accuracy_by_compute(topk),
+            charts.plot_confusion(records[0].confusion, list("abcdefghij")),
+        ]
         for spec in specs:
             assert "var(" not in json.dumps(vega._resolve_colors(spec))
             png = vega.draw(spec, "title")

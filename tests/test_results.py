@@ -15,10 +15,10 @@ from made_up_ladders import ladder
 
 from deepen.cli import main
 from deepen.cli.stages import find_name_faults
-from deepen.experiments.ranking import format_ranking, rank, summarize_seeds
-from deepen.experiments.store import Experiment, list_experiments, load_workspace, merge_workspace
 from deepen.experiments.differences import find_differences
+from deepen.experiments.ranking import format_ranking, rank, summarize_seeds
 from deepen.experiments.recorded import find_changes
+from deepen.experiments.store import Experiment, list_experiments, load_workspace, merge_workspace
 from deepen.records.record import save_records
 
 PARAMS = yaml_text.load((ROOT / "params.yaml").read_text())

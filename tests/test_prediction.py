@@ -379,7 +379,7 @@ class TestPredict:
     def test_ctrl_c_ends_it_at_once_in_the_midst_of_an_image(self, weights, album):
         code = (
             "import sys, time\nfrom deepen.inference import pictures\nfrom deepen.cli import main\n"
-            "def slow(*rest):\n    print('decoding', file=sys.stderr, flush=True)\n    time.sleep(30)\n"
+            "def slow(*rest):\n    print('decoding\\n', end='', file=sys.stderr, flush=True)\n    time.sleep(30)\n"
             "pictures.read_picture = slow\nmain()\n"
         )
         process = subprocess.Popen(

@@ -52,8 +52,8 @@ def render(
 ) -> str:
     """Render the page as HTML; equal arguments give equal text.
 
-    `records` are those of a model and all its ancestors, `predictions` are the model's for the test images, and
-    `mistakes` are the first images of predictions.worst.
+    `records` are those of a model and all its ancestors. `predictions` are the model's for the test images; `mistakes`
+    are the first images of predictions.worst.
     """
     last, rows = records[-1], trace_lineage(records)
     plots, confusions = _make_charts(records), [_describe_confusion(record, classes) for record in records]

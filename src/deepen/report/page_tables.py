@@ -10,7 +10,7 @@ from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
 from deepen.report.confusion import Counts, list_confusions, summarize_classes
 from deepen.report.lineage import Row
-from deepen.report.tables import MAJORITY, Rows, choose_unit, compute_majority_metrics, find_published_top1
+from deepen.report.tables import MAJORITY, Rows, choose_unit, compute_majority_metrics, find_published_top1, format_heading
 
 _MOST_CONFUSIONS = 10
 _HEADINGS = {
@@ -47,7 +47,7 @@ def make_scores_table(records: Sequence[Record]) -> Table:
     """Make a row per model, with top-1 and its interval first, and a last row for the majority class."""
     rows = [_make_scores(record) for record in records]
     headings = list(dict.fromkeys(heading for row in rows for heading in row))
-    baseline = {_format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
+    baseline = {format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
     rows.append({"model": MAJORITY} | baseline)
     return Table(headings, [[row.get(heading, "") for heading in headings] for row in rows])
 
@@ -60,17 +60,13 @@ def _make_scores(record: Record) -> dict[str, str]:
     if (published := find_published_top1(record)) is not None:
         row["published top-1"] = f"{published:.2f}"
     others = [name for name in ("top1_single_view", "balanced_top1") if name in record.metrics]
-    row |= {_format_heading(name): f"{record.metrics[name]:.2f}" for name in others}
+    row |= {format_heading(name): f"{record.metrics[name]:.2f}" for name in others}
     return row | {
         "loss": f"{record.metrics['loss']:.3f}",
         "weight layers": str(count_weight_layers(record.layers)),
         "parameters": f"{record.parameters:,}",
         "epochs": str(len(record.training.epochs)),
     }
-
-
-def _format_heading(metric: str) -> str:
-    return metric.replace("top", "top-").replace("_", " ")
 
 
 def count_parameters_by_fate(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:

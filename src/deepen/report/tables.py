@@ -37,7 +37,7 @@ def make_results_table(records: Sequence[Record]) -> Rows:
             "weight layers": count_weight_layers(record.layers),
             "parameters": record.parameters,
             "epochs": len(record.training.epochs),
-            **{_format_heading(name): value for name, value in record.metrics.items()},
+            **{format_heading(name): value for name, value in record.metrics.items()},
         }
         if records[0].source == "cifar10":
             row["published top-1"] = find_published_top1(record)
@@ -57,7 +57,8 @@ def compute_majority_metrics(record: Record) -> dict[str, float]:
     return metrics | {"balanced_top1": 100 / sum(size > 0 for size in sizes)}
 
 
-def _format_heading(metric: str) -> str:
+def format_heading(metric: str) -> str:
+    """Format the name of a metric as a heading, for example top-1 for top1."""
     return metric.replace("top", "top-").replace("_", " ")
 
 
@@ -66,7 +67,7 @@ def format_markdown(records: Sequence[Record]) -> str:
     rows = [_format_row(row, record) for row, record in zip(make_results_table(records), records, strict=True)]
     rows.append(
         {"model": MAJORITY}
-        | {_format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
+        | {format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
     )
     headings = list(rows[0])
     align = ["left" if heading in ("model", "after") else "right" for heading in headings]

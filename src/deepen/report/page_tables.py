@@ -10,7 +10,14 @@ from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
 from deepen.report.confusion import Counts, list_confusions, summarize_classes
 from deepen.report.lineage import Row
-from deepen.report.tables import MAJORITY, Rows, choose_unit, compute_majority_metrics, find_published_top1, format_heading
+from deepen.report.tables import (
+    MAJORITY,
+    Rows,
+    choose_unit,
+    compute_majority_metrics,
+    find_published_top1,
+    format_heading,
+)
 
 _MOST_CONFUSIONS = 10
 _HEADINGS = {

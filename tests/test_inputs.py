@@ -156,3 +156,29 @@ def test_a_recipe_that_is_edited_before_a_stage_and_changed_back_is_trained_agai
     project.edit("params.yaml", ("recipe: published ", "recipe: onecycle "))
     assert "train@I" in project.ran("dvc repro train@I")
     assert '"name": "muon"' in project.read("curves/I.json")
+
+
+def test_files_that_editors_leave_among_code_make_no_stage_run_again(project):
+    folder = project.path / "src/deepen/training"
+    (folder / ".#loop.py").symlink_to("me@host.1:2")  # Emacs, as soon as a file is changed and not yet saved
+    for name in ("#loop.py#", ".loop.py.swp", "loop.py~", "loop.py.orig", "._loop.py", "4913"):
+        (folder / name).write_text("x")
+    assert project.is_up_to_date()
+    program = "from pipeline.shared.inputs import Inputs; print(*Inputs('pipeline.train', ['I'])._list_paths())"
+    assert "loop.py" in (listed := project("python -c", program))
+    assert not re.search(r"#|~|sw|orig|\._|4913", listed)
+
+
+def test_a_file_that_is_added_to_a_folder_of_code_is_a_change(project):
+    program = (
+        "from pathlib import Path; from pipeline.shared.inputs import Inputs; inputs = Inputs('pipeline.train', ['I'])\n"
+        "Path('src/deepen/training/table.json').write_text('{}'); print(inputs.find_changes())"
+    )
+    assert project("python -c", program) == "['src/deepen/training/table.json']\n"
+    assert "src/deepen/training" in project("dvc status train@I")
+
+
+def test_settings_that_are_not_utf_8_are_one_error(project):
+    with (project.path / "params.yaml").open("ab") as file:
+        file.write(b"# \xe9\n")
+    assert re.fullmatch(r"error: params\.yaml: .*UTF-8.*\n", project("python -m pipeline.scan", ok=False))

@@ -100,6 +100,8 @@ def test_two_machines_with_a_clone_each(project, tmp_path):
     ("launch", "error"),
     [
         ("torchrum -n 2", "DEEPEN_LAUNCH: torchrum -n 2 can't be started (No such file or directory); write for example"),
+        ("torchrun --standalone --nproc-per-node two", "DEEPEN_LAUNCH: torchrun can't start (Unsupported nproc_per_node value: two); write for example DEEPEN_LAUNCH='torchrun"),
+        ("torchrun --standalone --nproc-per-node 0", "DEEPEN_LAUNCH: torchrun can't start (an invalid number of processes or nodes); write"),
         ("torchrun '", "DEEPEN_LAUNCH: torchrun ' is not a valid command line (No closing quotation); write for example DEEPEN_LAUNCH='torchrun"),
     ],
 )  # fmt: skip

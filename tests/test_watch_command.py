@@ -16,12 +16,12 @@ from test_checkpoint import EXAMPLE, POSITION
 from deepen.cli import main, watch
 from deepen.config.settings import load_settings
 from deepen.core.durations import format_duration
+from deepen.experiments import watching
+from deepen.experiments.watching import list_trainings
 from deepen.records.history import Epoch, History
 from deepen.runtime.lock import hold_lock
-from deepen.training import watching
 from deepen.training.checkpoint import Checkpoint, Checkpoints
 from deepen.training.live import LiveCurves
-from deepen.training.watching import list_trainings
 
 ROWS = [Epoch(1, 0.1, 1.0, 2.0, 40.0), Epoch(2, 0.1, 1.0, 2.0, 80.0)]
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,23 @@ def _fingerprint(path: Path) -> str:
 
 
 def _list_code(folder: Path) -> list[Path]:
-    """List the files of a code folder, without those in `.dvcignore`."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in _TEXTS)
+    """List the files of a code folder, without those that `.dvcignore` names."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if not any(map(_is_ignored, path.relative_to(folder).parts)))
+
+
+def _is_ignored(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _IGNORED)
 
 
 def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    """Return a text; bytes that are not UTF-8 are replaced, and reported where the text is used."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
+_IGNORED = [
+    line.removeprefix("\\") for line in _read_text(Path(".dvcignore")).splitlines() if line[:1] not in ("", "#")
+]
 # Taken at start, before the code is imported and the settings are read: a later change is detected.
 _CODE_AT_START = {path: _fingerprint(path) for folder in _CODE for path in _list_code(Path(folder))}
 _TEXT_AT_START = {name: _read_text(Path(name)) for name in _SETTINGS}

@@ -11,12 +11,17 @@ from torch.distributed.run import main
 
 from pipeline.shared.stage import COMMAND
 
+EXAMPLE = "DEEPEN_LAUNCH='torchrun --standalone --nproc-per-node 2'"
+
 
 def launch() -> None:
     """Start the processes that the command line says; raises SystemExit unless all of them end well."""
     logging.disable(logging.ERROR)  # in this process alone
     try:
         main()
+    except (ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split()) or "an invalid number of processes or nodes"
+        sys.exit(f"error: DEEPEN_LAUNCH: torchrun can't start ({reason}); write for example {EXAMPLE}")
     except SignalException as stopped:  # each process tells of it
         sys.exit(128 + int(stopped.sigval))
     except ChildFailedError as failed:

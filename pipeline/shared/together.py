@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
@@ -25,7 +26,7 @@ def run_together(stage: Callable[..., None], module: str) -> None:
 def _quietly(launcher: list[str]) -> list[str]:
     """Return the launcher, torchrun without its traceback, which would follow each error that a stage reports."""
     ours = [sys.executable, "-m", "pipeline.shared.launched"]
-    return [*ours, *launcher[1:]] if launcher[0] == "torchrun" else launcher
+    return [*ours, *launcher[1:]] if Path(launcher[0]).name == "torchrun" else launcher
 
 
 def _exec_launcher(command: str, module: str, words: tuple[str, ...]) -> None:

@@ -19,9 +19,9 @@ from deepen.core.errors import plain
 if TYPE_CHECKING:
     import psutil
 
+    from deepen.experiments.running_stages import Stage
+    from deepen.experiments.watching import Training
     from deepen.records.history import Epoch
-    from deepen.training.running_stages import Stage
-    from deepen.training.watching import Training
 
 _SECONDS = 2.0  # between two updates
 _BARS = "▁▂▃▄▅▆▇█"
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.training.watching import list_trainings
+    from deepen.experiments.watching import list_trainings
 
     in_terminal = sys.stdout.isatty()
     if options.once or not in_terminal:
@@ -61,8 +61,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _follow(project: Path) -> None:
     """Update the view until all runs that were seen have ended; wait for a run if there is none."""
-    from deepen.training.running_stages import list_runs
-    from deepen.training.watching import list_trainings
+    from deepen.experiments.running_stages import list_runs
+    from deepen.experiments.watching import list_trainings
 
     runs: set[psutil.Process] = set()
     shown = 0
@@ -93,8 +93,8 @@ def _redraw(text: str, shown: int) -> int:
 
 def describe_idle(project: Path) -> str:
     """Describe the running stage, or the last training, when no training is running."""
-    from deepen.training.running_stages import list_running_stages, list_runs
-    from deepen.training.watching import find_last_trained
+    from deepen.experiments.running_stages import list_running_stages, list_runs
+    from deepen.experiments.watching import find_last_trained
 
     if running := list_running_stages(project):
         return f"{_IDLE}; " + ", ".join(map(_describe_stage, running))

@@ -17,6 +17,6 @@ def choose_epochs(usual: Sequence[int], position: int, least_images: int, images
     """Return the `usual` epochs of the model at a position of the ladder, from 0; more if these have too few.
 
     The last entry of `usual` applies to all deeper models. A model sees at least `least_images` in all epochs, but for
-    that each of the `images` at most 50 times.
+    that each of the `images` at most 100 times.
     """
     return max(usual[min(position, len(usual) - 1)], min(_MOST_EPOCHS, -(-least_images // images)))

@@ -1,17 +1,18 @@
 """Load a weights file as a PyTorch module."""
 
+from os import PathLike
 from pathlib import Path
 
 from deepen.models.vgg import VGG, build_network
 from deepen.models.weights import ModelCard, load_weights
 
 
-def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
+def load_network(path: "str | PathLike[str]", dropout: float = 0.0) -> tuple[ModelCard, VGG]:
     """Load a weights file as a PyTorch module, on the CPU and in evaluation mode.
 
     Parameters
     ----------
-    path : Path
+    path : path
     dropout : float
         The dropout probability after each fully-connected layer, in training mode.
 
@@ -26,5 +27,5 @@ def load_network(path: Path, dropout: float = 0.0) -> tuple[ModelCard, VGG]:
     InputError
         The file is not a weights file of Deepen, or its checksum does not match.
     """
-    card, state = load_weights(path)
+    card, state = load_weights(Path(path))
     return card, build_network(card.plan(), state, dropout).eval()

@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
+from deepen.experiments.running_stages import get_experiment, get_folder, is_dvc
 from deepen.records.history import Epoch, load_history
 from deepen.runtime.lock import read_lock_holder
 from deepen.training.live import load_live
 from deepen.training.position import FOLDER, Position, describe_checkpoint
-from deepen.training.running_stages import get_experiment, get_folder, is_dvc
 
 _HOLDER = re.compile(r"process ([0-9]+) on (.+), since ")
 

@@ -35,7 +35,7 @@ def check() -> None:
         save_file({}, temporary)
     save_records(files.records(SCRATCH), [])
     shape = "x".join(map(str, image))
-    print(f"images of {shape} in {len(classes)} classes, {counted(settings.batch_size(images), 'image')} a step")
+    print(f"images of {shape} in {len(classes)} classes, {counted(settings.batch_size(images), 'image')} per step")
     print("; ".join(_describe_first_and_last(settings, plans, images)))
     for warning in _too_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)

@@ -7,9 +7,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from dvc_project import ROOT
 
 import deepen
+from deepen.growth.initialization import he_start
+from deepen.models.weights import save_weights
 
 
 @pytest.mark.parametrize("name", deepen.__all__)
@@ -50,3 +53,14 @@ def test_the_library_does_not_import_its_own_public_names():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "deepen":
                 assert {alias.name for alias in node.names} <= {"__version__"}, path
+
+
+def test_a_network_loads_from_a_path_given_as_text(tmp_path):
+    card = deepen.ModelCard(
+        model="I", layers="fc-4", width=1.0, image=(1, 2, 2), classes=("a", "b"), mean=(0.5,), flip=False
+    )
+    state = he_start(card.plan(), seed=0, model="I")
+    save_weights(tmp_path / "I.safetensors", state, card)
+    loaded, network = deepen.load_network(str(tmp_path / "I.safetensors"))
+    assert loaded == card
+    assert network(torch.zeros(3, 1, 2, 2)).shape == (3, 2)

@@ -37,7 +37,7 @@ def test_a_ladder_that_fits(prepared, capsys):
     prepared()
     said = capsys.readouterr().out
     assert said == (
-        "images of 1x8x8 in 10 classes, 8 images a step\n"
+        "images of 1x8x8 in 10 classes, 8 images per step\n"
         "I: 2,012,170 parameters, 200 steps; III: 15,450,890 parameters, 200 steps\n"
     )
 
@@ -71,7 +71,7 @@ def test_epochs_and_steps_are_told_before_training(prepared, capsys):
     prepared(("    epochs: auto\n  II:", "    epochs: 5\n  II:"), ("[3, 3, 12]", "[3, 150]"))
     out, err = capsys.readouterr()
     about, models = out.splitlines()
-    assert about == "images of 1x8x8 in 10 classes, 8 images a step"
+    assert about == "images of 1x8x8 in 10 classes, 8 images per step"
     assert re.fullmatch(r"I: [0-9,]+ parameters, 10 steps; III: [0-9,]+ parameters, 300 steps", models)
     assert err == (
         "warning: I trains for 10 steps, and in fewer than 200 a network may learn little; "

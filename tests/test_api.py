@@ -57,7 +57,13 @@ def test_the_library_does_not_import_its_own_public_names():
 
 def test_a_network_loads_from_a_path_given_as_text(tmp_path):
     card = deepen.ModelCard(
-        model="I", layers="conv3-2 maxpool fc-4", width=1.0, image=(1, 2, 2), classes=("a", "b"), mean=(0.5,), flip=False
+        model="I",
+        layers="conv3-2 maxpool fc-4",
+        width=1.0,
+        image=(1, 2, 2),
+        classes=("a", "b"),
+        mean=(0.5,),
+        flip=False,
     )
     state = he_start(card.plan(), seed=0, model="I")
     save_weights(tmp_path / "I.safetensors", state, card)

@@ -29,9 +29,9 @@ def test_going_back_to_earlier_params_trains_nothing(project):
 
 
 def test_the_code_of_a_queued_experiment_is_that_of_when_it_was_queued(project):
-    project.edit("pipeline/report.py", ('"""The ladder up to', 'print("as queued")\n"""The ladder up to'))
+    project.edit("pipeline/report.py", ('"""Stage `report`', 'print("as queued")\n"""Stage `report`'))
     project.edit(
         "src/deepen/report/tables.py",
-        ('"""The tables of a ladder', 'print("library as queued")\n"""The tables of a ladder'),
+        ('"""The tables of', 'print("library as queued")\n"""The tables of'),
     )
     assert "library as queued" in project("dvc exp run --temp -S depth=II report")

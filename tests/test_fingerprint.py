@@ -13,7 +13,7 @@ from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.core.errors import InputError
 from deepen.datasets.fingerprint import compute_fingerprint
 
-AUGMENTED = {"flip": True, "crop": 0.1, "view": "auto", "width": 1.0}
+AUGMENTED = {"least_images": 1, "flip": True, "crop": 0.1, "view": "auto", "width": 1.0}
 
 
 def told(root):

@@ -86,7 +86,7 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.5])
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9])
 def test_so_does_a_stage_that_is_still_being_imported(built, seconds):
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline.train", "I"], cwd=built.path, env=built.env,

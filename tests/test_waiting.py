@@ -34,7 +34,10 @@ def trainer(tmp_path):
     started = []
 
     def start():
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT), str(ROOT / "tests")])}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT / name) for name in ("src", "", "tests", "tests/helpers")]),
+        }
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(
             subprocess.Popen([sys.executable, "-c", TRAINER], cwd=tmp_path, env=environment, text=True, **pipes)

@@ -4,9 +4,7 @@ What programs may import is in `_MODULES`; module paths below this package may c
 first asked for, since PyTorch takes seconds.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # without the import of typing: commands start sooner, and Ctrl-C is handled sooner
 if TYPE_CHECKING:
     from deepen.core.errors import InputError as InputError
     from deepen.data.augmentation import normalize as normalize
@@ -45,9 +43,11 @@ _MODULES = {
 __all__ = list(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'deepen' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"deepen.{_MODULES[name]}"), name)
 
 

@@ -68,7 +68,7 @@ def test_stopped_by_hand_it_says_so_once_and_goes_on_in_one_process(project):
     wait_for_epoch(project, 2)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait() != 0
-    (line,) = re.findall(r"^I: stopped after (\d+) of \d+ steps; dvc repro goes on", project.output, re.MULTILINE)
+    (line,) = re.findall(r"^I: stopped after (\d+) of \d+ steps; dvc repro resumes from", project.output, re.MULTILINE)
     del project.env["DEEPEN_LAUNCH"]
     assert f"I: resuming after {line} of" in project("dvc repro train@I")
 

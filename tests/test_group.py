@@ -4,6 +4,9 @@ import pytest
 from group_workers import alone_among_others, folders, ladder, ladder_with_a_stray, ladder_with_one_that, small_batches
 from groups import together
 
+from deepen.core.errors import InputError
+from deepen.runtime import group, roll_call
+
 
 def differences(one, other):
     return [abs(a - b) / abs(b) for a, b in zip(one["losses"], other["losses"], strict=True)]
@@ -69,3 +72,18 @@ def test_a_folder_that_can_t_be_written_is_told_once(tmp_path):
     first, second = map(str, together(2, folders, folder, folder))
     assert f"InputError: {folder}: can't be written (Not a directory); move or remove what is at this path" in first
     assert "SystemExit: 1" in second
+
+
+def test_a_rank_that_can_t_connect_to_rank_0_is_one_error(monkeypatch):
+    def refuse(url):
+        raise RuntimeError("The client socket has failed to connect\nframe #0: c10d")
+
+    monkeypatch.setattr(roll_call, "rendezvous", refuse)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError) as error:
+        group.Group()
+    assert str(error.value) == (
+        "rank 1: can't connect to rank 0 (The client socket has failed to connect); "
+        "see its output, or check MASTER_ADDR and MASTER_PORT"
+    )

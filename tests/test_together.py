@@ -113,8 +113,9 @@ def test_what_can_t_be_started(project, launch, error):
 def test_an_error_in_a_process_is_told_without_torchrun_s_traceback(project):
     (project.path / "data/statistics.json").write_text("{}")
     said = project("python -m pipeline.train I", ok=False)
-    assert said.startswith("error: data/statistics.json: ")
-    assert {line[:28] for line in said.splitlines()} == {"error: data/statistics.json:"}
+    assert "error: data/statistics.json: " in said
+    # a process may start so late that the one with the error has ended
+    assert {line[:24] for line in said.splitlines()} <= {"error: data/statistics.j", "error: rank 1: can't con"}
 
 
 def test_a_process_that_a_signal_ended_is_told(monkeypatch, capsys):

@@ -14,13 +14,12 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from deepen.core.counts import counted
 from deepen.core.errors import InputError
 from deepen.core.files import make_write_error
-from deepen.runtime.roll_call import RollCall
+from deepen.runtime.roll_call import RollCall, connect_to_store
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=5)  # of a collective operation
@@ -39,7 +38,7 @@ class Group:
         self.rank, self.size = (int(os.environ[key]) for key in ("RANK", "WORLD_SIZE")) if started else (0, 1)
         self.writes = self.rank == 0
         if self.size > 1:
-            self._store, _, _ = next(rendezvous("env://"))
+            self._store = connect_to_store(self.rank)
             self._roll_call = RollCall(self._store, self.rank, self.size)
 
     @property

@@ -6,8 +6,23 @@ import time
 from datetime import timedelta
 
 from torch.distributed import Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
+
+from deepen.core.errors import InputError
 
 _SECONDS = 5.0  # in which live ranks report after a timeout
+
+
+def connect_to_store(rank: int) -> Store:
+    """Return the store that rank 0 hosts; raises InputError if it can't be reached."""
+    try:
+        store: Store = next(rendezvous("env://"))[0]
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise InputError(
+            f"rank {rank}: can't connect to rank 0 ({reason}); see its output, or check MASTER_ADDR and MASTER_PORT"
+        ) from error
+    return store
 
 
 class RollCall:

@@ -79,6 +79,7 @@ def test_a_rank_that_can_t_connect_to_rank_0_is_one_error(monkeypatch):
         raise RuntimeError("The client socket has failed to connect\nframe #0: c10d")
 
     monkeypatch.setattr(roll_call, "rendezvous", refuse)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError) as error:

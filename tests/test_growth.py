@@ -6,7 +6,7 @@ import torch
 from conftest import LADDER
 
 from deepen.core.errors import InputError
-from deepen.growth.initialization import grow, he_start
+from deepen.growth.initialization import _relu_moments, grow, he_start
 from deepen.growth.transfer import map_roles, transfer
 from deepen.models.layers import list_tensor_shapes, plan
 from deepen.models.tensors import to_arrays
@@ -121,3 +121,11 @@ def test_identity_passes_positive_input_on_and_leaves_the_rest():
 def test_identity_is_refused_where_it_can_t_be():
     with pytest.raises(InputError, match="conv2_1 has 8 inputs and 16 outputs, growth: identity needs equal numbers"):
         grow(he_start(LAYERS, seed=0, model="III"), LAYERS, ["conv2_1"], "identity")
+
+
+def test_moments_of_rectified_normal_numbers_are_those_of_a_million_of_them(rng):
+    bias, weight = np.array([-1.5, 0.0, 0.7, 3.0], np.float32), np.array([1.0, -2.0, 0.5, 1.0], np.float32)
+    numbers = np.maximum(bias + np.abs(weight) * rng.standard_normal((1_000_000, 4)), 0)
+    mean, variance = _relu_moments(bias, weight)
+    np.testing.assert_allclose(mean, numbers.mean(0), rtol=0.01, atol=0.002)
+    np.testing.assert_allclose(variance, numbers.var(0), rtol=0.01, atol=0.002)

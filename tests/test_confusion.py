@@ -1,11 +1,10 @@
-from deepen.report.confusion import ConfusionCell, count_class_images, list_confusions, make_matrix, summarize_classes
+from deepen.report.confusion import ConfusionCell, count_class_images, list_confusions, summarize_classes
 
 COUNTS = [(0, 0, 8), (0, 1, 2), (1, 0, 2), (1, 1, 2), (3, 1, 5)]  # of classes 0, 1 and 3; class 2 has no image
 
 
-def test_counts_as_sizes_and_as_a_matrix():
+def test_the_images_of_each_class_are_counted():
     assert count_class_images(COUNTS, 4) == [10, 4, 0, 5]
-    assert make_matrix(COUNTS, 4).tolist() == [[8, 2, 0, 0], [2, 2, 0, 0], [0, 0, 0, 0], [0, 5, 0, 0]]
 
 
 def test_confusions_are_sorted_by_number_then_by_share():

@@ -14,7 +14,7 @@ from deepen.core.errors import InputError
 from pipeline.shared.stage import run
 
 LAUNCH = "DEEPEN_LAUNCH"
-_EXAMPLE = f"write for example {LAUNCH}='torchrun --standalone --nproc-per-node 2'"
+EXAMPLE = f"write for example {LAUNCH}='torchrun --standalone --nproc-per-node 2'"
 
 
 def run_together(stage: Callable[..., None], module: str) -> None:
@@ -41,6 +41,6 @@ def _exec_launcher(command: str, module: str, words: tuple[str, ...]) -> None:
         sys.stdout.flush()
         os.execvp(launcher[0], [*launcher, "-m", module, *words])
     except ValueError as error:
-        raise InputError(f"{LAUNCH}: {command} is not a valid command line ({error}); {_EXAMPLE}") from error
+        raise InputError(f"{LAUNCH}: {command} is not a valid command line ({error}); {EXAMPLE}") from error
     except OSError as error:
-        raise InputError(f"{LAUNCH}: {command} can't be started ({error.strerror}); {_EXAMPLE}") from error
+        raise InputError(f"{LAUNCH}: {command} can't be started ({error.strerror}); {EXAMPLE}") from error

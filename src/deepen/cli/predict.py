@@ -45,6 +45,14 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--top", type=parse_whole_number, default=5, metavar="K", help="number of classes per image (default: 5)"
     )
+    _add_formats(parser)
+    parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
+    add_views(parser)
+    add_device(parser)
+    parser.set_defaults(run=_run, write=write_table)
+
+
+def _add_formats(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", dest="write", action="store_const", const=write_json, help="print a JSON array, one image per line"
@@ -56,10 +64,6 @@ def add(commands: Any) -> None:
         const=write_csv,
         help="print CSV in UTF-8, a row per image and class",
     )
-    parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
-    add_views(parser)
-    add_device(parser)
-    parser.set_defaults(run=_run, write=write_table)
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:

@@ -154,12 +154,7 @@ def transfer(
         for role, name in [_split(key)]
         if role in mapping.copied
     }
-    faults += [
-        f"{key} is {target_state[key].dtype}, but {origin} of the source is {source_state[origin].dtype}; convert one"
-        for key, origin in origins.items()
-        if origin in source_state and source_state[origin].dtype != target_state[key].dtype
-    ]
-    if faults:
+    if faults := faults + _find_dtype_faults(source_state, target_state, origins):
         raise InputError(faults)
     state, fates = {}, []
     for key, tensor in target_state.items():
@@ -170,6 +165,16 @@ def transfer(
         if _role(key) in mapping.dropped:
             fates.append(TensorFate("dropped", key, None, tensor.shape))
     return state, TransferReport(tuple(fates))
+
+
+def _find_dtype_faults(
+    source_state: Mapping[str, NDArray[Any]], target_state: Mapping[str, NDArray[Any]], origins: Mapping[str, str]
+) -> list[str]:
+    return [
+        f"{key} is {target_state[key].dtype}, but {origin} of the source is {source_state[origin].dtype}; convert one"
+        for key, origin in origins.items()
+        if origin in source_state and source_state[origin].dtype != target_state[key].dtype
+    ]
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 Counts = Sequence[tuple[int, int, int]]  # (actual, predicted, images), sorted; only non-zero counts
 
 
@@ -30,14 +27,6 @@ def count_class_images(counts: Counts, classes: int) -> list[int]:
     for actual, _, images in counts:
         sizes[actual] += images
     return sizes
-
-
-def make_matrix(counts: Counts, classes: int) -> NDArray[np.int64]:
-    """Return the confusion matrix (classes, classes): a row per actual class, a column per predicted class."""
-    matrix = np.zeros((classes, classes), dtype=np.int64)
-    for actual, predicted, images in counts:
-        matrix[actual, predicted] = images
-    return matrix
 
 
 def list_confusions(counts: Counts, classes: int) -> list[ConfusionCell]:

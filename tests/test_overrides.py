@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from test_settings import GOOD
 
-from deepen.experiments.overrides import make_overrides, quote, quote_options, split_changes
+from deepen.experiments.overrides import make_overrides, quote_change, quote_options, split_changes
 
 ROOT = "datasets.folder.root"
 
@@ -20,7 +20,7 @@ def taken(change):
 
 @pytest.mark.parametrize("path", ["/my photos", "/é", "/a[1]", "[photos]", "{photos}", "/a, b", "/it's", '/a "b"', "/a (1)", "2024", "null", "/a\\b", "/a\\", "/a\\'", "a=b", "~/x", "$HOME/x", "/\u202fx"])  # fmt: skip
 def test_a_path_stays_what_it_is(path):
-    assert taken(quote(f"{ROOT}={path}")) == path
+    assert taken(quote_change(f"{ROOT}={path}")) == path
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12))
@@ -29,7 +29,7 @@ def test_so_does_any_other(path):
         return  # quoted already
     if "\\$" in path or "${" in path:
         return  # OmegaConf's own escapes
-    assert taken(quote(f"{ROOT}={path}")) == path
+    assert taken(quote_change(f"{ROOT}={path}")) == path
 
 
 def test_what_is_quoted_already_or_needs_no_quotes_stays():
@@ -41,14 +41,14 @@ def test_what_is_quoted_already_or_needs_no_quotes_stays():
         "models.III.fresh=[fc2]",
         "depth=",
     ):
-        assert quote(change) == change
-    assert quote("recipe=é") == "recipe='é'"
+        assert quote_change(change) == change
+    assert quote_change("recipe=é") == "recipe='é'"
 
 
 def test_a_comma_is_part_of_a_path_or_between_values_of_a_grid():
-    assert quote(f"{ROOT}=/a, b") == f"{ROOT}='/a, b'"
-    assert quote(f"{ROOT}=/my a,/é", sweeps=True) == f"{ROOT}='/my a','/é'"
-    assert quote("lr=0.01,0.02", sweeps=True) == "lr=0.01,0.02"
+    assert quote_change(f"{ROOT}=/a, b") == f"{ROOT}='/a, b'"
+    assert quote_change(f"{ROOT}=/my a,/é", sweeps=True) == f"{ROOT}='/my a','/é'"
+    assert quote_change("lr=0.01,0.02", sweeps=True) == "lr=0.01,0.02"
 
 
 def test_several_changes_in_one_text():

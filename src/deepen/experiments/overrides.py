@@ -26,7 +26,7 @@ def quote_options(options: Sequence[str]) -> Iterator[str]:
             yield word
             continue
         for change in split_changes(value) if flag == "--changes" else [value]:
-            yield from ("--set-param", quote(change, sweeps))
+            yield from ("--set-param", quote_change(change, sweeps))
 
 
 def split_changes(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def split_changes(text: str) -> list[str]:
     return [change for change in re.split(r"\s+(?=[~+]{0,2}[\w.-]+=|~\w)", text.strip()) if change]
 
 
-def quote(change: str, sweeps: bool = False) -> str:
+def quote_change(change: str, sweeps: bool = False) -> str:
     """Quote the value of a change if necessary; with `sweeps`, commas separate several values."""
     key, equals, value = change.partition("=")
     if not equals:

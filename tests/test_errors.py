@@ -3,7 +3,7 @@
 import pytest
 
 from deepen.cli import main
-from deepen.core.errors import InputError, escape_unprintable, format_faults, parse_plain, plain
+from deepen.core.errors import InputError, escape_unprintable, format_faults, quote, unquote
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ def test_what_can_t_be_printed_is_escaped(text, shown):
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "'a'", "'a\\n'", '"', "''", "\"a'", "'a\n'", "\u202f", "\udcff", "é'"])
 def test_a_name_on_one_line_can_be_read_back(name):
-    assert plain(name).isprintable()
-    assert parse_plain(plain(name)) == name
+    assert quote(name).isprintable()
+    assert unquote(quote(name)) == name
 
 
 def test_a_long_line_keeps_its_ends():

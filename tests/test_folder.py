@@ -8,7 +8,7 @@ import pytest
 from conftest import archive, assert_equal, photos, picture, train_and_test, write_tree
 from PIL import Image
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.folder import data_name, load_folder
 
 
@@ -46,9 +46,9 @@ class TestFolder:
     )  # fmt: skip
     def test_the_data_is_called_as_its_archive_or_folder_and_nothing_above(self, tmp_path, monkeypatch, name, told):
         assert train_and_test(archive(tmp_path / name, photos(), "zip"))[0].name == told
-        assert train_and_test(write_tree(tmp_path / "x" / name, photos()))[0].name == plain(name)
+        assert train_and_test(write_tree(tmp_path / "x" / name, photos()))[0].name == quote(name)
         monkeypatch.chdir(tmp_path / "x" / name / "train")
-        assert data_name(Path("..")) == plain(name)
+        assert data_name(Path("..")) == quote(name)
         assert data_name(Path("/")) == "folder"
 
     def test_images_keep_the_names_of_their_files(self, tmp_path):

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from deepen.core.checksums import ChecksumMismatch
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.core.names import find_class_name_faults
 from deepen.data import images as module
 from deepen.data.images import ImageSet, load_images
@@ -52,7 +52,7 @@ class TestFiles:
     """Images that were files keep their names."""
 
     NAMES = tuple(f"train/größe/{i}\n\x1b\udcff.jpg" if i % 3 else f"train/{'x' * i}.jpg" for i in range(60))
-    PRINTABLE = tuple(map(plain, NAMES))
+    PRINTABLE = tuple(map(quote, NAMES))
 
     def test_they_stay_with_their_images_and_can_be_printed(self, colored, tmp_path):
         named = replace(colored, files=self.NAMES, name="photos")

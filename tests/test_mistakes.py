@@ -4,7 +4,7 @@ from dataclasses import replace
 from conftest import picture, write_tree
 from test_predictions import SAID
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.core.files import write_text
 from deepen.data.images import load_images
 from deepen.datasets.judged import load_judged
@@ -52,5 +52,5 @@ def test_each_path_opens_the_file_that_it_names(tmp_path):
 
 
 def test_a_name_that_utf_8_can_t_express_is_escaped():
-    said = replace(SAID, files=["", "", "", "", "", plain("\udcff.png")])
+    said = replace(SAID, files=["", "", "", "", "", quote("\udcff.png")])
     assert make_mistakes_table(said, CLASSES)[0]["image"] == "'\\udcff.png'"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deepen.core.errors import InputError, escape_unprintable, plain
+from deepen.core.errors import InputError, escape_unprintable, quote
 from deepen.core.nearest import suggest_name
 
 REPORT = Path("reports/index.html")  # in a project
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
                 return
             name = argument.partition("=")[0]
             if argument.startswith("--") and " " not in name and not any(each.startswith(name) for each in known):
-                self.error(f"{plain(name)[:60]}: unknown option" + suggest_name(name, known))
+                self.error(f"{quote(name)[:60]}: unknown option" + suggest_name(name, known))
 
 
 def add_command(
@@ -64,7 +64,7 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 def require_project(folder: Path) -> None:
     """Raise InputError if a folder is not a Deepen project."""
-    where = "this folder" if folder == Path() else f"--project {plain(folder)}"
+    where = "this folder" if folder == Path() else f"--project {quote(folder)}"
     remedy = "run the command in the folder of your clone of Deepen, or add --project FOLDER"
     if not folder.exists():
         raise InputError(f"{where}: no such folder; {remedy}")
@@ -84,7 +84,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def _parse_device(text: str) -> str:
     if not re.fullmatch(_DEVICE, text):
         raise argparse.ArgumentTypeError(
-            f"must be one of auto, cpu, mps, cuda and cuda:<number>, got {plain(text)[:60]!r}"
+            f"must be one of auto, cpu, mps, cuda and cuda:<number>, got {quote(text)[:60]!r}"
             + suggest_name(text, _DEVICES)
         )
     return text
@@ -96,7 +96,7 @@ def make_choice_type(*known: str) -> Callable[[str], str]:
     def parse_choice(text: str) -> str:
         if text not in known:
             raise argparse.ArgumentTypeError(
-                f"must be one of {', '.join(known)}, got {plain(text)[:60]!r}" + suggest_name(text, known)
+                f"must be one of {', '.join(known)}, got {quote(text)[:60]!r}" + suggest_name(text, known)
             )
         return text
 
@@ -106,5 +106,5 @@ def make_choice_type(*known: str) -> Callable[[str], str]:
 def parse_whole_number(text: str) -> int:
     """Convert an option's value to an integer; the argparse type of whole numbers."""
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {plain(text)[:60]!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {quote(text)[:60]!r}")
     return int(text)

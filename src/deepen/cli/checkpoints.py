@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.core.nearest import suggest_name
 from deepen.runtime.lock import read_lock_holder
 
@@ -37,12 +37,12 @@ def _run(options: argparse.Namespace) -> None:
     folders = _list_trainings(options.project / FOLDER, options.trainings)
     if options.clear:
         for folder in folders:
-            print(f"{plain(folder.name)}: {_clear(folder)}")
+            print(f"{quote(folder.name)}: {_clear(folder)}")
     elif folders:
         print(tabulate([_describe_training(folder) for folder in folders], "keys"))
         for folder in folders:
             if (holder := read_lock_holder(folder.with_suffix(".lock"))) is not None:
-                print(f"{plain(folder.name)} is in use by {holder}")
+                print(f"{quote(folder.name)} is in use by {holder}")
     else:
         print("no interrupted trainings")
 
@@ -55,20 +55,20 @@ def _clear(folder: Path) -> str:
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
     except OSError as error:
         fault = f"can't be removed ({error.strerror}); make it and its folder writable, and run it again"
-        raise InputError(f"{plain(folder)}: {fault}") from error
+        raise InputError(f"{quote(folder)}: {fault}") from error
     return "cleared"
 
 
 def _list_trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
     if root.is_symlink():
         raise InputError(
-            f"{plain(root)}: is a symbolic link to {plain(root.resolve())}; remove the link, or clear that folder"
+            f"{quote(root)}: is a symbolic link to {quote(root.resolve())}; remove the link, or clear that folder"
         )
     trainings = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
     if unknown := [name for name in wanted if name not in trainings]:
-        rule = f"use one of {', '.join(map(plain, some(list(trainings))))}" if trainings else "it has no checkpoints"
+        rule = f"use one of {', '.join(map(quote, some(list(trainings))))}" if trainings else "it has no checkpoints"
         raise InputError(
-            [f"{plain(name)}: unknown training in {root}; {rule}" + suggest_name(name, trainings) for name in unknown]
+            [f"{quote(name)}: unknown training in {root}; {rule}" + suggest_name(name, trainings) for name in unknown]
         )
     return [trainings[name] for name in wanted or trainings]
 
@@ -77,7 +77,7 @@ def _describe_training(folder: Path) -> dict[str, str]:
     from deepen.training.position import describe_checkpoint
 
     files = sorted(folder.glob("*.safetensors"))
-    row = {"training": plain(folder.name), "steps": "", "epochs": "", "kept": "", "size": ""}
+    row = {"training": quote(folder.name), "steps": "", "epochs": "", "kept": "", "size": ""}
     if files:
         newest = files[-1]
         row["kept"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest.stat().st_mtime))
@@ -87,5 +87,5 @@ def _describe_training(folder: Path) -> dict[str, str]:
             row["steps"] = f"{position.step} of {position.steps}"
             row["epochs"] = f"{len(position.history)} of {position.epochs}"
         except InputError as error:
-            row["steps"] = plain(error).removeprefix(f"{newest}: ")
+            row["steps"] = quote(error).removeprefix(f"{newest}: ")
     return row

@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.core.names import MODEL_NAME, RESERVED
 from deepen.core.nearest import suggest_name
 
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     for name in (options.first, options.second):
         if not re.fullmatch(MODEL_NAME, name) or name.lower() in RESERVED:
-            raise InputError(f"{plain(name)}: invalid model name; use models of params.yaml, for example I and III")
+            raise InputError(f"{quote(name)}: invalid model name; use models of params.yaml, for example I and III")
     folder = options.project / "metrics"
     files = [folder / f"{name}.json" for name in (options.first, options.second)]
     if missing := [file for file in files if not file.is_file()]:

@@ -15,7 +15,7 @@ from deepen.cli.missing_path import suggest_path
 from deepen.cli.predict import add_views
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 
 if TYPE_CHECKING:
     from deepen.data.images import ImageSet
@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
 
     check_weights(options.weights)
     if not os.path.lexists(options.data):
-        raise InputError(f"{plain(options.data)}: no such folder or archive{suggest_path(options.data)}")
+        raise InputError(f"{quote(options.data)}: no such folder or archive{suggest_path(options.data)}")
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     labelled = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in labelled.notes:
@@ -125,7 +125,7 @@ def _format_tables(summary: dict[str, Any]) -> str:
         for k, row in enumerate(summary["top"], 1)
     ]
     classes = [
-        (plain(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in summary["classes"]
+        (quote(row["class"]), row["images"], 100 * row["recognized"] / row["images"]) for row in summary["classes"]
     ]
     part = f" of {summary['part']}/" if summary["part"] else ""
     return "\n\n".join(

@@ -9,7 +9,7 @@ from deepen.cli.arguments import add_command, add_project
 from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain, prefix_faults
+from deepen.core.errors import InputError, prefix_faults, quote
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.image and not options.layers:
         raise InputError(f"--image {options.image}: requires --layers; torchvision's networks take 3x224x224")
     state = read_state(options.file, options.key)
-    with prefix_faults(plain(options.file)):
+    with prefix_faults(quote(options.file)):
         card, tensors, notes = (_convert_plain if options.layers else _convert_torchvision)(options, state, names)
     for line in (*state.notes, *precision_notes(state.tensors), *notes):
         print(line)
@@ -106,7 +106,7 @@ def _convert_plain(options: argparse.Namespace, state: "StateDict", names: Seque
     card, converted, matches = as_plain_network(state, options.layers, image, mean, std, names, model)
     width = max(map(len, matches.values()))
     shapes = {ours: "x".join(map(str, tensor.shape)) for ours, tensor in converted.items()}
-    lines = [f"{plain(theirs):{width}} -> {ours} {shapes[ours]}" for ours, theirs in matches.items()]
+    lines = [f"{quote(theirs):{width}} -> {ours} {shapes[ours]}" for ours, theirs in matches.items()]
     note = "matched in the order of the file; check that the network applies its layers in this order"
     return card, converted, [*lines, note]
 

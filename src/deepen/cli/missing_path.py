@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.core.nearest import find_nearest
 
 _MOST_NAMES = 10_000  # read from a folder
@@ -21,7 +21,7 @@ def suggest_path(path: Path) -> str:
     wanted = path.relative_to(folder).parts[0]
     suggestion = _format_suggestion(folder, _find_similar(wanted, names))
     if folder != path.parent:
-        return f"; {plain(folder / wanted)} does not exist" + suggestion
+        return f"; {quote(folder / wanted)} does not exist" + suggestion
     return suggestion or f"; {_describe_content(folder, names)}"
 
 
@@ -49,13 +49,13 @@ def _find_numbers(name: str) -> list[str]:
 
 
 def _format_suggestion(folder: Path, similar: str | None) -> str:
-    return f"; did you mean {plain(folder / similar)}?" if similar else ""
+    return f"; did you mean {quote(folder / similar)}?" if similar else ""
 
 
 def _describe_content(folder: Path, names: Sequence[str]) -> str:
-    where = "this folder" if folder == Path() else plain(folder)
+    where = "this folder" if folder == Path() else quote(folder)
     if not names:
         return f"{where} is empty"
-    listed = ", ".join(map(plain, names[:_LISTED]))
+    listed = ", ".join(map(quote, names[:_LISTED]))
     more = len(names) - _LISTED
     return f"{where} contains {listed}" + (f" and {more:,} more" if more > 0 else "")

@@ -22,7 +22,7 @@ from deepen.cli import (
     watch,
 )
 from deepen.cli.arguments import Parser
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.core.nearest import suggest_name
 
 # Modules with one command each, in the order of use. Each imports slow packages in its `run`.
@@ -57,7 +57,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     options, left = parser.parse_known_args(arguments)
     if left:
         name = next((argument for argument in arguments if argument in commands.choices), None)
-        (commands.choices[name] if name else parser).error(f"{plain(left[0])[:60]}: unexpected argument")
+        (commands.choices[name] if name else parser).error(f"{quote(left[0])[:60]}: unexpected argument")
     return options
 
 
@@ -67,6 +67,6 @@ def _check_names(parser: Parser, commands: dict[str, Parser], arguments: Sequenc
     parser.check_options(arguments[:at])
     name = arguments[at] if at < len(arguments) else None
     if name is not None and name not in commands:
-        parser.error(f"{plain(name)[:60]}: unknown command" + suggest_name(name, commands))
+        parser.error(f"{quote(name)[:60]}: unknown command" + suggest_name(name, commands))
     if name is not None and name not in _PASSED_ON:
         commands[name].check_options(arguments[at + 1 :])

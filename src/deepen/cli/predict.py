@@ -15,7 +15,7 @@ from deepen.cli.missing_path import suggest_path
 from deepen.cli.prediction_formats import FilePrediction, write_csv, write_json, write_table
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.core.notes import print_warnings
 
 
@@ -131,7 +131,7 @@ def _list_files(arguments: Iterable[str]) -> Iterator[Path]:
         except (FileNotFoundError, NotADirectoryError):
             matches = _match_pattern(argument, faults)
         except OSError as error:
-            faults.append(f"{plain(argument)}: can't be read ({error.strerror}); make it readable, or leave it out")
+            faults.append(f"{quote(argument)}: can't be read ({error.strerror}); make it readable, or leave it out")
             continue
         for path in map(Path, matches):
             yield from _list_images(path, faults) if path.is_dir() else [path]
@@ -144,12 +144,12 @@ def _match_pattern(pattern: str, faults: list[str]) -> list[str]:
     matches = sorted(glob.glob(pattern, recursive=True))
     folders = [name for parent in Path(pattern).parents for name in glob.glob(str(parent), recursive=True)]
     closed = [name for name in folders if os.path.isdir(name) and not os.access(name, os.R_OK | os.X_OK)]
-    faults += [f"{plain(name)}: can't be listed (Permission denied); make it readable" for name in closed]
+    faults += [f"{quote(name)}: can't be listed (Permission denied); make it readable" for name in closed]
     if not matches and not closed:
         if glob.has_magic(pattern):
-            faults.append(f"{plain(pattern)}: matches no file; check the pattern")
+            faults.append(f"{quote(pattern)}: matches no file; check the pattern")
         else:
-            faults.append(f"{plain(pattern)}: no such file or folder{suggest_path(Path(pattern))}")
+            faults.append(f"{quote(pattern)}: no such file or folder{suggest_path(Path(pattern))}")
     return matches
 
 
@@ -160,11 +160,11 @@ def _list_images(folder: Path, faults: list[str]) -> list[Path]:
 
     walk = Walk(folder)
     images = sorted(folder / image.path for image in walk if image.read is not None)
-    faults += [f"{plain(folder)}: {fault}" for fault in walk.faults]
+    faults += [f"{quote(folder)}: {fault}" for fault in walk.faults]
     for note in walk.notes:
-        print(f"{plain(folder)}: {note}", file=sys.stderr)
+        print(f"{quote(folder)}: {note}", file=sys.stderr)
     if not images and not walk.faults:
-        faults.append(f"{plain(folder)}: no images found; add {NAMES} files")
+        faults.append(f"{quote(folder)}: no images found; add {NAMES} files")
     return images
 
 

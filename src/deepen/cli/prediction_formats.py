@@ -14,7 +14,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.report.spreadsheets import escape_formula
 
 
@@ -34,7 +34,7 @@ class FilePrediction:
 def write_table(predictions: Iterable[FilePrediction]) -> None:
     """Print a row per image, or a paragraph per image if rows are wider than the terminal."""
     rows = [
-        [plain(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
+        [quote(one.file), *(f"{name} {100 * probability:.1f} %" for name, probability in one.best)]
         for one in predictions
         if one.best is not None
     ]
@@ -76,7 +76,7 @@ def write_csv(predictions: Iterable[FilePrediction]) -> None:
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["image", "rank", "class", "probability"])
     for one in predictions:
-        name = escape_formula(plain(one.file))
+        name = escape_formula(quote(one.file))
         table.writerows(
             [name, rank, escape_formula(label), f"{p:.6f}"] for rank, (label, p) in enumerate(one.best or (), 1)
         )

@@ -10,7 +10,7 @@ from deepen.cli.arguments import add_command, add_project
 from deepen.core.counts import counted
 from deepen.core.durations import format_duration
 from deepen.core.entry_point import INTERRUPTED
-from deepen.core.errors import InputError, Interrupted, plain, some
+from deepen.core.errors import InputError, Interrupted, quote, some
 
 if TYPE_CHECKING:
     from deepen.experiments.queue import Queue, Task
@@ -90,12 +90,12 @@ class _Progress:
                 self._missing[task.key] += 1
             else:
                 del self._known[task.key]
-                print(f"{plain(task.name)}: was removed from the queue; {self._format_progress()}", flush=True)
+                print(f"{quote(task.name)}: was removed from the queue; {self._format_progress()}", flush=True)
         return bool(self.open)
 
     def finish(self) -> None:
         """Raise InputError if any failed."""
-        failed = [plain(task.name) for task in self._known.values() if task.state == "failed"]
+        failed = [quote(task.name) for task in self._known.values() if task.state == "failed"]
         if failed:
             raise InputError(
                 f"{len(failed)} of {counted(len(self._known), 'experiment')} failed: {_join_names(failed)}; "
@@ -109,7 +109,7 @@ class _Progress:
             count = counted(len(new), "more experiment" if self._known else "experiment")
             count += ", one after the other" * (len(new) > 1)
             print(
-                f"{count}: {_join_names(sorted(plain(task.name) for task in new))}; deepen watch shows the training",
+                f"{count}: {_join_names(sorted(quote(task.name) for task in new))}; deepen watch shows the training",
                 flush=True,
             )
         self._known |= {task.key: task for task in new}
@@ -120,11 +120,11 @@ class _Progress:
         if task.state in _OPEN:
             return
         if task.state == "failed":
-            result = f"failed, dvc queue logs {plain(task.name)} shows why"
+            result = f"failed, dvc queue logs {quote(task.name)} shows why"
         else:
             top1 = self._queue.read_top1(task)
             result = "done" if top1 is None else f"top-1 {top1:.2f} %"
-        print(f"{plain(task.name)}: {result}; {self._format_progress()}", flush=True)
+        print(f"{quote(task.name)}: {result}; {self._format_progress()}", flush=True)
 
     def _format_progress(self) -> str:
         left, ended = len(self.open), len(self._known) - len(self.open)

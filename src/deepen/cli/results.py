@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import REPORT, add_command, add_project
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.report.spreadsheets import escape_formula
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ def _describe_models(project: Path, here: "Experiment | None") -> str:
 
     depth = here.settings.get("depth") if here else None
     if here and depth not in (models := list(map(str, here.settings.get("models") or ()))):
-        return f"params.yaml: depth: unknown model {plain(depth)}; use one of {', '.join(map(plain, models))}."
+        return f"params.yaml: depth: unknown model {quote(depth)}; use one of {', '.join(map(quote, models))}."
     path = project / "records" / f"{depth}.json"
     if here is None or not path.is_file():
         return "No evaluated model in this run yet: run dvc repro."
     text = format_summary(load_records(path)).rstrip()
     if here.why:
         text += f"\n\nNote: {here.why}, so these results do not match params.yaml: run dvc repro."
-    return text + (f"\n\nReport: {plain(project / REPORT)}" if (project / REPORT).is_file() else "")
+    return text + (f"\n\nReport: {quote(project / REPORT)}" if (project / REPORT).is_file() else "")
 
 
 def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
@@ -79,7 +79,7 @@ def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
     width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
     yield "Experiments, best first (top-1 in percent, loss in nats):\n\n" + format_ranking(ranked, width)
     sentences = summarize_seeds(ranked)
-    sentences += [f"{plain(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
+    sentences += [f"{quote(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
     if sentences:
         yield "\n".join(textwrap.fill(each, width, subsequent_indent="  ") for each in sentences)
     yield "dvc exp apply NAME replaces your run with an experiment and its report."

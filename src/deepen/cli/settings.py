@@ -7,7 +7,7 @@ from typing import Any
 
 from deepen.cli.arguments import add_command
 from deepen.cli.missing_path import suggest_path
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 
 
 def add(commands: Any) -> None:
@@ -35,6 +35,6 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.config.settings import load_settings
 
     if not os.path.lexists(options.file):
-        raise InputError(f"{plain(options.file)}: no such file{suggest_path(options.file)}")
+        raise InputError(f"{quote(options.file)}: no such file{suggest_path(options.file)}")
     settings = load_settings(options.file)
     print(f"{options.file}: valid; data {settings.data}, models {', '.join(settings.models)}")

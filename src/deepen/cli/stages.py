@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.core.nearest import find_nearest
 from deepen.experiments.store import list_names
 
@@ -44,11 +44,11 @@ def find_argument_faults(options: Sequence[str], stages: Mapping[str, Any], mode
             next(arguments, None)
         elif name.startswith("--"):
             if not any(each.startswith(name) for each in _OPTIONS) and (near := find_nearest(name, _OPTIONS)):
-                yield f"{plain(name)[:60]}: unknown option; did you mean {near}?"
+                yield f"{quote(name)[:60]}: unknown option; did you mean {near}?"
         elif not argument.startswith("-") and re.fullmatch(r"[\w-]+(@[\w-]+)?", argument) and argument not in known:
             near = find_nearest(argument, known)
             remedy = f"did you mean {near}?" if near else f"use one of {', '.join(stages)}"
-            yield f"{plain(argument)[:60]}: unknown stage; {remedy}"
+            yield f"{quote(argument)[:60]}: unknown stage; {remedy}"
 
 
 def find_name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
@@ -62,7 +62,7 @@ def find_name_faults(options: Sequence[str], project: Path) -> Iterator[str]:
     except InputError:  # without git or a commit; DVC reports that
         return
     for name in (name for name in named if name in taken):
-        yield f"{plain(name)}: experiment already exists; choose another name, or run dvc exp remove {plain(name)}"
+        yield f"{quote(name)}: experiment already exists; choose another name, or run dvc exp remove {quote(name)}"
 
 
 def _list_model_stages(stage: str, content: Any, models: Sequence[str]) -> list[str]:

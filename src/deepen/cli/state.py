@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deepen.cli.arguments import REPORT
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 
 if TYPE_CHECKING:
     from deepen.config.settings import Settings
@@ -51,9 +51,9 @@ def _is_project(folder: Path) -> bool:
 def _describe_other_folder(folder: Path) -> Iterator[str]:
     above = next((each for each in folder.parents if _is_project(each)), None)
     if above:
-        yield f"this folder is inside a Deepen project: cd {plain(above)}"
+        yield f"this folder is inside a Deepen project: cd {quote(above)}"
     else:
-        yield f"{plain(folder)} is not a Deepen project: params.yaml or dvc.yaml is missing"
+        yield f"{quote(folder)} is not a Deepen project: params.yaml or dvc.yaml is missing"
         yield "next: cd to your clone of Deepen; without one, git clone its repository and run make repro there"
 
 
@@ -63,7 +63,7 @@ def _describe_unfinished(project: Path) -> Iterator[str]:
     from deepen.training.position import FOLDER, describe_checkpoint
 
     for folder in sorted(path for path in (project / FOLDER).glob("*") if path.is_dir()):
-        model, holder = plain(folder.name.rpartition("-")[0]), read_lock_holder(folder.with_suffix(".lock"))
+        model, holder = quote(folder.name.rpartition("-")[0]), read_lock_holder(folder.with_suffix(".lock"))
         newest = max(folder.glob("*.safetensors"), default=None)
         try:
             position = describe_checkpoint(newest) if newest else None
@@ -100,7 +100,7 @@ def _describe_evaluation(project: Path, settings: "Settings") -> tuple[str, str]
     if not path.is_file():
         return "", ""
     last = load_records(path)[-1]
-    return f" on {plain(last.data_name or last.data)}", f", top-1 of {last.model} {last.metrics['top1']:.2f} %"
+    return f" on {quote(last.data_name or last.data)}", f", top-1 of {last.model} {last.metrics['top1']:.2f} %"
 
 
 def _suggest_next(project: Path, settings: "Settings", trained: Sequence[str], unfinished: bool) -> str:

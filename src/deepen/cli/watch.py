@@ -14,7 +14,7 @@ from tabulate import tabulate
 from deepen.cli.arguments import add_command, add_project
 from deepen.core.counts import counted
 from deepen.core.durations import format_duration
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 
 if TYPE_CHECKING:
     import psutil
@@ -104,11 +104,11 @@ def describe_idle(project: Path) -> str:
     if last is None or not last.epochs:
         return _IDLE
     epochs = counted(len(last.epochs), "epoch")
-    return f"{_IDLE}; last: {plain(last.model)}, {epochs}, validation top-1 {last.epochs[-1].val_top1:.2f} %"
+    return f"{_IDLE}; last: {quote(last.model)}, {epochs}, validation top-1 {last.epochs[-1].val_top1:.2f} %"
 
 
 def _describe_stage(stage: "Stage") -> str:
-    experiment = f" of experiment {plain(stage.experiment)}" if stage.experiment else ""
+    experiment = f" of experiment {quote(stage.experiment)}" if stage.experiment else ""
     return f"stage {stage.name}{f'@{stage.model}' * bool(stage.model)}{experiment} is running"
 
 
@@ -132,8 +132,8 @@ def _format_heading(training: "Training") -> str:
     """Format the model, epoch, step and estimated time left."""
     position, done, total = training.position, len(training.epochs), training.all_epochs
     epoch = _format_count(done + 1 if total is None else min(done + 1, total), total)
-    heading = f"experiment {plain(training.experiment)}, " if training.experiment else ""
-    heading += f"{plain(training.model)}: epoch {epoch}"
+    heading = f"experiment {quote(training.experiment)}, " if training.experiment else ""
+    heading += f"{quote(training.model)}: epoch {epoch}"
     if position is None and not done:
         return f"{heading}, started {format_duration(training.age)} ago"
     step = f", step {position.step:,} of {position.steps:,}" if position else ""
@@ -146,7 +146,7 @@ def _format_count(count: int, total: int | None) -> str:
 
 
 def _format_row(model: str, epochs: Sequence["Epoch"], total: int) -> dict[str, str]:
-    row = {"model": plain(model), "epochs": _format_count(len(epochs), total), "top-1": "", "val loss": "", "loss": ""}
+    row = {"model": quote(model), "epochs": _format_count(len(epochs), total), "top-1": "", "val loss": "", "loss": ""}
     if epochs:
         last = epochs[-1]
         row |= {"top-1": f"{last.val_top1:.2f}", "val loss": f"{last.val_loss:.3f}", "loss": f"{last.loss:.3f}"}

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.core.names import SCRATCH
 from deepen.core.nearest import suggest_name
 
@@ -22,11 +22,11 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 def check_weights(path: Path) -> None:
     """Raise InputError if the file is missing, with the weights files that exist; warn if it is untrained."""
     if not os.path.lexists(path):
-        raise InputError(f"{plain(path)}: no such file; {_list_weights(path)}")
+        raise InputError(f"{quote(path)}: no such file; {_list_weights(path)}")
     for real in (path.absolute(), path.resolve()):
         if real.parts[-3:-1] == ("weights", "init"):
-            fault = f"untrained weights, from which {plain(real.stem)} starts"
-            print(f"warning: {plain(path)}: {fault}; trained ones are in weights/, not weights/init/", file=sys.stderr)
+            fault = f"untrained weights, from which {quote(real.stem)} starts"
+            print(f"warning: {quote(path)}: {fault}; trained ones are in weights/, not weights/init/", file=sys.stderr)
             return
 
 
@@ -35,7 +35,7 @@ def _list_weights(path: Path) -> str:
     for folder in dict.fromkeys((path.parent, Path("weights"))):
         if names := sorted(file.stem for file in folder.glob(f"*{_EXTENSION}") if file.stem != SCRATCH):
             return (
-                f"{plain(folder)}/ contains {', '.join(map(plain, some(names)))}"
+                f"{quote(folder)}/ contains {', '.join(map(quote, some(names)))}"
                 + suggest_name(path.stem, names)
                 + ("" if path.suffix == _EXTENSION else f"; add the extension {_EXTENSION}")
             )

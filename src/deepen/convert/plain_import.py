@@ -11,7 +11,7 @@ from torch import Tensor
 from deepen.convert.state_dicts import StateDict, value_fault
 from deepen.convert.tensor_order import PARTS, order_tensors
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.core.names import MODEL_NAME, find_class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, list_tensor_shapes, plan
 from deepen.models.weights import ModelCard
@@ -103,7 +103,7 @@ def _kind_faults(theirs: Mapping[str, Tensor]) -> list[str]:
     """Return the faults of tensors that no plain network can have."""
     weights = {key.rpartition(".")[0]: tensor for key, tensor in theirs.items() if key.rpartition(".")[2] == "weight"}
     faults = [
-        f"{plain(key)} is not a weight, bias or running statistic; {_SUPPORTED}"
+        f"{quote(key)} is not a weight, bias or running statistic; {_SUPPORTED}"
         for key in theirs
         if key.rpartition(".")[2] not in PARTS or key.rpartition(".")[0] not in weights
     ]
@@ -114,7 +114,7 @@ def _kind_faults(theirs: Mapping[str, Tensor]) -> list[str]:
 
 
 def _layer_fault(module: str, weight: Tensor, theirs: Mapping[str, Tensor]) -> str | None:
-    name, shape = plain(module) or "a layer", "x".join(map(str, weight.shape))
+    name, shape = quote(module) or "a layer", "x".join(map(str, weight.shape))
     dot = f"{module}." if module else ""
     if weight.ndim == 4 and weight.shape[2] != weight.shape[3]:
         return f"{name} has a kernel of {weight.shape[2]}x{weight.shape[3]}; only square kernels are supported"
@@ -164,7 +164,7 @@ def _group_by_layer(shapes: Mapping[str, Shape]) -> dict[str, str]:
 
 
 def _differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[str]:
-    wanted, given = ([f"{plain(layer)} ({parts})" for layer, parts in each.items()] for each in (ours, theirs))
+    wanted, given = ([f"{quote(layer)} ({parts})" for layer, parts in each.items()] for each in (ours, theirs))
     matcher = SequenceMatcher(None, list(ours.values()), list(theirs.values()), autojunk=False)
     for kind, i, i_end, j, j_end in matcher.get_opcodes():
         if kind != "equal":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from deepen.convert.pickle_scan import MOST_PICKLE, LimitExceeded, PickleContents, scan_pickle
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 
 SAVE = "save the state dict alone: torch.save(network.state_dict(), file)"
 
@@ -37,7 +37,7 @@ def check_pth(path: Path) -> None:
         start = file.read(64).lstrip()
         for opening, fault in _STARTS.items():
             if start.startswith(opening):
-                raise InputError(f"{plain(path)}: {fault}")
+                raise InputError(f"{quote(path)}: {fault}")
         file.seek(0)
         if start.startswith(b"PK"):
             _check_archive(path, file)
@@ -50,11 +50,11 @@ def _check_archive(path: Path, file: IO[bytes]) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if any(name.endswith("/constants.pkl") for name in entries):
-                raise InputError(f"{plain(path)}: is a TorchScript program, not a state dict; {SAVE}")
+                raise InputError(f"{quote(path)}: is a TorchScript program, not a state dict; {SAVE}")
             _check_entries(path, archive.infolist())
             pickles = [name for name in entries if name.endswith("/data.pkl")]
             if len(pickles) != 1 or entries[pickles[0]].file_size > MOST_PICKLE:
-                raise InputError(f"{plain(path)}: data.pkl is missing or exceeds {MOST_PICKLE:,} bytes; {SAVE}")
+                raise InputError(f"{quote(path)}: data.pkl is missing or exceeds {MOST_PICKLE:,} bytes; {SAVE}")
             with archive.open(pickles[0]) as part:
                 contents = _scan(path, [part])
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
@@ -70,9 +70,9 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     """Check that entries are uncompressed and do not overlap, so that together they fit into the file."""
     size, total = path.stat().st_size, sum(entry.file_size for entry in entries)
     if packed := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]:
-        raise InputError(f"{plain(path)}: {plain(packed[0])} is compressed, which torch.save never does; {SAVE}")
+        raise InputError(f"{quote(path)}: {quote(packed[0])} is compressed, which torch.save never does; {SAVE}")
     if total > size or len({entry.filename for entry in entries}) < len(entries):
-        raise InputError(f"{plain(path)}: its parts overlap: {total:,} bytes in a file of {size:,}; {SAVE}")
+        raise InputError(f"{quote(path)}: its parts overlap: {total:,} bytes in a file of {size:,}; {SAVE}")
 
 
 def _check_stream(path: Path, file: IO[bytes], size: int) -> None:
@@ -83,13 +83,13 @@ def _check_stream(path: Path, file: IO[bytes], size: int) -> None:
 
 
 def _size_mismatch(path: Path, claimed: int, held: int) -> InputError:
-    return InputError(f"{plain(path)}: declares a storage of {claimed:,} bytes but contains {held:,}; {SAVE}")
+    return InputError(f"{quote(path)}: declares a storage of {claimed:,} bytes but contains {held:,}; {SAVE}")
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    reason = plain(" ".join(str(error).split()))[:200] or type(error).__name__
+    reason = quote(" ".join(str(error).split()))[:200] or type(error).__name__
     fault = f"is damaged, truncated or not written by torch.save ({reason}); download it again, or {SAVE}"
-    return InputError(f"{plain(path)}: {fault}")
+    return InputError(f"{quote(path)}: {fault}")
 
 
 def _scan(path: Path, parts: list[IO[bytes]]) -> PickleContents:
@@ -98,7 +98,7 @@ def _scan(path: Path, parts: list[IO[bytes]]) -> PickleContents:
         for part in parts:
             scan_pickle(part, contents)
     except LimitExceeded as error:
-        raise InputError(f"{plain(path)}: {error}; {SAVE}") from error
+        raise InputError(f"{quote(path)}: {error}; {SAVE}") from error
     except (ValueError, KeyError, IndexError, TypeError, UnicodeError, EOFError) as error:
         _check_names(path, contents)  # a better message, for example for a pickle of another program
         raise _damaged(path, error) from error
@@ -116,10 +116,10 @@ def _check_names(path: Path, contents: PickleContents) -> None:
     )
     wanted = ".state_dict()" if whole else f"[{key!r}]"
     kind = "a whole network as pickled code" if whole else "pickled code besides tensors"
-    listed = ", ".join(map(plain, some(others, 3)))
+    listed = ", ".join(map(quote, some(others, 3)))
     raise InputError(
-        f"{plain(path)}: contains {kind} ({listed}), which was not run; if you trust it, run "
-        f"torch.save(torch.load('{plain(path.name)}', weights_only=False){wanted}, 'state.pth') where that code is "
+        f"{quote(path)}: contains {kind} ({listed}), which was not run; if you trust it, run "
+        f"torch.save(torch.load('{quote(path.name)}', weights_only=False){wanted}, 'state.pth') where that code is "
         "installed, and import state.pth"
     )
 

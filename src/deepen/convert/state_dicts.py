@@ -15,7 +15,7 @@ from torch import Tensor
 from deepen.convert.pth_check import SAVE, check_pth
 from deepen.convert.torchvision_names import METADATA, Exported
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 
 _DEEPEST = 3  # levels of nested mappings that are searched for a state dict
 _TORCHVISION_PREFIXES = ("features.", "classifier.")
@@ -41,7 +41,7 @@ def read_state(path: Path, key: str | None = None) -> StateDict:
     No code in the file is executed. Raises InputError if it can't be read, or does not have exactly one state dict.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise InputError(f"{plain(path)}: is a device or a pipe; name a regular file")
+        raise InputError(f"{quote(path)}: is a device or a pipe; name a regular file")
     ordered = path.suffix.lower() != ".safetensors"
     try:
         content, text = (_load_pickle(path), None) if ordered else _load_safetensors(path)
@@ -49,19 +49,19 @@ def read_state(path: Path, key: str | None = None) -> StateDict:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"{plain(path)}: can't be read ({error.strerror or error}); name a readable file") from error
+        raise InputError(f"{quote(path)}: can't be read ({error.strerror or error}); name a readable file") from error
     except ValidationError as error:
-        raise InputError(f"{plain(path)}: invalid metadata of deepen export; export it again") from error
+        raise InputError(f"{quote(path)}: invalid metadata of deepen export; export it again") from error
     except pickle.UnpicklingError as error:  # its message suggests to run the code in the file
-        raise InputError(f"{plain(path)}: torch.load(weights_only=True) can't load it; {SAVE}") from error
+        raise InputError(f"{quote(path)}: torch.load(weights_only=True) can't load it; {SAVE}") from error
     except Exception as error:  # the readers raise anything on a damaged file
-        reason = plain(" ".join(str(error).split()))[:200] or type(error).__name__
-        raise InputError(f"{plain(path)}: is damaged ({reason}); {SAVE}") from error
+        reason = quote(" ".join(str(error).split()))[:200] or type(error).__name__
+        raise InputError(f"{quote(path)}: is damaged ({reason}); {SAVE}") from error
     try:
         tensors, notes = _choose_state(content, key)
         _check_size(tensors, path.stat().st_size)
     except InputError as error:
-        raise InputError([f"{plain(path)}: {fault}" for fault in error.faults]) from error
+        raise InputError([f"{quote(path)}: {fault}" for fault in error.faults]) from error
     return StateDict(tensors, exported, notes, ordered)
 
 
@@ -81,19 +81,19 @@ def _choose_state(content: object, key: str | None) -> tuple[dict[str, Tensor], 
     if not isinstance(content, Mapping):
         raise InputError(f"contains a {type(content).__name__}, not a state dict; {SAVE}")
     inside = {"": content} if _is_state(content) else dict(_find_state_dicts(content))
-    listed = ", ".join(map(plain, some([where for where in inside if where], 5)))
+    listed = ", ".join(map(quote, some([where for where in inside if where], 5)))
     if key is not None and key not in inside:
-        raise InputError(f"--key {plain(key)}: no such state dict; use {listed or 'the whole file: omit --key'}")
+        raise InputError(f"--key {quote(key)}: no such state dict; use {listed or 'the whole file: omit --key'}")
     if key is None and len(inside) > 1:
         raise InputError(
             f"contains {len(inside)} state dicts: {listed}; choose one, for example --key {next(iter(inside))}"
         )
     if not inside:
-        values = ", ".join(map(plain, some(list(map(str, map(_describe_key, content))), 5))) or "nothing"
+        values = ", ".join(map(quote, some(list(map(str, map(_describe_key, content))), 5))) or "nothing"
         raise InputError(f"contains {values}, but no state dict (a mapping of tensors only); {SAVE}")
     where = key if key is not None else next(iter(inside))
     state = dict(inside[where])
-    notes = [f"its state dict is under {plain(where)}"] if where else []
+    notes = [f"its state dict is under {quote(where)}"] if where else []
     if state.pop(_AVERAGED, None) is not None:
         notes.append(f"{_AVERAGED}, the number of averaged models, was ignored")
     return state, notes
@@ -142,15 +142,15 @@ def without_prefix(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], li
             return dict(tensors), []
         prefix += f"{part}."
         state = {key.removeprefix(f"{part}."): tensor for key, tensor in state.items()}
-    return state, [f"the prefix {plain(prefix)} of its names was removed"] if prefix else []
+    return state, [f"the prefix {quote(prefix)} of its names was removed"] if prefix else []
 
 
 def value_fault(key: str, tensor: Tensor) -> str | None:
     """Return why a tensor can't be weights; None if it can."""
     if not tensor.is_floating_point() or tensor.layout != torch.strided or tensor.is_meta:
-        return f"{plain(key)} is {tensor.dtype}, {tensor.layout}, on {tensor.device}, not a dense floating-point tensor"
+        return f"{quote(key)} is {tensor.dtype}, {tensor.layout}, on {tensor.device}, not a dense floating-point tensor"
     if not tensor.to(torch.float32).isfinite().all():
-        return f"{plain(key)} contains NaN or infinite values"
+        return f"{quote(key)} contains NaN or infinite values"
     return None
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepen.convert.state_dicts import StateDict
 from deepen.convert.torchvision_names import COUNT
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 
 PARTS = ("weight", "bias", "running_mean", "running_var")  # of a layer, in our order
 
@@ -27,7 +27,7 @@ def order_tensors(state: StateDict) -> dict[str, Tensor]:
     for one, other in pairwise(keys):
         if _is_linear(one, tensors) == _is_linear(other, tensors) and not _differ_by_number(one, other):
             raise InputError(
-                f"a .safetensors file keeps no order, and the names {plain(one)} and {plain(other)} don't show it; "
+                f"a .safetensors file keeps no order, and the names {quote(one)} and {quote(other)} don't show it; "
                 "save the state dict with torch.save, whose order is the network's"
             )
     return {key: tensors[key] for key in keys}

@@ -8,7 +8,7 @@ from deepen.convert.plain_import import MOST_CLASSES, choose_class_names, conver
 from deepen.convert.pth_check import SAVE
 from deepen.convert.state_dicts import value_fault
 from deepen.convert.torchvision_names import COUNT, IMAGE, LAYERS, find_norm, lay_out, map_tensor_names
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.models.layers import Layer, list_tensor_shapes
 from deepen.models.weights import ModelCard
 
@@ -28,7 +28,7 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
     if not expected[name] & keys:
         raise InputError(_describe_unknown_names(state))
     faults = [f"{key} is missing" for key in sorted(expected[name] - keys)]
-    faults += [f"{plain(key)} is an unexpected key" for key in sorted(keys - expected[name])]
+    faults += [f"{quote(key)} is an unexpected key" for key in sorted(keys - expected[name])]
     classes = state[_HEAD].shape[0] if _HEAD in state and state[_HEAD].ndim == 2 else 0
     if not faults and not 2 <= classes <= MOST_CLASSES:
         faults = [f"{_HEAD} has shape {tuple(state[_HEAD].shape)}, expected 2 to {MOST_CLASSES:,} classes"]
@@ -40,7 +40,7 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
 
 
 def _describe_unknown_names(state: Mapping[str, Tensor]) -> str:
-    listed = ", ".join(map(plain, some(list(state), 3))) or "none"
+    listed = ", ".join(map(quote, some(list(state), 3))) or "none"
     fault = f"its names are not those of a torchvision VGG, such as features.0.weight: {listed}"
     if not state:
         return f"{fault}; {SAVE}"

@@ -51,17 +51,17 @@ def _format_line(fault: str, most: int = 1000) -> str:
     return line if len(line) <= most else f"{line[: most - 205]} ... {line[-200:]}"
 
 
-def plain(name: object) -> str:
+def quote(name: object) -> str:
     """Return a printable name unchanged; quote and escape any other.
 
-    A name that has quotes around it already is escaped too, so that `parse_plain` gives each name back.
+    A name that has quotes around it already is escaped too, so that `unquote` gives each name back.
     """
     text = str(name)
     return text if text.isprintable() and not _is_quoted(text) else ascii(text)
 
 
-def parse_plain(text: str) -> str:
-    """The name of which `plain` made a text."""
+def unquote(text: str) -> str:
+    """The name of which `quote` made a text."""
     return str(ast.literal_eval(text)) if _is_quoted(text) else text
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from safetensors import SafetensorError
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 
 T = TypeVar("T")
 _ENDING = ".writing"  # suffix of temporary folders
@@ -77,7 +77,7 @@ def _validate_target(path: Path) -> None:
     device = path.parent.resolve().parts[:2] in (("/", "proc"), ("/", "sys")) or path.parent.resolve() == Path("/dev")
     if device or not stat.S_ISREG(mode):
         kind = next((kind for kind, is_it in _KINDS.items() if is_it(mode)), "a device")
-        raise InputError(f"{plain(path)}: is {kind}, only regular files can be replaced; name a file")
+        raise InputError(f"{quote(path)}: is {kind}, only regular files can be replaced; name a file")
 
 
 _KINDS = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
@@ -137,7 +137,7 @@ def make_write_error(path: Path, error: OSError | SafetensorError) -> InputError
     number = error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
     reason = str(error) if number is None else os.strerror(number)
     remedy = _REMEDIES.get(number or 0, "make the path writable")
-    return InputError(f"{plain(path)}: can't be written ({reason}); {remedy} and run it again")
+    return InputError(f"{quote(path)}: can't be written ({reason}); {remedy} and run it again")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 
 _END = "\n"  # of each name; names are escaped, so none contains it
 
@@ -16,7 +16,7 @@ def encode_names(names: Iterable[str]) -> bytearray:
     """Encode names as UTF-8 text, one per line; unprintable characters are escaped."""
     block = bytearray()
     for name in names:
-        block += f"{name if name.isprintable() else plain(name)}{_END}".encode()
+        block += f"{name if name.isprintable() else quote(name)}{_END}".encode()
     return block
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.files import MOST_FILE_BYTES
 
 MOST_FILES = 20_000_000
@@ -36,7 +36,7 @@ class ArchiveLimits:
     def check_file(self, name: str, size: int) -> None:
         """Raise InputError if a file is too large to be read."""
         if size > MOST_FILE_BYTES:
-            raise self._error(f"{plain(name)} has {size:,} bytes unpacked; the limit is {MOST_FILE_BYTES:,}")
+            raise self._error(f"{quote(name)} has {size:,} bytes unpacked; the limit is {MOST_FILE_BYTES:,}")
 
     def _error(self, fault: str) -> InputError:
         return InputError(f"{self.root}: {fault}; if you trust it, unpack it by hand and set root to the folder")

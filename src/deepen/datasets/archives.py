@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.archive_bounds import ArchiveLimits
 from deepen.datasets.archive_names import decode_tar_name, decode_zip_names
 from deepen.datasets.files import Entry
@@ -55,7 +55,7 @@ def _reraise_broken_archive(root: Path) -> Iterator[None]:
                 f"{root}: is an image ({image}), not a folder or archive; name one with the images"
             ) from error
         raise InputError(
-            f"{root}: is not a valid .tar, .tar.gz, .tar.xz or .zip archive ({plain(error)}); "
+            f"{root}: is not a valid .tar, .tar.gz, .tar.xz or .zip archive ({quote(error)}); "
             "download or create it again"
         ) from error
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.clutter import is_clutter
 from deepen.decoding.formats import HEAD_BYTES, require_supported
 
@@ -59,11 +59,11 @@ def list_folder(root: Path, faults: list[str]) -> Iterator[tuple[str, "os.DirEnt
         try:
             entries = _scan_folder(root, below, seen)
         except OSError as error:
-            shown = plain(below) or "the folder itself"
+            shown = quote(below) or "the folder itself"
             faults.append(f"{shown}: can't be listed ({error.strerror}); make it readable or move it away")
             continue
         except ValueError as error:
-            faults.append(f"{plain(below)}: {error}; remove the link")
+            faults.append(f"{quote(below)}: {error}; remove the link")
             continue
         yield below, None
         folders = []
@@ -81,7 +81,7 @@ def _scan_folder(root: Path, below: str, seen: dict[tuple[int, int], str]) -> li
     status = os.stat(root / below)
     first = seen.setdefault((status.st_dev, status.st_ino), below)
     if first != below:
-        raise ValueError(f"is a link to the same folder as {plain(first) or 'the root'}")
+        raise ValueError(f"is a link to the same folder as {quote(first) or 'the root'}")
     with os.scandir(root / below) as entries:
         return sorted((entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name)
 

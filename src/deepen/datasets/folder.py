@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.data.images import ImageSet
 from deepen.datasets.layout import FOLDERS, Classes, Layout
 from deepen.datasets.layout_faults import class_faults, layout_faults
@@ -32,8 +32,8 @@ def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, data
             if entry.read is None:
                 layout.add_folder(entry)
             elif layout.add_image(entry, len(staging)):
-                names.append(plain("/".join(entry.parts)))
-                staging.add(plain(entry.path), entry.read)
+                names.append(quote("/".join(entry.parts)))
+                staging.add(quote(entry.path), entry.read)
         staging.finish()
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
@@ -59,12 +59,12 @@ def _class_notes(layout: Layout) -> Iterator[str]:
         for name, images in classes.items():
             inside = {folder for file in images for folder in file.split("/")[:-1] if folder in train} - {name}
             if inside:
-                folder = plain(f"{part}/{name}/")
-                yield f"{folder} has folders named like other classes, counted as {plain(name)}: {_list_names(inside)}"
+                folder = quote(f"{part}/{name}/")
+                yield f"{folder} has folders named like other classes, counted as {quote(name)}: {_list_names(inside)}"
 
 
 def _list_names(names: Iterable[str]) -> str:
-    return ", ".join(map(plain, some(sorted(names), 3)))
+    return ", ".join(map(quote, some(sorted(names), 3)))
 
 
 def _size_faults(sizes: set[tuple[int, int]], entry: str) -> list[str]:
@@ -93,7 +93,7 @@ def select_labelled(images: ImageSet, rows: list[tuple[int, int]]) -> ImageSet:
 def data_name(root: Path) -> str:
     """Return the name of a data set: that of its folder, or of its archive without the extension."""
     name = Path(os.path.abspath(root)).name
-    return plain(name if root.is_dir() else _ARCHIVE.sub("", name) or name) or "folder"
+    return quote(name if root.is_dir() else _ARCHIVE.sub("", name) or name) or "folder"
 
 
 _ARCHIVE = re.compile(r"\.(zip|tar|t(ar\.)?(gz|xz|bz2)|tbz)$", re.IGNORECASE)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.datasets.folder import NO_LABELS, data_name, select_labelled
@@ -41,15 +41,15 @@ def load_judged(
         for entry in walk:
             label = None if entry.read is None else chooser.find_label(entry)
             if entry.read is not None and label is not None:
-                files.append(plain("/".join(entry.parts)))
-                taken.append((label, entry.parts, staging.add(plain(entry.path), entry.read)))
+                files.append(quote("/".join(entry.parts)))
+                taken.append((label, entry.parts, staging.add(quote(entry.path), entry.read)))
         staging.finish()
         print_warnings(staging.notes)
         faults = walk.faults + [fault for _, fault in sorted(staging.faults, key=itemgetter(0))]
         faults += [] if walk.faults else chooser.find_faults(walk) + _hidden_faults(walk, classes)
         taken.sort(key=itemgetter(0, 1))  # archives are not sorted
         faults += [
-            f"{plain('/'.join(one))}: occurs twice; keep one"
+            f"{quote('/'.join(one))}: occurs twice; keep one"
             for (_, one, _), (_, other, _) in pairwise(taken)
             if one == other
         ]
@@ -62,7 +62,7 @@ def load_judged(
 
 def _hidden_faults(walk: Walk, classes: Sequence[str]) -> list[str]:
     return [
-        f"{plain('/'.join(folder))}/: is named like a class, but names that start with a dot are ignored; "
+        f"{quote('/'.join(folder))}/: is named like a class, but names that start with a dot are ignored; "
         "rename the folder and the class"
         for folder in sorted(walk.hidden_folders)
         if folder[-1] in classes
@@ -88,7 +88,7 @@ class _PartChooser:
         if place and not {*place.below[:1]} & {*self.classes} and {*place.parent, place.part} & {*self.classes}:
             place = None  # a class named like a part, or a folder with such a name inside a class
         if place is None:
-            self._outside.append(plain(entry.path))
+            self._outside.append(quote(entry.path))
             if (meant := find_misnamed_part(name for name in folders if name not in self.classes)) is not None:
                 self._meant[meant[1]] = meant[0]
         else:
@@ -100,7 +100,7 @@ class _PartChooser:
         if len(named) == 1:
             return self.classes.index(named.pop())
         faulty = self._nested if named else self._unknown
-        faulty.setdefault(entry.parts[:-1], Loose(plain(entry.path))).count += 1
+        faulty.setdefault(entry.parts[:-1], Loose(quote(entry.path))).count += 1
         return None
 
     @property
@@ -120,17 +120,17 @@ class _PartChooser:
             ]
         if self.parts and self.part is None:
             other = max(self.parts)  # val/ rather than train/, on which it was trained
-            named = f"; rename {plain(self._meant['test'])} to test" if "test" in self._meant else ""
+            named = f"; rename {quote(self._meant['test'])} to test" if "test" in self._meant else ""
             return [
                 f"has {has} but no test/, whose images count{named}; put images that the network was not trained on "
                 f"into test/<class>/, or add --part {other} to use those of {other}/"
             ]
         if len(self._meant) > 1:
-            names = sorted(map(plain, self._meant.values()))
+            names = sorted(map(quote, self._meant.values()))
             return [f"has {' and '.join(names)}, which resemble train and test; evaluate one of them, or rename them"]
         if self.parts and self._outside and not self.requested:
             return [f"has images in {has} and elsewhere, such as {self._outside[0]}; choose the part: --part test"]
-        classes = ", ".join(some(list(map(plain, self.classes))))
+        classes = ", ".join(some(list(map(quote, self.classes))))
         return [
             *_summarize(self._nested, "lies inside folders of two classes; move the class folders into test/"),
             *_summarize(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.datasets.parts import Part
 from deepen.datasets.walk import FoundEntry, PathParts
 
@@ -67,12 +67,12 @@ class Layout:
         """Add an image; return False if it is in no class, or a duplicate."""
         place = locate(image.parts, len(image.parts) - 1)
         if place is None or len(place.below) < 2:
-            self.loose.setdefault(image.parts[:-1], Loose(plain(image.path))).count += 1
+            self.loose.setdefault(image.parts[:-1], Loose(quote(image.path))).count += 1
             return False
         name, *below = place.below
         images = self.parents.setdefault(place.parent, {}).setdefault(place.part, {}).setdefault(name, {})
         if "/".join(below) in images:
-            self.duplicates.append(plain(image.path))
+            self.duplicates.append(quote(image.path))
             return False
         images["/".join(below)] = row
         return True

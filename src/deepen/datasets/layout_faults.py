@@ -1,6 +1,6 @@
 """Faults of a data set's folder layout, one sentence each, with the command that fixes it if known."""
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.core.names import find_class_name_faults
 from deepen.datasets.layout import FOLDERS, Layout
 from deepen.datasets.walk import Walk
@@ -21,7 +21,7 @@ def layout_faults(layout: Layout, walk: Walk) -> list[str]:
     if not any(layout.parts.get("train", {}).values()) and not layout.loose_in("train"):
         return hidden or [describe_missing_train(layout, walk)]
     if len(layout.parents_with_images) > 1:
-        parents = ", ".join(plain("/".join(parent) or ".") for parent in layout.parents_with_images)
+        parents = ", ".join(quote("/".join(parent) or ".") for parent in layout.parents_with_images)
         return [f"more than one folder contains train, val or test: {parents}; keep one"]
     faults = [*_loose_faults(layout, walk), *_part_faults(layout), *hidden]
     return faults + [f"{path}: occurs twice; keep one" for path in layout.duplicates]
@@ -37,13 +37,13 @@ def class_faults(layout: Layout) -> list[str]:
         deeper = f"; if train/{name}/ contains the classes, set root to the folder train" if name in FOLDERS else ""
         faults.append(f"has only one class, {name!a}; train/ must contain at least two class folders{deeper}")
     faults += [
-        f"{plain(f'{part}/{name}/')}: contains no images; add some or remove it"
+        f"{quote(f'{part}/{name}/')}: contains no images; add some or remove it"
         for part, classes in parts.items()
         for name, images in classes.items()
         if not images
     ]
     faults += [
-        f"{plain(f'{part}/{name}/')}: this class is missing in train/; add {plain(f'train/{name}/')} or remove it"
+        f"{quote(f'{part}/{name}/')}: this class is missing in train/; add {quote(f'train/{name}/')} or remove it"
         for part, classes in parts.items()
         for name in sorted(classes.keys() - train.keys())
     ]
@@ -92,8 +92,8 @@ def _suggest_holding_out(part: str) -> str:
 def _hidden_class_faults(walk: Walk) -> list[str]:
     """Return a fault for each class whose name starts with a dot, since it would be ignored."""
     return [
-        f"{plain('/'.join(folder))}/: contains images, but names that start with a dot are ignored; rename it, for "
-        f"example to {plain(folder[-1].lstrip('.') or 'dot')}"
+        f"{quote('/'.join(folder))}/: contains images, but names that start with a dot are ignored; rename it, for "
+        f"example to {quote(folder[-1].lstrip('.') or 'dot')}"
         for folder in sorted(walk.hidden_folders)
         if len(folder) > 1 and folder[-2] in FOLDERS
     ]

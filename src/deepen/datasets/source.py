@@ -6,7 +6,7 @@ from pathlib import Path
 from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.core.checksums import read_checked_json, write_checked_json
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.fingerprint import compute_fingerprint
 
 Dataset = Digits | Downloaded | Folder
@@ -24,11 +24,11 @@ def _describe(dataset: Dataset, base: Path, fingerprint: Mapping[str, str | int]
     if not isinstance(dataset, Folder):
         return f"images from {dataset.source}"
     count, megabytes = int(fingerprint["files"]), int(fingerprint["bytes"]) / 1e6
-    return f"images from {plain(dataset.path(base).name)}: {counted(count, 'file')}, {megabytes:,.1f} MB"
+    return f"images from {quote(dataset.path(base).name)}: {counted(count, 'file')}, {megabytes:,.1f} MB"
 
 
 def require_same_source(dataset: Dataset, base: Path, path: Path) -> None:
     """Raise InputError if the fingerprint of a source differs from the one that `save_source` wrote to `path`."""
     if compute_fingerprint(dataset, base) != read_checked_json(path, dict)["fingerprint"]:
-        where = plain(dataset.root) if isinstance(dataset, Folder) else dataset.source
+        where = quote(dataset.root) if isinstance(dataset, Folder) else dataset.source
         raise InputError(f"changed while it ran: {where}; run it again")

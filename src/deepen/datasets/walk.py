@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.archive_names import normalize_nfc
 from deepen.datasets.archives import read_archive
 from deepen.datasets.clutter import is_clutter, is_resource_fork
@@ -41,7 +41,7 @@ class Skipped:
         """Count a file."""
         self.count += 1
         if len(self.first) < _KEPT:
-            self.first.append(plain(path))
+            self.first.append(quote(path))
 
     def describe(self) -> list[str]:
         """Return one sentence, or nothing if no file was skipped."""
@@ -95,7 +95,7 @@ class Walk:
         if first != stored:
             self._stored[folder] = stored
             self.faults.append(
-                f"{plain(stored)}: two folders have this name, with composed and decomposed accents; merge them"
+                f"{quote(stored)}: two folders have this name, with composed and decomposed accents; merge them"
             )
 
     def _note_hidden(self, parts: PathParts, entry: Entry) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.datasets.layout import FOLDERS, Layout, Loose
 from deepen.datasets.walk import PathParts, Walk
 from deepen.decoding.formats import NAMES
@@ -34,9 +34,9 @@ def describe_missing_train(layout: Layout, walk: Walk) -> str:
     base = _find_common_folder(loose)
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
-        where = plain("/".join(base)) + "/: " if base else ""
+        where = quote("/".join(base)) + "/: " if base else ""
         return f"{where}{describe_images(loose)} in no class folder{mention_table(walk)}; move them into train/<class>/"
-    names = ", ".join(map(plain, classes[:3])) + (", ..." if len(classes) > 3 else "")
+    names = ", ".join(map(quote, classes[:3])) + (", ..." if len(classes) > 3 else "")
     if len({match[0].lower() for name in classes if (match := _PART_IN_NAME.search(name))}) > 1:
         return (
             f"has no train/, but {names}; rename the training folder to train, with the class folders directly below it"
@@ -63,7 +63,7 @@ def describe_detection_layout(layout: Layout) -> str:
             labels = (*folder[:at], "labels", *folder[at + 1 :])
             if name == "images" and labels in layout.folders and labels not in full:
                 return (
-                    f"{plain('/'.join(folder))}/: is beside {plain('/'.join(labels))}/, as for object detection "
+                    f"{quote('/'.join(folder))}/: is beside {quote('/'.join(labels))}/, as for object detection "
                     "(YOLO), where folders are not classes; move the images into train/<class>/"
                 )
     return ""
@@ -91,7 +91,7 @@ def suggest_renames(root: Path, folders: Iterable[PathParts], needed: str = "") 
     pairs = sorted(renames.items())[:_MOST_WORDS]
     if root.is_dir():
         return " && ".join(f"mv -- {_quote(root.joinpath(*old))} {_quote(root.joinpath(*new))}" for old, new in pairs)
-    return ", ".join(f"{plain('/'.join(old))} to {'/'.join(new)}" for old, new in pairs)
+    return ", ".join(f"{quote('/'.join(old))} to {'/'.join(new)}" for old, new in pairs)
 
 
 def _suggest_moves(root: Path, base: PathParts, classes: list[str], has_train: bool) -> str:

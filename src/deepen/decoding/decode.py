@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.decoding.budget import PixelBudget
 from deepen.decoding.fitting import Pixels, fit
 from deepen.decoding.headers import NAMES, parse_image_file
@@ -76,7 +76,7 @@ def run_decoder(read: Callable[[], DecodedImage]) -> DecodedImage:
         raise
     except Exception as error:  # decoders raise anything on a damaged file
         raise UnreadableImage(_describe_error(error)) from error
-    return replace(decoded, notes=(*decoded.notes, *(f"was read with a Pillow warning: {plain(w)}" for w in warnings)))
+    return replace(decoded, notes=(*decoded.notes, *(f"was read with a Pillow warning: {quote(w)}" for w in warnings)))
 
 
 _VAGUE = ("not identified by this driver", "cannot load this image")  # Pillow's messages for damaged files
@@ -87,7 +87,7 @@ def _describe_error(error: Exception) -> str:
         return f"it has more than {MOST_PIXELS:,} pixels"
     if isinstance(error, MemoryError):
         return "out of memory"
-    text = plain((isinstance(error, OSError) and error.strerror) or error)[:200]
+    text = quote((isinstance(error, OSError) and error.strerror) or error)[:200]
     if text in _VAGUE:
         return "it is damaged"
     clear = isinstance(error, OSError | ValueError | SyntaxError) and text

@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from deepen.config.settings import Model, check_settings
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.core.nearest import find_nearest
 
 MOST_COMBINATIONS = 200  # checked of a grid
@@ -49,7 +49,7 @@ def _parse(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Ove
     for change in changes:
         key = change.partition("=")[0]
         if not key.strip("+~"):
-            faults.append(f"-S {plain(change)[:200]}: missing setting name; write for example -S lr=0.01")
+            faults.append(f"-S {quote(change)[:200]}: missing setting name; write for example -S lr=0.01")
             continue
         if ":" in key and not key.startswith("params.yaml:"):
             continue  # a change of another file
@@ -57,7 +57,7 @@ def _parse(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Ove
             override = OverridesParser.create().parse_override(change.removeprefix("params.yaml:"))
         except HydraException as error:
             reason = str(error).splitlines()[0]
-            faults.append(f"-S {plain(change)[:200]}: invalid syntax ({reason}); write for example -S lr=0.01")
+            faults.append(f"-S {quote(change)[:200]}: invalid syntax ({reason}); write for example -S lr=0.01")
             continue
         overrides.append(override)
         faults += filter(None, [_find_name_fault(content, override) or _find_values_fault(change, override)])
@@ -71,11 +71,11 @@ def _find_name_fault(content: Mapping[str, Any], override: Override) -> str:
     if override.is_add() or override.is_force_add():
         return ""
     if _can_be_added(content, key):
-        return f"-S {plain(key)[:200]}: not in params.yaml yet; write -S +{plain(key)[:200]}=... to add it"
+        return f"-S {quote(key)[:200]}: not in params.yaml yet; write -S +{quote(key)[:200]}=... to add it"
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
             siblings = list(map(str, node)) if isinstance(node, Mapping) else []
-            return f"-S {plain(key)[:200]}: unknown setting{_suggest(content, key, part, siblings)}"
+            return f"-S {quote(key)[:200]}: unknown setting{_suggest(content, key, part, siblings)}"
         node = node[part]
     return ""
 
@@ -94,7 +94,7 @@ def _find_values_fault(change: str, override: Override) -> str:
     try:
         next(_iter_values(override), None)
     except HydraException:
-        return f"-S {plain(change)[:200]}: can't list its values; write them separated by commas"
+        return f"-S {quote(change)[:200]}: can't list its values; write them separated by commas"
     return ""
 
 

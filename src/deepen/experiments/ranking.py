@@ -6,7 +6,7 @@ from statistics import mean
 
 from tabulate import tabulate
 
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.experiments.differences import find_differences
 from deepen.experiments.store import Experiment
 
@@ -41,7 +41,7 @@ def format_ranking(ranked: Ranked, width: int) -> str:
             [
                 *_format_numbers(each, heads),
                 _format_name(each),
-                *(plain({**settings, "date": each.date}.get(key, "")) for key in columns),
+                *(quote({**settings, "date": each.date}.get(key, "")) for key in columns),
             ]
             for each, settings in ranked
         ]
@@ -77,7 +77,7 @@ def _format_numbers(experiment: Experiment, heads: Sequence[str]) -> list[str]:
 
 
 def _format_name(experiment: Experiment) -> str:
-    return plain(experiment.name) + " (workspace)" * (experiment.is_here and experiment.name != "workspace")
+    return quote(experiment.name) + " (workspace)" * (experiment.is_here and experiment.name != "workspace")
 
 
 _LEAST, _GAP = 9, "   "  # least width of a column of numbers with its gap, in characters
@@ -88,7 +88,7 @@ def _format_narrow(ranked: Ranked, width: int) -> str:
     rows, heads = [], _choose_headings(ranked)
     room = width - sum(max(_LEAST, len(head) + len(_GAP)) for head in heads)
     for each, settings in ranked:
-        listed = ", ".join(f"{path} {plain(value)}" for path, value in settings.items())
+        listed = ", ".join(f"{path} {quote(value)}" for path, value in settings.items())
         text = f"{_format_name(each)}: {listed}" if listed else _format_name(each)
         lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
         rows.append([*_format_numbers(each, heads), "\n".join(lines)])
@@ -114,6 +114,6 @@ def summarize_seeds(ranked: Ranked) -> list[str]:
 
 def _describe_seeds(settings: Sequence[tuple[str, str]], results: Sequence[tuple[str, float]]) -> str:
     top1 = [value for _, value in results]
-    shared = "".join(f", {path} {plain(value)}" for path, value in settings)
-    names = ", ".join(plain(name) for name, _ in results)
+    shared = "".join(f", {path} {quote(value)}" for path, value in settings)
+    names = ", ".join(quote(name) for name, _ in results)
     return f"{len(top1)} seeds{shared}: top-1 {mean(top1):.2f} on average, {min(top1):.2f} to {max(top1):.2f} ({names})"

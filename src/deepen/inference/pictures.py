@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen.core.errors import InputError, plain
+from deepen.core.errors import InputError, quote
 from deepen.datasets.files import MOST_FILE_BYTES, read_image_file
 from deepen.decoding.budget import Budget
 from deepen.decoding.decode import PIXELS, DecodedImage, UnreadableImage, decode_noted, run_decoder
@@ -75,7 +75,7 @@ def read_picture(name: str, image: object, size: tuple[int, int], channels: int)
 
     `name` is used in messages for an image that is not a path. Raises UnreadableImage with a sentence.
     """
-    name = plain(os.fspath(image)) if isinstance(image, str | os.PathLike) else name
+    name = quote(os.fspath(image)) if isinstance(image, str | os.PathLike) else name
     try:
         decoded = run_decoder(lambda: _read(name, image, (size, channels)))
     except InputError as error:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.checksums import compute_checksum
-from deepen.core.errors import plain
+from deepen.core.errors import quote
 from deepen.models.layers import Shape
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def compute_tensors_checksum(text: str, tensors: "Mapping[str, NDArray[Any] | Te
 def find_tensor_faults(state: Mapping[str, NDArray[Any]], expected: Mapping[str, Shape]) -> list[str]:
     """Return how tensors by name differ from the expected names, shapes and dtype; NaN and infinity are faults too."""
     faults = [f"tensor {key} is missing" for key in expected if key not in state]
-    faults += [f"unexpected tensor {plain(key)}" for key in sorted(state) if key not in expected]
+    faults += [f"unexpected tensor {quote(key)}" for key in sorted(state) if key not in expected]
     for key in (key for key in expected if key in state):
         shape, dtype = state[key].shape, state[key].dtype
         if shape != expected[key]:

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from deepen.core.checksums import ChecksumMismatch
 from deepen.core.counts import counted
 from deepen.core.dvc_cache import suggest_repair
-from deepen.core.errors import InputError, plain, some
+from deepen.core.errors import InputError, quote, some
 from deepen.core.files import write_atomically
 from deepen.core.names import MODEL_NAME, find_class_name_faults
 from deepen.models.layers import Layer, Norm, freeze, list_tensor_shapes, plan
@@ -164,9 +164,9 @@ def _split_checksum(text: str | None) -> tuple[str, str | None]:
 
 def _format_reasons(error: ValidationError | InputError) -> str:
     if isinstance(error, InputError):
-        return plain(" ".join(error.faults))
+        return quote(" ".join(error.faults))
     reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in error.errors()]
-    return plain(", ".join(some(reasons, 3)))
+    return quote(", ".join(some(reasons, 3)))
 
 
 def _read(path: Path) -> tuple[str | None, State]:
@@ -179,7 +179,7 @@ def _read(path: Path) -> tuple[str | None, State]:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(
-            f"{plain(path)}: not a weights file ({error.strerror}); name one, for example weights/III.safetensors, "
+            f"{quote(path)}: not a weights file ({error.strerror}); name one, for example weights/III.safetensors, "
             "or train it with dvc repro"
         ) from error
     except (SafetensorError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from deepen.core.errors import parse_plain
+from deepen.core.errors import unquote
 from deepen.evaluation.predictions import Predictions
 
 HEADINGS = ("image", "actual", "predicted", "probability")
@@ -28,8 +28,8 @@ def make_mistakes_table(predictions: Predictions, classes: Sequence[str]) -> lis
 
 
 def _restore_path(text: str) -> str:
-    """Return the path of a file from its name as `plain` writes it."""
-    name = parse_plain(text)
+    """Return the path of a file from its name as `quote` writes it."""
+    name = unquote(text)
     try:
         name.encode()
     except UnicodeEncodeError:

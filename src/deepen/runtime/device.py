@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from deepen.core.errors import InputError, is_out_of_memory, plain
+from deepen.core.errors import InputError, is_out_of_memory, quote
 from deepen.runtime.machine import check_threads, get_main_memory
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
@@ -28,7 +28,7 @@ def find_device(name: str) -> torch.device:
     if name not in available:
         known = re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name)
         fault = "is not available" if known else "is an unknown device"
-        shown = plain(name)[:60] or "an empty name"
+        shown = quote(name)[:60] or "an empty name"
         raise InputError(f"device: {shown} {fault}; available: {', '.join(available)}; use one of these, or auto")
     return torch.device(name)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from deepen.config.settings import load_settings
 from deepen.core.counts import counted
-from deepen.core.errors import some
+from deepen.core.errors import trim
 from deepen.core.files import write_text
 from deepen.data.images import FEW, ImageSet
 from deepen.datasets import load_dataset
@@ -54,7 +54,7 @@ def _warn_of_small_classes(images: ImageSet, part: str) -> list[str]:
     if not small:
         return []
     return [
-        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(some(small))}; "
+        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(trim(small))}; "
         "add images, and look at balanced_top1"
     ]
 

@@ -14,7 +14,7 @@ from pipeline.shared.inputs import Inputs, read_stage_inputs  # first: it takes 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from deepen.core.entry_point import run_program
-from deepen.core.errors import InputError, Interrupted, some
+from deepen.core.errors import InputError, Interrupted, trim
 from pipeline.shared.project import BASE as BASE
 from pipeline.shared.project import COMMAND as COMMAND
 from pipeline.shared.project import require_full_clone
@@ -59,7 +59,7 @@ def require_unchanged() -> None:
     Otherwise DVC would record the changed dependency for outputs that were made from the earlier one.
     """
     if changes := get_inputs().find_changes():
-        raise InputError(f"changed while it ran: {', '.join(some(changes))}; run it again")
+        raise InputError(f"changed while it ran: {', '.join(trim(changes))}; run it again")
 
 
 def _set_signal_handlers(handler: Callable[[int, object], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
 from deepen.runtime.lock import read_lock_holder
 
@@ -66,7 +66,7 @@ def _list_trainings(root: Path, wanted: Sequence[str]) -> list[Path]:
         )
     trainings = {path.name: path for path in sorted(root.glob("*")) if path.is_dir()}
     if unknown := [name for name in wanted if name not in trainings]:
-        rule = f"use one of {', '.join(map(quote, some(list(trainings))))}" if trainings else "it has no checkpoints"
+        rule = f"use one of {', '.join(map(quote, trim(list(trainings))))}" if trainings else "it has no checkpoints"
         raise InputError(
             [f"{quote(name)}: unknown training in {root}; {rule}" + suggest_name(name, trainings) for name in unknown]
         )

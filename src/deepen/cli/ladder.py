@@ -6,7 +6,7 @@ from typing import Any
 
 from deepen.cli.arguments import add_command
 from deepen.cli.exp import run_experiment
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
 
 LADDERS = Path("ladders")
@@ -35,7 +35,7 @@ def _run(options: argparse.Namespace) -> None:
     path = LADDERS / f"{options.name}.yaml"
     if not path.is_file():
         ladders = sorted(file.stem for file in LADDERS.glob("*.yaml"))
-        listed = ", ".join(map(quote, some(ladders))) or "none"
+        listed = ", ".join(map(quote, trim(ladders))) or "none"
         raise InputError(
             f"{path}: no such file; use an existing ladder ({listed}), and run it in the project's folder"
             + suggest_name(options.name, ladders)

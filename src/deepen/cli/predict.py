@@ -15,7 +15,7 @@ from deepen.cli.missing_path import suggest_path
 from deepen.cli.prediction_formats import FilePrediction, write_csv, write_json, write_table
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.notes import print_warnings
 
 
@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace) -> None:
         _exit_interrupted(f"interrupted after {next(predicted):,} of {counted(len(files), 'image')}")
     print_warnings(notes)
     if faults:
-        raise InputError(some(faults))
+        raise InputError(trim(faults))
 
 
 def _exit_interrupted(message: str) -> None:
@@ -136,7 +136,7 @@ def _list_files(arguments: Iterable[str]) -> Iterator[Path]:
         for path in map(Path, matches):
             yield from _list_images(path, faults) if path.is_dir() else [path]
     if faults:
-        raise InputError(some(faults))
+        raise InputError(trim(faults))
 
 
 def _match_pattern(pattern: str, faults: list[str]) -> list[str]:

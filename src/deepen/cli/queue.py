@@ -10,7 +10,7 @@ from deepen.cli.arguments import add_command, add_project
 from deepen.core.counts import counted
 from deepen.core.durations import format_duration
 from deepen.core.entry_point import INTERRUPTED
-from deepen.core.errors import InputError, Interrupted, quote, some
+from deepen.core.errors import InputError, Interrupted, quote, trim
 
 if TYPE_CHECKING:
     from deepen.experiments.queue import Queue, Task
@@ -135,4 +135,4 @@ class _Progress:
 
 
 def _join_names(names: Sequence[str]) -> str:
-    return ", ".join(some(names, _NAMES))
+    return ", ".join(trim(names, _NAMES))

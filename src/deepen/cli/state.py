@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deepen.cli.arguments import REPORT
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 
 if TYPE_CHECKING:
     from deepen.config.settings import Settings
@@ -109,9 +109,9 @@ def _suggest_next(project: Path, settings: "Settings", trained: Sequence[str], u
     here = load_workspace(project)
     left = [name for name in settings.models if name not in trained]
     if not trained:
-        return "dvc repro" if unfinished else f"make repro (or dvc repro), which trains {', '.join(some(left))}"
+        return "dvc repro" if unfinished else f"make repro (or dvc repro), which trains {', '.join(trim(left))}"
     if left:
-        return f"dvc repro, which trains {', '.join(some(left))}"
+        return f"dvc repro, which trains {', '.join(trim(left))}"
     if here is None or here.why:
         return "dvc repro" + (f": {here.why}" if here and here.why else "")
     return f"dvc exp run --temp -S lr=0.01, or deepen predict weights/{settings.depth}.safetensors photo.jpg"

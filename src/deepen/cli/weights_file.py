@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import SCRATCH
 from deepen.core.nearest import suggest_name
 
@@ -35,7 +35,7 @@ def _list_weights(path: Path) -> str:
     for folder in dict.fromkeys((path.parent, Path("weights"))):
         if names := sorted(file.stem for file in folder.glob(f"*{_EXTENSION}") if file.stem != SCRATCH):
             return (
-                f"{quote(folder)}/ contains {', '.join(map(quote, some(names)))}"
+                f"{quote(folder)}/ contains {', '.join(map(quote, trim(names)))}"
                 + suggest_name(path.stem, names)
                 + ("" if path.suffix == _EXTENSION else f"; add the extension {_EXTENSION}")
             )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deepen.config.validation import NAME, START_FILE, format_value
-from deepen.core.errors import some
+from deepen.core.errors import trim
 from deepen.core.names import MODEL_NAME, RESERVED, SCRATCH
 from deepen.core.nearest import suggest_name
 from deepen.models.notation import count_weight_layers, find_notation_faults, find_width_fault
@@ -147,4 +147,4 @@ def _find_cycles(models: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _list_names(names: Mapping[str, Any]) -> str:
-    return ", ".join(some([str(name)[:60] for name in names])) or "none"
+    return ", ".join(trim([str(name)[:60] for name in names])) or "none"

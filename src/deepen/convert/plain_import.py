@@ -11,7 +11,7 @@ from torch import Tensor
 from deepen.convert.state_dicts import StateDict, value_fault
 from deepen.convert.tensor_order import PARTS, order_tensors
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import MODEL_NAME, find_class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, list_tensor_shapes, plan
 from deepen.models.weights import ModelCard
@@ -38,7 +38,7 @@ def as_plain_network(
     """
     theirs = order_tensors(state)
     if faults := _kind_faults(theirs):
-        raise InputError(some(faults))
+        raise InputError(trim(faults))
     shapes = {key: tuple(tensor.shape) for key, tensor in theirs.items()}
     norm: Norm = "batch" if any(key.endswith("running_mean") for key in theirs) else "none"
     names = choose_class_names(classes, [shape for shape in shapes.values() if len(shape) == 2][-1][0])
@@ -47,7 +47,7 @@ def as_plain_network(
         raise InputError(fault)
     matches = _match_tensors(list_tensor_shapes(laid_out), shapes)
     if faults := [fault for key, tensor in theirs.items() if (fault := value_fault(key, tensor))]:
-        raise InputError(some(faults))
+        raise InputError(trim(faults))
     card = ModelCard(
         model=model,
         layers=layers,
@@ -69,7 +69,7 @@ def choose_class_names(classes: Sequence[str] | None, count: int) -> Sequence[st
     if len(names) != count:
         raise InputError(f"it has {counted(count, 'class')}, but {len(names)} names are given; name each once")
     if faults := find_class_name_faults(names):
-        raise InputError(some(faults))
+        raise InputError(trim(faults))
     return names
 
 
@@ -151,7 +151,7 @@ def _match_tensors(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> di
     our_layers, their_layers = _group_by_layer(ours), _group_by_layer(theirs)
     if list(our_layers.values()) == list(their_layers.values()):
         return dict(zip(ours, theirs, strict=True))
-    raise InputError(some([f"{fault}; {_REMEDY}" for fault in _differences(our_layers, their_layers)]))
+    raise InputError(trim([f"{fault}; {_REMEDY}" for fault in _differences(our_layers, their_layers)]))
 
 
 def _group_by_layer(shapes: Mapping[str, Shape]) -> dict[str, str]:

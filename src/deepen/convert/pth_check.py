@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from deepen.convert.pickle_scan import MOST_PICKLE, LimitExceeded, PickleContents, scan_pickle
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 
 SAVE = "save the state dict alone: torch.save(network.state_dict(), file)"
 
@@ -116,7 +116,7 @@ def _check_names(path: Path, contents: PickleContents) -> None:
     )
     wanted = ".state_dict()" if whole else f"[{key!r}]"
     kind = "a whole network as pickled code" if whole else "pickled code besides tensors"
-    listed = ", ".join(map(quote, some(others, 3)))
+    listed = ", ".join(map(quote, trim(others, 3)))
     raise InputError(
         f"{quote(path)}: contains {kind} ({listed}), which was not run; if you trust it, run "
         f"torch.save(torch.load('{quote(path.name)}', weights_only=False){wanted}, 'state.pth') where that code is "

@@ -15,7 +15,7 @@ from torch import Tensor
 from deepen.convert.pth_check import SAVE, check_pth
 from deepen.convert.torchvision_names import METADATA, Exported
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 
 _DEEPEST = 3  # levels of nested mappings that are searched for a state dict
 _TORCHVISION_PREFIXES = ("features.", "classifier.")
@@ -81,7 +81,7 @@ def _choose_state(content: object, key: str | None) -> tuple[dict[str, Tensor], 
     if not isinstance(content, Mapping):
         raise InputError(f"contains a {type(content).__name__}, not a state dict; {SAVE}")
     inside = {"": content} if _is_state(content) else dict(_find_state_dicts(content))
-    listed = ", ".join(map(quote, some([where for where in inside if where], 5)))
+    listed = ", ".join(map(quote, trim([where for where in inside if where], 5)))
     if key is not None and key not in inside:
         raise InputError(f"--key {quote(key)}: no such state dict; use {listed or 'the whole file: omit --key'}")
     if key is None and len(inside) > 1:
@@ -89,7 +89,7 @@ def _choose_state(content: object, key: str | None) -> tuple[dict[str, Tensor], 
             f"contains {len(inside)} state dicts: {listed}; choose one, for example --key {next(iter(inside))}"
         )
     if not inside:
-        values = ", ".join(map(quote, some(list(map(str, map(_describe_key, content))), 5))) or "nothing"
+        values = ", ".join(map(quote, trim(list(map(str, map(_describe_key, content))), 5))) or "nothing"
         raise InputError(f"contains {values}, but no state dict (a mapping of tensors only); {SAVE}")
     where = key if key is not None else next(iter(inside))
     state = dict(inside[where])

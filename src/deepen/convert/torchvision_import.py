@@ -8,7 +8,7 @@ from deepen.convert.plain_import import MOST_CLASSES, choose_class_names, conver
 from deepen.convert.pth_check import SAVE
 from deepen.convert.state_dicts import value_fault
 from deepen.convert.torchvision_names import COUNT, IMAGE, LAYERS, find_norm, lay_out, map_tensor_names
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.models.layers import Layer, list_tensor_shapes
 from deepen.models.weights import ModelCard
 
@@ -35,12 +35,12 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
     faults = faults or _tensor_faults(state, lay_out(name, classes))
     if faults:
         nearest = f"as torchvision's {name}, which is nearest"
-        raise InputError([f"{nearest}: {fault}; {_ALTERNATIVE}" for fault in some(faults)])
+        raise InputError([f"{nearest}: {fault}; {_ALTERNATIVE}" for fault in trim(faults)])
     return name, classes
 
 
 def _describe_unknown_names(state: Mapping[str, Tensor]) -> str:
-    listed = ", ".join(map(quote, some(list(state), 3))) or "none"
+    listed = ", ".join(map(quote, trim(list(state), 3))) or "none"
     fault = f"its names are not those of a torchvision VGG, such as features.0.weight: {listed}"
     if not state:
         return f"{fault}; {SAVE}"

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from deepen.core.errors import InputError, some
+from deepen.core.errors import InputError, trim
 from deepen.core.names import find_class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, plan
 
@@ -48,7 +48,7 @@ class Exported(BaseModel):
     @classmethod
     def _check_class_names(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
         if faults := find_class_name_faults(classes):
-            raise ValueError("; ".join(some(faults, 3)))
+            raise ValueError("; ".join(trim(faults, 3)))
         return classes
 
 
@@ -94,7 +94,7 @@ def find_net(layers: Sequence[Layer]) -> str:
         if ours.get(key) != theirs[nearest].get(key)
     ]
     if differences:
-        listed = "; ".join(some(differences, 3))
+        listed = "; ".join(trim(differences, 3))
         raise InputError(
             f"it is not a torchvision VGG network for images of 3x224x224: {listed}; --to onnx supports any network"
         )

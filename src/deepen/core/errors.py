@@ -38,7 +38,7 @@ def prefix_faults(thing: object) -> Iterator[None]:
 
 def format_faults(error: InputError) -> list[str]:
     """Return the lines to print for an error: one for each of its first 20 faults, and how many more there are."""
-    return [f"error: {line}" for line in some(error.faults, MOST_FAULTS)]
+    return [f"error: {line}" for line in trim(error.faults, MOST_FAULTS)]
 
 
 def escape_unprintable(text: str) -> str:
@@ -69,7 +69,7 @@ def _is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
-def some(items: Sequence[str], most: int = 10) -> list[str]:
+def trim(items: Sequence[str], most: int = 10) -> list[str]:
     """Return the first `most` items and, if there are more, a line that says how many."""
     rest = len(items) - most
     return [*items[:most], *([f"... and {rest} more"] if rest > 0 else [])]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, some
+from deepen.core.errors import InputError, trim
 from deepen.data.images import ImageSet
 
 
@@ -25,7 +25,7 @@ def hold_out(images: ImageSet, fraction: float, purpose: str, keep: int = 1) -> 
         if count <= keep
     ]
     if faults:
-        raise InputError(some(faults))
+        raise InputError(trim(faults))
     held = np.zeros(len(images), dtype=bool)
     digests = hash_images(images)
     for label, count in enumerate(counts.tolist()):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deepen.config.dataset_settings import Digits, Downloaded, Folder
-from deepen.core.errors import InputError, some
+from deepen.core.errors import InputError, trim
 from deepen.datasets.files import is_folder, list_folder
 
 
@@ -26,7 +26,7 @@ def compute_fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> di
     listed = list_folder(root, faults)
     digest = _digest((below, _stat(entry)) for below, entry in listed if entry is not None)
     if faults:
-        raise InputError([f"{root}: {fault}" for fault in some(faults)])
+        raise InputError([f"{root}: {fault}" for fault in trim(faults)])
     return {"source": dataset.source, **digest}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.data.images import ImageSet
 from deepen.datasets.layout import FOLDERS, Classes, Layout
 from deepen.datasets.layout_faults import class_faults, layout_faults
@@ -39,14 +39,14 @@ def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, data
         faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
         faults += [] if faults else _size_faults(staging.sizes, dataset)
         if faults:
-            raise InputError([f"{root}: {fault}" for fault in some(faults)])
+            raise InputError([f"{root}: {fault}" for fault in trim(faults)])
         classes = tuple(sorted(layout.parts["train"]))
         images = ImageSet(staging.images(), NO_LABELS, classes, files=names, name=data_name(root))
     return Parts(
         {FOLDERS[name]: _select_part(classes_of_part, images) for name, classes_of_part in layout.parts.items()},
         {FOLDERS[name]: f"from {name}/" for name in layout.parts},
         (*walk.notes, *_class_notes(layout)),
-        tuple(some(staging.notes)),
+        tuple(trim(staging.notes)),
     )
 
 
@@ -64,7 +64,7 @@ def _class_notes(layout: Layout) -> Iterator[str]:
 
 
 def _list_names(names: Iterable[str]) -> str:
-    return ", ".join(map(quote, some(sorted(names), 3)))
+    return ", ".join(map(quote, trim(sorted(names), 3)))
 
 
 def _size_faults(sizes: set[tuple[int, int]], entry: str) -> list[str]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.datasets.folder import NO_LABELS, data_name, select_labelled
@@ -54,7 +54,7 @@ def load_judged(
             if one == other
         ]
         if faults:
-            raise InputError([f"{root}: {fault}" for fault in some(faults)])
+            raise InputError([f"{root}: {fault}" for fault in trim(faults)])
         images = ImageSet(staging.images(), NO_LABELS, tuple(classes), files=files, name=data_name(root))
     judged = select_labelled(images, [(label, number) for label, _, number in taken])
     return LabelledImages(judged, chooser.part, walk.notes)
@@ -130,7 +130,7 @@ class _PartChooser:
             return [f"has {' and '.join(names)}, which resemble train and test; evaluate one of them, or rename them"]
         if self.parts and self._outside and not self.requested:
             return [f"has images in {has} and elsewhere, such as {self._outside[0]}; choose the part: --part test"]
-        classes = ", ".join(some(list(map(quote, self.classes))))
+        classes = ", ".join(trim(list(map(quote, self.classes))))
         return [
             *_summarize(self._nested, "lies inside folders of two classes; move the class folders into test/"),
             *_summarize(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deepen.config.recipes import ViewKind
 from deepen.core.counts import counted
-from deepen.core.errors import InputError, some
+from deepen.core.errors import InputError, trim
 from deepen.data.images import ImageSet
 from deepen.decoding.decode import DecodedImage, UnreadableImage
 from deepen.decoding.fitting import move_channels_first
@@ -127,9 +127,9 @@ class Classifier:
         answers = list(self.stream(images))
         faults = [answer.fault for answer in answers if answer.probabilities is None]
         if faults:
-            raise InputError(some(faults))
+            raise InputError(trim(faults))
         if notes := [note for answer in answers for note in answer.notes]:
-            warnings.warn("\n".join(some(notes)), stacklevel=2)
+            warnings.warn("\n".join(trim(notes)), stacklevel=2)
         rows = [answer.probabilities for answer in answers if answer.probabilities is not None]
         return np.stack(rows) if rows else np.empty((0, len(self.classes)), np.float32)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
-from deepen.core.errors import some
+from deepen.core.errors import trim
 from deepen.core.nearest import find_nearest
 from deepen.models.layers import Layer, list_weight_roles
 
@@ -38,7 +38,7 @@ def find_freezing_faults(named: Sequence[str], layers: Sequence[Layer], copied: 
 
 
 def _join_roles(roles: Collection[str]) -> str:
-    return ", ".join(some(list(roles), 20)) or "none"
+    return ", ".join(trim(list(roles), 20)) or "none"
 
 
 def _pair_norms(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Layer]]:

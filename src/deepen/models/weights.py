@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from deepen.core.checksums import ChecksumMismatch
 from deepen.core.counts import counted
 from deepen.core.dvc_cache import suggest_repair
-from deepen.core.errors import InputError, quote, some
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.files import write_atomically
 from deepen.core.names import MODEL_NAME, find_class_name_faults
 from deepen.models.layers import Layer, Norm, freeze, list_tensor_shapes, plan
@@ -141,7 +141,7 @@ def load_weights(path: Path) -> tuple[ModelCard, State]:
         or compute_tensors_checksum(card.model_dump_json(exclude_none=True), state) != expected_checksum
     ):
         raise ChecksumMismatch(path)
-    if faults := some(find_tensor_faults(state, expected)):
+    if faults := trim(find_tensor_faults(state, expected)):
         raise InputError([f"{path}: {fault}; {suggest_repair(path)}" for fault in faults])
     return card, state
 
@@ -166,7 +166,7 @@ def _format_reasons(error: ValidationError | InputError) -> str:
     if isinstance(error, InputError):
         return quote(" ".join(error.faults))
     reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in error.errors()]
-    return quote(", ".join(some(reasons, 3)))
+    return quote(", ".join(trim(reasons, 3)))
 
 
 def _read(path: Path) -> tuple[str | None, State]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepen.core.errors import some
+from deepen.core.errors import trim
 from deepen.data.images import FEW, ImageSet
 from deepen.evaluation.predictions import Predictions
 from deepen.records.record import Record
@@ -72,7 +72,7 @@ def render(
         parameters=list(page_tables.count_parameters_by_fate(rows)),
         scores=page_tables.make_scores_table(records),
         published=any(tables.find_published_top1(record) is not None for record in records),
-        few=", ".join(some(_list_small_classes(last, classes))),
+        few=", ".join(trim(_list_small_classes(last, classes))),
         least=FEW,
         charts=plots,
         confusions=confusions,

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from deepen.config.automatic import FEW_STEPS
 from deepen.config.settings import Settings, load_settings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.core.files import write_atomically
 from deepen.core.names import SCRATCH
@@ -35,7 +35,7 @@ def check() -> None:
         save_file({}, temporary)
     save_records(files.records(SCRATCH), [])
     shape = "x".join(map(str, image))
-    print(f"images of {shape} in {len(classes)} classes, {counted(settings.batch_size(images), 'image')} per step")
+    print(f"images of {shape} in {len(classes)} classes, {pluralize(settings.batch_size(images), 'image')} per step")
     print("; ".join(_describe_first_and_last(settings, plans, images)))
     for warning in _too_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
@@ -44,7 +44,7 @@ def check() -> None:
 def _describe_first_and_last(settings: Settings, plans: Plans, images: int) -> Iterator[str]:
     """Yield the parameters and steps of the first model and of the last."""
     for name in dict.fromkeys((next(iter(plans)), next(reversed(plans)))):
-        yield f"{name}: {count_parameters(plans[name]):,} parameters, {counted(settings.steps(name, images), 'step')}"
+        yield f"{name}: {count_parameters(plans[name]):,} parameters, {pluralize(settings.steps(name, images), 'step')}"
 
 
 def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
         steps = settings.steps(name, images)
         if steps < FEW_STEPS:
             yield (
-                f"{name} trains for {counted(steps, 'step')}, and in fewer than {FEW_STEPS} a network may learn "
+                f"{name} trains for {pluralize(steps, 'step')}, and in fewer than {FEW_STEPS} a network may learn "
                 f"little; write models.{name}.epochs: {enough} or more, or add images"
             )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from deepen.config.settings import Settings, load_settings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.files import write_json
 from deepen.data.images import ImageSet, load_images
 from deepen.evaluation.accuracy import Evaluation, evaluate
@@ -65,7 +65,7 @@ def evaluate_model(name: str) -> None:
     predictions.save(files.predictions(name))
     test.select(predictions.worst(MISTAKES)).save(files.mistakes(name))
     low, high = wilson_interval(evaluation.correct[0], evaluation.images)
-    tested = counted(evaluation.images, "test image")
+    tested = pluralize(evaluation.images, "test image")
     print(f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {tested}")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from deepen.config.settings import load_settings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import trim
 from deepen.core.files import write_text
 from deepen.data.images import FEW, ImageSet
@@ -29,7 +29,7 @@ def prepare() -> None:
     for name in PARTS:
         images = replace(parts.images[name], origin=parts.origins[name], notes=tuple(repeated))
         images.save(files.TRAIN.with_name(f"{name}.safetensors"))
-        size = f"{counted(len(images), 'image')} of shape {images.shape}, {len(images.classes)} classes"
+        size = f"{pluralize(len(images), 'image')} of shape {images.shape}, {len(images.classes)} classes"
         print(f"{name}: {size}, {images.origin}")
     small = [*_warn_of_small_classes(parts.images["train"], "training")]
     small += _warn_of_small_classes(parts.images["test"], "test")

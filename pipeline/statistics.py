@@ -1,6 +1,6 @@
 """Stage `statistics`: channel mean and colour principal components of the training images."""
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.data.images import load_images
 from deepen.data.statistics import compute_statistics
 from pipeline.shared import files
@@ -12,7 +12,7 @@ def write_statistics() -> None:
     require_unchanged()
     statistics.save(files.STATISTICS)
     mean = ", ".join(f"{value:.3f}" for value in statistics.mean)
-    print(f"{counted(statistics.images[0], 'training image')}: channel mean {mean} (0 is black, 1 is white)")
+    print(f"{pluralize(statistics.images[0], 'training image')}: channel mean {mean} (0 is black, 1 is white)")
 
 
 if __name__ == "__main__":

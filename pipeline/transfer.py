@@ -1,7 +1,7 @@
 """Stage `transfer`: write a model's initial weights, copied from the model it grows from or fresh."""
 
 from deepen.config.settings import Model, Settings, load_settings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.names import SCRATCH
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import load_statistics
@@ -43,7 +43,7 @@ def transfer_to(name: str) -> None:
     require_unchanged()
     weights = save_weights(files.init(name), state, card)
     save_transfer(files.transfer(name), report, weights, model.start)
-    frozen = f", {counted(len(card.frozen), 'layer')} frozen" if card.frozen else ""
+    frozen = f", {pluralize(len(card.frozen), 'layer')} frozen" if card.frozen else ""
     print(f"{name} from {model.start or model.after}: {format_report(report)}{frozen}")
 
 

@@ -1,7 +1,7 @@
 """Stage of the studies: prepare train and test images; nothing is tuned, so none are held out and val/ is unused."""
 
 from deepen.config.settings import load_settings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.notes import print_warnings
 from deepen.datasets import load_dataset
 from deepen.datasets.source import require_same_source
@@ -18,7 +18,7 @@ def prepare() -> None:
     for name in ("train", "test"):
         images = parts.images[name]
         images.save(SOURCE.with_name(f"{name}.safetensors"))
-        print(f"{name}: {counted(len(images), 'image')} of shape {images.shape}, {parts.origins[name]}")
+        print(f"{name}: {pluralize(len(images), 'image')} of shape {images.shape}, {parts.origins[name]}")
     print_warnings(parts.warnings)
 
 

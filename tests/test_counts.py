@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deepen.convert.state_dicts import precision_notes
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.records.transfer_report import TensorFate, TransferReport, format_report
 
 
@@ -19,7 +19,7 @@ from deepen.records.transfer_report import TensorFate, TransferReport, format_re
     ],
 )
 def test_one_is_singular(count, what, told):
-    assert counted(count, what) == told
+    assert pluralize(count, what) == told
 
 
 def test_messages_about_one_thing_are_singular():

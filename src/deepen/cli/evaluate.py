@@ -14,7 +14,7 @@ from deepen.cli.arguments import add_command, add_device, make_choice_type
 from deepen.cli.missing_path import suggest_path
 from deepen.cli.predict import add_views
 from deepen.cli.weights_file import add_weights, check_weights
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _format_tables(summary: dict[str, Any]) -> str:
     part = f" of {summary['part']}/" if summary["part"] else ""
     return "\n\n".join(
         (
-            f"{counted(summary['images'], 'image')}{part}, accuracy in percent; "
+            f"{pluralize(summary['images'], 'image')}{part}, accuracy in percent; "
             f"balanced top-1 {summary['balanced_top1']:.2f}, loss {summary['loss']:.4f} nats",
             tabulate(accuracy, ["", "accuracy", "95 % interval"], floatfmt=".2f"),
             tabulate(classes, ["class", "images", "recall (%)"], floatfmt=".2f"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deepen.cli.arguments import add_command, add_project
 from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, prefix_faults, quote
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def describe_import(card: "ModelCard", start: str) -> str:
     channels, *size = card.image
     colours = {1: "grey images", 3: "colour images"}.get(channels, f"images of {channels} channels")
     fresh = "list fc1 and head" if "fc-" in card.layers else "list head"
-    return f"""{start}: {network}, {counted(len(card.classes), "class")}
+    return f"""{start}: {network}, {pluralize(len(card.classes), "class")}
 
 Under models in params.yaml, as the first model of a ladder:
 

@@ -14,7 +14,7 @@ from deepen.cli.arguments import add_command, add_device, make_choice_type, pars
 from deepen.cli.missing_path import suggest_path
 from deepen.cli.prediction_formats import FilePrediction, write_csv, write_json, write_table
 from deepen.cli.weights_file import add_weights, check_weights
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.notes import print_warnings
 
@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace) -> None:
     try:
         options.write(predict())
     except KeyboardInterrupt:
-        _exit_interrupted(f"interrupted after {next(predicted):,} of {counted(len(files), 'image')}")
+        _exit_interrupted(f"interrupted after {next(predicted):,} of {pluralize(len(files), 'image')}")
     print_warnings(notes)
     if faults:
         raise InputError(trim(faults))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.durations import format_duration
 from deepen.core.entry_point import INTERRUPTED
 from deepen.core.errors import InputError, Interrupted, quote, trim
@@ -98,7 +98,7 @@ class _Progress:
         failed = [quote(task.name) for task in self._known.values() if task.state == "failed"]
         if failed:
             raise InputError(
-                f"{len(failed)} of {counted(len(self._known), 'experiment')} failed: {_join_names(failed)}; "
+                f"{len(failed)} of {pluralize(len(self._known), 'experiment')} failed: {_join_names(failed)}; "
                 f"dvc queue logs {failed[0]} shows why"
             )
         if not self._known:
@@ -106,7 +106,7 @@ class _Progress:
 
     def _announce(self, new: list["Task"]) -> None:
         if new:
-            count = counted(len(new), "more experiment" if self._known else "experiment")
+            count = pluralize(len(new), "more experiment" if self._known else "experiment")
             count += ", one after the other" * (len(new) > 1)
             print(
                 f"{count}: {_join_names(sorted(quote(task.name) for task in new))}; deepen watch shows the training",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepen.cli.arguments import REPORT
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def describe_state(project: Path) -> Iterator[str]:
     try:
         settings = load_settings(project / "params.yaml")
     except InputError as error:
-        yield f"params.yaml has {counted(len(error.faults), 'error')}, for example {error.faults[0]}"
+        yield f"params.yaml has {pluralize(len(error.faults), 'error')}, for example {error.faults[0]}"
         yield "next: deepen settings"
         return
     trained = [name for name in settings.models if (project / f"weights/{name}.safetensors").is_file()]
@@ -83,13 +83,13 @@ def _describe_results(project: Path, settings: "Settings", trained: Sequence[str
     if trained:
         data, top1 = _describe_evaluation(project, settings)
         report = f", report at {REPORT}" if (project / REPORT).is_file() else ""
-        yield f"{counted(len(trained), 'model')} trained{data}{top1}{report}"
+        yield f"{pluralize(len(trained), 'model')} trained{data}{top1}{report}"
     try:
         experiments = list_names(project)
     except InputError:  # the folder is not in git
         return
     if experiments:
-        yield f"{counted(len(experiments), 'experiment')} from the last commit: deepen results"
+        yield f"{pluralize(len(experiments), 'experiment')} from the last commit: deepen results"
 
 
 def _describe_evaluation(project: Path, settings: "Settings") -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.durations import format_duration
 from deepen.core.errors import quote
 
@@ -103,7 +103,7 @@ def describe_idle(project: Path) -> str:
     last = find_last_trained(project)
     if last is None or not last.epochs:
         return _IDLE
-    epochs = counted(len(last.epochs), "epoch")
+    epochs = pluralize(len(last.epochs), "epoch")
     return f"{_IDLE}; last: {quote(last.model)}, {epochs}, validation top-1 {last.epochs[-1].val_top1:.2f} %"
 
 

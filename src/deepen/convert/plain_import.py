@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deepen.convert.state_dicts import StateDict, value_fault
 from deepen.convert.tensor_order import PARTS, order_tensors
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import MODEL_NAME, find_class_name_faults
 from deepen.models.layers import Layer, Norm, Shape, list_tensor_shapes, plan
@@ -64,10 +64,12 @@ def as_plain_network(
 def choose_class_names(classes: Sequence[str] | None, count: int) -> Sequence[str]:
     """Return the names of `count` classes, given or numbered; raises InputError if they are invalid."""
     if not 2 <= count <= MOST_CLASSES:
-        raise InputError(f"its last layer has {counted(count, 'output')}; 2 to {MOST_CLASSES:,} classes are supported")
+        raise InputError(
+            f"its last layer has {pluralize(count, 'output')}; 2 to {MOST_CLASSES:,} classes are supported"
+        )
     names = [f"class {i}" for i in range(count)] if classes is None else classes
     if len(names) != count:
-        raise InputError(f"it has {counted(count, 'class')}, but {len(names)} names are given; name each once")
+        raise InputError(f"it has {pluralize(count, 'class')}, but {len(names)} names are given; name each once")
     if faults := find_class_name_faults(names):
         raise InputError(trim(faults))
     return names

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepen.convert.pth_check import SAVE, check_pth
 from deepen.convert.torchvision_names import METADATA, Exported
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 
 _DEEPEST = 3  # levels of nested mappings that are searched for a state dict
@@ -160,4 +160,4 @@ def precision_notes(tensors: Mapping[str, Tensor]) -> list[str]:
     for tensor in tensors.values():
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             counts[str(tensor.dtype)] = counts.get(str(tensor.dtype), 0) + 1
-    return [f"{counted(count, 'tensor')} of {dtype}, converted to torch.float32" for dtype, count in counts.items()]
+    return [f"{pluralize(count, 'tensor')} of {dtype}, converted to torch.float32" for dtype, count in counts.items()]

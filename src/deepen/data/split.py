@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, trim
 from deepen.data.images import ImageSet
 
@@ -19,7 +19,7 @@ def hold_out(images: ImageSet, fraction: float, purpose: str, keep: int = 1) -> 
     """
     counts = np.bincount(images.labels, minlength=len(images.classes))
     faults = [
-        f"class {name!r} has {counted(count, 'image')}, but {keep + 1} are needed to hold one out for "
+        f"class {name!r} has {pluralize(count, 'image')}, but {keep + 1} are needed to hold one out for "
         f"{purpose}; add images or remove the class"
         for name, count in zip(images.classes, counts.tolist(), strict=True)
         if count <= keep

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.core.checksums import read_checked_json, write_checked_json
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote
 from deepen.datasets.fingerprint import compute_fingerprint
 
@@ -24,7 +24,7 @@ def _describe(dataset: Dataset, base: Path, fingerprint: Mapping[str, str | int]
     if not isinstance(dataset, Folder):
         return f"images from {dataset.source}"
     count, megabytes = int(fingerprint["files"]), int(fingerprint["bytes"]) / 1e6
-    return f"images from {quote(dataset.path(base).name)}: {counted(count, 'file')}, {megabytes:,.1f} MB"
+    return f"images from {quote(dataset.path(base).name)}: {pluralize(count, 'file')}, {megabytes:,.1f} MB"
 
 
 def require_same_source(dataset: Dataset, base: Path, path: Path) -> None:

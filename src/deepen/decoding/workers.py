@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.decoding.decode import PIXELS, UnreadableImage, decode_noted
 from deepen.decoding.fitting import move_channels_first
@@ -120,7 +120,7 @@ class DecoderPool:
             process.stdin.flush()
             decoded: list[DecodeResult] = pickle.load(process.stdout)
         except _CONNECTION_LOST as error:
-            others = counted(len(files) - 1, "file")
+            others = pluralize(len(files) - 1, "file")
             raise InputError(
                 f"an image decoding process died (exit code {process.wait()}) at {files[0].name} or one of the "
                 f"{others} after it; check whether the machine ran out of memory, and run again"

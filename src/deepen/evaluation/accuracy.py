@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.data.augmentation import normalize
 from deepen.data.images import ImageSet
 from deepen.evaluation.views import WHOLE, Views
@@ -79,7 +79,7 @@ def evaluate(
     for start in range(group.rank * batch_size, len(images), group.size * batch_size):
         rows = slice(start, start + batch_size)
         target = torch.from_numpy(images.labels[rows]).to(mean.device)
-        with reraise_out_of_memory(f"evaluating {counted(batch_size, 'image')} at once", mean.device):
+        with reraise_out_of_memory(f"evaluating {pluralize(batch_size, 'image')} at once", mean.device):
             batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a copy: maps are read-only
             logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
         averaged, single = _count_correct(probabilities, target), _count_correct(logits.softmax(1), target)

@@ -5,7 +5,7 @@ from itertools import dropwhile
 from math import prod
 
 from deepen.config.settings import Settings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.growth.ladder import Plans
 from deepen.models.layers import Layer, count_parameters, freeze, plan
@@ -36,7 +36,7 @@ def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) ->
         if needed > memory:
             faults.append(
                 f"params.yaml: width: {settings.network_width:g} gives {name} {count_parameters(layers):,} parameters, "
-                f"and training with batches of {counted(batch, 'image')} needs at least {_format_gigabytes(needed)}, "
+                f"and training with batches of {pluralize(batch, 'image')} needs at least {_format_gigabytes(needed)}, "
                 f"more than the {_format_gigabytes(memory)} of this device; "
                 f"set {_suggest_fix(settings, name, layers, batch, memory)}"
             )

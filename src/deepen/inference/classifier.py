@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepen.config.recipes import ViewKind
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, trim
 from deepen.data.images import ImageSet
 from deepen.decoding.decode import DecodedImage, UnreadableImage
@@ -94,7 +94,7 @@ class Classifier:
         self.card, network = load_network(weights)
         self.classes = self.card.classes
         if self.card.image[0] not in (1, 3):
-            channels = counted(self.card.image[0], "channel")
+            channels = pluralize(self.card.image[0], "channel")
             raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
         self._device = find_device(device)
         self._dtype = choose_dtype("auto", self._device)
@@ -183,7 +183,7 @@ class Classifier:
 
     @torch.inference_mode()
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with reraise_out_of_memory(f"predicting {counted(len(images), 'image')} at once", self._device):
+        with reraise_out_of_memory(f"predicting {pluralize(len(images), 'image')} at once", self._device):
             batch = torch.from_numpy(images).to(self._device)
             _, probabilities = infer(
                 self._network,

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from deepen.core.checksums import ChecksumMismatch
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.files import write_atomically
@@ -83,7 +83,7 @@ class ModelCard(BaseModel):
     def _must_agree(self) -> Self:
         if len(self.mean) != self.image[0]:
             raise ValueError(
-                f"mean has {counted(len(self.mean), 'number')}, images have {counted(self.image[0], 'channel')}"
+                f"mean has {pluralize(len(self.mean), 'number')}, images have {pluralize(self.image[0], 'channel')}"
             )
         if self.stored and (self.stored[0] < self.image[1] or self.stored[1] < self.image[2]):
             raise ValueError(f"stored images, {self.stored[0]}x{self.stored[1]}, are smaller than the network's input")

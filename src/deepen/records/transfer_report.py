@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from deepen.core.checksums import read_checked_json, write_checked_json
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.models.layers import Shape
 
 Fate = Literal["copied", "fresh", "dropped"]
@@ -73,7 +73,7 @@ def format_report(report: TransferReport) -> str:
     starts = dict.fromkeys(tensor.start for tensor in report.tensors if tensor.fate == "fresh" and tensor.start)
     words = {"copied": "copied", "fresh": f"new ({', '.join(starts)})", "dropped": "dropped"}
     kinds = [(count, fate) for fate in get_args(Fate) if (count := report.count(fate)[0])]
-    parts = [f"{count if at else counted(count, 'tensor')} {words[fate]}" for at, (count, fate) in enumerate(kinds)]
+    parts = [f"{count if at else pluralize(count, 'tensor')} {words[fate]}" for at, (count, fate) in enumerate(kinds)]
     return ", ".join(parts)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.evaluation.intervals import difference, paired_difference, wilson_interval
 from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
@@ -26,7 +26,7 @@ def describe_best(records: Sequence[Record]) -> str:
     return (
         f"{'Best: model' if len(records) > 1 else 'Model'} {best.model}, "
         f"{count_weight_layers(best.layers)} weight layers, "
-        f"with {best.metrics['top1']:.1f} % of {counted(best.test_images, 'test image')} right "
+        f"with {best.metrics['top1']:.1f} % of {pluralize(best.test_images, 'test image')} right "
         f"(95 % interval {low:.1f} to {high:.1f}){rest}."
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import count_weight_layers
 from deepen.records.record import Record
@@ -105,7 +105,7 @@ def format_caption(record: Record) -> str:
     """Return the caption of a ladder's table: test images, width, views and units."""
     views = "" if record.views == "centre" else f", views: {record.views}"
     origin = f", {record.test_origin}" if record.test_origin else ""
-    images = f"{counted(record.test_images, 'image')} of `{record.named}`{origin}"
+    images = f"{pluralize(record.test_images, 'image')} of `{record.named}`{origin}"
     return f"Test accuracy in percent on {images}, width {record.width:g}{views}; loss in nats."
 
 
@@ -139,7 +139,7 @@ def format_summary(records: Sequence[Record]) -> str:
     align = ["left", *["right"] * 4]
     table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True)
     notes = [
-        f"Top-1 in percent on {counted(last.test_images, 'test image')} of {last.named}.",
+        f"Top-1 in percent on {pluralize(last.test_images, 'test image')} of {last.named}.",
         *describe_gains(records),
     ]
     notes += [textwrap.fill(f"Warning: {each}", 80, subsequent_indent="  ") for each in list_warnings(records)]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.core.files import make_write_error
 from deepen.runtime.roll_call import RollCall, connect_to_store
@@ -106,8 +106,8 @@ class Group:
         """
         if batch < self.size:
             raise InputError(
-                f"{self.size} processes can't share batches of {counted(batch, 'image')}; start at most "
-                f"{counted(batch, 'process')} (DEEPEN_LAUNCH), or increase batch_size"
+                f"{self.size} processes can't share batches of {pluralize(batch, 'image')}; start at most "
+                f"{pluralize(batch, 'process')} (DEEPEN_LAUNCH), or increase batch_size"
             )
         least, more = divmod(batch, self.size)
         first = self.rank * least + min(self.rank, more)

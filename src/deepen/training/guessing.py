@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.evaluation.accuracy import Evaluation
 from deepen.records.history import Epoch
 from deepen.training.loss import frequency_loss
@@ -73,7 +73,7 @@ class Guessing:
         if self._is_better or self._has_fallen or self._generalizes:
             return None
         return (
-            f"learned nothing in {counted(steps, 'step')}: training loss {self.loss:.3f} is not clearly lower than "
+            f"learned nothing in {pluralize(steps, 'step')}: training loss {self.loss:.3f} is not clearly lower than "
             f"{self.guessed_loss:.3f}, that of guessing by class frequency, and {self._accuracy}; change lr, or grow "
             "it from a shallower model with growth: identity"
         )
@@ -86,8 +86,8 @@ class Guessing:
             return self.find_dead_start(steps)
         if self._is_unsure:
             return (
-                f"validation has {counted(self.images, 'image')}, too few to tell learning from guessing; add images, "
-                "or increase val_fraction"
+                f"validation has {pluralize(self.images, 'image')}, too few to tell learning from guessing; add "
+                "images, or increase val_fraction"
             )
         if self._generalizes:
             weights = "" if self.balanced else ", or class_weights: balanced"

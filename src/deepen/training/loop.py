@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepen.config.automatic import FEW_STEPS
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import Evaluation, evaluate
 from deepen.records.history import Epoch
@@ -102,7 +102,7 @@ class _Loop:
         if asked or (self._checkpoints and self._checkpoints.due):
             self._save_checkpoint()
         if asked and self._interruption:
-            when = f"after {self._trainer.step:,} of {counted(self._trainer.steps, 'step')}"
+            when = f"after {self._trainer.step:,} of {pluralize(self._trainer.steps, 'step')}"
             self._interruption.check(when, signal.Signals(asked))  # a signal to any process stops all of them
 
     def _save_checkpoint(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TextIO
 
 from tqdm import tqdm
 
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.durations import format_duration
 from deepen.core.notes import print_warnings
 from deepen.records.history import Epoch
@@ -59,8 +59,8 @@ class TrainingProgress(Callback):
     def _describe_start(self, steps: int) -> str:
         where = f" on {self._where}" if self._where else ""
         if steps:
-            return f"resuming after {steps:,} of {counted(self._steps, 'step')}{where}"
-        return f"training for {counted(self._epochs, 'epoch')}{where}"
+            return f"resuming after {steps:,} of {pluralize(self._steps, 'step')}{where}"
+        return f"training for {pluralize(self._epochs, 'epoch')}{where}"
 
     def _describe_epoch(self, epoch: int) -> str:
         return f"{self._model}, epoch {min(epoch, self._epochs)} of {self._epochs}"
@@ -114,7 +114,7 @@ class TrainingProgress(Callback):
         if kind is None:
             seconds = time.perf_counter() - self._start_time
             done = self._step - self._resumed_at
-            trained = f"the last {counted(done, 'step')}" if self._resumed_at else counted(self._epochs, "epoch")
+            trained = f"the last {pluralize(done, 'step')}" if self._resumed_at else pluralize(self._epochs, "epoch")
             rate = done * self._batch_size / seconds
             result = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
             print(f"{self._model}: trained {trained} in {seconds:.1f} s, {rate:,.0f} images/s{result}", flush=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from deepen.config.recipes import MuonSettings, SgdSettings, TrainingSettings
-from deepen.core.counts import counted
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.core.seeding import derive_seed
 from deepen.data.augmentation import Augmentation, AugmentedImages
@@ -94,7 +94,7 @@ class Trainer:
         self._generator.manual_seed(derive_seed(self._seed, self.model, "order", epoch))
         order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
         batches = order[: steps * self.batch_size].view(steps, self.batch_size)
-        what = f"{self.model}: training on {counted(self.batch_size, 'image')} at once"
+        what = f"{self.model}: training on {pluralize(self.batch_size, 'image')} at once"
         with closing(self._images.iter_batches(batches[self.step - first :], self._part)) as left:
             for step, rows in enumerate(left, self.step - first):
                 self._lr.fill_(self.schedule.compute_lr(self.step))

@@ -12,7 +12,7 @@ from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
 from deepen.datasets import load_dataset
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.models.layers import Layer, plan
 from deepen.models.vgg import build_network
 from deepen.runtime.group import SINGLE_PROCESS, Group
@@ -47,7 +47,7 @@ def make_noise_trainer(
     """Make a trainer for a model of params.yaml on noise, with a learning rate too low to change much."""
     layers, training = plan_model(model, width), fix_batch_size(load_settings().recipes[recipe].training)
     return Trainer(
-        build_network(layers, he_start(layers, seed=0, model=model), training.dropout),
+        build_network(layers, draw_he_weights(layers, seed=0, model=model), training.dropout),
         images,
         GREY,
         Augmentation(flip=True, crop=0.125, color_shift=0.1),

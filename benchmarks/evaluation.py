@@ -12,7 +12,7 @@ from benchmarks.measure import THREADS, alternate, report
 from benchmarks.plain import PlainImages, compute_plain_topk, make_plain_network, make_test_transform
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device, move_to_device
 
@@ -22,7 +22,7 @@ IMAGES, BATCH = 10_000, 500
 def time_deepen_topk(model: str, width: float) -> float:
     """Return seconds."""
     device, images, layers = choose_device("cpu", THREADS), make_random_images(IMAGES), plan_model(model, width)
-    net = move_to_device(build_network(layers, he_start(layers, seed=0, model=model)), device)
+    net = move_to_device(build_network(layers, draw_he_weights(layers, seed=0, model=model)), device)
     mean = torch.tensor(compute_statistics(images.images).mean)
     start = time.perf_counter()
     evaluate(net, images, mean, flip_averaging=True, batch_size=BATCH)

@@ -21,7 +21,7 @@ from deepen.data.images import ImageSet
 from deepen.data.split import hold_out
 from deepen.data.statistics import Statistics, compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import he_start, initialize_model
+from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import Plans, plan_ladder
 from deepen.models.layers import count_training_flops
 from deepen.models.tensors import State, to_arrays
@@ -92,7 +92,7 @@ def time_steps(bench: Bench, side: int) -> Iterator[dict[str, Any]]:
 
 def _time_step(bench: Bench, model: str, recipe: str, way: str, peak: float) -> dict[str, float]:
     layers, dropout = bench.plans[model], bench.settings.recipes[recipe].training.dropout
-    net = build_network(layers, he_start(layers, seed=0, model=model), dropout)
+    net = build_network(layers, draw_he_weights(layers, seed=0, model=model), dropout)
     trainer = bench.make_trainer(model, net, recipe, epochs=3, replayed=way != "eager")
     if way == "compiled":
         trainer.network.compile()
@@ -134,7 +134,9 @@ def train_ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[di
     settings = bench.settings.model_copy(update={"seed": seed})
     state: State = {}
     for model, layers in bench.plans.items():
-        state, _ = initialize_model(settings, model, bench.plans, state, he_start(layers, seed=seed, model=model))
+        state, _ = initialize_model(
+            settings, model, bench.plans, state, draw_he_weights(layers, seed=seed, model=model)
+        )
         net = build_network(layers, state, settings.training.dropout)
         begin = time.perf_counter()
         trainer = bench.make_trainer(model, net, settings.recipe, epochs=epochs[model], seed=seed)

@@ -15,7 +15,7 @@ from benchmarks.data import make_random_images
 from benchmarks.measure import THREADS, alternate, report
 from deepen.config.settings import load_settings
 from deepen.evaluation.accuracy import infer
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.inference.classifier import BATCH, Classifier
 from deepen.models.networks import load_network
 from deepen.models.weights import ModelCard, save_weights
@@ -61,7 +61,7 @@ def make_inputs() -> Iterator[Path]:
             mean=(0.5, 0.5, 0.5),
             flip=True,
         )
-        save_weights(folder / "weights", he_start(card.plan(), seed=0, model=MODEL), card)
+        save_weights(folder / "weights", draw_he_weights(card.plan(), seed=0, model=MODEL), card)
         for i, image in enumerate(images.images):
             Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{i:05}.jpg", quality=75)
         yield folder

@@ -22,7 +22,7 @@ from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import he_start, initialize_model
+from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
@@ -69,7 +69,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
         "top1": {},
     }
     for name, model in settings.models.items():
-        fresh = he_start(plans[name], seed=settings.seed, model=name)
+        fresh = draw_he_weights(plans[name], seed=settings.seed, model=name)
         state, _ = initialize_model(settings, name, plans, states[model.after], fresh)
         trainer = Trainer(
             build_network(plans[name], state, training.dropout),

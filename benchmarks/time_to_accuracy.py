@@ -29,7 +29,7 @@ from deepen.data.images import ImageSet
 from deepen.data.split import hold_out
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device
 from deepen.training.trainer import Trainer
@@ -44,7 +44,7 @@ def train_deepen(path: Path) -> dict[str, float]:
     train_images, test = _images(path)
     training, epochs = settings.recipes["onecycle"].training, settings.epochs("I", len(train_images))
     layers = plan_model("I", WIDTH)
-    net = build_network(layers, he_start(layers, seed=SEED, model="I"), training.dropout)
+    net = build_network(layers, draw_he_weights(layers, seed=SEED, model="I"), training.dropout)
     start = time.perf_counter()
     trainer = Trainer(
         net,

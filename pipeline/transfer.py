@@ -5,7 +5,7 @@ from deepen.core.counts import pluralize
 from deepen.core.names import SCRATCH
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import load_statistics
-from deepen.growth.initialization import he_start, initialize_model
+from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.growth.pretrained import read_start_shapes
 from deepen.models.tensors import State
@@ -25,7 +25,7 @@ def transfer_to(name: str) -> None:
     plans = plan_ladder(settings, seen, len(classes), read_start_shapes({name: model}, BASE))
     source, grown_from = _load_source(model, images, settings)
     state, report = initialize_model(
-        settings, name, plans, source, he_start(plans[name], seed=settings.seed, model=name)
+        settings, name, plans, source, draw_he_weights(plans[name], seed=settings.seed, model=name)
     )
     card = ModelCard(
         model=name,

@@ -16,7 +16,7 @@ from deepen.data.images import ImageSet, load_images
 from deepen.data.split import hold_out
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import Evaluation, evaluate
-from deepen.growth.initialization import he_start, initialize_model
+from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.models.layers import Layer, count_training_flops
 from deepen.models.tensors import State, to_arrays
@@ -121,7 +121,7 @@ def _make_start(
     arm: Arm, model: str, source: State, settings: Settings, plans: dict[str, tuple[Layer, ...]], seed: int
 ) -> State:
     """Make a model's initial weights: grown from `source`, or random if that is empty."""
-    fresh = he_start(plans[model], seed=seed, model=model)
+    fresh = draw_he_weights(plans[model], seed=seed, model=model)
     if arm.start == "pytorch":
         torch.manual_seed(derive_seed(seed, model, "start"))
         fresh = to_arrays(VGG(plans[model]).state_dict())

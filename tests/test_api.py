@@ -11,7 +11,7 @@ import torch
 from dvc_project import ROOT
 
 import deepen
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.models.weights import save_weights
 
 
@@ -65,7 +65,7 @@ def test_a_network_loads_from_a_path_given_as_text(tmp_path):
         mean=(0.5,),
         flip=False,
     )
-    state = he_start(card.plan(), seed=0, model="I")
+    state = draw_he_weights(card.plan(), seed=0, model="I")
     save_weights(tmp_path / "I.safetensors", state, card)
     loaded, network = deepen.load_network(str(tmp_path / "I.safetensors"))
     assert loaded == card

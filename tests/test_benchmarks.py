@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from dvc_project import ROOT
-from tensors import he_start
+from tensors import draw_he_weights
 from torch.utils.data import DataLoader
 
 from benchmarks import gpu, measure
@@ -32,7 +32,7 @@ LAYERS = plan("conv3-8 maxpool conv3-8 fc-16", width=1, image=(3, 8, 8), classes
 
 def both():
     """The plain network and ours with the same weights."""
-    state = he_start(LAYERS, seed=0, model="I")
+    state = draw_he_weights(LAYERS, seed=0, model="I")
     plain = make_plain_network(LAYERS)
     plain.load_state_dict(dict(zip(plain.state_dict(), state.values(), strict=True)))
     return plain.eval(), build_network(LAYERS, state).eval()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from callbacks import Hooks
 from safetensors.torch import save_file
-from tensors import he_start
+from tensors import draw_he_weights
 from test_training import LAYERS, recipe, trainer_for
 
 from deepen.config.recipes import MuonSettings, Plateau, SgdSettings
@@ -49,7 +49,7 @@ def go(images, folder=None, *, stop_after=None, training=None, layers=LAYERS, st
         if steps[0] == stop_after:
             raise Killed
 
-    trainer = trainer_for(images, training, layers=layers, state=he_start(layers, seed=0, model="I"), **options)
+    trainer = trainer_for(images, training, layers=layers, state=draw_he_weights(layers, seed=0, model="I"), **options)
     callback = Hooks(start=lambda step, epochs: steps.__setitem__(0, step), step=lambda: killed_after(None))
     history = train(trainer, images, Checkpoints(folder, 0) if folder else None, callbacks=[callback]).epochs
     return trainer.network.state_dict(), history

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from dvc_project import ROOT
-from tensors import he_start
+from tensors import draw_he_weights
 
 from deepen.config.settings import load_settings
 from deepen.data import prefetch as mapped
@@ -91,7 +91,7 @@ def trained(images, recipe, augmentation=WHOLE, **options):
     layers = freeze(LAYERS, [] if onecycle else ["conv1_1"])
     training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update=changes)
     return Trainer(
-        build_network(layers, he_start(LAYERS, seed=0, model="I"), training.dropout),
+        build_network(layers, draw_he_weights(LAYERS, seed=0, model="I"), training.dropout),
         images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=0.01, epochs=3, seed=0, device=device, dtype=torch.bfloat16, **options,
     )  # fmt: skip

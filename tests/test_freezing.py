@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tensors import he_start
+from tensors import draw_he_weights
 from test_settings import changed
 from test_training import recipe, trainer_for
 
@@ -26,7 +26,7 @@ SGD = SgdSettings(name="sgd", momentum=0.9, nesterov=True, weight_decay=0.1)
 @pytest.mark.parametrize("optimizer", [{}, {"optimizer": SGD}])
 def test_frozen_tensors_stay_byte_for_byte_and_all_others_move(colored, optimizer):
     layers = freeze(LAYERS, FROZEN)
-    before = he_start(layers, seed=0, model="I")
+    before = draw_he_weights(layers, seed=0, model="I")
     trainer = trainer_for(
         colored, recipe(dropout=0.3, **optimizer), layers=layers, state={key: t.clone() for key, t in before.items()}
     )
@@ -39,7 +39,7 @@ def test_frozen_tensors_stay_byte_for_byte_and_all_others_move(colored, optimize
 
 
 def test_a_frozen_norm_normalizes_by_what_it_has_seen():
-    state = {key: tensor + 0.3 for key, tensor in he_start(LAYERS, seed=0, model="I").items()}
+    state = {key: tensor + 0.3 for key, tensor in draw_he_weights(LAYERS, seed=0, model="I").items()}
     images = torch.randn(10, 3, 8, 8)
     for roles, alike in ((["norm1_1", "norm1_2"], True), (["norm1_1"], False)):
         net = build_network(freeze(LAYERS, roles), {key: tensor.clone() for key, tensor in state.items()})
@@ -63,7 +63,7 @@ def test_a_step_on_frozen_layers_takes_less_memory():
 
 def test_a_start_says_what_is_frozen_and_a_network_that_was_trained_does_not(tmp_path):
     card = ModelCard(model="I", layers="conv3-8 fc-16", width=1, image=(3, 8, 8), classes=("a", "b"), mean=(0.5,) * 3, flip=True)  # fmt: skip
-    state = he_start(card.plan(), seed=0, model="I")
+    state = draw_he_weights(card.plan(), seed=0, model="I")
     for frozen, roles in ((None, set()), (("conv1_1",), {"conv1_1"})):
         save_weights(tmp_path / "x", state, card.model_copy(update={"frozen": frozen}))
         _, net = load_network(tmp_path / "x")
@@ -129,7 +129,8 @@ class TestOfALadder:
     def test_all_layers(self):
         layers = "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024"
         shapes = {
-            key: tuple(each.shape) for key, each in he_start(self.plans(width=1.0)["I"], seed=0, model="I").items()
+            key: tuple(each.shape)
+            for key, each in draw_he_weights(self.plans(width=1.0)["I"], seed=0, model="I").items()
         }
         changes = {"models__I__layers": layers, "models__I__start": "imports/x-0a1b2c3d.safetensors", "width": 1.0}
         assert self.told({"I": shapes}, models__I__frozen="copied", **changes) == [

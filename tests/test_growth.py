@@ -6,7 +6,7 @@ import torch
 from conftest import LADDER
 
 from deepen.core.errors import InputError
-from deepen.growth.initialization import _relu_moments, grow, he_start
+from deepen.growth.initialization import _relu_moments, draw_he_weights, grow
 from deepen.growth.transfer import map_roles, transfer
 from deepen.models.layers import list_tensor_shapes, plan
 from deepen.models.tensors import to_arrays
@@ -16,8 +16,8 @@ LAYERS = plan(LADDER["III"], width=1 / 16, image=(3, 8, 8), classes=4)
 FRESH = ["conv2_2", "conv3_2", "conv3_3", "fc2"]
 
 
-def test_he_start_has_he_s_variance_by_fan_in_and_zero_biases():
-    state = he_start(plan("conv3-256*2 fc-512", width=1, image=(3, 8, 8), classes=10), seed=0, model="I")
+def test_drawn_weights_have_he_s_variance_by_fan_in_and_zero_biases():
+    state = draw_he_weights(plan("conv3-256*2 fc-512", width=1, image=(3, 8, 8), classes=10), seed=0, model="I")
     for key, tensor in state.items():
         if key.endswith("bias"):
             assert not tensor.any()
@@ -29,10 +29,10 @@ def test_he_start_has_he_s_variance_by_fan_in_and_zero_biases():
 
 def test_a_start_is_a_function_of_seed_model_and_role_alone():
     shallow = plan(LADDER["I"], width=1 / 16, image=(3, 8, 8), classes=4)
-    base = he_start(LAYERS, seed=0, model="III")
-    for key, tensor in he_start(shallow, seed=0, model="III").items():
+    base = draw_he_weights(LAYERS, seed=0, model="III")
+    for key, tensor in draw_he_weights(shallow, seed=0, model="III").items():
         assert np.array_equal(tensor, base[key])
-    for other in (he_start(LAYERS, seed=1, model="III"), he_start(LAYERS, seed=0, model="II")):
+    for other in (draw_he_weights(LAYERS, seed=1, model="III"), draw_he_weights(LAYERS, seed=0, model="II")):
         assert not np.array_equal(other["conv3_2.weight"], base["conv3_2.weight"])
     assert not np.array_equal(base["conv3_2.weight"], base["conv3_3.weight"])
 
@@ -44,7 +44,7 @@ class TestNorms:
     def trained(self):
         """A network whose norms have seen something."""
         torch.manual_seed(0)
-        net = build_network(self.shallow, he_start(self.shallow, seed=0, model="I")).train()
+        net = build_network(self.shallow, draw_he_weights(self.shallow, seed=0, model="I")).train()
         optimizer = torch.optim.SGD(net.parameters(), 0.1)
         for _ in range(30):
             optimizer.zero_grad()
@@ -53,7 +53,7 @@ class TestNorms:
         return net
 
     def grown(self, net, growth="identity"):
-        fresh = he_start(self.deep, seed=0, model="II")
+        fresh = draw_he_weights(self.deep, seed=0, model="II")
         mapping = map_roles(list_tensor_shapes(self.shallow), list_tensor_shapes(self.deep))
         state, _ = transfer(to_arrays(net.state_dict()), fresh, mapping)
         state, starts = grow(state, self.deep, mapping.fresh, growth)
@@ -81,14 +81,14 @@ class TestNorms:
         assert torch.equal(deep.state_dict()["norm2_3.running_var"], deep.state_dict()["norm2_1.running_var"])
 
     def test_random_ones_do_nothing(self):
-        state = he_start(self.deep, seed=0, model="II")
+        state = draw_he_weights(self.deep, seed=0, model="II")
         assert np.array_equal(state["norm2_3.weight"], np.ones(16))
         assert np.array_equal(state["norm2_3.running_var"], np.ones(16))
         assert not state["norm2_3.running_mean"].any()
 
 
 def test_random_leaves_the_state_as_it_is():
-    state = he_start(LAYERS, seed=0, model="III")
+    state = draw_he_weights(LAYERS, seed=0, model="III")
     grown, starts = grow(state, LAYERS, FRESH, "random")
     assert starts == dict.fromkeys(FRESH, "random")
     assert all(np.array_equal(grown[key], state[key]) for key in state)
@@ -105,7 +105,7 @@ def test_copy_takes_the_layer_before_where_shapes_agree(rng):
 
 
 def test_identity_passes_positive_input_on_and_leaves_the_rest():
-    state = he_start(LAYERS, seed=0, model="III")
+    state = draw_he_weights(LAYERS, seed=0, model="III")
     grown, starts = grow(state, LAYERS, [*FRESH, "head"], "identity")
     assert starts == {**dict.fromkeys(FRESH, "identity"), "head": "random"}
     images = torch.rand(2, 16, 4, 4)
@@ -115,12 +115,12 @@ def test_identity_passes_positive_input_on_and_leaves_the_rest():
     assert torch.equal(convolved, images)
     assert np.array_equal(grown["fc2.weight"], np.eye(64))
     assert np.array_equal(grown["head.weight"], state["head.weight"])
-    assert np.array_equal(state["fc2.weight"], he_start(LAYERS, seed=0, model="III")["fc2.weight"])
+    assert np.array_equal(state["fc2.weight"], draw_he_weights(LAYERS, seed=0, model="III")["fc2.weight"])
 
 
 def test_identity_is_refused_where_it_can_t_be():
     with pytest.raises(InputError, match="conv2_1 has 8 inputs and 16 outputs, growth: identity needs equal numbers"):
-        grow(he_start(LAYERS, seed=0, model="III"), LAYERS, ["conv2_1"], "identity")
+        grow(draw_he_weights(LAYERS, seed=0, model="III"), LAYERS, ["conv2_1"], "identity")
 
 
 def test_moments_of_rectified_normal_numbers_are_those_of_a_million_of_them(rng):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from callbacks import Hooks
-from tensors import he_start
+from tensors import draw_he_weights
 from test_training import LAYERS, recipe, trainer_for
 
 from deepen.data.images import ImageSet
@@ -116,7 +116,7 @@ def ten_are_enough(monkeypatch):
     monkeypatch.setattr(module, "FEW_STEPS", 10)
 
 
-DEAD = {key: torch.zeros_like(tensor) for key, tensor in he_start(LAYERS, seed=0, model="I").items()}
+DEAD = {key: torch.zeros_like(tensor) for key, tensor in draw_he_weights(LAYERS, seed=0, model="I").items()}
 
 
 def warnings(images, validation=None, training=None, **options):

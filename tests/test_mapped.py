@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from tensors import he_start
+from tensors import draw_he_weights
 from test_training import AUGMENTATION, LAYERS, recipe, run, trainer_for
 
 from deepen.core.errors import InputError
@@ -206,7 +206,7 @@ def test_limits_of_control_groups_of_both_versions(tmp_path, groups, limits, fou
 
 
 def test_a_map_is_evaluated_as_it_lies_and_never_copied_as_a_whole(colored, large, monkeypatch):
-    net = build_network(LAYERS, he_start(LAYERS, seed=0, model="I"), 0.0)
+    net = build_network(LAYERS, draw_he_weights(LAYERS, seed=0, model="I"), 0.0)
     monkeypatch.delattr(ImageSet, "images")
     found = [
         evaluate(net, images, torch.zeros(3), flip_averaging=True, batch_size=7)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import archive, photos, picture, write_tree
 from PIL import Image
-from tensors import he_start, load_weights
+from tensors import draw_he_weights, load_weights
 
 import deepen
 from deepen.cli import main
@@ -39,7 +39,7 @@ def weights(tmp_path_factory):
             flip=True,
         )
         path = tmp_path_factory.mktemp("weights") / f"{channels}.safetensors"
-        save_weights(path, he_start(card.plan(), seed=0, model="I"), card)
+        save_weights(path, draw_he_weights(card.plan(), seed=0, model="I"), card)
         return path
 
     return {channels: made(channels) for channels in (1, 2, 3)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml_text
 from callbacks import Hooks
-from tensors import he_start
+from tensors import draw_he_weights
 from test_settings import PARAMS
 
 from deepen.config.recipes import Plateau, TrainingSettings
@@ -34,7 +34,7 @@ def recipe(name="onecycle", **changes):
 def trainer_for(
     images, training, *, epochs=3, peak_lr=0.05, seed=0, state=None, augmentation=AUGMENTATION, layers=LAYERS, **options
 ):
-    net = build_network(layers, state or he_start(layers, seed=0, model="I"), training.dropout)
+    net = build_network(layers, state or draw_he_weights(layers, seed=0, model="I"), training.dropout)
     return Trainer(
         net, images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=peak_lr, epochs=epochs, seed=seed, device=torch.device("cpu"), **options,
@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_says_what_to_do(colored):
 
 
 def test_weights_can_t_go_on_from_nan(colored):
-    state = he_start(LAYERS, seed=0, model="I")
+    state = draw_he_weights(LAYERS, seed=0, model="I")
     state["fc1.weight"][0, 0] = float("nan")
     with pytest.raises(InputError, match="the loss is nan in epoch 1, step 1:"):
         run(colored, recipe(), state=state)

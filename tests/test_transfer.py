@@ -6,7 +6,7 @@ import torch
 from conftest import LADDER
 
 from deepen.core.errors import InputError
-from deepen.growth.initialization import grow, he_start
+from deepen.growth.initialization import draw_he_weights, grow
 from deepen.growth.transfer import RoleMapping, find_violations, map_roles, transfer
 from deepen.models.layers import list_tensor_shapes, plan
 from deepen.models.vgg import build_network
@@ -69,12 +69,12 @@ def test_copies_are_equal_and_nothing_is_shared_or_touched(shallow, deep):
 @pytest.mark.parametrize(("shallow", "deep"), PAIRS)
 def test_identity_growth_computes_what_the_shallow_network_did(shallow, deep, width):
     shallow_layers, layers = layout(shallow, width), layout(deep, width)
-    source = he_start(shallow_layers, seed=0, model=shallow)
+    source = draw_he_weights(shallow_layers, seed=0, model=shallow)
     for key, tensor in source.items():
         if key.endswith("bias"):
             tensor[:] = np.random.default_rng(len(key)).uniform(-0.1, 0.1, tensor.shape)
     mapping = map_roles(list_tensor_shapes(shallow_layers), list_tensor_shapes(layers))
-    state, _ = transfer(source, he_start(layers, seed=0, model=deep), mapping)
+    state, _ = transfer(source, draw_he_weights(layers, seed=0, model=deep), mapping)
     grown, starts = grow(state, layers, mapping.fresh, "identity")
     assert set(starts.values()) == {"identity"}
     found, expected = logits(layers, grown), logits(shallow_layers, source)
@@ -165,7 +165,7 @@ def test_from_nothing_everything_is_fresh():
 
 
 def test_the_report_names_every_tensor_of_both_networks():
-    source, target = trained(layout("I")), he_start(layout("II"), seed=0, model="II")
+    source, target = trained(layout("I")), draw_he_weights(layout("II"), seed=0, model="II")
     source["gone.bias"] = np.zeros(5, np.float32)
     mapping = map_roles(
         {k: tuple(v.shape) for k, v in source.items()}, list_tensor_shapes(layout("II")), dropped=["gone"]

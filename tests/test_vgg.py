@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tensors import he_start
+from tensors import draw_he_weights
 from test_layers import PAPER
 
 from deepen.models.layers import plan
@@ -35,7 +35,7 @@ def test_torchvision_s_weights_give_torchvision_s_logits(name, theirs):
 
 def test_the_network_returns_logits_of_the_right_shape():
     layers = plan("conv3-8 maxpool fc-16", width=1, image=(2, 8, 6), classes=4)
-    state = he_start(layers, seed=0, model="I")
+    state = draw_he_weights(layers, seed=0, model="I")
     images = torch.randn(5, 2, 8, 6)
     logits = build_network(layers, state)(images)
     assert logits.shape == (5, 4)
@@ -48,7 +48,7 @@ def test_the_network_returns_logits_of_the_right_shape():
 )
 def test_a_pool_before_its_relu_is_the_same_to_the_last_bit_of_every_gradient(text):
     layers = plan(text, width=1, image=(2, 8, 8), classes=3)
-    net = build_network(layers, he_start(layers, seed=0, model="I"))
+    net = build_network(layers, draw_he_weights(layers, seed=0, model="I"))
     images = torch.randn(16, 2, 8, 8)
     x = images
     for layer in layers:
@@ -68,7 +68,7 @@ def test_a_pool_before_its_relu_is_the_same_to_the_last_bit_of_every_gradient(te
 
 def test_a_norm_is_torch_s():
     layers = plan("conv3-8 maxpool fc-8", width=1, image=(2, 8, 8), classes=3, norm="batch")
-    net = build_network(layers, he_start(layers, seed=0, model="I"))
+    net = build_network(layers, draw_he_weights(layers, seed=0, model="I"))
     theirs = torch.nn.BatchNorm2d(8)
     for _ in range(3):
         x = torch.randn(16, 8, 4, 4) * 3 + 1
@@ -80,7 +80,7 @@ def test_a_norm_is_torch_s():
 
 def test_dropout_acts_in_training_only():
     layers = plan("conv3-8 fc-64", width=1, image=(1, 4, 4), classes=2)
-    net = build_network(layers, he_start(layers, seed=0, model="I"), dropout=0.5)
+    net = build_network(layers, draw_he_weights(layers, seed=0, model="I"), dropout=0.5)
     images = torch.randn(3, 1, 4, 4)
     assert not torch.equal(net.train()(images), net(images))
     assert torch.equal(net.eval()(images), net(images))
@@ -89,7 +89,7 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("change", ["missing", "extra", "reshaped"])
 def test_a_state_that_does_not_fit_is_refused(change):
     layers = plan("conv3-8 fc-16", width=1, image=(1, 4, 4), classes=2)
-    state = he_start(layers, seed=0, model="I")
+    state = draw_he_weights(layers, seed=0, model="I")
     if change == "missing":
         del state["fc1.bias"]
     elif change == "extra":

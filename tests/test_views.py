@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tensors import he_start
+from tensors import draw_he_weights
 from torch import nn
 
 from deepen.data.images import ImageSet
@@ -22,7 +22,7 @@ NETS = [
 def net(layers, norm="none", image=(3, 8, 12), classes=5):
     """A network whose norms, if any, are not those of a start."""
     laid_out = plan(layers, width=1, image=image, classes=classes, norm=norm)
-    state = he_start(laid_out, seed=0, model="I")
+    state = draw_he_weights(laid_out, seed=0, model="I")
     draws = torch.Generator().manual_seed(1)
     for key, tensor in state.items():
         if "norm" in key:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from tensors import he_start, load_weights
+from tensors import draw_he_weights, load_weights
 
 from deepen.core.errors import InputError
 from deepen.models.networks import load_network
@@ -17,13 +17,13 @@ CARD = ModelCard(
     mean=(0.5, 0.4, 0.3),
     flip=True,
 )
-STATE = he_start(CARD.plan(), seed=0, model="I")
+STATE = draw_he_weights(CARD.plan(), seed=0, model="I")
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_a_file_alone_is_enough_to_use_the_network(tmp_path, norm):
     written = CARD.model_copy(update={"norm": norm})
-    state = he_start(written.plan(), seed=0, model="I")
+    state = draw_he_weights(written.plan(), seed=0, model="I")
     save_weights(tmp_path / "new" / "I.safetensors", state, written)
     card, net = load_network(tmp_path / "new" / "I.safetensors")
     assert card == written
@@ -79,7 +79,7 @@ def test_metadata_that_is_not_a_network_s(tmp_path, metadata):
 def test_a_small_file_can_t_ask_for_gigabytes(tmp_path):
     """At the bound of what an image may take it is taken, and above not, whatever its layers are."""
     card = CARD.model_copy(update={"layers": "conv1-1" + " maxpool" * 13, "width": 1.0, "image": (1, 1 << 13, 1 << 14), "mean": (0.5,)})  # fmt: skip
-    save_weights(tmp_path / "x", he_start(card.plan(), seed=0, model="I"), card)
+    save_weights(tmp_path / "x", draw_he_weights(card.plan(), seed=0, model="I"), card)
     assert (tmp_path / "x").stat().st_size < 1000
     assert load_network(tmp_path / "x")[0].image == (1, 1 << 13, 1 << 14)
     for change in ({"image": (1, (1 << 13) + 1, 1 << 14)}, {"layers": card.layers.replace("1-1", "1-2")},

@@ -26,7 +26,7 @@ import yaml_text
 from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import save, save_file
-from tensors import he_start
+from tensors import draw_he_weights
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
@@ -511,7 +511,7 @@ def archive_cases() -> dict[str, Case]:
 
 CARD = ModelCard(model="I", layers="conv3-8 maxpool fc-16", width=0.5, image=(3, 8, 8), classes=("cat", "dog"),
                  mean=(0.5, 0.4, 0.3), flip=True)  # fmt: skip
-STATE = he_start(CARD.plan(), seed=0, model="I")
+STATE = draw_he_weights(CARD.plan(), seed=0, model="I")
 
 
 def weights_bytes(content: bytes) -> Case:

@@ -14,7 +14,7 @@ from deepen.config.recipes import SgdSettings
 from deepen.data import prefetch as mapped
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import grow, he_start
+from deepen.growth.initialization import draw_he_weights, grow
 from deepen.models.layers import freeze, plan
 from deepen.models.tensors import to_arrays
 from deepen.runtime import group as module
@@ -64,7 +64,7 @@ def ladder(case, folder):
                 classes=3,
                 norm="batch" if case in ("norm", "frozen") else "none",
             )
-            start = he_start(layers, seed=0, model=model) | state
+            start = draw_he_weights(layers, seed=0, model=model) | state
             fresh = [layer.role for layer in layers if layer.tensors() and f"{layer.role}.weight" not in state]
             state, _ = grow(start, layers, fresh if state else [], "identity")
             layers = freeze(layers, ["conv1_1", "norm1_1", "fc1"] if case == "frozen" and fresh else [])

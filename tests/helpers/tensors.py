@@ -10,8 +10,8 @@ def as_tensors(state):
     return {key: torch.from_numpy(array) for key, array in state.items()}
 
 
-def he_start(layers, *, seed, model):
-    return as_tensors(growth.he_start(layers, seed=seed, model=model))
+def draw_he_weights(layers, *, seed, model):
+    return as_tensors(growth.draw_he_weights(layers, seed=seed, model=model))
 
 
 def load_weights(path):

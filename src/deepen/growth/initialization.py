@@ -34,7 +34,7 @@ def initialize_model(
     return state, report.with_starts(starts)
 
 
-def he_start(layers: Sequence[Layer], *, seed: int, model: str) -> State:
+def draw_he_weights(layers: Sequence[Layer], *, seed: int, model: str) -> State:
     """Return a random state dict: He normal weights by fan-in (arXiv 1502.01852), zero biases, identity norms.
 
     Each tensor has its own generator, so that adding a layer does not change the others.

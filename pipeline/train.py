@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from deepen import __version__
 from deepen.config.settings import Settings, load_settings
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet, load_images
@@ -34,7 +33,7 @@ from pipeline.shared.agreement import compare_statistics, require_agreement
 from pipeline.shared.stage import BASE, COMMAND, require_unchanged
 from pipeline.shared.together import run_together
 
-VERSIONS = {"Deepen": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()}
+VERSIONS = {"PyTorch": torch.__version__, "Python": platform.python_version()}
 
 
 def train_model(name: str) -> None:

@@ -32,7 +32,12 @@ def test_importing_deepen_does_not_import_pytorch():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"^module 'deepen' has no attribute 'lod'$"):
         deepen.lod  # noqa: B018
-    assert {"load", "__version__"} <= set(dir(deepen))
+
+
+def test_dir_lists_the_public_names_and_no_others():
+    assert {name for name in dir(deepen) if not name.startswith("_")} == set(deepen.__all__)
+    assert "__version__" in dir(deepen)
+    assert all(hasattr(deepen, name) for name in dir(deepen))
 
 
 def test_type_checkers_see_what_is_exported():
@@ -48,11 +53,14 @@ def test_documentation_shows_no_deeper_path():
         assert not re.search(r"(?m)^\s*(from deepen\.|import deepen\.)|::: deepen\.\w+\.", page.read_text()), page.name
 
 
-def test_the_library_does_not_import_its_own_public_names():
-    for path in (ROOT / "src/deepen").rglob("*.py"):
+def test_only_the_command_line_imports_from_the_top_package():
+    """It is no dependency of a stage, so a stage must not read anything from it, such as the version."""
+    files = [path for folder in ("src/deepen", "pipeline", "study") for path in (ROOT / folder).rglob("*.py")]
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "deepen":
-                assert {alias.name for alias in node.names} <= {"__version__"}, path
+                assert path == ROOT / "src/deepen/cli/parser.py"
+                assert {alias.name for alias in node.names} == {"__version__"}
 
 
 def test_a_network_loads_from_a_path_given_as_text(tmp_path):

@@ -51,6 +51,11 @@ class TestParts:
         assert parts.origins["validation"] == "held out of train/ (25 %)"
         assert parts.origins["test"] == "held out of train/ (20 %)"
 
+    def test_the_origin_has_the_fraction_that_rounding_left(self, tmp_path):
+        parts = loaded(write_tree(tmp_path / "x", photos(train=5, test=1))).with_held_out("validation", 0.1)
+        assert {part: len(images) for part, images in parts.images.items()} == {"train": 8, "validation": 2, "test": 2}
+        assert parts.origins["validation"] == "held out of train/ (20 %)"
+
     def test_two_of_them_are_an_error(self, tmp_path):
         files = photos() | {"val/cat/1.png": IMAGE, "valid/dog/1.png": IMAGE}
         assert fault(write_tree(tmp_path, files)) == "has val/ and valid/, both for validation; keep one"

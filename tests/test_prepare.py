@@ -39,7 +39,7 @@ def test_parts_that_are_held_out(told, tmp_path):
     out, _ = told(photos(train=30, test=0))
     assert out == [
         "train: 44 images of shape (3, 8, 8), 2 classes, from train/",
-        "validation: 4 images of shape (3, 8, 8), 2 classes, held out of train/ (10 %)",
+        "validation: 4 images of shape (3, 8, 8), 2 classes, held out of train/ (8.33 %)",
         "test: 12 images of shape (3, 8, 8), 2 classes, held out of train/ (20 %)",
     ]
     assert [len(load_images(tmp_path / f"data/{name}.safetensors")) for name in ("train", "validation", "test")] == [

@@ -109,7 +109,20 @@ class TestGains:
         assert self.gain(324, 270) == ["II loses 15.0 points against I (11.4 to 18.9)"]
         assert self.gain(324, 325) == ["II is 0.3 points above I (-0.8 to 1.4): no clear difference"]
         assert self.gain(325, 324) == ["II is 0.3 points below I (-1.4 to 0.8): no clear difference"]
-        assert self.gain(324, 324) == ["II is 0.0 points above I (-1.0 to 1.0): no clear difference"]
+        assert self.gain(324, 324) == ["II equals I (-1.0 to 1.0): no clear difference"]
+
+    def test_a_small_difference_on_many_images_does_not_round_to_zero(self):
+        def gain(one, other):
+            records = [
+                replace(record(name), **answers(right, 10**6), test_images=10**6)
+                for name, right in (("I", one), ("II", other))
+            ]
+            return gains.describe_gains(records)
+
+        assert gain(900_000, 900_400) == ["II gains 0.04 points over I (0.04 to 0.04)"]
+        assert gain(900_400, 900_000) == ["II loses 0.04 points against I (0.04 to 0.04)"]
+        assert gain(900_000, 900_001) == ["II is 0.0001 points above I (-0.0003 to 0.0005): no clear difference"]
+        assert not any("-0.0 " in sentence for n in range(330, 360) for sentence in self.gain(n, n + 1))
 
     def test_without_the_answers_the_interval_is_that_of_different_images(self):
         paired, unpaired = (

@@ -17,7 +17,7 @@ def find_reference_faults(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield the faults of names and layer strings of the right type; wrong types are reported elsewhere."""
     for key, (among, kind) in _REFERENCES.items():
         name, names = content.get(key), content.get(among)
-        if isinstance(name, str) and isinstance(names, dict) and name not in names:
+        if isinstance(name, str) and isinstance(names, dict) and names and name not in names:
             yield f"{key}: unknown {kind} '{name[:60]}'; use one of {_list_names(names)}{suggest_name(name, names)}"
         for name in map(str, names if isinstance(names, dict) and among != "models" else ()):
             if not re.fullmatch(NAME, name):
@@ -147,4 +147,4 @@ def _find_cycles(models: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _list_names(names: Mapping[str, Any]) -> str:
-    return ", ".join(trim([str(name)[:60] for name in names])) or "none"
+    return ", ".join(trim([str(name)[:60] for name in names]))

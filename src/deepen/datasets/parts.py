@@ -31,6 +31,7 @@ class Parts:
         if part in self.images:
             return self
         train, held = hold_out(self.images["train"], fraction, part, keep)
-        origin = f"held out of {self.origins['train'].removeprefix('from ')} ({100 * fraction:g} %)"
+        percent = 100 * len(held) / (len(train) + len(held))  # differs from `fraction` by rounding in each class
+        origin = f"held out of {self.origins['train'].removeprefix('from ')} ({percent:.3g} %)"
         images = self.images | {"train": train, part: held}
         return replace(self, images=images, origins=self.origins | {part: origin})

@@ -103,6 +103,11 @@ class Classifier:
         self._views = Views(views, self.card.image[1:])
         self._flip_averaging = self.card.flip if flip_averaging is None else flip_averaging
 
+    def __repr__(self) -> str:
+        card = self.card
+        classes, image = pluralize(len(card.classes), "class"), "x".join(map(str, card.image))
+        return f"<Classifier {card.model}: {card.layers}, {classes}, images of {image}, on {self._device}>"
+
     def predict(self, images: Iterable[Picture] | Picture) -> NDArray[np.float32]:
         """Compute the probabilities of each class for images of any size.
 

@@ -1,5 +1,6 @@
 """Sentences on what each model of a ladder gains over the one before, with 95 % intervals."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -39,13 +40,17 @@ def _join_names(names: Sequence[str], most: int = 3) -> str:
 
 def _describe_gain(before: Record, record: Record) -> str:
     gain, low, high = _estimate_difference(record, before)
+    one, other, decimals = record.model, before.model, _count_decimals(gain)
+    points, *bounds = (_format(value, decimals) for value in (abs(gain), low, high, -high, -low))
+    points += " point" if points == "1.0" else " points"
+    interval, of_loss = (f"({lowest} to {highest})" for lowest, highest in (bounds[:2], bounds[2:]))
     if low > 0:
-        return f"{record.model} gains {_format_points(gain)} over {before.model} ({low:.1f} to {high:.1f})"
+        return f"{one} gains {points} over {other} {interval}"
     if high < 0:
-        return f"{record.model} loses {_format_points(-gain)} against {before.model} ({-high:.1f} to {-low:.1f})"
-    way = "below" if gain < 0 else "above"
-    place = f"{_format_points(abs(gain))} {way} {before.model} ({low:.1f} to {high:.1f})"
-    return f"{record.model} is {place}: no clear difference"
+        return f"{one} loses {points} against {other} {of_loss}"
+    if gain == 0:
+        return f"{one} equals {other} {interval}: no clear difference"
+    return f"{one} is {points} {'below' if gain < 0 else 'above'} {other} {interval}: no clear difference"
 
 
 def _estimate_difference(one: Record, other: Record) -> tuple[float, float, float]:
@@ -56,5 +61,10 @@ def _estimate_difference(one: Record, other: Record) -> tuple[float, float, floa
     return paired_difference(first, second)
 
 
-def _format_points(value: float) -> str:
-    return f"{value:.1f} point" if f"{value:.1f}" == "1.0" else f"{value:.1f} points"
+def _count_decimals(gain: float) -> int:
+    """Return one decimal, or as many as a smaller difference needs, so that it does not round to zero."""
+    return 1 if gain == 0 or abs(gain) >= 0.05 else math.ceil(-math.log10(abs(gain)))
+
+
+def _format(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: never -0.0

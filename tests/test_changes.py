@@ -6,6 +6,9 @@ from dvc_project import ROOT
 
 from deepen.experiments.changes import find_change_faults
 
+VALUE = (
+    "invalid value; separate values by one comma, as in -S lr=0.01,0.02, and put text with special characters in quotes"
+)
 CONTENT = yaml_text.load((ROOT / "params.yaml").read_text())
 
 
@@ -40,7 +43,14 @@ def test_good_ones(changes):
         (["=3"], ["-S =3: missing setting name; write for example -S lr=0.01"]),
         (["lr=interval(0.1,0.2)"], ["-S lr=interval(0.1,0.2): can't list its values; write them separated by commas"]),
         (["models.I.norm=batch"], ["-S models.I.norm: not in params.yaml yet; write -S +models.I.norm=... to add it"]),
-        (["lr"], ["-S lr: invalid syntax (missing EQUAL at '<EOF>'); write for example -S lr=0.01"]),
+        (["lr"], ["-S lr: missing value; write for example -S lr=0.01"]),
+        (["+"], ["-S +: missing setting name; write for example -S lr=0.01"]),
+        (["a..b=3"], ["-S a..b=3: invalid setting name; write for example -S lr=0.01"]),
+        (["l r=3"], ["-S l r=3: invalid setting name; write for example -S lr=0.01"]),
+        (["lr=0.01,"], [f"-S lr=0.01,: {VALUE}"]),
+        (["lr=[0.01"], [f"-S lr=[0.01: {VALUE}"]),
+        (["lr=foo(3)"], [f"-S lr=foo(3): {VALUE}"]),
+        (["lr=0.01;"], [f"-S lr=0.01;: {VALUE}"]),
         (["data=cifar"], ["params.yaml, changed by -S: data: unknown data set 'cifar'; use one of digits, cifar10, cifar100, fashion_mnist, folder; did you mean cifar10?"]),
         (["recipe=onecylce"], ["params.yaml, changed by -S: recipe: unknown recipe 'onecylce'; use one of onecycle, published; did you mean onecycle?"]),
         (["growth=copi"], ["params.yaml, changed by -S: growth: must be 'identity', 'copy' or 'random', got the string 'copi'; did you mean copy?"]),

@@ -417,7 +417,7 @@ class TestFilesToStartFrom:
 
     @pytest.mark.parametrize(
         ("content", "error"),
-        [(None, "No such file or directory"), (b"", "header too small"), (b"x" * 100, "header too large")],
+        [(None, "No such file or directory"), (b"", "it is empty or cut off"), (b"x" * 100, "its header is damaged")],
     )
     def test_a_file_that_can_t_be_read(self, tmp_path, monkeypatch, content, error):
         monkeypatch.chdir(tmp_path)

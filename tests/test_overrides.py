@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from test_settings import GOOD
 
+from deepen.core.errors import InputError
 from deepen.experiments.overrides import make_overrides, quote_change, quote_options, split_changes
 
 ROOT = "datasets.folder.root"
@@ -63,6 +64,14 @@ def test_options_of_all_spellings():
     changes = ["lr=1", "seed=2", f"{ROOT}='/a b'", "lr=3", f"{ROOT}='/é'", "seed=4"]
     flagged = [word for change in changes for word in ("--set-param", change)]
     assert list(quote_options(words)) == ["--temp", *flagged, "-n", "x"]
+
+
+@pytest.mark.parametrize("words", [["-S"], ["--temp", "-S", "--queue"], ["-S", " "], ["-S", ""]])
+def test_an_option_without_a_setting_is_an_error(words):
+    with pytest.raises(InputError, match=r"^-S: missing setting; write for example -S lr=0\.01$"):
+        list(quote_options(words))
+    with pytest.raises(InputError, match=r"^--set-param: missing setting"):
+        list(quote_options(["--set-param="]))
 
 
 def test_whole_settings():

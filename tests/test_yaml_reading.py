@@ -83,7 +83,7 @@ def test_files_that_can_t_be_read(tmp_path):
     with pytest.raises(InputError, match=r"can't be read \(Is a directory\)"):
         read_yaml(tmp_path)
     (tmp_path / "x").write_bytes(b"a: \xff")
-    with pytest.raises(InputError, match=r"x: invalid YAML: 'utf-8' codec can't decode .*; save it as UTF-8"):
+    with pytest.raises(InputError, match=r"x: invalid YAML: not UTF-8 text, byte 0xff at position 3; save it as UTF-8"):
         read_yaml(tmp_path / "x")
 
 

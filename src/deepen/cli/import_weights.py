@@ -10,6 +10,7 @@ from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, prefix_faults, quote
+from deepen.core.wording import describe_cause
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,7 +135,9 @@ def _read_class_names(path: Path) -> Sequence[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't be read as UTF-8 text ({error}); write one class name per line") from error
+        raise InputError(
+            f"{path}: can't be read as UTF-8 text ({describe_cause(error)}); write one class name per line"
+        ) from error
 
 
 def _make_entry(card: "ModelCard", start: str) -> dict[str, object]:

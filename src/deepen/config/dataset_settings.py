@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from deepen.config.section import PathText, Section, auto
-from deepen.config.validation import format_value
 from deepen.core.errors import InputError
+from deepen.core.wording import format_value
 
 Image = tuple[int, int, int]  # shape: (channels, height, width)
 Width = Annotated[float, Field(gt=0, le=64)]

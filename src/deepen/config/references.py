@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepen.config.validation import NAME, START_FILE, format_value
+from deepen.config.validation import NAME, START_FILE
 from deepen.core.errors import trim
 from deepen.core.names import MODEL_NAME, RESERVED, SCRATCH
 from deepen.core.nearest import suggest_name
+from deepen.core.wording import format_value
 from deepen.models.notation import count_weight_layers, find_notation_faults, find_width_fault
 
 _REFERENCES = {"data": ("datasets", "data set"), "recipe": ("recipes", "recipe"), "depth": ("models", "model")}

@@ -11,9 +11,10 @@ from deepen.config.dataset_settings import Dataset, Digits, Downloaded, Folder, 
 from deepen.config.recipes import Epochs, EvaluationSettings, Rate, Recipe, TrainingSettings
 from deepen.config.references import find_reference_faults
 from deepen.config.section import PathText, Section, auto
-from deepen.config.validation import format_fault, format_value
+from deepen.config.validation import format_fault
 from deepen.core.errors import InputError, prefix_faults
 from deepen.core.names import SCRATCH
+from deepen.core.wording import format_value
 from deepen.core.yaml_reading import parse_yaml, read_yaml
 from deepen.models.freezing import COPIED
 from deepen.models.layers import Norm

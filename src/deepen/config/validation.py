@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from deepen.config.keys import list_known_keys
 from deepen.core.nearest import suggest_name
+from deepen.core.wording import format_value, translate_rule
 from deepen.core.yaml_reading import is_plain_number
 
 NAME = r"[A-Za-z0-9_-]{1,64}"  # of a data set or recipe
@@ -51,18 +52,7 @@ def format_fault(root: type[BaseModel], content: Mapping[str, Any], detail: Erro
             return (
                 f"{where}: must be one of auto, cpu, mps, cuda and cuda:<number>, got {format_value(value)}; {remedy}"
             )
-    return f"{where}: {_translate_message(detail['msg'])}, got {format_value(value)}; {remedy}"
-
-
-def _translate_message(message: str) -> str:
-    """Replace the wording of pydantic's message by terms of YAML."""
-    rule = re.sub("^(Input|String|List|Dictionary) should ", "must ", message)
-    rule = re.sub(" (or object to extract fields from|after validation, not [0-9a-z]+)$", "", rule)
-    return (
-        rule.replace("a valid integer", "a whole number")
-        .replace("a valid boolean", "true or false")
-        .replace("a valid", "a")
-    )
+    return f"{where}: {translate_rule(detail['msg'])}, got {format_value(value)}; {remedy}"
 
 
 def _strip_tags(content: Mapping[str, Any], location: tuple[int | str, ...]) -> list[int | str]:
@@ -79,12 +69,3 @@ def _strip_tags(content: Mapping[str, Any], location: tuple[int | str, ...]) -> 
 
 def _get_tag_key(context: Mapping[str, Any]) -> str:
     return str(context["discriminator"]).strip("'")
-
-
-def format_value(value: object) -> str:
-    """Format a value for an error message: with its type if that is not obvious, and shortened."""
-    if value is None:
-        return "nothing"
-    kinds = {str: "the string ", bool: "the boolean "}
-    text = repr(value)
-    return kinds.get(type(value), "") + (text if len(text) <= 60 else text[:57] + "...")

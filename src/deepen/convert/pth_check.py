@@ -10,6 +10,7 @@ from typing import IO
 
 from deepen.convert.pickle_scan import MOST_PICKLE, LimitExceeded, PickleContents, scan_pickle
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.wording import describe_cause
 
 SAVE = "save the state dict alone: torch.save(network.state_dict(), file)"
 
@@ -87,7 +88,8 @@ def _size_mismatch(path: Path, claimed: int, held: int) -> InputError:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    reason = quote(" ".join(str(error).split()))[:200] or type(error).__name__
+    invalid = isinstance(error, KeyError | IndexError | TypeError)
+    reason = "an invalid pickle" if invalid else quote(describe_cause(error))
     fault = f"is damaged, truncated or not written by torch.save ({reason}); download it again, or {SAVE}"
     return InputError(f"{quote(path)}: {fault}")
 

@@ -16,6 +16,7 @@ from deepen.convert.pth_check import SAVE, check_pth
 from deepen.convert.torchvision_names import METADATA, Exported
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.wording import describe_cause
 
 _DEEPEST = 3  # levels of nested mappings that are searched for a state dict
 _TORCHVISION_PREFIXES = ("features.", "classifier.")
@@ -55,8 +56,7 @@ def read_state(path: Path, key: str | None = None) -> StateDict:
     except pickle.UnpicklingError as error:  # its message suggests to run the code in the file
         raise InputError(f"{quote(path)}: torch.load(weights_only=True) can't load it; {SAVE}") from error
     except Exception as error:  # the readers raise anything on a damaged file
-        reason = quote(" ".join(str(error).split()))[:200] or type(error).__name__
-        raise InputError(f"{quote(path)}: is damaged ({reason}); {SAVE}") from error
+        raise InputError(f"{quote(path)}: is damaged ({quote(describe_cause(error))}); {SAVE}") from error
     try:
         tensors, notes = _choose_state(content, key)
         _check_size(tensors, path.stat().st_size)

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError
 from deepen.core.files import write_text
+from deepen.core.wording import describe_cause, format_value
 
 T = TypeVar("T")
 _KEY = "sha256"
@@ -47,21 +48,23 @@ def read_checked_json(path: Path, kind: type[T]) -> T:
     """
     try:
         content = json.loads(path.read_bytes())
-        (expected,) = content.pop(_KEY)
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise _format_error(path, error) from error
-    if expected != _compute_json_checksum(content):
+    except (OSError, ValueError, RecursionError) as error:
+        raise _make_format_error(path, describe_cause(error)) from error
+    if not isinstance(content, dict):
+        raise _make_format_error(path, f"must be a JSON object, got {format_value(content)}")
+    if _KEY not in content:
+        raise _make_format_error(path, "its checksum is missing")
+    if content.pop(_KEY) != [_compute_json_checksum(content)]:
         raise ChecksumMismatch(path)
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise _format_error(path, error) from error
+        raise _make_format_error(path, describe_cause(error)) from error
 
 
 def _compute_json_checksum(content: Mapping[str, Any]) -> str:
     return compute_checksum(json.dumps(content))
 
 
-def _format_error(path: Path, error: Exception) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
+def _make_format_error(path: Path, reason: str) -> InputError:
     return InputError(f"{path}: invalid file ({reason}); {suggest_repair(path)}")

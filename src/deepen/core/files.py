@@ -155,8 +155,9 @@ def read_json(path: Path, kind: type[T]) -> T:
     """Read a JSON file as a `kind`; raises InputError if it is missing or invalid."""
     from pydantic import TypeAdapter, ValidationError  # slow to import
 
+    from deepen.core.wording import describe_cause
+
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
     except (OSError, ValidationError) as error:
-        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: invalid file ({reason}); run dvc repro") from error
+        raise InputError(f"{path}: invalid file ({describe_cause(error)}); run dvc repro") from error

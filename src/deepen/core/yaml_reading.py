@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from deepen.core.errors import InputError
+from deepen.core.wording import describe_cause
 
 MOST_CHARACTERS = 250_000
 MOST_VALUES = 20_000
@@ -35,7 +36,7 @@ def read_yaml(path: Path, name: str | None = None) -> object:
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror}); run from the folder that holds it") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: invalid YAML: {error}; save it as UTF-8") from error
+        raise InputError(f"{path}: invalid YAML: {describe_cause(error)}; save it as UTF-8") from error
     return parse_yaml(text, name or str(path))
 
 

@@ -15,6 +15,7 @@ from deepen.core.checksums import ChecksumMismatch, compute_checksum
 from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError
 from deepen.core.files import write_atomically
+from deepen.core.wording import describe_cause
 from deepen.data.checked_images import CheckedFile, compute_crcs, map_tensors
 from deepen.data.file_names import FileNames, encode_names
 
@@ -196,4 +197,4 @@ def _read_names(path: Path, maps: dict[str, NDArray[np.uint8]], count: int, expe
 
 
 def _make_format_error(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: invalid image set ({error}); {suggest_repair(path)}")
+    return InputError(f"{path}: invalid image set ({describe_cause(error)}); {suggest_repair(path)}")

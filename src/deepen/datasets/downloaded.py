@@ -9,6 +9,7 @@ import numpy as np
 from torchvision import datasets
 
 from deepen.core.errors import InputError
+from deepen.core.wording import describe_cause
 from deepen.data.images import ImageSet
 
 _KINDS: dict[str, Any] = {
@@ -27,7 +28,9 @@ def load_downloaded(name: Literal["cifar10", "cifar100", "fashion_mnist"], root:
         train, test = _KINDS[name](root, train=True, download=True), _KINDS[name](root, train=False)
         return _image_set(train, name), _image_set(test, name)
     except (URLError, OSError, RuntimeError, EOFError) as error:
-        raise InputError(f"datasets.{name}: download failed ({error}); {_by_hand(name, root)}") from error
+        raise InputError(
+            f"datasets.{name}: download failed ({describe_cause(error)}); {_by_hand(name, root)}"
+        ) from error
     finally:
         socket.setdefaulttimeout(timeout)
 

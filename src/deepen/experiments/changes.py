@@ -1,6 +1,7 @@
 """Validation of setting overrides (-S): their syntax, their names, and the params.yaml that they result in."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from math import prod
@@ -55,13 +56,22 @@ def _parse(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Ove
             continue  # a change of another file
         try:
             override = OverridesParser.create().parse_override(change.removeprefix("params.yaml:"))
-        except HydraException as error:
-            reason = str(error).splitlines()[0]
-            faults.append(f"-S {quote(change)[:200]}: invalid syntax ({reason}); write for example -S lr=0.01")
+        except HydraException:
+            faults.append(_describe_syntax_error(change))
             continue
         overrides.append(override)
         faults += filter(None, [_find_name_fault(content, override) or _find_values_fault(change, override)])
     return overrides, faults
+
+
+def _describe_syntax_error(change: str) -> str:
+    key, equals, _ = change.partition("=")
+    if not equals:
+        return f"-S {quote(change)[:200]}: missing value; write for example -S lr=0.01"
+    if not re.fullmatch(r"[+~]{0,2}[A-Za-z_][\w-]*(\.[\w-]+)*", key.removeprefix("params.yaml:")):
+        return f"-S {quote(change)[:200]}: invalid setting name; write for example -S lr=0.01"
+    remedy = "separate values by one comma, as in -S lr=0.01,0.02, and put text with special characters in quotes"
+    return f"-S {quote(change)[:200]}: invalid value; {remedy}"
 
 
 def _find_name_fault(content: Mapping[str, Any], override: Override) -> str:

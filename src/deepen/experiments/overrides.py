@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from deepen.core.errors import InputError
+
 _PATHS = ("root", "start")  # settings whose values are always strings
 _FLAGS = ("-S", "--set-param")
 
@@ -13,7 +15,8 @@ _FLAGS = ("-S", "--set-param")
 def quote_options(options: Sequence[str]) -> Iterator[str]:
     """Yield options of `dvc exp run` with the values of -S quoted if Hydra's grammar requires it.
 
-    `--changes` takes several changes, separated by spaces. With --queue, commas separate values of a grid.
+    `--changes` takes several changes, separated by spaces. With --queue, commas separate values of a grid. Raises
+    InputError for an option without a change.
     """
     sweeps, rest = "--queue" in options, iter(options)
     for word in rest:
@@ -25,6 +28,8 @@ def quote_options(options: Sequence[str]) -> Iterator[str]:
         elif not (equals and flag in (*_FLAGS, "--changes")):
             yield word
             continue
+        if not value.strip() or value.startswith("-"):
+            raise InputError(f"{flag}: missing setting; write for example -S lr=0.01")
         for change in split_changes(value) if flag == "--changes" else [value]:
             yield from ("--set-param", quote_change(change, sweeps))
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from deepen.config.settings import Model
 from deepen.config.validation import START_FILE
 from deepen.core.errors import InputError
+from deepen.core.wording import describe_cause
 from deepen.models.layers import Shape
 
 
@@ -45,5 +46,4 @@ def _read_shapes(path: Path) -> dict[str, Shape]:
         with safe_open(path, framework="numpy") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise InputError(f"{path}: can't be read ({reason}); run deepen import again") from error
+        raise InputError(f"{path}: can't be read ({describe_cause(error)}); run deepen import again") from error

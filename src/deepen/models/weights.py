@@ -18,6 +18,7 @@ from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.files import write_atomically
 from deepen.core.names import MODEL_NAME, find_class_name_faults
+from deepen.core.wording import describe_cause
 from deepen.models.layers import Layer, Norm, freeze, list_tensor_shapes, plan
 from deepen.models.tensors import State, compute_tensors_checksum, find_tensor_faults, to_arrays
 
@@ -165,8 +166,7 @@ def _split_checksum(text: str | None) -> tuple[str, str | None]:
 def _format_reasons(error: ValidationError | InputError) -> str:
     if isinstance(error, InputError):
         return quote(" ".join(error.faults))
-    reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in error.errors()]
-    return quote(", ".join(trim(reasons, 3)))
+    return quote(describe_cause(error))
 
 
 def _read(path: Path) -> tuple[str | None, State]:
@@ -174,7 +174,7 @@ def _read(path: Path) -> tuple[str | None, State]:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if header > _MOST_HEADER:
-            raise OSError(f"its header has {header:,} bytes, more than {_MOST_HEADER:,}")
+            raise InputError(f"{path}: not a safetensors file; {suggest_repair(path)}")
         with safe_open(path, framework="numpy") as file:
             return (file.metadata() or {}).get(_KEY), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (FileNotFoundError, IsADirectoryError) as error:
@@ -183,7 +183,9 @@ def _read(path: Path) -> tuple[str | None, State]:
             "or train it with dvc repro"
         ) from error
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: invalid safetensors file ({error}); {suggest_repair(path)}") from error
+        raise InputError(
+            f"{path}: invalid safetensors file ({describe_cause(error)}); {suggest_repair(path)}"
+        ) from error
     except (TypeError, AttributeError) as error:  # raised by safetensors for dtypes that NumPy lacks
-        fault = f"{path}: has tensors of an unsupported dtype, expected float32 ({error}); {suggest_repair(path)}"
+        fault = f"{path}: has tensors of an unsupported dtype, expected float32; {suggest_repair(path)}"
         raise InputError(fault) from error

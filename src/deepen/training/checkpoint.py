@@ -20,6 +20,7 @@ from torch import Tensor
 
 from deepen.core.errors import InputError
 from deepen.core.files import write_atomically
+from deepen.core.wording import describe_cause
 from deepen.models.tensors import compute_tensors_checksum
 from deepen.runtime.lock import hold_lock, read_lock_holder
 from deepen.training.position import FOLDER as FOLDER
@@ -114,7 +115,7 @@ def load_checkpoint(path: Path, training: str) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
+        raise InputError(f"{path}: is damaged ({describe_cause(error)})") from error
     if compute_tensors_checksum(text, tensors) != checksum:
         raise InputError(f"{path}: is damaged (checksum mismatch)")
     if position.training != training:

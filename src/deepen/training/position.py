@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from deepen.core.errors import InputError
+from deepen.core.wording import describe_cause
 from deepen.records.history import Epoch
 
 FOLDER = "checkpoints"  # in the project, outside the outputs that DVC removes before a stage runs
@@ -48,7 +49,7 @@ def _read_metadata(path: Path) -> tuple[str, str]:
             metadata = json.loads(file.metadata()[KEY])
         return metadata["position"], metadata["sha256"]
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
+        raise InputError(f"{path}: is damaged ({describe_cause(error)})") from error
 
 
 def _parse_position(path: Path, text: str) -> Position:
@@ -60,4 +61,4 @@ def _parse_position(path: Path, text: str) -> Position:
     except (ValidationError, TypeError, KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: is damaged ({' '.join(str(error).split())})") from error
+        raise InputError(f"{path}: is damaged ({describe_cause(error)})") from error

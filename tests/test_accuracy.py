@@ -63,7 +63,7 @@ def test_flip_averaging_averages_probabilities_and_keeps_the_single_view_beside(
     both = run(LeftScores(), images, labels, flip_averaging=True)
     assert single.correct == single.correct_single == both.correct_single == (1, 2)
     assert both.correct == (2, 2)
-    assert both.percent_single(1) == 50
+    assert (both.percent_single(1), both.percent_single(2)) == (50, 100)
     assert both.loss == single.loss
 
 

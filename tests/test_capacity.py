@@ -4,6 +4,7 @@ import pytest
 from test_settings import changed
 
 from deepen.config.settings import check_settings
+from deepen.growth import capacity
 from deepen.growth.capacity import estimate_training_bytes, memory_faults
 from deepen.growth.ladder import plan_ladder
 from deepen.models.layers import count_parameters, plan
@@ -36,6 +37,21 @@ def test_the_number_the_memory_and_a_smaller_width_are_told():
     )
     assert faults(16 * 10**9, width=4.0) == []  # and that does it
     assert faults(16 * 10**9, width=8.0) != []
+
+
+def test_half_the_width_is_suggested_where_that_is_enough():
+    needed = estimate_training_bytes(plan_ladder(check_settings(changed(width=2.0)), IMAGE, 10)["III"], 128)
+    assert faults(needed, width=2.0) == []  # exactly as much as there is
+    assert faults(needed, width=4.0)[-1].endswith("set for example width: 2")
+    assert faults(needed - 1, width=4.0)[-1].endswith("set for example width: 1")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(15 * 10**8, "1.5 GB"), (16 * 10**9, "16 GB"), (10**12, "1,000 GB"), (1_154_000_000_000, "1,154 GB")],
+)
+def test_memory_is_written_in_gigabytes_without_an_exponent(size, text):
+    assert capacity._format_gigabytes(size) == text
 
 
 def test_a_batch_that_no_width_makes_fit():

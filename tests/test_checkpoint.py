@@ -145,10 +145,17 @@ def test_one_is_due_after_the_seconds_asked_for_whatever_the_clock_on_the_wall_s
     monkeypatch.setattr(module.time, "time", lambda: -1e9)
     checkpoints = Checkpoints(tmp_path / "x", 60)
     assert not checkpoints.due
-    now[0] += 61
+    now[0] += 59.9
+    assert not checkpoints.due
+    now[0] += 60 - 59.9
     assert checkpoints.due
     checkpoints.save(EXAMPLE)
     assert not checkpoints.due
+
+
+def test_one_is_due_at_each_step_if_zero_seconds_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.time, "monotonic", lambda: 1000.0)  # a clock coarser than a step
+    assert Checkpoints(tmp_path / "x", 0).due
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(0.0, 1), (6.0, 3)])

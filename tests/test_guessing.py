@@ -79,6 +79,13 @@ class TestWhatIsTold:
             "validation has 20 images, too few to tell learning from guessing; add images, or increase val_fraction"
         )
 
+    @pytest.mark.parametrize(("guessed", "images"), [(63.0, 23), (50.0, 25), (90.0, 9)])
+    def test_images_are_too_few_if_twice_the_standard_error_is_over_20_points(self, guessed, images):
+        """200 sqrt(share (1 - share) / images) > 20: at a share of 0.5, fewer than 25 images."""
+        overfits = {"loss": 0.1, "top1": guessed, "guessed_top1": guessed}
+        assert "too few to tell" not in told(**overfits, images=images + 1)
+        assert "too few to tell" in told(**overfits, images=images - 1)
+
     def test_nothing_where_it_is_better_by_one_image(self):
         assert told(top1=64.0) is None
         assert dataclasses.replace(GUESSER, top1=64.0).find_dead_start(1000) is None

@@ -37,6 +37,11 @@ def test_the_other_way_round_is_the_same_with_signs_turned():
     assert difference(240, 222, 292)[2] - difference(240, 222, 292)[1] > high - low  # pairing narrows it
 
 
+def test_a_correlation_within_its_continuity_correction_counts_as_none():
+    one, other = pair(2, 1, 1, 1)  # both * neither - first * second = 1, and the correction is 5 / 2
+    assert paired_difference(one, other) == difference(3, 3, 5)
+
+
 @pytest.mark.parametrize("shares", [(0.70, 0.10, 0.05, 0.15), (0.95, 0.03, 0.005, 0.015), (0.50, 0.10, 0.10, 0.30)])
 def test_paired_intervals_cover_the_truth_in_95_of_100_samples(shares):
     rng, truth = np.random.default_rng(0), 100 * (shares[1] - shares[2])

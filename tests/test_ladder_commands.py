@@ -14,7 +14,6 @@ from deepen.cli.new import add_convolutions
 from deepen.config.edit import add_model
 from deepen.config.settings import check_text, load_settings
 from deepen.core.errors import InputError
-from deepen.models.layers import compute_receptive_field, plan
 
 PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
@@ -44,13 +43,6 @@ class TestModels:
         assert "For images of 3x32x32 in 10 classes, width 1." in said
         assert all(re.search(rf"^{name} .* >= {rows[name]['least epochs']:,} +-$", said, re.M) for name in rows)
         assert "epochs are at least as many as in the" in " ".join(said.split())
-
-    @pytest.mark.parametrize(
-        ("layers", "side"),
-        [("conv3-8", 3), ("conv3-8*2", 5), ("conv1-8", 1), ("conv3-8 maxpool", 4), ("conv3-8 maxpool conv3-8 fc-8", 8), ("conv5-8 maxpool conv3-8*2 maxpool", 16)],
-    )  # fmt: skip
-    def test_the_receptive_field(self, layers, side):
-        assert compute_receptive_field(plan(layers, width=1, image=(3, 32, 32), classes=10)) == side
 
     def test_models_too_large_for_this_machine_are_a_warning(self, folder, capsys):
         (folder / "params.yaml").write_text(PARAMS.replace("width: 1.0 ", "width: 64.0 "))

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deepen.core.errors import InputError
 from deepen.models.layers import (
+    compute_receptive_field,
     count_forward_flops,
     count_parameters,
     count_training_flops,
@@ -134,3 +135,18 @@ def test_identity_needs_square_layers_after_a_relu():
         "fc1 has 32 inputs and 16 outputs",
     ]
     assert "use growth: random" in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("conv3-8", 3),
+        ("conv3-8*2", 5),
+        ("conv1-8", 1),
+        ("conv3-8 maxpool", 4),
+        ("conv3-8 maxpool conv3-8 fc-8", 8),
+        ("conv5-8 maxpool conv3-8*2 maxpool", 16),
+    ],
+)
+def test_the_receptive_field_grows_with_kernels_and_doubles_its_steps_at_pools(text, side):
+    assert compute_receptive_field(plan(text, width=1, image=(3, 32, 32), classes=10)) == side

@@ -91,3 +91,16 @@ def test_its_settings_matter():
     base = stepped(torch.nn.Parameter(start.clone()), gradients)
     assert not torch.allclose(stepped(torch.nn.Parameter(start.clone()), gradients, momentum=0.0), base, atol=1e-3)
     assert not torch.allclose(stepped(torch.nn.Parameter(start.clone()), gradients, weight_decay=0.0), base, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("work", "workers", "owners"),
+    [
+        ([1, 1, 2], 2, [1, 1, 0]),
+        ([3, 3, 4, 5, 6], 2, [0, 0, 1, 1, 0]),
+        ([5], 3, [0]),
+        ([], 2, []),
+    ],
+)
+def test_the_largest_matrix_goes_first_to_the_worker_with_the_least_work(work, workers, owners):
+    assert muon.assign_owners(work, workers) == owners

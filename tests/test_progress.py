@@ -112,6 +112,15 @@ def test_the_bar_fits_into_80_columns_whole(capsys, monkeypatch):
     assert re.fullmatch(r"III, epoch 12 of 12  92%\|.+\| .* left, validation 100\.00 %, ladder \d+ s", bars[-3])
 
 
+def test_the_bar_names_the_epoch_that_has_begun(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with TrainingProgress("II", 4, 12, 10) as progress:
+        progress.start(0, ())
+        for row in ROWS:
+            progress.epoch(row)
+            assert progress._bar.desc.startswith(f"II, epoch {row.epoch + 1} of 4")
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(24, 80), (0, 80), (24, 0), (0, 0), (1, 80), (24, 20), (24, 1)])
 def test_the_bar_is_drawn_whatever_size_a_terminal_says(monkeypatch, rows, columns):
     monkeypatch.delenv("COLUMNS", raising=False)

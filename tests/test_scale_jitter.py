@@ -6,7 +6,7 @@ import torch
 
 from deepen.core.seeding import make_generator
 from deepen.data.augmentation import Augmentation, AugmentedImages
-from deepen.data.scale_jitter import sample_enlarged
+from deepen.data.scale_jitter import _sample_positions, sample_enlarged
 from deepen.data.statistics import compute_statistics
 
 CPU = torch.device("cpu")
@@ -91,6 +91,12 @@ def test_the_whole_image_can_be_enlarged_and_a_single_pixel_too(images):
     assert whole.shape == images.shape
     pixel = images[:, :, :1, :1]
     torch.testing.assert_close(batch(dataclasses.replace(JITTER, view=None), pixel), pixel.float(), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_all_of_a_narrow_image_is_sampled_from_its_first_to_its_last_pixel(side):
+    whole = _sample_positions(side, side, torch.ones(1, 1), torch.zeros(1, 1))
+    assert whole.tolist() == [torch.linspace(-1, 1, side).tolist()]
 
 
 def test_mirror_images_and_colors_go_with_it(images):

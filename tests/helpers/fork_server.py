@@ -25,6 +25,7 @@ import traceback
 from pathlib import Path
 
 from fork_client import early
+from remembered import remember_all
 
 AVAILABLE = sys.platform.startswith("linux")
 ROOT = Path(__file__).parents[2]
@@ -179,5 +180,6 @@ def finish(*words):
 
 if __name__ == "__main__":
     preload()
+    remember_all(Path(sys.argv[1]).parent)
     gc.freeze()
     finish(*serve(sys.argv[1]))

@@ -93,7 +93,7 @@ def test_where_a_project_lies_in_a_repository(tmp_path):
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory):
-    return tiny_project(tmp_path_factory.mktemp("missing"), real=True)
+    return tiny_project(tmp_path_factory.mktemp("missing"))
 
 
 class TestWithoutAKey:

@@ -166,7 +166,7 @@ def orphan(project):
 
 def output_beside(project, trainer, waiting):
     """What a second `dvc repro train@I` says, which waits for the first trainer with these words."""
-    second = project.start("dvc repro train@I")
+    second = project.start("dvc repro train@I", real=False)  # it gets no signal
     wait_for(lambda: f"I: process {trainer} on " in project.output and waiting in project.output)
     os.kill(trainer, signal.SIGCONT)
     assert second.wait() == 0

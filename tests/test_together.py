@@ -16,12 +16,18 @@ from pipeline.shared import launched
 TWO = "torchrun --standalone --nproc-per-node 2 --max-restarts 3"
 
 
-@pytest.fixture
-def project(project):
-    """The first model takes some seconds, and keeps a checkpoint every step."""
+def lengthen(project):
+    """Have the first model train for some seconds, and keep a checkpoint every step."""
     project.edit("params.yaml", ("epochs: 1\n", "epochs: 15\n"), ("_seconds: 60 ", "_seconds: 0 "))
     project.edit("params.yaml", ("progress: normal ", "progress: verbose "))  # a line an epoch, to wait for
     project("git commit -qam slow")
+    return project
+
+
+@pytest.fixture
+def project(project):
+    """A project whose stages run in two processes."""
+    lengthen(project)
     project.env["DEEPEN_LAUNCH"] = TWO
     return project
 
@@ -44,19 +50,29 @@ def wait_for_epoch(project, number):
         time.sleep(0.05)
 
 
-def test_a_killed_rank_is_started_again_and_the_result_is_that_of_an_undisturbed_run(project, tmp_path):
-    (tmp_path / "other").mkdir()
-    undisturbed = project.copy(tmp_path / "other")
-    undisturbed.env["DEEPEN_LAUNCH"] = TWO
-    said = undisturbed("dvc repro train@I")
-    assert len(re.findall(r"^I: training for", said, re.MULTILINE)) == len(re.findall("^I: trained", said, re.M)) == 1
+@pytest.fixture(scope="module")
+def machines(built, tmp_path_factory):
+    """Two clones, as on two machines, that have trained the first model together."""
+    clones = [lengthen(built.copy(tmp_path_factory.mktemp(name))) for name in ("first", "second")]
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    for clone in clones:
+        clone.env["DEEPEN_LAUNCH"] = (
+            f"torchrun --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint localhost:{port} --rdzv-id 1"
+        )
+    processes = [clone.start("dvc repro train@I", real=False) for clone in clones]
+    assert [process.wait() for process in processes] == [0, 0], "".join(clone.output for clone in clones)
+    return clones
 
+
+def test_a_killed_rank_is_started_again_and_the_result_is_that_of_an_undisturbed_run(project, machines):
     process = project.start("dvc repro train@I")
     wait_for_epoch(project, 2)
     rank(project, 1).kill()
     assert process.wait() == 0, project.output
     assert re.search(r"^I: resuming after \d+ of", project.output, re.MULTILINE)
-    assert project.files() == undisturbed.files()
+    assert project.files() == machines[0].files()  # in however many processes on however many machines
     assert not list((project.path / "checkpoints").iterdir())
 
     del project.env["DEEPEN_LAUNCH"]
@@ -79,21 +95,12 @@ def test_evaluation_is_shared_out_too(project):
     assert project.read("metrics/I.json") == alone
 
 
-def test_two_machines_with_a_clone_each(project, tmp_path):
-    (tmp_path / "other").mkdir()
-    other = project.copy(tmp_path / "other")
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    for clone in (project, other):
-        clone.env["DEEPEN_LAUNCH"] = (
-            f"torchrun --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint localhost:{port} --rdzv-id 1"
-        )
-    first, second = (clone.start("dvc repro train@I") for clone in (project, other))
-    assert first.wait() == second.wait() == 0, project.output + other.output
-    assert project.files() == other.files()
-    assert project.read("dvc.lock") == other.read("dvc.lock")
-    assert (project.output + other.output).count("I: trained 15 epochs") == 1
+def test_two_machines_with_a_clone_each_write_the_same_files_and_report_once(machines):
+    first, second = machines
+    assert first.files() == second.files()
+    assert first.read("dvc.lock") == second.read("dvc.lock")
+    said = first.output + second.output
+    assert len(re.findall("^I: training for", said, re.M)) == len(re.findall("^I: trained 15 epochs", said, re.M)) == 1
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,13 @@ class Project:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.env, **options}
         return subprocess.run([*command.split(), *words], cwd=self.path, text=True, **options)
 
-    def start(self, command: str, *words: str) -> subprocess.Popen[bytes]:
-        """A command in a session of its own, to be killed as a whole; what it prints goes to output.txt."""
+    def start(self, command: str, *words: str, real: bool = True) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own, to be killed as a whole; what it prints goes to output.txt."""
         with (self.path.parent / "output.txt").open("wb") as output:
             return subprocess.Popen(
                 [*command.split(), *words],
                 cwd=self.path,
-                env={**self.env, "PATH": self.real_path},
+                env={**self.env, "PATH": self.real_path} if real else self.env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -2,13 +2,15 @@
 
 import os
 import socket
+import sys
 import time
 import traceback
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
+from unittest import mock
 
-# Processes are forked from one that has PyTorch loaded, which else takes each of them seconds.
+# Processes are forked from one that has imported PyTorch and what they run, which would take each of them seconds.
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["deepen.training.loop", "pytest"])
+_CONTEXT.set_forkserver_preload(["group_workers", "torch._dynamo"])  # which DistributedDataParallel imports
 
 
 class EndedBadly(Exception):
@@ -20,6 +22,8 @@ def together(size, function, *arguments, lost=(), seconds=300):
 
     Nothing is awaited from those that are `lost`.
     """
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # where group_workers is
+        forkserver.ensure_running()
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]

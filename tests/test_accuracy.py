@@ -75,6 +75,6 @@ def test_a_network_that_gives_no_numbers_is_never_right():
     assert run(Broken(), torch.zeros(4, 1, 1, 1, dtype=torch.uint8), torch.tensor([0, 1, 2, 0])).correct == (0, 0, 0)
 
 
-def test_no_images():
+def test_evaluating_no_images_is_an_error():
     with pytest.raises(ValueError, match="evaluate needs at least one image"):
         run(Scores(), torch.zeros(0, 3, 2, 2, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))

@@ -128,7 +128,7 @@ CASES = [
 @pytest.mark.parametrize(
     ("words", "name", "change", "told"), CASES, ids=[f"{words}: {c.__name__} {n}" for words, n, c, _ in CASES]
 )
-def test_a_stage_says_which_files_do_not_belong_together(project, words, name, change, told):
+def test_a_stage_names_files_that_do_not_belong_together(project, words, name, change, told):
     change(project.path / name)
     before = project.files()
     done = project.run(f"python -m pipeline.{words}")
@@ -139,7 +139,7 @@ def test_a_stage_says_which_files_do_not_belong_together(project, words, name, c
     assert project.files() == before
 
 
-def test_dvc_repro_makes_files_anew_that_do_not_belong_together(built, project):
+def test_dvc_repro_rewrites_files_that_do_not_belong_together(built, project):
     for _, name, change, _ in CASES[::3]:
         if project.files()[name] == built.files()[name]:
             change(project.path / name)

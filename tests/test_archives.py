@@ -25,7 +25,7 @@ def tar(path, files, kind, others=0, name="train/cat/{}.txt"):
 
 
 @pytest.mark.parametrize("name", ["train/cat/{}.txt", "train/cat/{}.png", "{}/", "train/cat/.git/{}"])
-def test_no_more_members_than_its_size_can_have(tmp_path, monkeypatch, name):
+def test_more_members_than_an_archive_s_size_can_have_are_refused(tmp_path, monkeypatch, name):
     monkeypatch.setattr(archive_bounds, "MOST_SMALL_FILES", 100)
     path = tar(tmp_path / "x.tar.gz", photos(), "gz", 1000, name)
     most = max(100, path.stat().st_size // archive_bounds.BYTES_A_FILE)
@@ -37,7 +37,7 @@ def test_no_more_members_than_its_size_can_have(tmp_path, monkeypatch, name):
     )
 
 
-def test_at_the_bound_it_is_read(tmp_path, monkeypatch):
+def test_an_archive_at_the_bound_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(archive_bounds, "MOST_SMALL_FILES", 100)
     assert len(train_and_test(tar(tmp_path / "x.tar.gz", photos(), "gz", 100 - len(photos())))[0]) == 8
     assert len(train_and_test(tar(tmp_path / "x.tar", photos(), "", 1000))[0]) == 8  # 512 bytes each
@@ -79,7 +79,7 @@ def headers(size, count):
     return file.getvalue()
 
 
-def test_headers_count_as_bytes(tmp_path, monkeypatch):
+def test_headers_of_an_archive_count_as_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(archive_bounds, "MOST_SMALL_BYTES", 1 << 20)
     (tmp_path / "x").write_bytes(headers(1 << 19, 4))
     with pytest.raises(
@@ -96,7 +96,7 @@ def test_headers_count_as_bytes(tmp_path, monkeypatch):
     [("a" * 1025, "1,025 characters and 1 levels"), ("a/" * 100 + "a", "201 characters and 101 levels")],
 )
 @pytest.mark.parametrize("kind", ["", "zip"])
-def test_names_no_longer_than_any_that_are_used(tmp_path, name, told, kind):
+def test_names_longer_than_any_in_use_are_refused(tmp_path, name, told, kind):
     path = archive(tmp_path / "x", photos() | {name: b""}, kind)
     with pytest.raises(InputError) as error:
         load_folder(path, None)

@@ -7,7 +7,7 @@ CASES = [(kind, name) for kind, cases in bad_input.KINDS.items() for name in cas
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}, {name!a}" for kind, name in CASES])
-def test_it_is_answered_in_lines_that_name_it_and_a_remedy(kind, name):
+def test_bad_input_is_answered_in_lines_that_name_it_and_a_remedy(kind, name):
     faults = bad_input.answer(bad_input.KINDS[kind][name])
     assert (faults == []) == name.startswith(bad_input.HARMLESS)
     for fault in faults:
@@ -18,7 +18,7 @@ def test_it_is_answered_in_lines_that_name_it_and_a_remedy(kind, name):
         assert remedy or any(rule in fault for rule in (" must be ", "neither copied nor"))
 
 
-def test_there_are_as_many_as_the_docs_say():
+def test_the_docs_count_the_cases_of_bad_input():
     told = (bad_input.ROOT / "docs/bad-input.md").read_text()
     for _, name in CASES:
         assert f"| {bad_input.cell(name)} |" in told, "run python tests/helpers/bad_input.py"

@@ -17,18 +17,18 @@ def faults(memory, images=50_000, **changes):
     return memory_faults(settings, plan_ladder(settings, IMAGE, 10), images, memory)
 
 
-def test_the_least_that_a_step_takes_is_counted():
+def test_the_least_memory_of_a_training_step_is_counted():
     layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
     weights = (8 * 27 + 8) + (4 * 32 + 4) + (2 * 4 + 2)
     assert count_parameters(layers) == weights
     assert estimate_training_bytes(layers, 10) == 12 * weights + 2 * 10 * (8 * 16 + 8 * 4 + 4 + 2)
 
 
-def test_networks_that_fit_are_not_told():
+def test_networks_that_fit_in_memory_have_no_fault():
     assert faults(8 * 10**9) == []
 
 
-def test_the_number_the_memory_and_a_smaller_width_are_told():
+def test_the_fault_has_parameters_memory_and_a_width_that_fits():
     found = faults(16 * 10**9, width=64.0)
     assert [line.partition(" gives ")[2].split()[0] for line in found] == ["I", "II", "III"]
     assert found[2] == (
@@ -54,7 +54,7 @@ def test_memory_is_written_in_gigabytes_without_an_exponent(size, text):
     assert capacity._format_gigabytes(size) == text
 
 
-def test_a_batch_that_no_width_makes_fit():
+def test_a_smaller_batch_is_suggested_where_no_width_fits():
     [*_, last] = faults(10**9, recipes__onecycle__training__batch_size=1_000_000, images=10**6)
     assert last.endswith("set a smaller batch_size")
     assert faults(10**9, recipes__onecycle__training__batch_size=1_000_000, images=100) == []  # so many are one batch

@@ -27,7 +27,7 @@ CONTENT = yaml_text.load((ROOT / "params.yaml").read_text())
         ["data=${recipe}"],
     ],
 )
-def test_good_ones(changes):
+def test_valid_changes_have_no_fault(changes):
     assert find_change_faults(CONTENT, changes) == []
 
 
@@ -61,7 +61,7 @@ def test_good_ones(changes):
         (["+models.IV={after: III, epochs: 2}"], ["params.yaml, changed by -S: models.IV.layers: is missing; write for example layers: conv3-128 maxpool fc-1024"]),
     ],
 )  # fmt: skip
-def test_each_fault_is_told(changes, faults):
+def test_each_fault_of_a_change_is_reported(changes, faults):
     assert find_change_faults(CONTENT, changes) == faults
 
 

@@ -33,7 +33,7 @@ def prepared(tmp_path, monkeypatch):
     return run
 
 
-def test_a_ladder_that_fits(prepared, capsys):
+def test_the_check_prints_a_ladder_that_fits(prepared, capsys):
     prepared()
     said = capsys.readouterr().out
     assert said == (
@@ -42,7 +42,7 @@ def test_a_ladder_that_fits(prepared, capsys):
     )
 
 
-def test_networks_larger_than_this_machine(prepared, monkeypatch):
+def test_the_check_rejects_networks_larger_than_memory(prepared, monkeypatch):
     with pytest.raises(
         InputError, match=r"width: 64 gives III [0-9,]+ parameters, and training with batches of 8 images needs"
     ):
@@ -51,7 +51,7 @@ def test_networks_larger_than_this_machine(prepared, monkeypatch):
     prepared(("width: 1.0 ", "width: 64.0 "))
 
 
-def test_more_threads_than_this_machine_has(prepared, monkeypatch):
+def test_the_check_warns_of_more_threads_than_the_machine_has(prepared, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     prepared(("threads: auto ", "threads: 12 "))
     with pytest.raises(InputError) as error:
@@ -62,7 +62,7 @@ def test_more_threads_than_this_machine_has(prepared, monkeypatch):
     )
 
 
-def test_a_device_that_is_not_there(prepared):
+def test_the_check_rejects_a_device_that_is_not_available(prepared):
     with pytest.raises(InputError, match="device: cuda:99 is not available"):
         prepared(("device: auto ", "device: cuda:99 "))
 

@@ -75,7 +75,7 @@ NORMS = plan("conv3-8 maxpool fc-16", width=1, image=(3, 8, 8), classes=3, norm=
         {"dtype": torch.bfloat16},
     ],
 )
-def test_stopped_anywhere_it_ends_in_the_same_bits(colored, tmp_path, case):
+def test_a_training_stopped_anywhere_ends_in_the_same_bits(colored, tmp_path, case):
     undisturbed = go(colored, **case)
     for stop in (1, 7, 8, 20):
         folder = tmp_path / str(stop)
@@ -84,7 +84,7 @@ def test_stopped_anywhere_it_ends_in_the_same_bits(colored, tmp_path, case):
         assert same(go(colored, folder, **case), undisturbed), stop
 
 
-def test_stopped_after_every_single_step(colored, tmp_path):
+def test_a_training_stopped_after_every_step_ends_in_the_same_bits(colored, tmp_path):
     for stop in range(2, STEPS + 1):  # the step that is stopped in was not kept, and is done again
         with pytest.raises(Killed):
             go(colored, tmp_path / "x", stop_after=stop)
@@ -139,7 +139,7 @@ def test_a_loss_that_is_not_finite_is_never_kept(colored, tmp_path):
         assert all(tensor.isfinite().all() for tensor in load_checkpoint(path, "x").tensors.values())
 
 
-def test_one_is_due_after_the_seconds_asked_for_whatever_the_clock_on_the_wall_says(tmp_path, monkeypatch):
+def test_a_checkpoint_is_due_after_its_seconds_whatever_the_wall_clock_says(tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(module.time, "time", lambda: -1e9)
@@ -153,7 +153,7 @@ def test_one_is_due_after_the_seconds_asked_for_whatever_the_clock_on_the_wall_s
     assert not checkpoints.due
 
 
-def test_one_is_due_at_each_step_if_zero_seconds_are_asked_for(tmp_path, monkeypatch):
+def test_a_checkpoint_is_due_at_each_step_if_its_seconds_are_zero(tmp_path, monkeypatch):
     monkeypatch.setattr(module.time, "monotonic", lambda: 1000.0)  # a clock coarser than a step
     assert Checkpoints(tmp_path / "x", 0).due
 
@@ -184,7 +184,7 @@ class Asked:
             raise Interrupted(when, 143)
 
 
-def test_one_who_asks_for_the_end_loses_no_step(colored, tmp_path):
+def test_a_process_that_waits_for_the_last_checkpoint_loses_no_step(colored, tmp_path):
     undisturbed = go(colored)
     checkpoints = Checkpoints(tmp_path / "x", 1e9)
     with pytest.raises(Interrupted, match="after 10 of 21 steps"):
@@ -201,7 +201,7 @@ def at(step):
     return Checkpoint(POSITION.model_copy(update={"step": step}), EXAMPLE.tensors)
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
     save_checkpoint(tmp_path / "a", EXAMPLE)
     found = load_checkpoint(tmp_path / "a", "x")
     assert found.position == describe_checkpoint(tmp_path / "a") == POSITION
@@ -256,7 +256,7 @@ def test_a_damaged_one_is_reported_and_the_one_before_counts(tmp_path, capsys, h
     assert f"{tmp_path / 'x'}: no valid checkpoint; starting over" in capsys.readouterr().err
 
 
-def test_every_flipped_byte_is_noticed(tmp_path):
+def test_every_flipped_byte_of_a_checkpoint_is_noticed(tmp_path):
     save_checkpoint(tmp_path / "a", EXAMPLE)
     content = (tmp_path / "a").read_bytes()
     for i in range(len(content)):
@@ -280,7 +280,7 @@ def test_one_damaged_checkpoint_does_not_displace_a_whole_one(tmp_path):
     assert [describe_checkpoint(path).step for path in sorted((tmp_path / "x").iterdir())] == [9, 12]
 
 
-def test_one_of_another_format_or_of_another_training_is_not_used(tmp_path):
+def test_a_checkpoint_of_another_format_or_training_is_not_used(tmp_path):
     save_checkpoint(tmp_path / "a", Checkpoint(POSITION.model_copy(update={"version": 7}), {}))
     with pytest.raises(InputError, match=r"a: unsupported checkpoint format version 7, expected 1$"):
         load_checkpoint(tmp_path / "a", "x")
@@ -292,7 +292,7 @@ def test_one_of_another_format_or_of_another_training_is_not_used(tmp_path):
 @pytest.mark.parametrize("metadata", [None, {}, {"deepen-checkpoint": "3"}, {"deepen-checkpoint": '{"position": "{}"}'},
                                       {"deepen-checkpoint": json.dumps({"position": '{"version": 1}', "sha256": ""})},
                                       {"deepen-checkpoint": json.dumps({"position": "[]", "sha256": ""})}])  # fmt: skip
-def test_a_file_that_is_no_checkpoint(tmp_path, metadata):
+def test_a_file_that_is_not_a_checkpoint_is_an_error(tmp_path, metadata):
     save_file({"a": torch.zeros(1)}, tmp_path / "a", metadata=metadata)
     with pytest.raises(InputError, match=r"a: is damaged \("):
         load_checkpoint(tmp_path / "a", "x")
@@ -336,7 +336,7 @@ def test_killed_at_any_moment_of_a_write_there_is_a_whole_checkpoint(tmp_path, p
     assert torch.equal(found.tensors["a"], EXAMPLE.tensors["a"])
 
 
-def test_the_key_is_of_settings_files_and_code(tmp_path):
+def test_the_training_key_depends_on_settings_files_and_code(tmp_path):
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").write_text("a")
     key = compute_training_key({"lr": 0.1}, [tmp_path / "a"])

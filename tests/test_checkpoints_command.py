@@ -34,19 +34,19 @@ def test_interrupted_trainings_are_listed(project, capsys):
     assert re.match(r"III-bbb +10 of 21 ", rows[1])
 
 
-def test_a_damaged_one_is_listed_as_that(project, capsys):
+def test_a_damaged_checkpoint_is_listed_as_damaged(project, capsys):
     damaged(next((project / "checkpoints" / "I-aaa").iterdir()), "noise")
     main(["checkpoints", "I-aaa", "--project", str(project)])
     assert "is damaged (" in capsys.readouterr().out
 
 
-def test_none(tmp_path, capsys):
+def test_no_checkpoints_are_listed_as_none(tmp_path, capsys):
     (tmp_path / "params.yaml").touch()
     main(["checkpoints", "--project", str(tmp_path)])
     assert capsys.readouterr().out == "no interrupted trainings\n"
 
 
-def test_all_are_cleared_or_some(project, capsys):
+def test_all_checkpoints_or_named_ones_are_cleared(project, capsys):
     main(["checkpoints", "--clear", "I-aaa", "--project", str(project)])
     assert left(project) == ["III-bbb"]
     main(["checkpoints", "--clear", "--project", str(project)])
@@ -54,7 +54,7 @@ def test_all_are_cleared_or_some(project, capsys):
     assert capsys.readouterr().out == "I-aaa: cleared\nIII-bbb: cleared\n"
 
 
-def test_one_in_use_is_left(project, capsys):
+def test_a_checkpoint_in_use_is_not_cleared(project, capsys):
     with hold_lock(project / "checkpoints" / "I-aaa.lock", print):
         main(["checkpoints", "--project", str(project)])
         assert f"\nI-aaa is in use by process {os.getpid()} on" in capsys.readouterr().out
@@ -85,7 +85,7 @@ def test_a_folder_that_is_a_link_is_refused(project, tmp_path, words):
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["I-aaa", "III-bbb"]
 
 
-def test_what_can_t_be_removed_is_told(project, monkeypatch):
+def test_a_checkpoint_that_can_t_be_removed_is_reported(project, monkeypatch):
     def fails(path):
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -96,7 +96,7 @@ def test_what_can_t_be_removed_is_told(project, monkeypatch):
     assert str(error.value) == f"error: {project}/checkpoints/I-aaa: {fault}"
 
 
-def test_one_that_is_not_there(project):
+def test_clearing_an_unknown_checkpoint_is_an_error(project):
     with pytest.raises(SystemExit) as error:
         main(["checkpoints", "IV-x", "--project", str(project)])
     assert str(error.value) == (f"error: IV-x: unknown training in {project}/checkpoints; use one of I-aaa, III-bbb")
@@ -104,12 +104,12 @@ def test_one_that_is_not_there(project):
         main(["checkpoints", "II-bbb", "--project", str(project)])
 
 
-def test_what_is_not_a_project_is_refused(tmp_path):
+def test_a_folder_that_is_not_a_project_is_an_error(tmp_path):
     with pytest.raises(SystemExit, match=r"not a Deepen project, params\.yaml is missing; run the command"):
         main(["checkpoints", "--project", str(tmp_path)])
 
 
-def test_one_where_none_is_left(tmp_path):
+def test_clearing_a_checkpoint_where_none_is_left_is_an_error(tmp_path):
     (tmp_path / "params.yaml").touch()
     with pytest.raises(SystemExit, match=r"x: unknown training in .*/checkpoints; it has no checkpoints$"):
         main(["checkpoints", "x", "--project", str(tmp_path)])

@@ -161,7 +161,7 @@ class TestEachKindOfFile:
             ):
                 read()
 
-    def test_weights_say_what_they_are(self, tmp_path):
+    def test_weights_are_described_in_their_file(self, tmp_path):
         first = save_weights(tmp_path / "a", STATE, CARD)
         assert read_weights_checksum(tmp_path / "a") == first
         other = {key: tensor + 1 for key, tensor in STATE.items()}

@@ -18,7 +18,7 @@ from deepen.records.transfer_report import TensorFate, TransferReport, format_re
         (2, "process", "2 processes"),
     ],
 )
-def test_one_is_singular(count, what, told):
+def test_one_thing_is_singular(count, what, told):
     assert pluralize(count, what) == told
 
 

@@ -32,13 +32,13 @@ class TestHoldOut:
         together = {image.tobytes() for part in (kept, held) for image in part.images}
         assert len(together) == len(kept) + len(held) == 139
 
-    def test_the_choice_does_not_depend_on_the_order(self, rng):
+    def test_held_out_images_do_not_depend_on_the_order(self, rng):
         images = self.sample([50, 50], rng)
         order = rng.permutation(100)
         for one, other in zip(hold_out(images, 0.1, "x"), hold_out(images.select(order), 0.1, "x"), strict=True):
             assert {image.tobytes() for image in one.images} == {image.tobytes() for image in other.images}
 
-    def test_a_class_too_small_to_part(self, rng):
+    def test_a_class_too_small_to_split_is_an_error(self, rng):
         with pytest.raises(InputError) as error:
             hold_out(self.sample([5, 1, 2], rng), 0.1, "test", keep=2)
         assert error.value.faults == (

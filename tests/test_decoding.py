@@ -50,11 +50,11 @@ def test_a_photo_of_a_hundred_megapixels_is_taken_without_a_warning():
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "GIF", "PNG"])
-def test_so_is_one_of_another_format(kind):
+def test_large_images_of_another_format_are_refused_too(kind):
     assert decode(picture("1", size=(12_000, 9_000), value=1, format=kind), (2, 3)).min() == 255
 
 
-def test_more_pixels_than_that_are_refused():
+def test_images_of_too_many_pixels_are_refused():
     with pytest.raises(UnreadableImage, match="it has 144,000,000 pixels; the limit is 134,217,728"):
         decode(picture("1", size=(12_000, 12_000), value=1))
 
@@ -72,7 +72,7 @@ def test_more_pixels_than_that_are_refused():
         (OSError("image file is truncated"), "^image file is truncated$"),
     ],
 )
-def test_whatever_a_decoder_raises_is_told(monkeypatch, error, why):
+def test_whatever_a_decoder_raises_is_reported(monkeypatch, error, why):
     class Bad:
         def __init__(self, file):
             raise error
@@ -125,6 +125,6 @@ def test_large_images_are_decoded_one_at_a_time():
     ],
     ids=["empty", "PNG cut off", "BMP cut off"],
 )
-def test_what_is_no_image_is_told(content, why):
+def test_bytes_that_are_not_an_image_are_an_error(content, why):
     with pytest.raises(UnreadableImage, match=why):
         decode(content)

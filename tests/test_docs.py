@@ -35,7 +35,7 @@ def table(project):
     return {row["experiment"]: row for row in rows}
 
 
-def test_experiments(project, tmp_path):
+def test_the_commands_of_experiments_md_run(project, tmp_path):
     git, storage, server = tmp_path / "git", tmp_path / "storage", tmp_path / "server"
     walk = Walk(
         "docs/experiments.md",
@@ -135,7 +135,7 @@ def write_photos(root, **counts):
             photo(root / name / f"{number:04}", rng, number, np.array(shades[name]))
 
 
-def test_your_images(project, tmp_path):
+def test_the_commands_of_your_images_md_run(project, tmp_path):
     write_photos(tmp_path / "photos/train", apple=60, pear=25, plum=12)
     write_photos(tmp_path / "other-photos", apple=4, pear=3, plum=2)
     walk = Walk("docs/your-images.md")
@@ -165,7 +165,7 @@ def test_your_images(project, tmp_path):
     assert not walk.left
 
 
-def test_python(project):
+def test_the_programs_of_python_md_run(project):
     rng = np.random.default_rng(0)
     photo(project.path / "photo", rng, 0, 90)
     photo(project.path / "other", rng, 1, 90)

@@ -78,7 +78,7 @@ def test_a_stage_depends_on_the_code_it_runs(name):
 
 
 @pytest.mark.parametrize("name", STUDY)
-def test_so_does_a_stage_of_the_studies(name):
+def test_a_stage_of_the_studies_depends_on_the_code_it_runs(name):
     step = STUDY[name].get("do", STUDY[name])
     script = re.match(r"cd \.\. && python -m study\.(\w+)", step["cmd"]).group(1)
     assert_true(declared_code(step["deps"], "study"), code_of(f"study/{script}.py") - {"study/__init__.py"})

@@ -10,7 +10,7 @@ from deepen.core.errors import InputError, escape_unprintable, format_faults, qu
     ("text", "shown"),
     [("a\nb", r"a\nb"), ("\x1b[31m", r"\x1b[31m"), ("\u202e", r"\u202e"), ("\ud800", r"\ud800"), ("é 🐈", "é 🐈"), ("\0", r"\x00")],
 )  # fmt: skip
-def test_what_can_t_be_printed_is_escaped(text, shown):
+def test_unprintable_characters_are_escaped(text, shown):
     assert escape_unprintable(text) == shown
     assert InputError(f"x: {text}").faults == (f"x: {shown}",)
 
@@ -31,14 +31,14 @@ def test_a_long_line_keeps_its_ends():
 
 
 @pytest.mark.parametrize(("faults", "lines"), [(1, 1), (20, 20), (21, 21), (500, 21)])
-def test_twenty_are_listed(faults, lines):
+def test_at_most_twenty_errors_are_listed(faults, lines):
     listed = format_faults(InputError([f"fault {i}" for i in range(faults)]))
     assert len(listed) == lines
     assert listed[0] == "error: fault 0"
     assert faults <= 20 or listed[20] == f"error: ... and {faults - 20} more"
 
 
-def test_so_does_a_command(tmp_path):
+def test_a_command_in_a_message_can_be_read_back(tmp_path):
     (tmp_path / "params.yaml").write_text("".join(f"key{i}: 1\n" for i in range(100)))
     with pytest.raises(SystemExit) as exit:
         main(["settings", str(tmp_path / "params.yaml")])

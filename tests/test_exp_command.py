@@ -15,13 +15,13 @@ from pipeline.shared.project import find_project_folder
 ODD = 'my photos [1], é\'s "best" (2)'
 
 
-def test_dvc_must_be_there(monkeypatch):
+def test_deepen_exp_without_dvc_is_an_error(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SystemExit, match=r"error: dvc: not available; source \.venv/bin/activate first"):
         main(["exp", "--temp"])
 
 
-def test_help(capsys):
+def test_help_of_deepen_exp_has_an_example(capsys):
     main(["exp", "--help"])
     assert "deepen exp --temp -S lr=0.01" in capsys.readouterr().out
 
@@ -82,7 +82,7 @@ def test_in_a_folder_of_a_larger_repository_a_relative_root_starts_at_the_projec
     )
 
 
-def test_where_a_project_lies_in_a_repository(tmp_path):
+def test_a_project_is_found_within_its_repository(tmp_path):
     copy = tmp_path / "copy"
     (copy / ".dvc").mkdir(parents=True)
     (copy / "a/b").mkdir(parents=True)
@@ -122,7 +122,7 @@ class TestWithoutAKey:
         finally:
             (untouched.path / "params.yaml").write_text(good)
 
-    def test_a_good_file_is_said_to_be_good(self, untouched):
+    def test_deepen_settings_says_that_a_valid_file_is_valid(self, untouched):
         said = subprocess.run(
             ["deepen", "settings"], cwd=untouched.path, env=untouched.env, capture_output=True, text=True
         )

@@ -96,7 +96,7 @@ class TestOnnx:
             torch.testing.assert_close(torch.from_numpy(probabilities), expected.softmax(1), rtol=0, atol=1e-4)
 
     @pytest.mark.slow
-    def test_it_says_what_it_is_and_nothing_of_where_it_was_made(self, folder, capsys):
+    def test_an_onnx_file_describes_its_network_and_not_its_origin(self, folder, capsys):
         main(["export", written(), "--to", "onnx", "--output", "new/a.onnx"])
         main(["export", "III.safetensors", "--to", "onnx", "--output", "b.onnx"])
         content = Path("new/a.onnx").read_bytes()
@@ -132,7 +132,7 @@ class TestOnnx:
             found = onnx_export.measure_difference(Path("changed.onnx"), CARD, net)
             assert found == pytest.approx(difference, abs=1e-4)
 
-    def test_what_it_can_t_do_is_told_before(self, monkeypatch):
+    def test_what_onnx_can_t_express_is_an_error_before_any_export(self, monkeypatch):
         huge = CARD.model_copy(update={"layers": "conv3-8 fc-65536*2", "width": 1.0})
         with pytest.raises(
             InputError, match=r"the network needs 17\.\d GB; the limit of an ONNX file is 2 GB; export a narrower"
@@ -148,7 +148,7 @@ class TestOnnx:
 
 class TestTorchvision:
     @pytest.mark.parametrize("name", LAYERS)
-    def test_names_and_shapes_load_strictly(self, name):
+    def test_torchvision_loads_the_export_strictly(self, name):
         layers = lay_out(name, 7)
         with torch.device("meta"):
             theirs = getattr(torchvision.models, name)(num_classes=7)
@@ -189,7 +189,7 @@ class TestTorchvision:
         assert torch.equal(found["classifier.6.bias"], state["head.bias"])
         assert found["features.1.num_batches_tracked"] == 0
 
-    def test_another_shape_is_told_with_what_differs(self, folder):
+    def test_another_shape_than_torchvision_s_is_an_error_that_names_it(self, folder):
         told = refused(written(), "--to", "torchvision")
         assert told.startswith(
             "error: III.safetensors: it is not a torchvision VGG network for images of 3x224x224: conv1_1.weight is 4x3x3x3, in vgg"
@@ -211,14 +211,14 @@ class TestTorchvision:
             (LAYERS["vgg19"] + " fc-10", (3, 224, 224), "fc3.weight is 10x4096, in vgg19 it is missing;"),
         ],
     )
-    def test_what_differs(self, layers, image, difference):
+    def test_each_difference_from_torchvision_is_named(self, layers, image, difference):
         with pytest.raises(
             InputError, match=r"it is not a torchvision VGG network for images of 3x224x224: .*; --to onnx supports"
         ) as error:
             find_net(plan(layers, width=1, image=image, classes=10))
         assert difference in str(error.value)
 
-    def test_a_width_that_makes_the_shape_is_as_good(self):
+    def test_a_width_that_makes_torchvision_s_shapes_is_exported(self):
         layers = LAYERS["vgg16"].replace("fc-4096*2", "fc-4096 fc-4096")
         assert find_net(plan(layers, width=1, image=(3, 240, 230), classes=2)) == "vgg16"
         halved = "conv3-128 maxpool conv3-256 maxpool conv3-512*2 maxpool conv3-1024*2 maxpool conv3-1024*2 maxpool fc-8192*2"
@@ -261,7 +261,7 @@ def test_what_a_strangers_file_says_of_classes_is_checked():
         Exported(net="vgg11", classes=("a", "a"), mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
 
 
-def test_weights_that_are_none():
+def test_a_file_that_is_not_weights_is_an_error():
     Path("x").write_text("x")
     assert refused("x", "--to", "onnx").startswith("error: x: invalid safetensors file")
     assert (

@@ -34,7 +34,7 @@ FULL = r"can't be written \(No space left on device\); free some disk space and 
 
 
 class TestFullDisk:
-    def test_images_on_a_full_disk(self, small_disk, colored):
+    def test_images_that_fill_the_disk_are_one_error(self, small_disk, colored):
         colored.save(small_disk / "train.safetensors")
         before = (small_disk / "train.safetensors").read_bytes()
         large = colored.select(torch.arange(60).repeat(100).numpy())
@@ -43,12 +43,12 @@ class TestFullDisk:
         assert (small_disk / "train.safetensors").read_bytes() == before
         assert os.listdir(small_disk) == ["train.safetensors"]
 
-    def test_weights_on_a_full_disk(self, small_disk):
+    def test_weights_that_fill_the_disk_are_one_error(self, small_disk):
         with pytest.raises(InputError, match=rf"III\.safetensors: {FULL}"):
             save_weights(small_disk / "III.safetensors", {"a": torch.zeros(100_000)}, CARD)
         assert os.listdir(small_disk) == []
 
-    def test_curves_on_a_full_disk(self, small_disk):
+    def test_curves_that_fill_the_disk_are_one_error(self, small_disk):
         row = Epoch(1, 0.1, 2.0, 2.0, 50.0)
         curves = LiveCurves(small_disk / "curves.tsv")
         curves.epoch(row)
@@ -57,14 +57,14 @@ class TestFullDisk:
             add_epochs(curves, [replace(row, epoch=epoch) for epoch in range(2, 5000)])
         assert (small_disk / "curves.tsv").read_text().startswith("epoch")
 
-    def test_a_table_on_a_full_disk(self, small_disk):
+    def test_a_table_that_fills_the_disk_is_one_error(self, small_disk):
         write_text(small_disk / "table.md", "before")
         with pytest.raises(InputError, match=rf"table\.md: {FULL}"):
             write_text(small_disk / "table.md", "x" * 400_000)
         assert (small_disk / "table.md").read_text() == "before"
         assert os.listdir(small_disk) == ["table.md"]
 
-    def test_a_checkpoint_and_training_goes_on_once_there_is_space(self, small_disk, colored):
+    def test_training_resumes_once_a_full_disk_has_space_again(self, small_disk, colored):
         undisturbed = run(colored, recipe())
         (small_disk / "ballast").write_bytes(bytes(230_000))
         trainer = trainer_for(colored, recipe())
@@ -85,7 +85,7 @@ class TestFullDisk:
         assert all(torch.equal(tensor, undisturbed[0][key]) for key, tensor in trainer.network.state_dict().items())
 
     @pytest.mark.slow
-    def test_the_stage_prepare_on_a_full_disk(self, small_disk, tmp_path):
+    def test_prepare_on_a_full_disk_is_one_error(self, small_disk, tmp_path):
         """The stage itself, in a project whose data lies on that disk."""
         for name in ("params.yaml", "pipeline", "src"):
             (tmp_path / name).symlink_to(ROOT / name)
@@ -138,7 +138,7 @@ def test_a_file_that_can_t_be_written_says_why_and_what_to_do(tmp_path, number, 
     assert str(error) == f"{tmp_path / 'x'}: can't be written ({os.strerror(number)}); {remedy} and run it again"
 
 
-def test_a_read_only_disk(small_disk):
+def test_a_read_only_disk_is_one_error(small_disk):
     write_text(small_disk / "x", "before")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(
@@ -155,7 +155,7 @@ def test_a_read_only_disk(small_disk):
     [(load_statistics, "statistics.json"), (load_records, "III.json"), (load_images, "train.safetensors")],
 )
 @pytest.mark.parametrize("content", [None, "", "{", "[{}]", '{"images": 3}', "null"])
-def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
+def test_a_missing_output_of_an_earlier_stage_is_one_error(tmp_path, read, name, content):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=rf"{name}:? invalid (file|image set).*; .*dvc repro"):
@@ -163,7 +163,7 @@ def test_what_an_earlier_stage_should_have_left(tmp_path, read, name, content):
 
 
 @pytest.mark.slow
-def test_a_stage_by_itself_where_there_is_no_project(tmp_path):
+def test_a_stage_outside_a_project_is_one_error(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.train", "III"], cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -175,7 +175,7 @@ def test_a_stage_by_itself_where_there_is_no_project(tmp_path):
 
 
 class TestMemory:
-    def test_training_that_runs_out_of_device_memory(self, colored, monkeypatch):
+    def test_training_that_runs_out_of_device_memory_is_one_error(self, colored, monkeypatch):
         trainer = trainer_for(colored, recipe())
 
         def step(rows):
@@ -189,14 +189,14 @@ class TestMemory:
         with pytest.raises(InputError, match=error):
             train(trainer, colored)
 
-    def test_other_errors_stay_what_they_are(self, colored, monkeypatch):
+    def test_errors_other_than_memory_stay_what_they_are(self, colored, monkeypatch):
         trainer = trainer_for(colored, recipe())
         monkeypatch.setattr(trainer, "_run_step", lambda rows: torch.zeros(2) + torch.zeros(3))
         with pytest.raises(RuntimeError, match="must match"):
             train(trainer, colored)
 
     @pytest.mark.slow
-    def test_evaluation_that_runs_out_of_memory(self):
+    def test_evaluation_that_runs_out_of_memory_is_one_error(self):
         code = (
             "import resource, numpy as np, torch; from deepen.evaluation.accuracy import evaluate\n"
             "from deepen.core.errors import InputError; from deepen.data.images import ImageSet\n"
@@ -223,7 +223,7 @@ def test_two_dvc_repro_at_once_lose_nothing(project):
     assert "up to date" in project("dvc status train@I")
 
 
-def test_two_queue_workers_on_one_model(project, torture):
+def test_two_queue_workers_train_one_model_once(project, torture):
     """Both experiments train one model with one checkpoint; the second takes what the first has."""
     if not torture:
         pytest.skip("the long form does that")
@@ -240,7 +240,7 @@ def test_two_queue_workers_on_one_model(project, torture):
     assert not list((project.path / "checkpoints").iterdir())
 
 
-def test_a_home_that_can_t_be_written(built, tmp_path):
+def test_a_home_that_can_t_be_written_is_one_error(built, tmp_path):
     project = built.copy(tmp_path)
     shutil.rmtree(project.path / ".dvc/cache")
     for folder in ("weights", "curves", "records", "reports", "predictions", "data"):

@@ -20,7 +20,7 @@ def told(root):
     return compute_fingerprint(Folder(source="folder", root=str(root), size="auto", **AUGMENTED), Path("/"))
 
 
-def test_it_says_how_much_there_is(tmp_path):
+def test_the_fingerprint_counts_files_and_bytes(tmp_path):
     files = photos() | {"README.txt": b"x"}
     found = told(write_tree(tmp_path, files | {"train/.DS_Store": b"x"}))
     assert (found["source"], found["files"], found["bytes"]) == ("folder", 13, sum(map(len, files.values())))
@@ -41,20 +41,20 @@ def test_it_says_how_much_there_is(tmp_path):
     ],
     ids=["added", "removed", "moved", "class renamed", "written", "touched", "a link to nothing"],
 )
-def test_each_change_shows(tmp_path, change):
+def test_each_change_of_images_changes_the_fingerprint(tmp_path, change):
     before = told(write_tree(tmp_path, photos()))
     time.sleep(0.01)
     change(tmp_path)
     assert told(tmp_path) != before
 
 
-def test_clutter_and_new_folders_do_not(tmp_path):
+def test_clutter_and_new_folders_do_not_change_the_fingerprint(tmp_path):
     before = told(write_tree(tmp_path, photos()))
     write_tree(tmp_path, {"train/cat/@eaDir/000.png": b"x", ".git/x": b"", "train/Thumbs.db": b"x"})
     assert told(tmp_path) == before
 
 
-def test_links_are_followed(tmp_path):
+def test_the_fingerprint_follows_links(tmp_path):
     write_tree(tmp_path / "elsewhere", {"1.png": b"x"})
     (write_tree(tmp_path / "x", photos()) / "train/emu").symlink_to(tmp_path / "elsewhere")
     before = told(tmp_path / "x")
@@ -62,7 +62,7 @@ def test_links_are_followed(tmp_path):
     assert told(tmp_path / "x")["files"] == before["files"] + 1
 
 
-def test_of_an_archive_it_is_the_file(tmp_path):
+def test_the_fingerprint_of_an_archive_is_that_of_its_file(tmp_path):
     path = archive(tmp_path / "x.zip", photos(), "zip")
     before = told(path)
     assert (before["files"], before["bytes"]) == (1, path.stat().st_size)
@@ -70,12 +70,12 @@ def test_of_an_archive_it_is_the_file(tmp_path):
     assert told(path) != before
 
 
-def test_other_sources_never_change(tmp_path):
+def test_the_fingerprint_of_other_sources_never_changes(tmp_path):
     assert compute_fingerprint(Digits(source="digits", **AUGMENTED), tmp_path) == {"source": "digits"}
     assert compute_fingerprint(Downloaded(source="cifar10", root="x", **AUGMENTED), tmp_path) == {"source": "cifar10"}
 
 
-def test_what_can_t_be_told_is_an_error(tmp_path, monkeypatch):
+def test_files_that_can_t_be_examined_are_an_error(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="x: no such file or directory"):
         told(tmp_path / "x")
     write_tree(tmp_path, photos())
@@ -87,7 +87,7 @@ def test_what_can_t_be_told_is_an_error(tmp_path, monkeypatch):
         told(tmp_path)
 
 
-def test_it_imports_nothing_large():
+def test_computing_the_fingerprint_imports_nothing_large():
     code = (
         "import sys; from deepen.datasets.fingerprint import compute_fingerprint; from deepen.config.settings import load_settings; "
         "print(*{'torch', 'torchvision', 'sklearn', 'PIL'} & {*sys.modules})"
@@ -95,7 +95,7 @@ def test_it_imports_nothing_large():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"
 
 
-def test_many_files_take_a_moment(tmp_path):
+def test_the_fingerprint_of_many_files_takes_less_than_a_second(tmp_path):
     for name in "ab":
         (tmp_path / "train" / name).mkdir(parents=True)
         for i in range(5000):

@@ -76,7 +76,7 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("suffix", "form"), [("jpg", "JPEG"), ("JPEG", "JPEG"), ("png", "PNG"), ("webp", "WEBP"), ("bmp", "BMP")]
     )
-    def test_formats(self, tmp_path, suffix, form):
+    def test_each_image_format_is_read(self, tmp_path, suffix, form):
         files = {
             f"train/{name}/1.{suffix}": picture(value=value, format=form)
             for name, value in (("a", (250, 0, 0)), ("b", (0, 0, 250)))
@@ -146,52 +146,52 @@ class TestFolderFaults:
             ),
         ],
     )
-    def test_each_is_told_with_the_file_it_is_in(self, tmp_path, files, fault):
+    def test_each_fault_of_an_image_names_its_file(self, tmp_path, files, fault):
         found = told(write_tree(tmp_path / "photos", photos() | files))
         assert any(fault in line for line in found), found
         assert all(line.startswith(str(tmp_path / "photos")) for line in found)
 
-    def test_all_are_told_at_once_but_no_more_than_a_screen(self, tmp_path):
+    def test_all_faults_of_a_folder_are_reported_together_up_to_a_screen(self, tmp_path):
         found = told(write_tree(tmp_path, {f"train/cat/{i}.png": b"" for i in range(30)} | photos()))
         assert len(found) == 11
         assert "... and 20 more" in found[-1]
 
-    def test_a_class_without_images(self, tmp_path):
+    def test_a_class_without_images_is_an_error(self, tmp_path):
         (write_tree(tmp_path, photos()) / "train" / "bird").mkdir()
         assert told(tmp_path) == [f"{tmp_path}: train/bird/: contains no images; add some or remove it"]
 
-    def test_a_folder_without_images(self, tmp_path):
+    def test_a_folder_without_images_is_an_error(self, tmp_path):
         assert told(tmp_path) == [
             f"{tmp_path}: no images found in train/<class>/; add JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF files"
         ]
 
-    def test_a_single_class(self, tmp_path):
+    def test_a_single_class_is_an_error(self, tmp_path):
         assert (
             "has only one class, 'cat'; train/ must contain at least two class folders"
             in told(write_tree(tmp_path, photos(classes=("cat",))))[0]
         )
 
-    def test_a_name_that_occurs_twice(self, tmp_path):
+    def test_a_name_that_occurs_twice_in_an_archive_is_an_error(self, tmp_path):
         path = archive(tmp_path / "x.tar", photos() | {"./train/cat/000.png": picture()}, "")
         assert told(path) == [f"{path}: train/cat/000.png: occurs twice; keep one"]
 
-    def test_a_root_that_is_not_there(self, tmp_path):
+    def test_a_missing_root_is_an_error(self, tmp_path):
         assert (
             "no such file or directory; set root to a folder or an archive with train/<class>/*"
             in told(tmp_path / "x")[0]
         )
 
     @pytest.mark.parametrize("content", [b"", b"nonsense" * 200])
-    def test_a_file_that_is_no_archive(self, tmp_path, content):
+    def test_a_file_that_is_not_an_archive_is_an_error(self, tmp_path, content):
         (tmp_path / "x").write_bytes(content)
         assert "is not a valid .tar, .tar.gz, .tar.xz or .zip archive" in told(tmp_path / "x")[0]
 
-    def test_an_image(self, tmp_path):
+    def test_an_image_that_can_t_be_read_is_an_error(self, tmp_path):
         path = write_tree(tmp_path, {"x.png": picture()}) / "x.png"
         assert told(path) == [f"{path}: is an image (PNG), not a folder or archive; name one with the images"]
 
     @pytest.mark.parametrize("kind", ["", "gz", "xz"])
-    def test_a_truncated_archive(self, tmp_path, kind):
+    def test_a_truncated_archive_is_an_error(self, tmp_path, kind):
         path = archive(tmp_path / "x", photos(train=200, size=(9, 9)), kind)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 100])
         (fault,) = told(path)
@@ -201,14 +201,14 @@ class TestFolderFaults:
     @pytest.mark.parametrize(
         "name", ["../train/cat/1.png", "train/../../1.png", "/train/cat/1.png", "train\\cat\\1.png"]
     )
-    def test_a_path_that_climbs_out_of_the_archive(self, tmp_path, kind, name):
+    def test_a_path_that_points_outside_the_archive_is_an_error(self, tmp_path, kind, name):
         path = archive(tmp_path / "x", photos() | {name: picture()}, kind)
         fault = "points outside the archive; create it again with relative paths"
         if "\\" in name:
             fault = "contains a backslash, as some Windows programs write; create it again with slashes"
         assert told(path) == [f"{path}: {name!a} {fault}"]
 
-    def test_a_link_in_an_archive(self, tmp_path):
+    def test_a_link_in_an_archive_is_an_error(self, tmp_path):
         with tarfile.open(tmp_path / "x", "w") as file:
             member = tarfile.TarInfo("train/cat/1.png")
             member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"

@@ -85,22 +85,22 @@ class TestOfALadder:
             self.plans(starts, **changes)
         return list(error.value.faults)
 
-    def test_none_is_unless_it_is_said(self):
+    def test_nothing_is_frozen_by_default(self):
         assert self.frozen("III") == []
 
     @pytest.mark.parametrize("said", ["copied", ["copied"]])
-    def test_all_that_is_copied(self, said):
+    def test_frozen_copied_freezes_all_copied_layers(self, said):
         assert self.frozen("II", models__II__frozen=said) == ["conv1_1", "conv2_1", "conv3_1", "fc1", "head"]
 
-    def test_some_by_their_roles(self):
+    def test_layers_are_frozen_by_their_roles(self):
         norms = {f"models__{name}__norm": "batch" for name in ("I", "II", "III")}
         assert self.frozen("II", models__II__frozen=["conv2_1"], **norms) == ["conv2_1", "norm2_1"]
 
-    def test_what_learns_less_costs_less(self):
+    def test_frozen_layers_make_training_cheaper(self):
         least, most = (count_training_flops(self.plans(models__II__frozen=said)["II"]) for said in ("copied", []))
         assert least < most
 
-    def test_an_unknown_layer(self):
+    def test_freezing_an_unknown_layer_is_an_error(self):
         assert self.told(models__II__frozen=["conv2_3", "pool1", "x"]) == [
             "params.yaml: models.II.frozen: unknown layer 'conv2_3'; did you mean conv2_2?",
             "params.yaml: models.II.frozen: unknown layer 'pool1'; use conv1_1, conv2_1, conv2_2, conv3_1, "
@@ -109,24 +109,24 @@ class TestOfALadder:
             "conv3_2, fc1, fc2, head",
         ]
 
-    def test_a_fresh_layer(self):
+    def test_a_fresh_layer_that_is_frozen_is_an_error(self):
         assert self.told(models__II__frozen=["fc1", "fc2"]) == [
             "params.yaml: models.II.frozen: fc2 is fresh, so it would keep its initial weights; freeze copied layers: "
             "conv1_1, conv2_1, conv3_1, fc1, head"
         ]
 
-    def test_nothing_is_copied(self):
+    def test_frozen_copied_where_nothing_is_copied_is_an_error(self):
         roles = ["conv1_1", "conv2_1", "conv3_1", "fc1", "head"]
         changes = {"models__II__fresh": roles, "models__II__dropped": roles, "growth": "random"}
         assert self.told(models__II__frozen="copied", **changes) == [
             "params.yaml: models.II.frozen: copied: no layer is copied; remove frozen"
         ]
 
-    def test_a_name_that_is_far_from_all(self):
+    def test_a_name_unlike_any_layer_has_no_suggestion(self):
         [fault] = self.told(models__II__frozen=["conv9_9"])
         assert fault.endswith("unknown layer 'conv9_9'; use conv1_1, conv2_1, conv2_2, conv3_1, conv3_2, fc1, fc2, head")  # fmt: skip
 
-    def test_all_layers(self):
+    def test_freezing_all_layers_of_a_ladder_is_an_error(self):
         layers = "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024"
         shapes = {
             key: tuple(each.shape)

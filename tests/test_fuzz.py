@@ -35,7 +35,7 @@ def times(torture):
     return 20 if torture else 1
 
 
-def test_layer_strings(times, record_property):
+def test_layer_strings_are_planned_or_refused(times, record_property):
     chance = random.Random(0)
     taken, tried = 0, 3000 * times
     for _ in range(tried):
@@ -54,7 +54,7 @@ def test_layer_strings(times, record_property):
     record_property("layer strings", counted(tried, taken))
 
 
-def test_settings(times, record_property):
+def test_random_settings_are_accepted_or_refused(times, record_property):
     chance = random.Random(0)
     paths = [path for path, _ in leaves(GOOD)]
     paths = sorted({path[:i] for path in paths for i in range(1, len(path) + 1)})
@@ -102,7 +102,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
     return content
 
 
-def test_settings_files(times, tmp_path):
+def test_damaged_settings_files_are_read_or_refused(times, tmp_path):
     chance = random.Random(0)
     content = yaml_text.dump({key: GOOD[key] for key in ("data", "lr", "models")}).encode()
     for _ in range(200 * times):
@@ -111,7 +111,7 @@ def test_settings_files(times, tmp_path):
             load_settings(tmp_path / "params.yaml")
 
 
-def test_weights_files(times, tmp_path, record_property):
+def test_damaged_weights_files_are_read_or_refused(times, tmp_path, record_property):
     chance = random.Random(0)
     whole = save(STATE, {"deepen": CARD.model_dump_json()})
     end_of_header = 8 + int.from_bytes(whole[:8], "little")
@@ -133,7 +133,7 @@ def test_weights_files(times, tmp_path, record_property):
 
 
 @pytest.mark.parametrize("kind", ["", "gz", "xz", "zip"])
-def test_archives(times, tmp_path, kind, record_property):
+def test_damaged_archives_are_read_or_refused(times, tmp_path, kind, record_property):
     chance = random.Random(0)
     whole = archive(tmp_path / "whole", tree(), kind).read_bytes()
     taken, tried = 0, 25 * times
@@ -148,7 +148,7 @@ def test_archives(times, tmp_path, kind, record_property):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
-def test_images(times, tmp_path, kind, record_property):
+def test_damaged_images_are_read_or_refused(times, tmp_path, kind, record_property):
     chance = random.Random(0)
     whole = picture(size=(16, 16), value=(1, 2, 3), format=kind)
     path = tmp_path / "train" / "cat" / "x.png"
@@ -167,7 +167,7 @@ def test_images(times, tmp_path, kind, record_property):
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_image(content):
+def test_random_bytes_are_not_an_image(content):
     with pytest.raises(UnreadableImage):
         decode(content)
 

@@ -26,7 +26,7 @@ def differences(one, other):
         ("mapped", 2),
     ],
 )
-def test_the_losses_and_counts_of_one_process(tmp_path, case, size):
+def test_several_processes_have_the_losses_and_counts_of_one(tmp_path, case, size):
     alone = ladder(case.replace("mapped", "muon"), tmp_path)  # which has its images in memory
     found = together(size, ladder, case, tmp_path)
     for one in found:
@@ -37,25 +37,25 @@ def test_the_losses_and_counts_of_one_process(tmp_path, case, size):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_process_with_the_wrong_images_would_show(tmp_path):
+def test_a_process_with_the_wrong_images_changes_the_losses(tmp_path):
     found = together(2, ladder_with_a_stray, tmp_path)
     assert max(differences(found[0], ladder("muon", tmp_path))) > 1e-3
 
 
 @pytest.mark.parametrize("does", ["hangs", "dies"])
-def test_one_that_does_not_answer_is_named(tmp_path, does):
+def test_a_rank_that_does_not_respond_is_named(tmp_path, does):
     found = together(3, ladder_with_one_that, does, tmp_path, lost={1})
     told = [str(found[rank]) for rank in (0, 2)]
     assert any("InputError: rank 1 (process " in text and "did not respond within 2 s" in text for text in told), told
 
 
-def test_more_processes_than_images_in_a_batch_are_told_once(tmp_path):
+def test_more_processes_than_images_in_a_batch_are_one_error(tmp_path):
     found = [str(one) for one in together(3, small_batches, 2, tmp_path)]
     assert sum("3 processes can't share batches of 2 images; start at most 2 processes" in text and "SystemExit" not in text for text in found) == 1  # fmt: skip
     assert sum("SystemExit" in text for text in found) == 2
 
 
-def test_who_is_not_given_a_group_works_alone(tmp_path):
+def test_a_call_without_a_group_is_single_process(tmp_path):
     for one in together(2, alone_among_others):
         assert one == (0, 1, True)
 
@@ -66,7 +66,7 @@ def test_the_first_process_writes_and_one_in_each_folder_that_is_not_its_own(tmp
     assert together(2, folders, here, here) == [True, False]
 
 
-def test_a_folder_that_can_t_be_written_is_told_once(tmp_path):
+def test_a_folder_that_can_t_be_written_is_one_error(tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file/folder")
     first, second = map(str, together(2, folders, folder, folder))

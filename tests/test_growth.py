@@ -80,7 +80,7 @@ class TestNorms:
         assert starts["norm2_2"] == "copy of norm2_1"
         assert torch.equal(deep.state_dict()["norm2_3.running_var"], deep.state_dict()["norm2_1.running_var"])
 
-    def test_random_ones_do_nothing(self):
+    def test_random_growth_starts_norms_at_one_and_zero(self):
         state = draw_he_weights(self.deep, seed=0, model="II")
         assert np.array_equal(state["norm2_3.weight"], np.ones(16))
         assert np.array_equal(state["norm2_3.running_var"], np.ones(16))

@@ -29,7 +29,7 @@ def told(**changes):
 
 
 class TestWhatIsTold:
-    def test_of_a_dead_start(self):
+    def test_a_dead_start_is_a_warning(self):
         assert told() == (
             "learned nothing in 1,000 steps: training loss 1.200 is not clearly lower than 0.900, that of guessing by class "
             "frequency, and validation top-1 63.00 % is not higher than 63.00 %, that of always predicting the majority "
@@ -37,14 +37,14 @@ class TestWhatIsTold:
         )
         assert told(loss=0.89, images=2) == told(loss=0.89) != told(loss=0.88)  # a dead start is dead of any validation
 
-    def test_of_overfitting(self):
+    def test_overfitting_is_a_warning(self):
         assert told(loss=0.1) == (
             "overfits: the training loss fell to 0.100, that of guessing is 0.900, but validation top-1 63.00 % is not "
             "higher than 63.00 %, that of always predicting the majority class; add images, set crop: true and flip: true "
             "if they suit the images, increase weight_decay or dropout, or reduce width or epochs"
         )
 
-    def test_of_overfitting_where_it_is_better_than_a_guess(self):
+    def test_overfitting_is_a_warning_where_it_beats_guessing_too(self):
         assert told(**OVERFIT) == (
             "overfits: training loss 0.100 is close to its lower bound, 0.050, but validation loss 1.000 is over two thirds "
             "of 0.900, that of guessing, and validation top-1 is 70.00 %; add images, set crop: true and flip: true if "
@@ -54,13 +54,13 @@ class TestWhatIsTold:
         assert told(**OVERFIT | {"val_loss": 7.0}).startswith("overfits: ")
 
     @pytest.mark.parametrize("healthy", [{"loss": 0.14}, {"val_loss": 0.6}, {"top1": 90.0}, {"images": 49}])
-    def test_nothing_where_training_goes_on_it_generalizes_or_too_few_images_tell(self, healthy):
+    def test_a_network_that_still_learns_or_generalizes_has_no_warning(self, healthy):
         assert told(**OVERFIT | healthy) is None
 
-    def test_overfitting_is_told_at_the_end_alone(self):
+    def test_overfitting_is_a_warning_only_at_the_end(self):
         assert dataclasses.replace(GUESSER, **OVERFIT).find_dead_start(1000) is None
 
-    def test_of_little_learned(self):
+    def test_little_learned_is_a_warning(self):
         little = told(loss=0.1, val_loss=0.8)
         assert little == (
             "learned little: validation top-1 63.00 % is not higher than 63.00 %, that of always predicting the majority "
@@ -69,12 +69,12 @@ class TestWhatIsTold:
         )
         assert told(val_loss=0.8) == little  # dropout and augmentation may keep the training loss up
 
-    def test_of_balanced_classes(self):
+    def test_warnings_on_balanced_classes_name_balanced_top_1(self):
         balanced = {"balanced": True, "top1": 33.0, "guessed_top1": 100 / 3}
         assert "validation balanced top-1 33.00 % is not higher than 33.33 %, that of always predicting a single class" in told(**balanced)  # fmt: skip
         assert told(**balanced, val_loss=0.8).endswith("; set more epochs")
 
-    def test_of_too_few_images(self):
+    def test_too_few_validation_images_are_a_warning(self):
         assert told(loss=0.1, images=20) == (
             "validation has 20 images, too few to tell learning from guessing; add images, or increase val_fraction"
         )
@@ -86,11 +86,11 @@ class TestWhatIsTold:
         assert "too few to tell" not in told(**overfits, images=images + 1)
         assert "too few to tell" in told(**overfits, images=images - 1)
 
-    def test_nothing_where_it_is_better_by_one_image(self):
+    def test_a_network_better_by_one_image_has_no_warning(self):
         assert told(top1=64.0) is None
         assert dataclasses.replace(GUESSER, top1=64.0).find_dead_start(1000) is None
 
-    def test_only_a_dead_start_is_told_early(self):
+    def test_only_a_dead_start_is_a_warning_early(self):
         assert GUESSER.find_dead_start(1000) == told()
         assert dataclasses.replace(GUESSER, loss=0.1).find_dead_start(1000) is None
 
@@ -103,16 +103,16 @@ class TestWhatIsHeldAgainstEachOther:
         found = Evaluation(10, (7, 9, 10), (7, 9, 10), 0.7, predicted, torch.ones(10))
         return Guessing.of(history, 0.9, 0.05, found, self.labels, balanced=balanced)
 
-    def test_accuracy_against_the_most_frequent_class(self):
+    def test_accuracy_is_compared_with_the_majority_class(self):
         found = self.of([Epoch(1, 0.1, 1.0, 0.7, 70.0)], balanced=False)
         assert (found.top1, found.guessed_top1) == (70, compute_majority_top1(self.labels)) == (70, 60)
         assert found.guessed_val_loss == pytest.approx(-(0.6 * np.log(0.6) + 0.3 * np.log(0.3) + 0.1 * np.log(0.1)))
 
-    def test_the_mean_of_the_recalls_where_classes_are_balanced(self):
+    def test_balanced_accuracy_is_the_mean_of_the_recalls(self):
         found = self.of([Epoch(1, 0.1, 1.0, 0.7, 70.0)], balanced=True)
         assert (found.top1, found.guessed_top1) == pytest.approx((100 * (1 + 1 / 3 + 0) / 3, 100 / 3))
 
-    def test_the_training_loss_of_the_last_fifth(self):
+    def test_the_training_loss_is_that_of_the_last_fifth_of_epochs(self):
         history = [Epoch(i, 0.1, float(i), 0.7, 70.0) for i in range(1, 13)]
         assert self.of(history, balanced=False).loss == 11.5
         assert self.of(history[:3], balanced=False).loss == 3
@@ -139,33 +139,33 @@ def warnings(images, validation=None, training=None, **options):
 
 @pytest.mark.usefixtures("ten_are_enough")
 class TestInTraining:
-    def test_a_dead_start_is_told_after_five_epochs_and_at_the_end(self, colored):
+    def test_a_training_warns_of_a_dead_start_after_five_epochs_and_at_the_end(self, colored):
         (early, first), (late, last) = warnings(colored, state=DEAD, epochs=7)
         assert (early, late) == (5, 7)
         assert first.startswith("I: learned nothing in 35 steps: training loss 1.10")
         assert last.startswith("I: learned nothing in 49 steps: ")
 
-    def test_or_after_a_fifth_of_the_steps_where_that_is_later(self, colored):
+    def test_a_training_warns_of_a_dead_start_after_a_fifth_of_its_steps_if_later(self, colored):
         (early, _), (late, _) = warnings(colored, state=DEAD, epochs=60, training=recipe(batch_size=60))
         assert (early, late) == (12, 60)
 
-    def test_a_network_that_learns_is_left_in_peace(self, colored):
+    def test_a_training_that_learns_has_no_warning(self, colored):
         assert warnings(colored, epochs=6) == []
 
-    def test_one_that_learns_what_does_not_hold_overfits(self, colored):
+    def test_a_training_that_does_not_generalize_overfits(self, colored):
         others = ImageSet(colored.images, (colored.labels + 1) % 3, colored.classes)
         [(epoch, text)] = warnings(colored, others, epochs=6)
         assert epoch == 6
         assert text.startswith("I: overfits: the training loss fell to 0.")
 
-    def test_so_does_one_that_is_better_than_a_guess(self, colored):
+    def test_a_training_that_beats_guessing_can_overfit_too(self, colored):
         half_right = np.where(np.arange(len(colored)) % 2, colored.labels, (colored.labels + 1) % 3)
         others = ImageSet(colored.images, half_right, colored.classes)
         [(epoch, text)] = warnings(colored, others, recipe(label_smoothing=0.0), epochs=12)
         assert epoch == 12
         assert re.match(r"I: overfits: training loss 0\.\d+ is close to its lower bound, 0\.000, but", text)
 
-    def test_it_is_kept_also_where_nothing_is_left_to_train(self, colored, tmp_path):
+    def test_the_warning_is_kept_where_nothing_is_left_to_train(self, colored, tmp_path):
         first, again = (
             train(trainer_for(colored, recipe(), state={**DEAD}, epochs=2), colored, Checkpoints(tmp_path, 0))
             for _ in range(2)
@@ -173,7 +173,7 @@ class TestInTraining:
         assert first == again
         assert first.warning.startswith("learned nothing in 14 steps: ")
 
-    def test_training_progress_prints_it_on_standard_error(self, colored, capsys):
+    def test_warnings_go_to_standard_error(self, colored, capsys):
         trainer = trainer_for(colored, recipe(), state={**DEAD}, epochs=2)
         with TrainingProgress("I", 2, trainer.steps, 8, verbosity="quiet") as progress:
             train(trainer, colored, callbacks=[progress])

@@ -54,7 +54,7 @@ XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/>\xa8\xb0</x:xmpmeta>'
 class TestOrientation:
     @pytest.mark.parametrize("kind", FORMATS)
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_of_each_format_is_as_pillow_turns_it(self, pixels, kind, orientation):
+    def test_orientation_of_each_format_is_as_pillow_turns_it(self, pixels, kind, orientation):
         tag = Image.Exif()
         tag[0x0112] = orientation
         content = saved(Image.fromarray(pixels), kind, exif=tag, **FORMATS[kind])
@@ -77,7 +77,7 @@ class TestOrientation:
         ],
         ids=["II", "MM", "no header", "two headers", "LONG", "BYTE", "two values", "after an odd tag", "BigTIFF"],
     )
-    def test_is_read_however_it_is_written(self, content):
+    def test_orientation_is_read_in_each_byte_order_and_type(self, content):
         assert find_orientation(content) == 6
 
     @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ class TestOrientation:
         [b"", b"Exif\0\0", exif(), exif(turned(0)), exif(turned(9)), exif((0x0112, 5, 1, bytes(4))), exif(turned(6))[:20],
          b"II*\0" + b"\xff" * 60, exif((0x0112, 3, 2**31, b"\xff" * 4))],
     )  # fmt: skip
-    def test_that_says_nothing_is_upright(self, content):
+    def test_an_invalid_orientation_is_upright(self, content):
         assert find_orientation(content) == 1
 
-    def test_of_xmp_counts_where_exif_has_none(self):
+    def test_orientation_of_xmp_counts_where_exif_has_none(self):
         assert find_orientation(exif(), XMP) == 6
         assert find_orientation(exif(turned(1)), XMP) == 1
         assert decode(jpeg((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP))).shape == (10, 6, 3)
@@ -97,7 +97,7 @@ class TestOrientation:
         for data in (text, packed):
             assert decode(png(10, 6, more=chunk(b"iTXt", data))).shape == (10, 6, 3)
 
-    def test_of_imagemagick_is_in_a_text_chunk(self):
+    def test_orientation_of_imagemagick_is_in_a_text_chunk(self):
         data = exif(turned(6))
         text = b"\nexif\n%8d\n%s\n" % (len(data), data.hex().encode())
         for kind, value in ((b"zTXt", b"\0" + zlib.compress(text)), (b"tEXt", text)):
@@ -119,12 +119,12 @@ class TestWhatIsBesideThePixels:
     @pytest.mark.parametrize(
         "data", [b"Exif\0\0", b"Exif\0\0II*\0" + b"\xff" * 40, exif(turned(1), (0x8769, 4, 1, b"\xff" * 4)), b"noise"]
     )
-    def test_damaged_exif_of_other_formats_too(self, kind, data, pixels):
+    def test_damaged_exif_of_png_and_webp_is_skipped(self, kind, data, pixels):
         content = saved(Image.fromarray(pixels), kind, exif=data, **FORMATS[kind])
         assert decode(content).shape == (6, 10, 3)
 
     @pytest.mark.parametrize("damage", [b"noise noise noise", b"\xff" * 30])
-    def test_damaged_exif_of_an_avif_too_which_boxes_turn(self, damage, pixels):
+    def test_damaged_exif_of_an_avif_is_skipped_and_its_boxes_turn_it(self, damage, pixels):
         tags = Image.Exif()
         tags[0x0112], tags[0x010E] = 6, "a remark of some length"
         content = saved(Image.fromarray(pixels), "AVIF", exif=tags, quality=100)
@@ -153,7 +153,7 @@ class TestWhatIsBesideThePixels:
     def test_damaged_segments_of_a_jpeg_are_passed_over(self, marker, data):
         assert decode(jpeg((marker, data))).shape == (6, 10, 3)
 
-    def test_what_says_how_pixels_are_stored_is_kept(self, pixels):
+    def test_metadata_on_how_pixels_are_stored_is_kept(self, pixels):
         image = Image.fromarray(pixels).convert("CMYK")
         content = saved(image, "JPEG", quality=95)  # with an Adobe segment
         expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
@@ -162,7 +162,7 @@ class TestWhatIsBesideThePixels:
 
 class TestFrames:
     @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "AVIF", "MPO", "TIFF"])
-    def test_the_first_counts(self, kind):
+    def test_the_first_frame_of_several_is_the_image(self, kind):
         first, *more = [Image.new("RGB", (8, 8), (60 * i, 0, 0)) for i in range(1, 4)]
         content = saved(first, kind, save_all=True, append_images=more, **FORMATS.get(kind, {}))
         assert decode(content)[0, 0].tolist() == pytest.approx([60, 0, 0], abs=2)
@@ -175,13 +175,13 @@ class TestFrames:
 
 
 class TestScans:
-    def test_are_counted(self):
+    def test_scans_of_a_jpeg_are_counted(self):
         assert parse_image_file(picture(format="JPEG"))[1].scans == 1
         progressive = picture(format="JPEG", progressive=True)
         assert parse_image_file(progressive)[1].scans == progressive.count(b"\xff\xda") > 5
         assert parse_image_file(many_scans(30))[1].scans == progressive.count(b"\xff\xda") + 30
 
-    def test_that_follow_the_image_s_end_or_lie_in_other_segments_do_not_count(self):
+    def test_scans_after_the_image_s_end_or_in_other_segments_do_not_count(self):
         film = picture(format="JPEG") + b"\xff\xda\0\4" * 1000  # as phones append one
         assert parse_image_file(film)[1].scans == 1
         assert decode(film).shape == (8, 8, 3)
@@ -189,7 +189,7 @@ class TestScans:
         assert parse_image_file(comment)[1].scans == 1
 
     @pytest.mark.parametrize(("count", "side"), [(600, 8), (100, 6000)])
-    def test_too_many_are_refused_before_they_are_decoded(self, count, side):
+    def test_too_many_scans_are_refused_before_they_are_decoded(self, count, side):
         content = many_scans(count)
         size = content.index(b"\xff\xc2") + 5
         content = content[:size] + struct.pack(">HH", side, side) + content[size + 4 :]

@@ -25,7 +25,7 @@ def test_saving_and_loading_loses_nothing_and_equal_sets_are_equal_files(colored
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense" * 10])
-def test_a_file_that_is_no_image_set(tmp_path, content):
+def test_a_file_that_is_not_an_image_set_is_an_error(tmp_path, content):
     if content is not None:
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match=r"x: invalid image set .*; name another file, or write it again"):
@@ -54,7 +54,7 @@ class TestFiles:
     NAMES = tuple(f"train/größe/{i}\n\x1b\udcff.jpg" if i % 3 else f"train/{'x' * i}.jpg" for i in range(60))
     PRINTABLE = tuple(map(quote, NAMES))
 
-    def test_they_stay_with_their_images_and_can_be_printed(self, colored, tmp_path):
+    def test_file_names_stay_with_their_images_and_can_be_printed(self, colored, tmp_path):
         named = replace(colored, files=self.NAMES, name="photos")
         rows = np.array([59, 0, 0, 7])
         named.select(np.arange(59, -1, -1)).select(59 - rows).save(tmp_path / "x")
@@ -69,7 +69,7 @@ class TestFiles:
         with pytest.raises(IndexError):
             found.files[4]
 
-    def test_none_are_named_where_images_are_no_files(self, colored, tmp_path):
+    def test_images_that_are_not_files_have_no_names(self, colored, tmp_path):
         colored.save(tmp_path / "x")
         assert (len(load_images(tmp_path / "x").files), load_images(tmp_path / "x").get_file_name(3)) == (0, "")
 
@@ -90,7 +90,7 @@ class TestFiles:
             with pytest.raises(ChecksumMismatch, match="x: checksum mismatch"):
                 found.get_file_name(50)
 
-    def test_as_many_as_there_are_images(self, colored):
+    def test_as_many_file_names_as_images_are_required(self, colored):
         with pytest.raises(ValueError, match="59 file names for 60 images"):
             replace(colored, files=self.NAMES[1:]).validate()
 
@@ -109,7 +109,7 @@ def test_images_of_a_file_are_mapped_and_those_that_are_chosen_not_copied(colore
     assert_equal(whole, colored)
 
 
-def test_what_a_file_may_have_suffered(colored, tmp_path):
+def test_each_damage_of_an_image_set_is_an_error(colored, tmp_path):
     colored.save(tmp_path / "x")
     whole = (tmp_path / "x").read_bytes()
     damages = [whole[:-1], whole + b"x", whole[:5], whole[:200], b"\xff" * 8 + whole[8:], whole.replace(b"U8", b"I8")]

@@ -61,7 +61,7 @@ def imported(path):
 class TestTheCommand:
     @pytest.mark.parametrize("name", LAYERS)
     @pytest.mark.parametrize("kind", ["pth", "old.pth", "safetensors"])
-    def test_each_network_in_each_form(self, folder, capsys, name, kind):
+    def test_each_network_is_imported_from_each_form(self, folder, capsys, name, kind):
         state = their_state(name)
         if kind == "safetensors":
             save_file(state, "x.safetensors")
@@ -77,7 +77,7 @@ class TestTheCommand:
         assert (card.mean, card.norm) == (IMAGENET_MEAN, "batch" if name.endswith("bn") else "none")
         assert torch.equal(net.state_dict()["head.bias"], state["classifier.6.bias"])
 
-    def test_what_it_prints_is_a_model_that_can_be_trained(self, folder, capsys):
+    def test_import_prints_a_model_that_can_be_trained(self, folder, capsys):
         torch.save(their_state("vgg13_bn", classes=3), "x.pth")
         main(["import", "x.pth"])
         entry = capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0]
@@ -92,7 +92,7 @@ class TestTheCommand:
         with pytest.raises(InputError, match=r"head\.weight has shape \(10, 12\), but head\.weight of the source has"):
             plan_ladder(check_settings(params), (3, 32, 32), 10, starts)
 
-    def test_it_adds_what_it_prints(self, folder, capsys):
+    def test_import_adds_the_entry_that_it_prints(self, folder, capsys):
         torch.save(their_state("vgg11_bn"), "x.pth")
         main(["import", "x.pth", "--add", "first"])
         printed = yaml_text.load(capsys.readouterr().out.split("ladder:\n\n")[1].split("\n\n")[0])
@@ -100,19 +100,19 @@ class TestTheCommand:
             "models": PARAMS["models"] | {"first": printed["vgg11_bn"]}
         }
 
-    def test_a_name_that_is_taken_is_told(self, folder):
+    def test_a_model_name_that_is_taken_is_an_error(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
         with pytest.raises(SystemExit, match=r"models\.III: already exists; choose another name"):
             main(["import", "x.pth", "--add", "III"])
         assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS
 
-    def test_classes_are_named_by_a_file(self, folder):
+    def test_an_import_takes_class_names_from_a_file(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
         Path("names").write_text("cat\ndog\n\n größter \nemu\n", encoding="utf-8")
         main(["import", "x.pth", "--classes", "names"])
         assert load_weights(imported("x"))[0].classes == ("cat", "dog", "größter", "emu")
 
-    def test_normalization_is_as_given(self, folder):
+    def test_an_import_has_the_given_normalization(self, folder):
         state = their_state("vgg11")
         torch.save(state, "x.pth")
         main(["import", "x.pth", "--mean", "0.5", "0.25", "0", "--std", "1", "0.5", "0.25"])
@@ -122,7 +122,7 @@ class TestTheCommand:
         assert torch.equal(tensors["conv1_1.weight"], torch.stack([first[:, 0], first[:, 1] * 2, first[:, 2] * 4], 1))
 
     @pytest.mark.parametrize("norm", ["none", "batch"])
-    def test_what_was_exported_comes_back_as_it_was(self, folder, norm):
+    def test_an_exported_network_comes_back_as_it_was(self, folder, norm):
         layers = LAYERS["vgg16"]
         card = ModelCard(model="vgg16" if norm == "none" else "vgg16_bn", layers=layers, norm=norm, width=1.0, image=(3, 32, 32),
                          classes=("a", "b", "c"), mean=(0.1, 0.7, 0.3), flip=True)  # fmt: skip
@@ -131,7 +131,7 @@ class TestTheCommand:
         main(["import", "III-torchvision.safetensors"])
         assert imported("x").read_bytes() == Path("III.safetensors").read_bytes()
 
-    def test_it_writes_into_a_project(self, folder, tmp_path, monkeypatch):
+    def test_import_writes_into_a_project(self, folder, tmp_path, monkeypatch):
         torch.save(their_state("vgg11"), "x.pth")
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir("elsewhere")
@@ -246,14 +246,14 @@ class TestRefused:
         ],
         ids=range(14),
     )  # fmt: skip
-    def test_what_is_no_state_dict(self, folder, content, error):
+    def test_a_file_that_is_not_a_state_dict_is_an_error(self, folder, content, error):
         Path("x.pth").write_bytes(content) if isinstance(content, bytes) else torch.save(content, "x.pth")
         told = refused("x.pth")
         assert error in told
         assert told.isprintable()
         assert not Path("it-ran").exists()
 
-    def test_what_can_t_be_read(self, folder):
+    def test_a_checkpoint_that_can_t_be_read_is_an_error(self, folder):
         assert refused("gone.pth") == "error: gone.pth: can't be read (No such file or directory); name a readable file"
         assert "gone.safetensors: can't be read (" in refused("gone.safetensors")
         assert "error: .: can't be read (Is a directory)" in refused(".")
@@ -277,14 +277,14 @@ class TestRefused:
             (lambda: spoilt("classifier.6.weight", torch.Tensor.sum), "classifier.6.weight has shape (), expected"),
         ],
     )  # fmt: skip
-    def test_what_is_of_no_network(self, folder, make, error):
+    def test_a_state_dict_of_an_unknown_network_is_an_error(self, folder, make, error):
         torch.save(make(), "x.pth")
         told = refused("x.pth")
         assert told.startswith(NEAREST)
         assert error in told
         assert told.count("\n") == 0
 
-    def test_all_faults_are_told_at_once(self, folder):
+    def test_all_faults_of_an_import_are_reported_together(self, folder):
         torch.save(without(FIRST, **{"features.1.weights": torch.zeros(1), "two\nlines": torch.zeros(1)}), "x.pth")
         assert refused("x.pth").splitlines() == [
             f"{NEAREST}{fault}{OTHERWISE}"
@@ -313,7 +313,7 @@ class TestRefused:
             ),
         ],
     )
-    def test_what_is_said_of_it(self, folder, words, error):
+    def test_wrong_options_about_a_network_are_errors(self, folder, words, error):
         torch.save(their_state("vgg11"), "x.pth")
         Path("three").write_text("a\nb\nc\n")
         Path("empty").touch()
@@ -341,7 +341,7 @@ def test_the_real_networks_are_recognised(name):
 
 
 @pytest.mark.slow
-def test_it_computes_what_torchvision_does():
+def test_an_imported_network_computes_what_torchvision_does():
     layers = lay_out("vgg11_bn", 5)
     with torch.device("meta"):
         theirs = torchvision.models.vgg11_bn(num_classes=5)
@@ -393,7 +393,7 @@ class TestSettings:
         assert all(expected in str(error.value) for expected in errors)
         assert len(error.value.faults) >= len(errors)
 
-    def test_it_trains_as_a_grown_model(self):
+    def test_a_model_with_a_start_trains_as_a_grown_model(self):
         settings = check_settings(with_start("x-01234567.safetensors"))
         assert settings.peak_lr("I") == settings.peak_lr("II") < check_settings(with_start(None)).peak_lr("I")
 
@@ -402,7 +402,7 @@ class TestFilesToStartFrom:
     def started(self, start):
         return read_start_shapes(check_settings(with_start(start)).models, Path("imports"))
 
-    def test_a_file_is_held_to_its_name(self, tmp_path, monkeypatch):
+    def test_an_imported_file_must_match_the_hash_in_its_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         start = small_start(Path("imports"))
         assert self.started(start)["I"]["head.weight"] == (10, 32)
@@ -419,7 +419,7 @@ class TestFilesToStartFrom:
         ("content", "error"),
         [(None, "No such file or directory"), (b"", "it is empty or cut off"), (b"x" * 100, "its header is damaged")],
     )
-    def test_a_file_that_can_t_be_read(self, tmp_path, monkeypatch, content, error):
+    def test_a_file_to_start_from_that_can_t_be_read_is_an_error(self, tmp_path, monkeypatch, content, error):
         monkeypatch.chdir(tmp_path)
         start = "x-01234567.safetensors"
         if content is not None:
@@ -432,7 +432,7 @@ class TestFilesToStartFrom:
         ):
             self.started(start)
 
-    def test_what_does_not_fit_is_told_with_the_width(self):
+    def test_a_start_that_does_not_fit_is_an_error_with_the_width(self):
         settings = check_settings(with_start("x-01234567.safetensors"))
         shapes = list_tensor_shapes(plan(settings.models["I"].layers, width=1, image=(1, 8, 8), classes=10))
         with pytest.raises(InputError) as error:
@@ -464,7 +464,7 @@ def small_start(folder):
 
 
 class TestInThePipeline:
-    def test_a_model_starts_from_it_also_in_a_copy_of_the_project(self, project):
+    def test_a_model_starts_from_an_import_also_in_a_copy_of_the_project(self, project):
         start = f"imports/{small_start(project.path / 'imports')}"
         assert project("git status --short") == ""
         ran = project.ran("dvc exp run --temp -n started -S", f"+models.I.start={start}", "transfer@I")
@@ -477,14 +477,14 @@ class TestInThePipeline:
         assert report["start"] == [start]
         assert [report[f"{fate}_tensors"] for fate in ("copied", "fresh", "dropped")] == [10, 0, 0]
 
-    def test_it_is_trained_and_evaluated_and_what_is_fresh_starts_random(self, project):
+    def test_an_imported_start_is_trained_and_its_fresh_layers_start_random(self, project):
         start = f"imports/{small_start(project.path / 'imports')}"
         exceptions = ["-S", "+models.I.fresh=[head]", "-S", "+models.I.dropped=[head]"]
         output = project("dvc exp run -S", f"+models.I.start={start}", *exceptions, "evaluate@I")
         assert f"I from {start}: 8 tensors copied, 2 new (random), 2 dropped\n" in output
         assert json.loads(project.read("metrics/I.json"))["top1"] > 0
 
-    def test_what_does_not_fit_or_has_changed_is_told_before_anything_trains(self, project):
+    def test_a_start_that_does_not_fit_or_has_changed_is_an_error_before_training(self, project):
         start = f"imports/{small_start(project.path / 'imports')}"
         project.edit("params.yaml", ("    after: scratch\n", f"    after: scratch\n    start: {start}\n"))
         fitting = project.read("params.yaml")

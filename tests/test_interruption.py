@@ -49,7 +49,7 @@ def test_a_step_that_takes_too_long_is_not_waited_for(work):
 
 
 @pytest.mark.slow
-def test_nor_is_anything_after_a_second_signal():
+def test_nothing_is_waited_for_after_a_second_signal():
     code, output, seconds = told("time.sleep(60)", signal.SIGINT, signal.SIGINT)
     assert code == 130
     assert "stopped during a step" in output
@@ -87,7 +87,7 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9])
-def test_so_does_a_stage_that_is_still_being_imported(built, seconds):
+def test_a_stage_that_is_still_importing_ends_at_once(built, seconds):
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline.train", "I"], cwd=built.path, env=built.env,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -31,7 +31,7 @@ def told(*words):
 
 
 class TestModels:
-    def test_the_ladder_laid_out(self, folder, capsys):
+    def test_models_prints_the_ladder(self, folder, capsys):
         main(["models", "--project", str(folder), "--image", "3x32x32", "--json"])
         rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
         assert [row["parameters"] for row in rows.values()] == [9_878_794, 13_878_282, 23_317_514]
@@ -54,7 +54,7 @@ class TestModels:
         main(["models", "--project", str(folder), "--image", "3x32x32"])
         assert capsys.readouterr().err == ""  # the ladder is for another machine
 
-    def test_images_that_are_prepared_are_known(self, built, capsys):
+    def test_models_knows_the_prepared_images(self, built, capsys):
         main(["models", "--project", str(built.path)])
         assert "For images of 1x8x8 in 10 classes, width 0.03125." in (said := capsys.readouterr().out)
         assert re.search(r"^II +8 +6,338 .* 34 +1 +12$", said, re.MULTILINE)  # epochs and steps
@@ -73,7 +73,7 @@ class TestModels:
             (["--image", "3x4x4"], "params.yaml: models.I.layers: layer 6"),
         ],
     )
-    def test_what_is_wrong_is_told(self, folder, words, error):
+    def test_each_wrong_word_is_an_error(self, folder, words, error):
         assert error in told("models", "--project", folder, *words)
 
 
@@ -86,7 +86,7 @@ class TestCompare:
             (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(metrics))
         return tmp_path
 
-    def test_a_row_a_metric(self, folder, capsys):
+    def test_compare_prints_a_row_a_metric(self, folder, capsys):
         main(["compare", "I", "II", "--project", str(folder)])
         assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
             ["Metric", "I", "II", "Change"],
@@ -106,11 +106,11 @@ class TestCompare:
             main(["compare", "I", "II", "--project", str(project.path)])
 
     @pytest.mark.parametrize("name", ["final", "init", "../metrics/I", ""])
-    def test_only_models_are_compared(self, folder, name):
+    def test_compare_rejects_words_that_are_not_models(self, folder, name):
         with pytest.raises(SystemExit, match=r"invalid model name; use models of params\.yaml, for example I and III"):
             main(["compare", "I", name, "--project", str(folder)])
 
-    def test_its_words_are_those_of_dvc(self, project, capsys):
+    def test_compare_takes_the_words_of_dvc(self, project, capsys):
         for depth in ("I", "II"):
             shutil.copy(project.path / f"metrics/{depth}.json", project.path / "metrics/final.json")
             project(f"git commit -qam {depth}")
@@ -125,13 +125,13 @@ class TestCompare:
                 [float(cell) for cell in next(other for other in theirs if other[0] == row[0])[1:]], abs=2e-2
             )
 
-    def test_other_forms(self, folder, capsys):
+    def test_compare_prints_json_and_markdown(self, folder, capsys):
         main(["compare", "I", "II", "--project", str(folder), "--json"])
         assert json.loads(capsys.readouterr().out)["top1"] == {"old": 80.0, "new": 84.5, "diff": 4.5}
         main(["compare", "I", "II", "--project", str(folder), "--md"])
         assert capsys.readouterr().out.startswith("| Metric")
 
-    def test_models_that_have_not_run(self, folder):
+    def test_models_that_have_not_run_are_an_error(self, folder):
         error = told("compare", "I", "V", "--project", folder)
         assert error == f"{folder}/metrics/V.json: no such file; use evaluated models (I, II), or run dvc repro"
         assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
@@ -140,7 +140,7 @@ class TestCompare:
 
 
 class TestNew:
-    def test_it_is_written_and_all_else_stays(self, folder, capsys):
+    def test_new_writes_the_model_and_leaves_all_else(self, folder, capsys):
         main(["new", "IV", "--after", "III", "--project", str(folder)])
         new = (folder / "params.yaml").read_text()
         assert new.startswith(PARAMS.rstrip("\n"))
@@ -149,7 +149,7 @@ class TestNew:
         assert model.layers == "conv3-128 maxpool conv3-256*2 maxpool conv3-512*8 maxpool fc-1024*2"
         assert "models.IV: after III, layers conv3-128" in capsys.readouterr().out
 
-    def test_options(self, folder):
+    def test_new_takes_each_option(self, folder):
         layers = "conv3-128 maxpool conv3-256*4 maxpool conv3-512*6 maxpool fc-1024*2"
         main(["new", "IV", "--after", "III", "--layers", layers, "--epochs", "5", "--project", str(folder)])
         main(["new", "small", "--after", "scratch", "--layers", "conv3-8", "--project", str(folder)])
@@ -165,18 +165,18 @@ class TestNew:
             ("conv3-8 conv1-8 fc-4", "conv3-8 conv1-8 conv3-8*2 fc-4"),
         ],
     )
-    def test_add_convolutions(self, before, after):
+    def test_new_adds_two_convolutions_after_the_last_by_default(self, before, after):
         assert add_convolutions(before) == after
 
     @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n", "  # 12 epochs\n", "\n...\n"])
     @pytest.mark.parametrize("indent", [2, 4])
-    def test_whatever_follows_and_however_it_is_indented(self, end, indent):
+    def test_new_adds_whatever_follows_and_at_any_indentation(self, end, indent):
         text = PARAMS.rstrip("\n").replace("  ", " " * indent) + end
         new = add_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
         assert [line for line in new.splitlines() if line in text.splitlines()] == text.splitlines()
         assert check_text(new).models["IV"].layers == "conv3-8*40"
 
-    def test_models_need_not_come_last(self):
+    def test_new_adds_to_models_that_do_not_come_last(self):
         start = PARAMS.index("models:")
         text = PARAMS[start:] + "\n# settings\n" + PARAMS[:start]
         new = add_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
@@ -199,14 +199,14 @@ class TestNew:
             (["3", "--after", "III", "--epochs", 10**6], "models.3.epochs: must be less than or equal to 100000"),
         ],
     )
-    def test_what_is_wrong_is_told_and_nothing_written(self, folder, words, error):
+    def test_each_wrong_word_of_new_is_an_error_and_writes_nothing(self, folder, words, error):
         assert error in told("new", *words, "--project", folder)
         assert (folder / "params.yaml").read_text() == PARAMS
 
     @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
     @pytest.mark.parametrize("start", ["", "\ufeff"])
     @pytest.mark.parametrize("last", [True, False])
-    def test_line_ends_and_marks_stay(self, folder, start, end, last):
+    def test_new_keeps_line_ends_and_byte_order_marks(self, folder, start, end, last):
         text = start + (PARAMS if last else PARAMS.rstrip("\n")).replace("\n", end)
         (folder / "params.yaml").write_bytes(text.encode())
         main(["new", "IV", "--after", "III", "--project", str(folder)])
@@ -227,7 +227,7 @@ class TestNew:
         ],
     )
     @pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n"])
-    def test_after_layers_of_any_form(self, layers, end):
+    def test_new_adds_after_layers_of_any_form(self, layers, end):
         text = PARAMS[: PARAMS.index("models:")].replace("depth: III", "depth: I")
         text += f"models:\n  I:\n    after: scratch\n    epochs: 1\n    layers: {layers}{end}"
         new = add_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
@@ -243,18 +243,18 @@ class TestNew:
             "  I: &I\n    after: scratch\n    layers: conv3-8\n    epochs: 1\n  J:\n    <<: *I\n    epochs: 2",
         ],
     )
-    def test_after_models_of_any_form(self, models):
+    def test_new_adds_after_models_of_any_form(self, models):
         text = PARAMS[: PARAMS.index("models:")].replace("depth: III", "depth: I") + f"models:\n{models}\n"
         new = add_model(text, "II", {"after": "I", "layers": "conv3-8*2", "epochs": 2})
         assert list(check_text(new).models) == [*check_text(text).models, "II"]
         assert new.startswith(text)
 
-    def test_models_that_stand_for_others_too(self):
+    def test_new_adds_to_models_with_an_anchor(self):
         text = PARAMS.replace("models: ", "models: &all ").replace("datasets: ", "datasets: ")
         text = text.replace("    after: I\n", "    after: I\n    mapping: {}\n")
         assert add_model(text, "IV", {"after": "III", "layers": "conv3-8*40", "epochs": 1})
 
-    def test_mode_and_link_stay(self, folder):
+    def test_new_keeps_file_mode_and_link(self, folder):
         (folder / "params.yaml").rename(folder / "mine.yaml")
         (folder / "params.yaml").symlink_to("mine.yaml")
         (folder / "mine.yaml").chmod(0o640)
@@ -264,7 +264,7 @@ class TestNew:
         assert "  IV:" in (folder / "mine.yaml").read_text()
         assert sorted(file.name for file in folder.iterdir()) == ["mine.yaml", "params.yaml"]
 
-    def test_of_two_at_once_none_is_lost(self, folder):
+    def test_two_new_models_at_once_are_both_written(self, folder):
         names = [f"m{i}" for i in range(6)]
         words = [sys.executable, "-c", "from deepen.cli import main; main()", "new", "--after", "III"]
         running = [
@@ -277,7 +277,7 @@ class TestNew:
         for line in "".join(told).splitlines():
             assert re.fullmatch(r".*/params.yaml: process \d+ on .*, is changing it; waiting until it ends", line)
 
-    def test_models_in_braces(self):
+    def test_new_adds_to_models_in_braces(self):
         start = PARAMS.index("models:")
         text = (
             PARAMS[:start]

@@ -26,7 +26,7 @@ def plans(name):
 
 
 @pytest.mark.parametrize("name", ["paper", "paper-identity"])
-def test_they_are_the_paper_s_networks_at_224_in_1000_classes(name):
+def test_the_paper_s_ladders_have_its_networks_at_224_in_1000_classes(name):
     settings, laid_out = plans(name)
     assert {name: model.layers for name, model in settings.models.items()} == PAPER
     assert all(layers[0].inputs == (3, 224, 224) for layers in laid_out.values())
@@ -34,7 +34,7 @@ def test_they_are_the_paper_s_networks_at_224_in_1000_classes(name):
     assert counted == {"A": 132_863_336, "B": 133_047_848, "C": 133_638_952, "D": 138_357_544, "E": 143_667_240}
 
 
-def test_what_comes_from_a_is_as_the_paper_says():
+def test_layers_copied_from_a_are_those_of_the_paper():
     settings, laid_out = plans("paper")
     source = list_tensor_shapes(laid_out["A"])
     for name in "BCDE":
@@ -49,7 +49,7 @@ def test_what_comes_from_a_is_as_the_paper_says():
     assert settings.growth == "random"
 
 
-def test_by_identity_nothing_is_lost_on_the_way():
+def test_paper_identity_copies_every_layer():
     settings, _ = plans("paper-identity")
     assert settings.growth == "identity"
     assert [model.after for model in settings.models.values()] == ["scratch", "A", "B", "B", "D"]
@@ -131,7 +131,7 @@ class TestTheCommand:
         assert [word.partition("=")[0].strip("+") for word in said if word[0] == "+"] == list(settings)
         assert {word[1:] for word in said if word[0] == "~"} == {"datasets", "recipes", "models"}
 
-    def test_what_is_wrong_is_told_and_nothing_runs(self, monkeypatch):
+    def test_a_wrong_ladder_is_an_error_and_nothing_runs(self, monkeypatch):
         assert told("ladder", "other") == (
             "ladders/other.yaml: no such file; use an existing ladder (mine), and run it in the project's folder"
         )

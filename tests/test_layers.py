@@ -114,14 +114,14 @@ def test_whatever_is_written_is_laid_out_or_told(tokens, width):
     assert len({layer.role for layer in layers}) == len(layers)
 
 
-def test_a_width_that_leaves_no_channel():
+def test_a_width_that_leaves_no_channel_is_an_error():
     with pytest.raises(
         InputError, match=r"width: 0\.05 scales 8 channels in 'conv3-8 fc-16' to none; use at least 0\.125"
     ):
         plan("conv3-8 fc-16", width=0.05, image=(1, 8, 8), classes=2)
 
 
-def test_an_image_too_small_for_its_pools():
+def test_an_image_too_small_for_its_pools_is_an_error():
     with pytest.raises(InputError, match=r"layer 4 .*images of 4x9 are only 1x2 at this layer.*fewer than 3 maxpool"):
         plan("maxpool maxpool conv3-8 maxpool", width=1, image=(1, 4, 9), classes=2)
 

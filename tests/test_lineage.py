@@ -11,7 +11,7 @@ def cells(records):
     return {row.role: row.cells for row in trace_lineage(records)}
 
 
-def test_a_row_a_role_and_a_cell_a_model():
+def test_the_table_has_a_row_a_role_and_a_cell_a_model():
     records, _ = ladder(2)
     found = cells(records)
     assert list(found) == ["conv1_1", "pool1", "conv2_1", "conv2_2", "pool2", "conv3_1", "conv3_2", "pool3", "fc1", "fc2", "head"]  # fmt: skip

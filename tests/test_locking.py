@@ -31,7 +31,7 @@ def process(path):
         found.kill()
 
 
-def test_the_second_is_told_who_has_it_and_waits(tmp_path):
+def test_the_second_process_is_told_who_holds_the_lock_and_waits(tmp_path):
     path = tmp_path / "new" / "x.lock"
     with process(path) as first:
         assert first.stdout.readline() == "has it\n"
@@ -47,7 +47,7 @@ def test_the_second_is_told_who_has_it_and_waits(tmp_path):
     assert os.listdir(path.parent) == []
 
 
-def test_a_killed_holder_has_it_no_longer(tmp_path):
+def test_a_killed_process_no_longer_holds_its_lock(tmp_path):
     path = tmp_path / "x.lock"
     with process(path) as first:
         first.stdout.readline()
@@ -58,7 +58,7 @@ def test_a_killed_holder_has_it_no_longer(tmp_path):
             assert waited == []
 
 
-def test_many_at_once_are_one_after_the_other(tmp_path):
+def test_processes_hold_a_lock_one_after_the_other(tmp_path):
     code = (
         "import sys; from pathlib import Path; from deepen.runtime.lock import hold_lock\n"
         "path = Path(sys.argv[1])\n"
@@ -72,14 +72,14 @@ def test_many_at_once_are_one_after_the_other(tmp_path):
     assert (tmp_path / "count").read_text() == "800"
 
 
-def test_where_there_can_be_no_lock(tmp_path):
+def test_a_lock_that_can_t_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     error = r"x\.lock: can't be written \(.*\); .* and run it again"
     with pytest.raises(InputError, match=error), hold_lock(tmp_path / "file" / "x.lock", print):
         pass
 
 
-def test_who_holds_a_lock_that_is_removed_meanwhile(tmp_path, monkeypatch):
+def test_the_holder_of_a_lock_that_is_removed_meanwhile_is_named(tmp_path, monkeypatch):
     """The holder ends between two looks at its file."""
     path = tmp_path / "x.lock"
     path.write_text("process 1 on there")

@@ -71,7 +71,7 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("steps", [1, 6, 7, 10])
-def test_gone_on_with_in_the_midst_of_an_epoch_too(colored, large, no_room, steps):
+def test_a_mapped_training_resumes_within_an_epoch(colored, large, no_room, steps):
     whole, _ = run(large, recipe(dropout=0.2), epochs=2)
     trainer = trainer_for(large, recipe(dropout=0.2), epochs=2)
 

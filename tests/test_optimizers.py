@@ -38,5 +38,5 @@ def test_a_step_does_not_import_the_compiler():
     assert done.stdout == "False\n"
 
 
-def test_muon_learns_without_it():
+def test_muon_learns_without_the_compiler():
     assert trained(Muon, **RATES).square().sum() < 55

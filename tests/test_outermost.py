@@ -52,7 +52,7 @@ def ended(error, capsys, **options):
     return told, found.value.code
 
 
-def test_what_goes_well_ends_with_nothing(capsys):
+def test_a_program_that_succeeds_prints_no_error(capsys):
     assert run_program(lambda: print("done")) is None
     assert capsys.readouterr() == ("done\n", "")
 
@@ -73,7 +73,7 @@ def test_at_most_twenty_faults_are_listed_and_how_many_more():
 
 
 @pytest.mark.parametrize("text", ["a", "größe", "\U0001f408"])
-def test_what_is_printable_stays(text):
+def test_printable_text_is_not_escaped(text):
     assert escape_unprintable(text) == text
 
 
@@ -92,7 +92,7 @@ def test_a_lack_of_memory_disk_or_permission_is_one_line(capsys, error, told):
     assert ended(error, capsys, again="run dvc repro again")[0] == told.replace("run it again", "run dvc repro again")
 
 
-def test_no_memory_in_truth(capsys):
+def test_a_real_lack_of_memory_is_one_line(capsys):
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (1 << 45, before[1]))
     try:
@@ -102,13 +102,13 @@ def test_no_memory_in_truth(capsys):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def test_what_is_no_lack_of_memory():
+def test_other_errors_are_not_a_lack_of_memory():
     assert not is_out_of_memory(RuntimeError("shapes"))
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
 class TestTheUnexpected:
-    def test_it_is_one_line_that_names_a_file_with_the_traceback(self, capsys, monkeypatch, tmp_path):
+    def test_an_unexpected_error_is_one_line_that_names_a_file_with_the_traceback(self, capsys, monkeypatch, tmp_path):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         told, code = ended(KeyError("a\nb"), capsys)
         assert code == 1
@@ -120,7 +120,7 @@ class TestTheUnexpected:
         assert f"Python {sys.version}" in content
         assert content.endswith("KeyError: 'a\\nb'\n")
 
-    def test_or_has_the_traceback_on_standard_error(self, capsys, monkeypatch):
+    def test_an_unexpected_error_has_its_traceback_on_standard_error_on_demand(self, capsys, monkeypatch):
         told, _ = ended(KeyError("a"), capsys, debug=True)
         assert told.startswith("Traceback (most recent call last):")
         assert told.endswith(
@@ -131,7 +131,7 @@ class TestTheUnexpected:
         assert "Traceback (most recent call last):" in told
         assert told.endswith("please report this bug with the traceback above\n")
 
-    def test_of_an_input_error_only_on_demand(self, capsys):
+    def test_the_traceback_of_an_input_error_is_only_on_demand(self, capsys):
         assert "Traceback" not in ended(InputError("x"), capsys)[0]
         assert ended(InputError("x"), capsys, debug=True)[0].endswith("InputError: x\nerror: x\n")
 
@@ -143,7 +143,7 @@ class TestTheUnexpected:
         assert done.stderr.splitlines()[-1].startswith(f"error: --project {tmp_path}: not a Deepen project")
 
 
-def test_a_stage_that_was_asked_to_end_says_its_own(capsys):
+def test_an_interrupted_stage_prints_its_own_message(capsys):
     assert ended(Interrupted("III: stopped", 143), capsys) == ("III: stopped\n", 143)
     assert ended(KeyboardInterrupt(), capsys) == ("interrupted\n", 130)
 
@@ -182,7 +182,7 @@ def test_an_output_that_can_t_be_written_is_one_line_in_every_command(command, u
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_so_is_one_that_is_closed(command):
+def test_an_output_that_is_closed_is_one_line(command):
     done = subprocess.run(
         ["bash", "-c", 'exec "$@" >&-', "-", *COMMAND, command, "--help"],
         stderr=subprocess.PIPE,

@@ -25,7 +25,7 @@ def test_a_path_stays_what_it_is(path):
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12))
-def test_so_does_any_other(path):
+def test_any_other_setting_stays_what_it_is(path):
     if path[0] == path[-1] and path[0] in "\"'":
         return  # quoted already
     if "\\$" in path or "${" in path:
@@ -74,7 +74,7 @@ def test_an_option_without_a_setting_is_an_error(words):
         list(quote_options(["--set-param="]))
 
 
-def test_whole_settings():
+def test_whole_sections_of_settings_can_be_given():
     made = {}
     for change in make_overrides(GOOD):
         if change.startswith("++"):

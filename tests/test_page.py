@@ -73,7 +73,7 @@ def html():
 
 
 class TestHtml:
-    def test_it_is_well_formed_and_has_what_readers_need(self, html):
+    def test_the_page_is_well_formed_and_has_what_readers_need(self, html):
         read = Read(html)
         assert read.open == []
         assert read.every("html") == [{"lang": "en"}]
@@ -87,7 +87,7 @@ class TestHtml:
         assert targets <= set(ids)
         assert all(div["aria-label"].strip() for div in read.every("div") if div.get("role") in ("img", "region"))
 
-    def test_it_loads_nothing(self, html):
+    def test_the_page_loads_nothing(self, html):
         read = Read(html)
         assert all(re.match("data:image/(png|webp);base64,", image["src"]) for image in read.every("img"))
         assert not any("src" in script for script in read.every("script"))
@@ -96,7 +96,7 @@ class TestHtml:
         assert "url(" not in style
         assert "@import" not in style
 
-    def test_it_is_small_and_equal_arguments_give_equal_text(self, html):
+    def test_the_page_is_small_and_equal_arguments_give_equal_text(self, html):
         assert html.count("window.vegaEmbed=") == 1
         assert len(html) < 1_100_000
         assert rendered() == html
@@ -119,7 +119,7 @@ class TestHtml:
         assert "copied from I 3\u00d73, 3 to 32" in text
         assert "fresh identity 3\u00d73, 128 to 128" in text
 
-    def test_intervals_and_published_numbers(self):
+    def test_the_page_has_intervals_and_published_numbers(self):
         records, _ = ladder(1)
         low, high = wilson_interval(records[0].correct[0], records[0].test_images)
         assert f"{low:.2f} to {high:.2f}" in rendered(1)
@@ -127,13 +127,13 @@ class TestHtml:
         assert "82.45" not in rendered(1, source="cifar10", width=0.25)
         assert "82.45" not in rendered(1, source="folder", width=1.0)
 
-    def test_settings_and_versions(self, html):
+    def test_the_page_has_settings_and_versions(self, html):
         texts = Read(html).texts
         assert texts.count("training.optimizer.name") == 1
         assert texts.count("muon") == 3
         assert texts.count("PyTorch") == 1
 
-    def test_settings_are_those_that_were_used(self, html):
+    def test_the_page_has_the_settings_that_were_used(self, html):
         texts = Read(html[html.index('<section id="settings">') :].replace("</main>", "").split("<footer>")[0]).texts
         told = [text for text in texts if text.strip()]
 
@@ -282,7 +282,7 @@ class TestInTheBrowser:
     @pytest.mark.parametrize(
         ("models", "classes", "image"), [(3, 10, (3, 8, 8)), (1, 2, (1, 8, 8)), (3, 100, (3, 8, 8)), (2, 150, (1, 9, 30))]
     )  # fmt: skip
-    def test_everything_fits_and_is_drawn(self, shown, width, models, classes, image):
+    def test_everything_on_the_page_fits_and_is_drawn(self, shown, width, models, classes, image):
         tab = shown(rendered(models, classes, image), width)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         charts = tab.evaluate(SIZES)
@@ -356,7 +356,7 @@ class TestInTheBrowser:
         tab.wait_for_function(f"JSON.stringify({lines}) === JSON.stringify(['0.05', '1', '0.05'])")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_text_has_contrast(self, shown, scheme):
+    def test_text_on_the_page_has_contrast(self, shown, scheme):
         tab = shown(rendered(classes=12, source="cifar10", width=1.0), color_scheme=scheme)
         found = tab.evaluate(CONTRASTS)
         assert len(found) > 200
@@ -422,7 +422,7 @@ def test_the_page_of_dvc_plots_merges_the_curves_of_all_models(chromium, tmp_pat
 
 
 @needs_browser
-def test_the_page_of_a_real_ladder(built, shown):
+def test_the_page_of_a_real_ladder_fits_a_narrow_screen(built, shown):
     tab = shown(built.read("reports/index.html"), 400)
     assert tab.locator("h1").text_content() == "Deepen: I, II, III on digits"
     assert len(tab.evaluate(SIZES)) == 5

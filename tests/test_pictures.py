@@ -78,14 +78,14 @@ class TestOneWay:
         loaded.load()
         np.testing.assert_array_equal(read(loaded).pixels, decode(content, SIZE, 3))
 
-    def test_also_with_other_exif_that_is_damaged(self, rgb):
+    def test_a_pil_image_is_turned_upright_where_other_exif_is_damaged(self, rgb):
         content = turned(rgb).replace(b"MM\0*\0\0\0\x08\0\1", b"MM\0*\0\0\0\x08\0\2")  # one entry more than there is
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(content))
         np.testing.assert_array_equal(read(image).pixels, decode(content, SIZE, 3))
 
-    def test_one_that_was_turned_is_not_turned_again(self, rgb):
+    def test_a_pil_image_that_was_turned_is_not_turned_again(self, rgb):
         content = turned(rgb)
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
         np.testing.assert_array_equal(read(upright).pixels, decode(content, SIZE, 3))
@@ -131,7 +131,7 @@ class TestOneWay:
 
 
 class TestSeveral:
-    def test_an_array_of_several_is_one_after_the_other(self, rgb):
+    def test_an_array_of_several_images_is_each_in_turn(self, rgb):
         for channels in (1, 3, 4):
             several = np.zeros((5, 9, 12, channels), np.uint8)
             assert [image.shape for image in list_pictures(several)] == [(9, 12, channels)] * 5
@@ -141,7 +141,7 @@ class TestSeveral:
     def test_no_image_of_a_shape_is_none(self):
         assert list(list_pictures(np.empty((0, 9, 12, 3), np.uint8))) == []
 
-    def test_an_array_of_paths_is_several(self):
+    def test_an_array_of_paths_is_several_images(self):
         assert list(list_pictures(np.array(["a.png", "b.png"]))) == ["a.png", "b.png"]
 
     def test_lists_and_generators_stay_what_they_are(self, rgb):
@@ -149,7 +149,7 @@ class TestSeveral:
             assert list_pictures(several) is several
 
     @pytest.mark.parametrize("one", ["x.png", b"x", io.BytesIO(), Image.new("L", (1, 1))])
-    def test_one_is_a_list_of_one(self, one):
+    def test_one_image_is_a_list_of_one(self, one):
         assert list_pictures(one) == [one]
 
 
@@ -172,17 +172,17 @@ class TestErrors:
             (np.zeros((5, 3, 9, 12), np.uint8), "shape (5, 3, 9, 12)"),
         ],
     )  # fmt: skip
-    def test_arrays_of_other_shapes_and_types(self, array, told, several):
+    def test_arrays_of_other_shapes_and_types_are_errors(self, array, told, several):
         assert told in refused(array, several)
         assert refused(array, several).startswith("images: " if several else "images[7]: ")
 
-    def test_remedies_of_arrays(self):
+    def test_errors_on_arrays_have_remedies(self):
         assert "array.transpose(1, 2, 0) puts channels last" in refused(np.zeros((3, 9, 12), np.uint8))
         assert "array.transpose(0, 2, 3, 1) puts channels last" in refused(np.zeros((5, 3, 9, 12), np.uint8), True)
         assert "array[..., None] for several grey ones" in refused(np.zeros((20, 9, 12), np.uint8), True)
         assert "or (images, height, width, 1, 3 or 4)" in refused(np.zeros(3, np.uint8), True)
 
-    def test_several_in_place_of_one(self):
+    def test_several_images_in_place_of_one_are_an_error(self):
         assert "shape (5, 9, 12, 3)" in refused(np.zeros((5, 9, 12, 3), np.uint8))
 
     @pytest.mark.parametrize("several", [False, True])
@@ -194,7 +194,7 @@ class TestErrors:
             )
 
     @pytest.mark.parametrize("thing", [5, None, 1.5, {"a": 1}, [[1, 2], [3, 4]], [1, 2, 3]])
-    def test_what_is_no_image_nor_several(self, thing):
+    def test_objects_that_are_not_images_are_errors(self, thing):
         name = type(thing).__name__
         assert refused(thing, True) == (
             f"images: {name} is not an image; give a path, the bytes of a file, a binary file object, a PIL image or a uint8 "
@@ -202,7 +202,7 @@ class TestErrors:
         )
         assert refused(thing).startswith(f"images[7]: {name} is not an image; give a path")
 
-    def test_a_file_object_of_text(self):
+    def test_a_file_object_of_text_is_an_error(self):
         assert "images[7]: StringIO is not an image; give a path, the bytes of a file, a binary" in refused(
             io.StringIO("x")
         )
@@ -213,7 +213,7 @@ class TestErrors:
         assert told.startswith("images[7]: can't be read as an image (its ")
         assert "; convert it to 8-bit RGB or greyscale); replace or leave it out" in told
 
-    def test_a_file_that_is_no_image(self, tmp_path):
+    def test_a_file_that_is_not_an_image_is_an_error(self, tmp_path):
         (tmp_path / "a\nb").write_bytes(b"no")
         told = refused(tmp_path / "a\nb")
         assert (

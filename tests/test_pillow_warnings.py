@@ -18,7 +18,7 @@ warn = PILLOW["warn"]
 
 
 @pytest.mark.parametrize("filters", ["error", "ignore", "once"])
-def test_they_are_collected_under_any_filters_once_each(filters):
+def test_warnings_are_collected_under_any_filters_once_each(filters):
     with warnings.catch_warnings():
         warnings.simplefilter(filters)
         before = warnings.filters[:]
@@ -36,7 +36,7 @@ def test_nothing_that_pillow_logs_is_printed():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b""
 
 
-def test_each_thread_has_its_own():
+def test_each_thread_collects_its_own_warnings():
     barrier = threading.Barrier(4)
 
     def decode(i):
@@ -53,7 +53,7 @@ def test_each_thread_has_its_own():
     assert warnings.filters == before
 
 
-def test_those_of_other_threads_and_libraries_are_what_they_were():
+def test_warnings_of_other_threads_and_libraries_are_unchanged():
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         with collect_warnings() as found:

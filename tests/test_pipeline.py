@@ -63,7 +63,7 @@ print(*{"torch", "torchvision"} & sys.modules.keys())
 """
 
 
-def test_what_needs_no_pytorch_does_not_import_it(project):
+def test_stages_that_need_no_pytorch_do_not_import_it(project):
     project.edit("params.yaml", ("device: auto ", "device: cpu "))
     before = project.files()
     said = project(sys.executable, "-c", WITHOUT_PYTORCH)
@@ -82,7 +82,7 @@ def test_a_stage_prints_five_lines_at_most_in_80_columns(built):
     assert "\nreport: reports/index.html\n" in stages[-1]
 
 
-def test_what_the_report_leaves(built, tmp_path):
+def test_the_report_writes_pictures_tables_and_live_curves(built, tmp_path):
     pictures = {path.stem for path in (built.path / "reports").glob("*.png")}
     assert pictures == {"curves", "depth", "confusion", "filters", "augmentation"}
     assert built.read("reports/confusion.csv").count("\n") == 1 + 898
@@ -172,7 +172,7 @@ def test_photos_that_change_while_they_are_read_are_an_error(project, tmp_path):
     }
 
 
-def test_own_images_by_flags_alone(project, tmp_path):
+def test_own_images_are_trained_by_flags_alone(project, tmp_path):
     write_tree(tmp_path / "photos", photos(train=10, test=3, classes=("cat", "dog", "emu"), size=(10, 10)))
     ran = project.ran(
         "dvc exp run -S data=folder -S datasets.folder.root=../photos -S datasets.folder.size=8 evaluate@I"
@@ -214,7 +214,7 @@ TRUNCATED = photos() | {"train/cat/x.png": picture(size=(50, 50))[:60]}
         (["data=folder", "datasets.folder.root=TRUNCATED"], "train/cat/x.png: can't be read as an image"),
     ],
 )
-def test_one_clear_error_and_earlier_work_stays(project, tmp_path, flags, error):
+def test_an_error_is_one_clear_line_and_earlier_work_stays(project, tmp_path, flags, error):
     for name in ("ONE_OF_A_CLASS", "TRUNCATED"):
         if any(name in flag for flag in flags):
             write_tree(tmp_path / name, globals()[name])
@@ -242,7 +242,7 @@ def test_one_clear_error_and_earlier_work_stays(project, tmp_path, flags, error)
         ("models.I.after=III", "defined as both a dependency and an output in stages: "),  # a circle, which DVC names
     ],
 )
-def test_what_dvc_itself_refuses(project, flag, error):
+def test_settings_that_dvc_itself_rejects_change_nothing(project, flag, error):
     before = project.files()
     assert error in project("dvc exp run -S", flag, ok=False)
     assert project.files() == before

@@ -101,7 +101,7 @@ def saved(change, name="x.pth", **options):
 @pytest.mark.parametrize("wrap", [dict, lambda state: {"epoch": 3, "model_state_dict": state, "optimizer": {"state": {}}},
                                   lambda state: {f"module._orig_mod.{key}": tensor for key, tensor in state.items()}],
                          ids=["as it is", "in a checkpoint", "prefixed"])  # fmt: skip
-def test_it_computes_what_the_network_did(folder, capsys, norm, wrap):
+def test_an_imported_plain_network_computes_what_it_did(folder, capsys, norm, wrap):
     net = trained(norm=norm)
     torch.save(wrap(net.state_dict()), "x.pth")
     main(["import", "x.pth", *WORDS])
@@ -130,7 +130,7 @@ def test_biases_of_zeros_are_added_as_the_error_says(folder):
         torch.testing.assert_close(ours(normalize(photos(), torch.tensor(MEAN))), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_each_match_is_printed(folder, capsys):
+def test_each_matched_tensor_is_printed(folder, capsys):
     main(["import", "x.pth", *WORDS])
     assert capsys.readouterr().out.splitlines()[:10] == [
         "network.0.network.0.weight -> conv1_1.weight 6x3x3x3",
@@ -146,7 +146,7 @@ def test_each_match_is_printed(folder, capsys):
     ]
 
 
-def test_a_ladder_starts_from_it(folder, capsys):
+def test_a_ladder_starts_from_a_plain_network(folder, capsys):
     main(["import", "x.pth", *WORDS, "--add", "first"])
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["models"] = {"first": params["models"]["first"]}
@@ -157,7 +157,7 @@ def test_a_ladder_starts_from_it(folder, capsys):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_another_precision_is_converted_and_that_is_said(folder, capsys, dtype):
+def test_another_precision_is_converted_with_a_note(folder, capsys, dtype):
     net = trained().to(dtype)
     torch.save(net.state_dict(), "x.pth")
     main(["import", "x.pth", *WORDS])
@@ -203,13 +203,13 @@ def more(state):
     ],
     ids=["less", "more"],
 )  # fmt: skip
-def test_all_must_match_and_each_that_does_not_is_told(folder, change, faults):
+def test_every_tensor_must_match_and_each_that_does_not_is_reported(folder, change, faults):
     saved(change)
     remedy = "write --layers in the order in which the network applies them"
     assert refused("x.pth", *WORDS).splitlines() == [f"error: x.pth: {fault}; {remedy}" for fault in faults]
 
 
-def test_layers_that_are_others_are_told_with_the_shapes(folder):
+def test_layers_that_differ_are_reported_with_their_shapes(folder):
     told = refused("x.pth", "--layers", "conv5-6 maxpool conv3-8*2 maxpool fc-16", *WORDS[2:])
     assert told.startswith("error: x.pth: the file has network.0.network.0 (weight 6x3x3x3, bias 6) where the layers have conv1_1 (weight 6x3x5x5, bias 6); write")  # fmt: skip
 
@@ -229,7 +229,7 @@ def test_layers_that_are_others_are_told_with_the_shapes(folder):
     ],
     ids=range(9),
 )  # fmt: skip
-def test_what_is_no_plain_network(folder, options, change, error):
+def test_a_state_dict_that_is_not_a_plain_network_is_an_error(folder, options, change, error):
     saved(change, **options)
     assert refused("x.pth", *WORDS).startswith(f"error: x.pth: {error}")
 
@@ -261,7 +261,7 @@ def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, l
     ],
     ids=range(8),
 )  # fmt: skip
-def test_what_is_said_of_it_is_checked(folder, words, error):
+def test_options_about_a_plain_network_are_checked(folder, words, error):
     assert refused("x.pth", *words).startswith(f"error: {error}")
 
 

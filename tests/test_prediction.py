@@ -51,7 +51,7 @@ def pixels(rng):
 
 
 class TestClassifier:
-    def test_it_says_what_the_network_says(self, weights, pixels):
+    def test_the_classifier_predicts_what_the_network_computes(self, weights, pixels):
         card, network = load_network(weights[3])
         batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         for flips in (True, False):
@@ -63,7 +63,7 @@ class TestClassifier:
         assert deepen.load(weights[3], "cpu").predict(pixels[0]).shape == (1, 3)
 
     @pytest.mark.parametrize("views", ["centre", "crops", "dense"])
-    def test_of_larger_images_it_looks_at_the_views(self, weights, tmp_path, rng, views):
+    def test_the_classifier_averages_views_of_larger_images(self, weights, tmp_path, rng, views):
         card, state = load_weights(weights[3])
         save_weights(tmp_path / "larger", state, card.model_copy(update={"stored": (12, 12)}))
         network = deepen.load(tmp_path / "larger", "cpu", flip_averaging=False, views=views)
@@ -95,7 +95,7 @@ class TestClassifier:
         [("L", (8, 8), {}), ("P", (20, 9), {}), ("RGBA", (3, 50), {}), ("1", (8, 8), {}), ("I;16", (9, 9), {}), ("LA", (8, 8), {})],
     )  # fmt: skip
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_any_kind_and_size_of_picture(self, weights, tmp_path, mode, size, options, channels):
+    def test_pictures_of_any_kind_and_size_are_predicted(self, weights, tmp_path, mode, size, options, channels):
         (tmp_path / "x.png").write_bytes(picture(mode, size, **options))
         network = deepen.load(weights[channels], "cpu")
         found = network.predict(tmp_path / "x.png")
@@ -108,10 +108,10 @@ class TestClassifier:
         monkeypatch.setattr(prediction, "BATCH", 2)
         np.testing.assert_allclose(network.predict(iter(pixels)), expected, atol=1e-6)
 
-    def test_no_image_is_no_row(self, weights):
+    def test_predicting_no_images_gives_no_rows(self, weights):
         assert deepen.load(weights[3], "cpu").predict([]).shape == (0, 3)
 
-    def test_what_is_no_image_is_told_all_at_once(self, weights, tmp_path, pixels):
+    def test_inputs_that_are_not_images_are_reported_together(self, weights, tmp_path, pixels):
         (tmp_path / "bad.png").write_bytes(b"no image")
         with pytest.raises(InputError) as error:
             deepen.load(weights[3], "cpu").predict(
@@ -174,7 +174,7 @@ class TestClassifier:
         with pytest.raises(InputError, match="the network needs images of 2 channels; 1 and 3 are supported"):
             deepen.load(weights[2])
 
-    def test_a_device_that_is_not_there(self, weights):
+    def test_predicting_on_a_missing_device_is_an_error(self, weights):
         with pytest.raises(InputError, match="device: cuda:99 is not available; available:"):
             deepen.load(weights[3], "cuda:99")
 
@@ -202,7 +202,7 @@ class TestPredict:
     def images(self, capsys, *words):
         return [row["image"] for row in self.rows(capsys, *words) if row["rank"] == "1"]
 
-    def test_files_folders_and_patterns(self, weights, album, capsys):
+    def test_files_folders_and_patterns_are_predicted(self, weights, album, capsys):
         assert self.images(capsys, weights[3], "a.png") == ["a.png"]
         assert self.images(capsys, weights[3], ".") == ["a.png", "more/b.JPG", "'more/deep/c\\n.png'"]
         assert self.images(capsys, weights[3], "m*/*.JPG", "a.png") == ["more/b.JPG", "a.png"]
@@ -266,7 +266,7 @@ class TestPredict:
         assert self.images(capsys, weights[3], "m*") == ["more/b.JPG", "'more/deep/c\\n.png'"]
 
     @pytest.mark.parametrize("content", [b"a.png\nmore/b.JPG\n", b"more/b.JPG\0more/deep/c\n.png\0"])
-    def test_a_list_on_standard_input(self, weights, album, capsys, monkeypatch, content):
+    def test_a_list_on_standard_input_is_predicted(self, weights, album, capsys, monkeypatch, content):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         assert len(self.images(capsys, weights[3], "-")) == 2
 
@@ -426,7 +426,7 @@ class TestEvaluate:
         return json.loads(capsys.readouterr().out)
 
     @pytest.mark.parametrize("words", [(), ("--single-view",)])
-    def test_it_counts_what_the_network_says(self, weights, judged, tmp_path, capsys, words):
+    def test_evaluate_counts_what_the_network_predicts(self, weights, judged, tmp_path, capsys, words):
         write_tree(tmp_path, judged)
         found = self.found(capsys, weights[3], tmp_path, *words)
         network = deepen.load(weights[3], "cpu", False if words else None)
@@ -523,7 +523,7 @@ class TestEvaluate:
         (tmp_path / "cat").rename(tmp_path / "test/cat")
         assert [row["class"] for row in self.found(capsys, weights[3], tmp_path)["classes"]] == ["cat"]
 
-    def test_what_is_skipped_is_told(self, weights, judged, tmp_path, capsys):
+    def test_evaluate_reports_skipped_files(self, weights, judged, tmp_path, capsys):
         write_tree(tmp_path, judged | {"labels.csv": b"x", "cat/.1.png": b"x"})
         run("evaluate", weights[3], tmp_path, "--device", "cpu")
         assert capsys.readouterr().err.splitlines() == [
@@ -531,14 +531,14 @@ class TestEvaluate:
             "skipped 1 hidden image, whose own or folder's name starts with a dot: cat/.1.png",
         ]
 
-    def test_tables_for_people(self, weights, judged, tmp_path, capsys):
+    def test_evaluate_prints_tables(self, weights, judged, tmp_path, capsys):
         write_tree(tmp_path, judged)
         run("evaluate", weights[3], tmp_path, "--device", "cpu")
         out = capsys.readouterr().out
         assert "40 images, accuracy in percent; balanced top-1 " in out
         assert all(word in out for word in ("top-3", "95 % interval", "recall (%)"))
 
-    def test_every_fault_is_told(self, weights, tmp_path):
+    def test_evaluate_reports_every_fault(self, weights, tmp_path):
         write_tree(tmp_path, {"cat/x.png": b"no", "emu/1.png": picture(), "cat/x.gif": b"", "2.png": picture()})
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path)
@@ -551,7 +551,7 @@ class TestEvaluate:
         assert "cat/x.gif: can't be read as an image" in told
         assert "2.png: its folder is not one" in told
 
-    def test_no_image(self, weights, tmp_path):
+    def test_evaluating_a_folder_without_images_is_an_error(self, weights, tmp_path):
         with pytest.raises(SystemExit, match="no images found in <class>/ or test/<class>/"):
             run("evaluate", weights[3], tmp_path)
 

@@ -13,7 +13,7 @@ def test_each_class_counts_the_same_in_balanced_accuracy():
     assert SAID.balanced() == pytest.approx(100 * (0.75 + 1 + 0) / 3)
 
 
-def test_a_class_without_images_does_not_count():
+def test_a_class_without_images_does_not_count_in_balanced_accuracy():
     assert Predictions([2, 2], [2, 0], [1.0, 1.0]).balanced() == 50
 
 
@@ -23,7 +23,7 @@ def test_the_worst_mistakes_are_the_most_confident():
     assert Predictions([1], [1], [0.9]).worst(5).tolist() == []
 
 
-def test_they_come_back_from_a_file(tmp_path):
+def test_predictions_are_loaded_as_they_were_saved(tmp_path):
     SAID.save(tmp_path / "I.json")
     assert load_predictions(tmp_path / "I.json") == SAID
     named = replace(SAID, files=["a", "b", "c", "d", "e", "f"])
@@ -37,5 +37,5 @@ def test_they_come_back_from_a_file(tmp_path):
         load_predictions(tmp_path / "I.json")
 
 
-def test_confusion_counts_what_there_is():
+def test_confusion_counts_each_actual_and_predicted_class():
     assert SAID.confusion() == [(0, 0, 3), (0, 1, 1), (1, 1, 1), (2, 0, 1)]

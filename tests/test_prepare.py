@@ -35,7 +35,7 @@ def told(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_parts_that_are_held_out(told, tmp_path):
+def test_prepare_notes_parts_that_are_held_out(told, tmp_path):
     out, _ = told(photos(train=30, test=0))
     assert out == [
         "train: 44 images of shape (3, 8, 8), 2 classes, from train/",
@@ -49,7 +49,7 @@ def test_parts_that_are_held_out(told, tmp_path):
     ]
 
 
-def test_parts_that_have_folders(told, tmp_path):
+def test_prepare_notes_parts_that_have_folders(told, tmp_path):
     valid = {f"valid/{label}/{i}.png": picture(value=(200, i, i)) for label in ("cat", "dog") for i in range(5)}
     out, err = told(photos(train=20, test=20) | valid | {"train/labels.csv": b"x", "valid/cat/.x.png": picture()})
     assert out == [

@@ -58,7 +58,7 @@ def test_quiet_is_a_line_a_model(capsys):
     assert len(shown(capsys, verbosity="quiet")) == 1
 
 
-def test_verbose_has_what_else_is_known(capsys):
+def test_a_verbose_log_has_loss_and_learning_rate(capsys):
     assert "II, epoch 2 of 2: loss 1.000, val 0.500, top-1 75.00 %, lr 0.05, " in shown(capsys, verbosity="verbose")[2]
 
 

@@ -70,7 +70,7 @@ def test_make_help_lists_every_target():
         (["docs"], ["mkdocs build --strict"]),
     ],
 )  # fmt: skip
-def test_what_a_target_runs(words, commands):
+def test_each_make_target_runs_its_commands(words, commands):
     done = subprocess.run(["make", "--dry-run", "INSTALLED=", *words], cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
     said = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert set(commands) <= set(said)

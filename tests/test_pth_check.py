@@ -94,7 +94,7 @@ def refused(tmp_path, content):
     ],
     ids=["tensors", "parameters", "lightning", "a checkpoint", "bfloat16"],
 )
-def test_what_scripts_save_is_taken(tmp_path, content, options):
+def test_pickles_that_scripts_save_are_read(tmp_path, content, options):
     torch.save(content, tmp_path / "x.pth", **options)
     found = read_state(tmp_path / "x.pth").tensors
     assert {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in STATE.items()}
@@ -107,31 +107,31 @@ class TestBounds:
         (tmp_path / "x.pth").write_bytes(content)
         check_pth(tmp_path / "x.pth")
 
-    def test_bytes_of_instructions(self, tmp_path):
+    def test_bytes_of_instructions_are_bounded(self, tmp_path):
         filling = b"x" * (MOST_PICKLE - len(b"\x80\x02" + mapping(text(b"")) + b"."))
         self.check(tmp_path, archive(mapping(text(filling))))
         told = refused(tmp_path, archive(mapping(text(filling + b"x"))))
         assert told.startswith("data.pkl is missing or exceeds 4,194,304 bytes; save the state dict alone")
 
-    def test_items_of_a_tuple(self, tmp_path):
+    def test_items_of_a_tuple_are_bounded(self, tmp_path):
         self.check(tmp_path, archive(tuple_of(MOST_NESTED)))
         assert refused(tmp_path, archive(tuple_of(MOST_NESTED + 1))).startswith(
             "has a tuple of more than 10,000 nested items"
         )
 
-    def test_items_of_all_keys(self, tmp_path):
+    def test_items_of_all_keys_are_bounded(self, tmp_path):
         most = b"}" + tuple_of(MOST_NESTED) + b"q\0Ns" + b"h\0Ns" * (MOST_HASHED // MOST_NESTED - 1)
         self.check(tmp_path, archive(most))
         assert refused(tmp_path, archive(most + b"K\x01Ns")).startswith(
             "has more than 10,000,000 items in mapping keys and sets"
         )
 
-    def test_bytes_of_a_storage(self, tmp_path):
+    def test_bytes_of_a_storage_are_bounded(self, tmp_path):
         self.check(tmp_path, archive(storage(2), bytes(8)))
         told = refused(tmp_path, archive(storage(2), bytes(7)))
         assert told.startswith("declares a storage of 8 bytes but contains 7; save the state dict alone: torch.save(")
 
-    def test_bytes_of_all_tensors(self, tmp_path):
+    def test_bytes_of_all_tensors_are_bounded(self, tmp_path):
         content = saved({"weight": torch.zeros(1).expand(1000)})
         (tmp_path / "x.pth").write_bytes(saved({"weight": torch.zeros(1).expand(len(content) // 4)}))
         assert read_state(tmp_path / "x.pth").tensors["weight"].shape == (len(content) // 4,)
@@ -166,7 +166,7 @@ class TestBounds:
     ],
     ids=range(19),
 )  # fmt: skip
-def test_what_no_script_saves(tmp_path, content, error):
+def test_pickles_that_no_script_saves_are_refused(tmp_path, content, error):
     assert refused(tmp_path, content).startswith(error)
 
 

@@ -100,12 +100,12 @@ def test_one_that_is_taken_out_of_the_queue_is_waited_for_no_more(capsys):
     assert len(said) == 3
 
 
-def test_an_empty_queue(capsys):
+def test_an_empty_queue_is_a_message(capsys):
     run(Scripted({"old": "d"}))
     assert capsys.readouterr().out == "the queue is empty; add experiments with deepen exp --queue\n"
 
 
-def test_ctrl_c_ends_the_looking_on_alone(monkeypatch):
+def test_ctrl_c_ends_deepen_queue_and_no_experiment(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_the_looking_on_alone(monkeypatch):
     )
 
 
-def test_outside_a_project(tmp_path):
+def test_deepen_queue_outside_a_project_is_an_error(tmp_path):
     (tmp_path / "params.yaml").touch()
     with pytest.raises(SystemExit, match=r"not a DVC project .*; change to the folder of your project"):
         main(["queue", "--project", str(tmp_path)])
@@ -151,7 +151,7 @@ class TestQueue:
     def entry(self, name):
         return SimpleNamespace(stash_rev=f"{name or 'x'}0123456789", name=name)
 
-    def test_states(self, found, tmp_path):
+    def test_states_of_dvc_s_queue_are_read(self, found, tmp_path):
         result = SimpleNamespace(exp_hash="1", ref_info="refs/exps/a/b")
         found._queue.iter_queued = lambda: [self.entry("w")]
         found._queue.iter_active = lambda: [self.entry("r"), self.entry(None)]
@@ -203,7 +203,7 @@ class TestQueue:
             (tmp_path / "exps/run/k/k.out").write_text(log)
         assert found.read_top1(Task("k", "k", "done", "HEAD")) == told
 
-    def test_a_worker_that_does_not_start(self, found, monkeypatch):
+    def test_a_worker_that_does_not_start_is_an_error(self, found, monkeypatch):
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
         monkeypatch.setattr(
             dvc_queue.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1, stderr="ERROR: no\n space")

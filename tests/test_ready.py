@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 
 class TestGit:
-    def test_it_must_be_there(self, folder, monkeypatch):
+    def test_a_folder_without_a_git_repository_is_an_error(self, folder, monkeypatch):
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
         for purpose in ("repro", "experiment"):
             done = ready(folder, purpose)
@@ -67,13 +67,13 @@ def test_an_experiment_in_a_copy_of_a_shallow_clone_fails_before_its_result_is_l
 class TestInvalidLock:
     """DVC's list of locked files, which a process that was killed may leave empty: then no command of DVC runs."""
 
-    def test_dvc_fails_with_it_and_runs_without(self, project):
+    def test_dvc_fails_with_an_invalid_lock_and_runs_without(self, project):
         (project.path / ".dvc/tmp/rwlock").write_bytes(b"")
         assert "corrupted" in project("dvc repro statistics", ok=False)
         remove_invalid_rwlock(project.path / ".dvc/tmp")
         project("dvc repro statistics")
 
-    def test_one_that_is_whole_or_held_stays(self, tmp_path):
+    def test_a_lock_that_is_valid_or_held_stays(self, tmp_path):
         locks = tmp_path / "rwlock"
         remove_invalid_rwlock(tmp_path)  # where there is none
         locks.write_text('{"read": {}}')

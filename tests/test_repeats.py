@@ -29,11 +29,11 @@ def files():
     }
 
 
-def test_nothing_is_told_where_all_differ(tmp_path, files):
+def test_images_that_all_differ_have_no_warning(tmp_path, files):
     assert told(write_tree(tmp_path, files)) == []
 
 
-def test_a_test_image_among_the_training_or_validation_images(tmp_path, files):
+def test_a_test_image_among_the_training_or_validation_images_is_a_warning(tmp_path, files):
     files["test/cat/3.png"] = files["train/cat/5.png"]
     files["test/dog/4.png"] = files["val/dog/1.png"]
     assert told(write_tree(tmp_path, files)) == [
@@ -44,7 +44,7 @@ def test_a_test_image_among_the_training_or_validation_images(tmp_path, files):
     ]
 
 
-def test_many_are_counted_and_three_are_named(tmp_path, files):
+def test_many_repeats_are_counted_and_three_are_named(tmp_path, files):
     files |= {f"val/cat/{i}.png": files[f"train/cat/{i}.png"] for i in range(6)}
     (found,) = told(write_tree(tmp_path, files))
     assert found == (
@@ -53,7 +53,7 @@ def test_many_are_counted_and_three_are_named(tmp_path, files):
     )
 
 
-def test_an_image_under_two_classes(tmp_path, files):
+def test_an_image_under_two_classes_is_a_warning(tmp_path, files):
     files["train/dog/7.png"] = files["train/cat/1.png"]
     files["train/dog/6.png"] = files["train/cat/1.png"]
     assert told(write_tree(tmp_path, files)) == [
@@ -61,7 +61,7 @@ def test_an_image_under_two_classes(tmp_path, files):
     ]
 
 
-def test_it_is_the_prepared_pixels_that_count(tmp_path, files):
+def test_repeats_are_found_by_prepared_pixels(tmp_path, files):
     files["test/cat/3.png"] = picture(value=(0, 0, 5), format="BMP")  # train/cat/5.png in another file
     assert len(told(write_tree(tmp_path, files))) == 1
 

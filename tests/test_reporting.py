@@ -28,13 +28,13 @@ def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics)
     )  # fmt: skip
 
 
-def test_records_are_handed_on_whole(tmp_path):
+def test_records_are_loaded_as_they_were_saved(tmp_path):
     save_records(tmp_path / "new" / "II.json", [record("I"), record("II")])
     assert load_records(tmp_path / "new" / "II.json") == [record("I"), record("II")]
 
 
 class TestTables:
-    def test_a_row_a_model(self):
+    def test_the_table_has_a_row_a_model(self):
         one, two = tables.make_results_table([record("I"), record("II", top1=91.0, top2=96.0, loss=0.4)])
         assert (one["model"], two["model"]) == ("I", "II")
         assert (one["weight layers"], two["weight layers"]) == (5, 8)
@@ -147,12 +147,12 @@ class TestHeadline:
             [replace(record("I"), **answers(n), model=name) for name, n in zip(names, right, strict=False)]
         )
 
-    def test_it_is_of_the_best_model_wherever_that_stands(self):
+    def test_the_headline_is_of_the_best_model_wherever_that_stands(self):
         told = "Best: model {}, 5 weight layers, with 90.0 % of 360 test images right (95 % interval 86.5 to 92.7)."
         assert self.told(324, 270, 250) == told.format("I")
         assert self.told(250, 270, 324) == told.format("III")
 
-    def test_it_names_the_models_that_it_is_not_clearly_better_than(self):
+    def test_the_headline_names_models_that_are_not_clearly_worse(self):
         assert self.told(324, 270, 323).endswith("86.5 to 92.7), not clearly better than III.")
         assert self.told(320, 322, 324).endswith("), not clearly better than I and II.")
         assert self.told(*[324] * 12).endswith("), not clearly better than II, III, m0 and 8 more.")
@@ -165,14 +165,14 @@ class TestHeadline:
             "Model I, 5 weight layers, with 90.0 % of 360 test images right (95 % interval 86.5 to 92.7)."
         )
 
-    def test_it_agrees_with_the_sentences_on_gains(self):
+    def test_the_headline_agrees_with_the_sentences_on_gains(self):
         for right in range(315, 345):
             ladder = [replace(record(name), **answers(n)) for name, n in (("I", 324), ("II", right))]
             assert ("not clearly" in gains.describe_best(ladder)) == ("no clear" in gains.describe_gains(ladder)[0])
 
 
 class TestSummary:
-    def test_it_has_models_intervals_the_majority_class_and_gains(self):
+    def test_the_summary_has_models_intervals_the_majority_class_and_gains(self):
         ladder = [
             replace(record(name), **answers(right), data_name="photos") for name, right in (("I", 250), ("II", 300))
         ]
@@ -203,7 +203,7 @@ def pixels(png):
 
 class TestCharts:
     @pytest.mark.parametrize("models", [1, 3])
-    def test_each_is_a_picture_and_the_same_again(self, models):
+    def test_equal_charts_are_equal_pictures(self, models):
         records = [record(name) for name in ("I", "II", "III")[:models]]
         curves, topk = tables.make_curves_table(records), tables.make_topk_table(records)
         specs = [

@@ -171,7 +171,7 @@ def test_models_that_are_of_another_run_than_dvc_lock_are_told(repository, capsy
     assert "Note:" not in results(capsys)
 
 
-def test_what_has_find_changes():
+def test_settings_that_changed_since_the_run_are_found():
     assert find_changes(lock(PARAMS), PARAMS) == []
     assert find_changes(lock(PARAMS), with_changes(models__I__epochs=99, models__II__epochs=99)) == ["models.I.epochs"]
     assert find_changes(lock(PARAMS), with_changes(models__I__norm="batch")) == ["models.I.norm"]
@@ -188,7 +188,7 @@ def test_what_dvc_records_is_understood(built):
     assert list_experiments(built.path) == ([], 0)
 
 
-def test_other_forms(repository, capsys):
+def test_results_are_printed_as_csv_and_json(repository, capsys):
     repository.experiment("low", with_changes(lr=0.01), 61.25)
     low, here = json.loads(results(capsys, "--json"))
     assert low == {"experiment": "low", "date": "2026-01-31 12:00", "metrics": {"top1": 61.25, "loss": 1.0}, "settings": {"lr": "0.01"}}  # fmt: skip
@@ -205,13 +205,13 @@ def test_other_forms(repository, capsys):
         (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse failed \(.*; run in a git repository with a commit"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told(repository, spoil, error):
+def test_each_wrong_word_of_results_is_an_error(repository, spoil, error):
     spoil(repository.path)
     with pytest.raises(SystemExit, match=error):
         main(["results"])
 
 
-def test_git_must_be_there(repository, monkeypatch):
+def test_results_without_git_are_an_error(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SystemExit, match="git: not available; install it"):
         main(["results"])
@@ -234,7 +234,7 @@ def runs(*changes):
 
 
 class TestDifferences:
-    def test_of_the_data_and_the_recipe_in_use_and_the_models_up_to_depth_alone(self):
+    def test_only_differences_of_settings_in_use_are_shown(self):
         one = with_changes(data="cifar10", datasets__cifar10__flip=False, datasets__folder__flip=False)
         two = with_changes(depth="I", models__III__epochs=99, recipes__published__training__lr=0.5)
         assert find_differences([one, two]) == [
@@ -242,7 +242,7 @@ class TestDifferences:
             {"data": "digits", "depth": "I"},
         ]
 
-    def test_one_of_a_model_counts_among_those_that_have_the_model(self):
+    def test_a_setting_of_a_model_is_compared_among_runs_with_that_model(self):
         rows = find_differences([with_changes(models__III__norm="batch"), with_changes(), with_changes(depth="II")])
         assert rows == [
             {"depth": "III", "models.III.norm": "batch"},
@@ -270,20 +270,20 @@ class TestRanking:
         ranked = rank([Experiment(name, one.date, one.settings, one.metrics)])
         assert name in format_ranking(ranked, 80)
 
-    def test_seeds_are_told_together(self):
+    def test_runs_that_differ_in_their_seed_are_grouped(self):
         ranked = rank(runs({"seed": 1}, {"seed": 2}, {"seed": 2, "lr": 0.5}, {"seed": 3}, {"seed": 2}))
         assert summarize_seeds(ranked) == [
             "3 seeds, lr auto: top-1 52.33 on average, 50.00 to 54.00 (rate-4, rate-3, rate-0)"
         ]
 
-    def test_what_is_of_other_images_or_other_code_is_not_told_together(self):
+    def test_runs_of_other_images_or_code_are_not_grouped(self):
         one, two, three = runs({"seed": 1}, {"seed": 2}, {"seed": 3})
         ranked = rank([one, replace(two, images="new"), replace(three, images="new")])
         assert [settings["images"] for _, settings in ranked] == ["version 2", "version 2", "version 1"]
         assert [text[:31] for text in summarize_seeds(ranked)] == ["2 seeds, images version 2: top-"]
         assert summarize_seeds(rank([one, replace(two, code="x"), replace(three, code="y")])) == []
 
-    def test_where_the_seed_is_the_same_there_is_nothing_to_tell(self):
+    def test_runs_of_one_seed_are_not_grouped(self):
         assert summarize_seeds(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []
 
     def test_numbers_with_their_intervals_and_balanced_where_classes_are_unequal(self):
@@ -298,7 +298,7 @@ class TestRanking:
         assert lines[2].split()[4:6] == ["71.50", "1.000"]
         assert max(map(len, lines)) <= 80
 
-    def test_with_intervals_too_settings_wrap_in_80_columns(self):
+    def test_settings_wrap_in_80_columns_beside_intervals(self):
         found = runs({"models__III__layers": "conv3-128 maxpool " * 4, "lr": 0.5}, {"width": 0.123})
         metrics = {"top1": 90.0, "balanced_top1": 50.0, "loss": 1.0}
         table = format_ranking(rank([replace(each, test_images=100, metrics=metrics) for each in found]), 80)
@@ -319,7 +319,7 @@ def test_the_run_that_was_applied_here_is_one_row(repository, capsys):
     assert [line.split()[2] for line in results(capsys).splitlines()[6:9]] == ["high", "workspace", "low"]
 
 
-def test_without_a_run_here_all_is_as_it_is():
+def test_without_a_run_here_only_experiments_are_listed():
     found = runs({"lr": 0.1})
     assert merge_workspace(None, found) == found
 

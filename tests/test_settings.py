@@ -134,12 +134,12 @@ def test_every_fault_is_told_at_once():
 
 
 @pytest.mark.parametrize("content", [None, [], "data"])
-def test_what_is_no_mapping(content):
+def test_settings_that_are_not_a_mapping_are_an_error(content):
     with pytest.raises(InputError, match=r"params\.yaml: must be a mapping, got"):
         check_settings(content)
 
 
-def test_files_that_can_t_be_read(tmp_path):
+def test_settings_files_that_can_t_be_read_are_an_error(tmp_path):
     with pytest.raises(
         InputError, match=r"can't be read \(No such file or directory\); run from the folder that holds it"
     ):
@@ -207,7 +207,7 @@ class TestTheLadderAgainstTheImages:
             plan_ladder(check_settings(changed(width=1.0, **changes)), image, 10)
         return list(error.value.faults)
 
-    def test_a_good_ladder_is_laid_out(self):
+    def test_a_valid_ladder_is_planned(self):
         assert list(plan_ladder(check_settings(changed()), (3, 32, 32), 10)) == ["I", "II", "III"]
 
     def test_networks_see_the_view_of_larger_images(self):
@@ -226,17 +226,17 @@ class TestTheLadderAgainstTheImages:
         assert len(found) == 3
         assert found[0].startswith("params.yaml: models.I.layers: layer 6 of 'conv3-128 maxpool")
 
-    def test_layers_that_don_t_fit_the_model_before(self):
+    def test_layers_that_don_t_fit_the_model_before_are_an_error(self):
         found = self.told(models__III__layers="conv3-128 maxpool conv5-256*2 maxpool conv3-512*6 maxpool fc-1024*2")
         assert found[0].startswith(
             "params.yaml: models.III: after II: conv2_1.weight has shape (256, 128, 5, 5), but conv2_1"
         )
 
-    def test_a_layer_that_only_the_shallow_model_has(self):
+    def test_a_layer_that_only_the_shallow_model_has_is_an_error(self):
         found = self.told(models__II__layers="conv3-128 maxpool conv3-256*4 maxpool fc-1024*3", models__III__after="I")
         assert any("source layer conv3_1 is neither copied nor dropped" in line for line in found)
 
-    def test_exceptions_make_it_fit(self):
+    def test_mapping_exceptions_make_a_ladder_fit(self):
         layers = "conv3-128 maxpool conv3-256*2 maxpool conv3-512*2 maxpool fc-2048 fc-1024"
         found = self.told(models__II__layers=layers, models__III__after="I", growth="random")
         assert any("fc1.weight has shape" in line for line in found)
@@ -244,7 +244,7 @@ class TestTheLadderAgainstTheImages:
         settings = changed(models__II__layers=layers, models__III__after="I", growth="random", **exceptions)
         assert plan_ladder(check_settings(settings), (3, 32, 32), 10)
 
-    def test_an_identity_that_can_t_be(self):
+    def test_an_impossible_identity_is_an_error(self):
         layers = "conv3-128 maxpool conv3-256 conv3-300 maxpool conv3-512 maxpool fc-1024"
         found = self.told(models__II__layers=layers, models__II__fresh=["conv3_1"], models__II__dropped=["conv3_1"])
         assert any(
@@ -263,7 +263,7 @@ class TestBatchNormOfSingleValues:
             plan_ladder(settings, image, 10)
         return list(error.value.faults)
 
-    def test_it_is_told_before_training(self):
+    def test_batch_norm_of_single_values_is_an_error_before_training(self):
         layers = {f"models__{name}__layers": f"conv3-8*{depth}" for name, depth in (("I", 1), ("II", 2), ("III", 3))}
         assert self.told((1, 1, 1), 1, **BATCH_NORM, **layers)[0] == (
             "params.yaml: recipes.onecycle.training.batch_size: 1 leaves norm1_1 of I one value a channel, but "
@@ -271,7 +271,7 @@ class TestBatchNormOfSingleValues:
         )
 
     @pytest.mark.parametrize(("image", "batch"), [((1, 8, 8), 1), ((1, 16, 16), 2)])
-    def test_two_values_are_enough(self, image, batch):
+    def test_batch_norm_of_two_values_is_accepted(self, image, batch):
         settings = check_settings(changed(recipes__onecycle__training__batch_size=batch, **BATCH_NORM))
         assert plan_ladder(settings, image, 10)
 
@@ -290,17 +290,17 @@ class TestBounds:
             ("recipes__onecycle__training__scale_jitter", 16), ("datasets__digits__crop", 0.5), ("datasets__folder__size", 4096),
         ],
     )  # fmt: skip
-    def test_each_number_has_one(self, path, most):
+    def test_each_number_has_a_bound(self, path, most):
         assert check_settings(changed(**{path: most}))
         above = most + 1 if isinstance(most, int) else most * 1.01
         assert f"{path.replace('__', '.')}: must be less than or equal to {most}, got" in faults(**{path: above})[0]
 
     @pytest.mark.parametrize("path", ["lr", "recipes__onecycle__training__lr"])
-    def test_a_rate_that_float32_takes_for_nothing(self, path):
+    def test_a_rate_that_is_zero_in_float32_is_an_error(self, path):
         assert check_settings(changed(**{path: 1e-8}))
         assert "must be greater than or equal to 0.00000001, got 1e-50" in faults(**{path: 1e-50})[0]
 
-    def test_models(self):
+    def test_more_models_than_the_bound_are_an_error(self):
         model = {"after": "scratch", "layers": "conv3-128", "epochs": 1}
         thousand = {f"m{i}": model for i in range(1000)}
         assert len(check_settings(changed(models=thousand, depth="m0")).models) == 1000
@@ -323,7 +323,7 @@ class TestBounds:
         )
         assert " after m892 and so on; write after: scratch" in told[1]
 
-    def test_a_path(self):
+    def test_a_path_longer_than_the_bound_is_an_error(self):
         assert check_settings(changed(datasets__folder__root="/".join(["x" * 255] * 15)))
         assert "must have at most 4000 characters" in faults(datasets__folder__root="x/" * 2001)[0]
         assert "must have at most 255 bytes between two slashes" in faults(datasets__folder__root="x" * 256)[0]
@@ -341,20 +341,20 @@ class TestWhatCanTBePrinted:
 
     @pytest.mark.parametrize("path", ["{}", "datasets__{}", "recipes__{}", "models__{}", "models__I__{}"])
     @pytest.mark.parametrize("name", ["\0", "a\nb", "\x1b[31m", "x" * 100_000])
-    def test_no_name_is(self, path, name):
+    def test_no_name_of_a_model_is_printed_as_it_is(self, path, name):
         for line in faults(**{path.format(name): 1}):
             assert line.isprintable()
             assert len(line) <= 1000
 
 
 @pytest.mark.parametrize(("root", "found"), [("images", "/project/images"), ("/photos", "/photos"), ("~/photos", "/home/me/photos")])  # fmt: skip
-def test_where_a_root_is(monkeypatch, root, found):
+def test_a_root_is_relative_to_the_project_absolute_or_in_a_home(monkeypatch, root, found):
     monkeypatch.setenv("HOME", "/home/me")
     dataset = check_settings(changed(datasets__folder__root=root)).datasets["folder"]
     assert dataset.path(Path("/project")) == Path(found)
 
 
-def test_the_home_of_an_unknown_user():
+def test_the_home_of_an_unknown_user_is_an_error():
     dataset = check_settings(changed(datasets__folder__root="~nobody-here/x")).datasets["folder"]
     with pytest.raises(InputError) as error:
         dataset.path(Path())

@@ -54,27 +54,27 @@ def upper(values):
 
 @pytest.mark.parametrize("color", [0, 2])
 class TestPNG:
-    def test_of_which_the_file_says_that_they_have_twelve_keep_their_brightness(self, twelve, color):
+    def test_a_png_that_declares_twelve_bits_keeps_its_brightness(self, twelve, color):
         values = twelve(CHANNELS[color])
         found = decode_noted(png(values, color, 12))
         np.testing.assert_array_equal(found.pixels, upper(values))
         assert found.notes == ()
 
     @pytest.mark.parametrize("repeat", [False, True])
-    def test_that_are_scaled_as_the_standard_wants_are_left(self, twelve, color, repeat):
+    def test_a_png_scaled_to_sixteen_bits_is_left_as_it_is(self, twelve, color, repeat):
         values = twelve(CHANNELS[color]) // 64  # dark
         scaled = values << 4 | (values >> 8 if repeat else 0)
         np.testing.assert_array_equal(decode_noted(png(scaled, color, 12)).pixels, upper(values))
 
     @pytest.mark.parametrize("bits", [5, 8, 10])
-    def test_fewer_bits_too(self, twelve, color, bits):
+    def test_a_png_that_declares_fewer_bits_keeps_its_brightness(self, twelve, color, bits):
         values = twelve(CHANNELS[color]) >> (12 - bits)
         values[0, 0, 0] = 2**bits - 1
         found = decode_noted(png(values, color, bits)).pixels
         assert found.max() == 255
         np.testing.assert_allclose(found.reshape(values.shape), values * (255 / (2**bits - 1)), atol=1)
 
-    def test_of_which_nothing_is_said_are_noted(self, twelve, color):
+    def test_twelve_bits_without_a_declaration_are_noted(self, twelve, color):
         found = decode_noted(png(twelve(CHANNELS[color]), color))
         assert found.pixels.max() == 15
         (note,) = found.notes
@@ -82,13 +82,13 @@ class TestPNG:
         assert note.endswith("(PNG: sBIT, TIFF: MaxSampleValue)")
 
     @pytest.mark.parametrize("scale", [0, 1 << 4])
-    def test_of_the_whole_range_or_all_black_are_no_matter(self, twelve, color, scale):
+    def test_a_png_of_the_whole_range_or_all_black_has_no_note(self, twelve, color, scale):
         values = twelve(CHANNELS[color]) * scale
         found = decode_noted(png(values, color))
         np.testing.assert_array_equal(found.pixels, upper(values >> 4))
         assert found.notes == ()
 
-    def test_one_value_that_is_transparent_becomes_white(self, twelve, color):
+    def test_a_transparent_value_of_a_png_becomes_white(self, twelve, color):
         values = twelve(CHANNELS[color]) << 4
         key = struct.pack(f">{CHANNELS[color]}H", *values[1, 2])
         found = decode_noted(png(values, color, more=chunk(b"tRNS", key))).pixels
@@ -96,7 +96,7 @@ class TestPNG:
         np.testing.assert_array_equal(found[2:], upper(values >> 4)[2:])
 
 
-def test_opacity_has_as_many_bits(twelve):
+def test_opacity_is_scaled_by_as_many_bits_as_colours(twelve):
     values = twelve(4)
     values[..., 3] = 4095
     np.testing.assert_array_equal(decode_noted(png(values, 6, 12)).pixels, upper(values)[..., :3])
@@ -106,7 +106,7 @@ def test_opacity_has_as_many_bits(twelve):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("channels", [1, 3])
 class TestTIFF:
-    def test_of_which_the_file_says_the_maximum_keep_their_brightness(self, twelve, order, channels):
+    def test_a_tiff_that_declares_its_maximum_keeps_its_brightness(self, twelve, order, channels):
         values = twelve(channels)
         values[0, 0] = 4095
         kind = 2 if channels == 3 else 1
@@ -114,7 +114,7 @@ class TestTIFF:
         np.testing.assert_array_equal(found.pixels, upper(values))
         assert found.notes == ()
 
-    def test_of_which_nothing_is_said_are_noted(self, twelve, order, channels):
+    def test_twelve_bits_without_a_declaration_are_noted(self, twelve, order, channels):
         found = decode_noted(tiff(twelve(channels), order, photometric=2 if channels == 3 else 1))
         assert "nearly black" in found.notes[0]
 
@@ -138,7 +138,7 @@ def test_integers_of_32_bits_are_taken_where_they_need_16(twelve):
         decode_noted(saved(Image.fromarray(np.array([[-1, 70_000]], np.int32)), "TIFF"))
 
 
-def test_in_strips_it_is_the_same(twelve, monkeypatch):
+def test_a_tiff_in_strips_has_the_same_pixels(twelve, monkeypatch):
     values = twelve(3)
     whole = decode_noted(png(values, 2, 12))
     monkeypatch.setattr("deepen.decoding.strips._STRIP", 14)

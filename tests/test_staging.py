@@ -56,7 +56,7 @@ def mixed():
 
 
 @pytest.mark.parametrize("size", [None, 6])
-def test_it_makes_no_difference_who_decodes(tmp_path, processes, monkeypatch, size):
+def test_other_processes_decode_the_same_pixels_as_this_one(tmp_path, processes, monkeypatch, size):
     path = archive(tmp_path / "x.tar", mixed(), "")
     theirs = train_and_test(path, size)
     judged = load_judged(path, ("dog", "cat"), (1, 5, 4)).images
@@ -89,7 +89,7 @@ def test_few_images_start_no_process(tmp_path, monkeypatch):
     assert len(train_and_test(write_tree(tmp_path, photos(train=100, test=20)))[0]) == 200
 
 
-def test_many_do(tmp_path, monkeypatch):
+def test_many_images_start_processes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "DecoderPool", None)
     with pytest.raises(TypeError):
         load_folder(write_tree(tmp_path, photos(train=150)), None)
@@ -126,7 +126,7 @@ def test_no_process_and_no_file_is_left(tmp_path, processes):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
-def test_nor_where_it_ends_early(tmp_path, processes, error):
+def test_no_process_is_left_where_staging_ends_early(tmp_path, processes, error):
     def read():
         raise error("x")
 

@@ -32,7 +32,7 @@ def said(capsys):
     return re.sub(r"\n  ", " ", "\n".join(lines)).splitlines()
 
 
-def test_outside_a_project(tmp_path, monkeypatch, capsys):
+def test_deepen_outside_a_project_says_where_to_go(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     first, second = said(capsys)
     assert first == f"{tmp_path} is not a Deepen project: params.yaml or dvc.yaml is missing"
@@ -41,17 +41,17 @@ def test_outside_a_project(tmp_path, monkeypatch, capsys):
     )
 
 
-def test_below_a_project(project, monkeypatch, capsys):
+def test_deepen_finds_the_project_from_below(project, monkeypatch, capsys):
     (project / "weights").mkdir()
     monkeypatch.chdir(project / "weights")
     assert said(capsys) == [f"this folder is inside a Deepen project: cd {project}"]
 
 
-def test_nothing_trained(project, capsys):
+def test_deepen_says_that_nothing_is_trained(project, capsys):
     assert said(capsys) == ["nothing trained yet", "next: make repro (or dvc repro), which trains I, II, III"]
 
 
-def test_wrong_settings(project, capsys):
+def test_deepen_reports_wrong_settings(project, capsys):
     (project / "params.yaml").write_text(
         re.sub("data: .*", "data: digist", (project / "params.yaml").read_text(), count=1)
     )
@@ -63,7 +63,7 @@ def test_wrong_settings(project, capsys):
     assert second == "next: deepen settings"
 
 
-def test_half_trained(project, capsys):
+def test_deepen_names_the_model_that_is_half_trained(project, capsys):
     (project / "weights").mkdir()
     (project / "weights/I.safetensors").touch()
     checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)
@@ -77,7 +77,7 @@ def test_half_trained(project, capsys):
     assert said(capsys)[0] == "1 model trained"
 
 
-def test_all_trained(built, monkeypatch, capsys):
+def test_deepen_says_that_all_models_are_trained(built, monkeypatch, capsys):
     monkeypatch.chdir(built.path)
     top1 = json.loads(built.read("metrics/final.json"))["top1"]
     assert said(capsys) == [
@@ -96,7 +96,7 @@ def test_experiments_are_counted(project, capsys):
     assert said(capsys)[0] == "2 experiments from the last commit: deepen results"
 
 
-def test_settings_that_have_changed_since(project, built, capsys):
+def test_deepen_says_that_settings_have_changed(project, built, capsys):
     shutil.copytree(built.path, project, dirs_exist_ok=True, symlinks=True)
     params = project / "params.yaml"
     params.write_text(re.sub("lr: auto ", "lr: 0.01 ", params.read_text(), count=1))
@@ -106,7 +106,7 @@ def test_settings_that_have_changed_since(project, built, capsys):
     assert said(capsys)[-1] == "next: dvc repro, which trains IV"
 
 
-def test_it_needs_neither_pytorch_nor_dvc(project):
+def test_deepen_s_state_needs_neither_pytorch_nor_dvc(project):
     (project / "weights").mkdir()
     (project / "weights/I.safetensors").touch()
     checkpoints = Checkpoints(project / "checkpoints/II-0a1b2c", 0)

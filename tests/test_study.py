@@ -51,7 +51,7 @@ def test_each_fault_names_path_rule_and_remedy(tmp_path, changes, fault):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
-def test_data_that_is_not_known(tmp_path):
+def test_a_study_of_unknown_data_is_an_error(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml_text.dump({**PARAMS, "data": "mnist"}))
     with pytest.raises(
         InputError, match=r"params\.yaml: data: unknown data set 'mnist'; write one of: digits, cifar10"
@@ -59,7 +59,7 @@ def test_data_that_is_not_known(tmp_path):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 
 
-def test_settings_that_can_t_be_read(tmp_path):
+def test_settings_of_a_study_that_can_t_be_read_are_an_error(tmp_path):
     with pytest.raises(InputError, match=r"can't be read \(No such file or directory\); run from the folder"):
         load_studies(SETTINGS, tmp_path / "params.yaml")
 

@@ -79,7 +79,7 @@ def test_a_killed_rank_is_started_again_and_the_result_is_that_of_an_undisturbed
     assert project.ran("dvc repro train@I") == []  # in how many processes is not of its identity
 
 
-def test_stopped_by_hand_it_says_so_once_and_goes_on_in_one_process(project):
+def test_an_interrupted_group_says_so_once_and_resumes_in_one_process(project):
     process = project.start("dvc repro train@I")
     wait_for_epoch(project, 2)
     os.killpg(process.pid, signal.SIGINT)
@@ -89,7 +89,7 @@ def test_stopped_by_hand_it_says_so_once_and_goes_on_in_one_process(project):
     assert f"I: resuming after {line} of" in project("dvc repro train@I")
 
 
-def test_evaluation_is_shared_out_too(project):
+def test_evaluation_in_two_processes_has_the_results_of_one(project):
     alone = project.read("metrics/I.json")
     assert project("python -m pipeline.evaluate I").endswith(" on 898 test images\n")
     assert project.read("metrics/I.json") == alone
@@ -112,12 +112,12 @@ def test_two_machines_with_a_clone_each_write_the_same_files_and_report_once(mac
         ("torchrun '", "DEEPEN_LAUNCH: torchrun ' is not a valid command line (No closing quotation); write for example DEEPEN_LAUNCH='torchrun"),
     ],
 )  # fmt: skip
-def test_what_can_t_be_started(project, launch, error):
+def test_a_launcher_that_can_t_start_is_one_error(project, launch, error):
     project.env["DEEPEN_LAUNCH"] = launch
     assert project("python -m pipeline.train I", ok=False).startswith(f"error: {error}")
 
 
-def test_an_error_in_a_process_is_told_without_torchrun_s_traceback(project):
+def test_an_error_in_a_process_has_no_traceback_of_torchrun(project):
     (project.path / "data/statistics.json").write_text("{}")
     said = project("python -m pipeline.train I", ok=False)
     assert "error: data/statistics.json: " in said
@@ -125,7 +125,7 @@ def test_an_error_in_a_process_is_told_without_torchrun_s_traceback(project):
     assert {line[:24] for line in said.splitlines()} <= {"error: data/statistics.j", "error: rank 1: can't con"}
 
 
-def test_a_process_that_a_signal_ended_is_told(monkeypatch, capsys):
+def test_a_process_that_a_signal_ended_is_named(monkeypatch, capsys):
     failures = {rank: SimpleNamespace(exitcode=code) for rank, code in enumerate((1, -signal.SIGTERM, -signal.SIGKILL))}
 
     def fail():
@@ -142,6 +142,6 @@ def test_a_process_that_a_signal_ended_is_told(monkeypatch, capsys):
     )
 
 
-def test_settings_are_told_once(project):
+def test_wrong_settings_are_one_error_of_all_processes(project):
     project.edit("params.yaml", ("lr: auto ", "lr: 0 "))
     assert project("python -m pipeline.train I", ok=False).count("error: ") == 1

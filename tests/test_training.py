@@ -47,7 +47,7 @@ def run(images, training, *, callbacks=(), **options):
     return trainer.network.state_dict(), history
 
 
-def test_it_learns_below_what_softmax_before_the_loss_could_reach(colored):
+def test_training_learns_below_what_softmax_before_the_loss_could_reach(colored):
     _, history = run(colored, recipe(label_smoothing=0.0, dropout=0.0), epochs=10)
     assert history[-1].val_top1 == 100
     assert history[-1].loss < 0.55  # three classes: softmax before cross-entropy can't go below log(1 + 2 / e) = 0.5514
@@ -102,7 +102,7 @@ def test_a_fraction_of_an_epoch_cuts_the_last_one_short(colored):
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(8, (7, 8)), (60, (1, 60)), (128, (1, 60)), (None, (7, 8))])
-def test_only_whole_batches(colored, batch, expected):
+def test_an_epoch_has_only_whole_batches(colored, batch, expected):
     trainer = trainer_for(colored, recipe(batch_size=batch))
     assert (trainer.steps_per_epoch, trainer.batch_size) == expected
     assert trainer.steps == 3 * expected[0]

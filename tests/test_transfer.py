@@ -105,14 +105,14 @@ def test_two_equal_shaped_layers_that_are_swapped_change_what_the_network_comput
         ("a", "a b", {"a": "a", "b": "a"}, "source layer a is named 2 times; name it once"),
     ],
 )
-def test_a_mapping_that_is_not_total(source, target, mapping, fault):
+def test_a_mapping_that_is_not_total_is_an_error(source, target, mapping, fault):
     def of(text):
         return shapes(**dict.fromkeys(text.split(), (2, 2)))
 
     assert fault in find_violations(of(source), of(target), RoleMapping(mapping))
 
 
-def test_exceptions_that_hit_nothing_or_twice():
+def test_exceptions_that_match_nothing_or_twice_are_errors():
     both = shapes(a=(2, 2))
     assert find_violations(both, both, RoleMapping({"a": "a"}, fresh=("z",))) == [
         "fresh: unknown target layer z; remove it"

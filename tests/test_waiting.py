@@ -51,7 +51,7 @@ def trainer(tmp_path):
 
 
 @pytest.mark.slow
-def test_any_number_that_wait_take_the_result(tmp_path, trainer):
+def test_any_number_of_waiting_processes_take_the_result(tmp_path, trainer):
     first = trainer()
     assert first.stdout.readline() == "trains\n"
     waiting = [trainer() for _ in range(3)]
@@ -64,7 +64,7 @@ def test_any_number_that_wait_take_the_result(tmp_path, trainer):
 
 
 @pytest.mark.slow
-def test_one_that_was_killed_while_it_waited_keeps_nothing(tmp_path, trainer):
+def test_a_process_killed_while_it_waited_keeps_nothing(tmp_path, trainer):
     first = trainer()
     assert first.stdout.readline() == "trains\n"
     other = trainer()

@@ -101,7 +101,7 @@ def test_images_lie_at_any_depth_below_a_class(tmp_path, kind):
 
 
 class TestLinks:
-    def test_they_are_followed(self, tmp_path):
+    def test_links_are_followed(self, tmp_path):
         write_tree(tmp_path / "elsewhere", {"1.png": picture(), "more/2.png": picture()})
         write_tree(tmp_path / "x", photos())
         (tmp_path / "x/train/emu").symlink_to(tmp_path / "elsewhere")
@@ -150,20 +150,20 @@ class TestUnreadable:
         below = str(folder.relative_to(tmp_path / "x")).strip(".") or "the folder itself"
         return tmp_path / "x", f"{below}: can't be listed (Permission denied); make it readable or move it away"
 
-    def test_training_ends_with_its_name_and_no_other_fault(self, closed):
+    def test_training_ends_with_the_unreadable_name_and_no_other_fault(self, closed):
         root, fault = closed
         with pytest.raises(InputError) as error:
             load_folder(root, None)
         assert error.value.faults == (f"{root}: {fault}",)
 
-    def test_so_does_evaluation(self, closed):
+    def test_evaluation_ends_with_the_unreadable_name_and_no_other_fault(self, closed):
         root, fault = closed
         with pytest.raises(InputError) as error:
             load_judged(root, ("cat", "dog", "emu"), (3, 8, 8))
         assert error.value.faults == (f"{root}: {fault}",)
 
     @pytest.mark.skipif(os.getuid() != 0, reason="another user than root is needed besides")
-    def test_as_another_user(self, tmp_path):
+    def test_unreadable_folders_are_an_error_for_another_user(self, tmp_path):
         write_tree(tmp_path / "x", photos(classes=("cat", "dog", "emu")))
         os.chmod(tmp_path / "x/train/emu", 0)
         (tmp_path / "x/train/dog/secret.png").write_bytes(picture())

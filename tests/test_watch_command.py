@@ -62,7 +62,7 @@ def shown(project, capsys):
     return capsys.readouterr().out.splitlines()
 
 
-def test_nothing(tmp_path, capsys):
+def test_watch_says_that_nothing_trains(tmp_path, capsys):
     (tmp_path / "params.yaml").touch()
     assert shown(tmp_path, capsys) == ["no training is running"]
 
@@ -88,7 +88,7 @@ class TestBetweenTwoTrainings:
             (["dvc", "exp", "run", "--temp"], "dvc is between two stages"),
         ],
     )
-    def test_the_stage_is_told(self, tmp_path, capsys, words, said):
+    def test_watch_names_the_stage_between_two_trainings(self, tmp_path, capsys, words, said):
         copy = tmp_path / ".dvc/tmp/exps/tmp1"
         copy.mkdir(parents=True)
         (tmp_path / "params.yaml").touch()
@@ -143,7 +143,7 @@ def test_before_the_first_checkpoint_the_curves_tell_the_epoch(project, capsys, 
     assert shown(project, capsys)[0].startswith("experiment low, II: epoch 3 of 3 as of 0 s ago")
 
 
-def test_who_does_not_hold_a_lock_does_not_train(project):
+def test_a_process_without_a_lock_is_not_shown_as_training(project):
     keep(project, 7, 81.0)
     shutil.copytree(project / "checkpoints/II-abc", project / "checkpoints/III-x")
     (project / "checkpoints/III-x.lock").write_text(f"process 1 on {socket.gethostname()}, since 2026-01-01 00:00")
@@ -195,7 +195,7 @@ def test_bars_are_on_one_scale_and_fit(project, capsys, monkeypatch):
     assert watch.describe(found, True).splitlines()[-1].endswith("  80 80 80 80 80 120")
 
 
-def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeypatch):
+def test_watch_refreshes_in_a_terminal_until_the_run_ends(project, capsys, monkeypatch):
     keep(project, 7, 81.0)
     dvc = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     monkeypatch.setattr(watching, "_find_run", lambda process: psutil.Process(dvc.pid))
@@ -218,7 +218,7 @@ def test_in_a_terminal_it_is_renewed_until_the_run_ends(project, capsys, monkeyp
     assert looks == [2.0, 2.0]
 
 
-def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
+def test_ctrl_c_ends_watch_without_an_error(tmp_path, capsys, monkeypatch):
     def interrupted(seconds):
         raise KeyboardInterrupt
 
@@ -229,7 +229,7 @@ def test_ctrl_c_ends_it_without_an_error(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out == "no training is running; waiting for the next one\n"
 
 
-def test_it_does_not_import_pytorch(tmp_path):
+def test_watch_does_not_import_pytorch(tmp_path):
     (tmp_path / "params.yaml").touch()
     code = "import sys; from deepen.cli import main; main(['watch', '--once']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

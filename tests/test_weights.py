@@ -50,7 +50,7 @@ def test_what_a_network_sees_of_larger_images_is_in_its_file_and_only_then(tmp_p
     assert b"stored" not in (tmp_path / "y").read_bytes()
 
 
-def test_a_file_that_is_no_safetensors(tmp_path):
+def test_a_file_that_is_not_safetensors_is_an_error(tmp_path):
     for content, fault in (
         (b"", "invalid safetensors file (it is empty or cut off)"),
         (b"x" * 100, "not a safetensors file"),
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_safetensors(tmp_path):
         {"deepen": CARD.model_copy(update={"stored": (8,)}).model_dump_json(warnings=False)},
     ],
 )
-def test_metadata_that_is_not_a_network_s(tmp_path, metadata):
+def test_invalid_metadata_of_a_network_is_an_error(tmp_path, metadata):
     save_file(STATE, tmp_path / "x", metadata=metadata)
     with pytest.raises(InputError, match="x: invalid metadata of a network"):
         load_weights(tmp_path / "x")
@@ -99,7 +99,7 @@ def test_a_small_file_can_t_ask_for_gigabytes(tmp_path):
             load_weights(tmp_path / "y")
 
 
-def test_tensors_that_don_t_fit_the_metadata(tmp_path):
+def test_tensors_that_don_t_fit_the_metadata_are_an_error(tmp_path):
     state = {key: tensor for key, tensor in STATE.items() if key != "fc1.bias"} | {"extra": torch.zeros(1)}
     save_weights(tmp_path / "x", state, CARD)
     with pytest.raises(InputError) as error:
@@ -122,7 +122,7 @@ def test_tensors_that_don_t_fit_the_metadata(tmp_path):
         ),
     ],
 )
-def test_tensors_of_another_type(tmp_path, dtype, fault):
+def test_tensors_of_another_dtype_are_an_error(tmp_path, dtype, fault):
     save_weights(tmp_path / "x", STATE, CARD)
     with safe_open(tmp_path / "x", framework="pt") as file:
         metadata = file.metadata()

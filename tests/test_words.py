@@ -38,7 +38,7 @@ def refused(capsys, *words):
         ("", ["x"], None),
     ],
 )
-def test_the_nearest_word(word, known, found):
+def test_the_nearest_word_is_suggested(word, known, found):
     assert find_nearest(word, known) == found
     assert suggest_name(word, known) == (f"; did you mean {found}?" if found else "")
 
@@ -84,7 +84,7 @@ def test_help_fits_80_columns_and_has_examples_of_words_that_exist(capsys, name,
         assert all(option in described for option in re.findall(r" (--[a-z-]+)", line)) or name in ("exp", "ladder")
 
 
-def test_the_list_of_commands_fits_too(capsys, monkeypatch):
+def test_the_list_of_commands_fits_80_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with suppress(SystemExit):
         main(["--help"])
@@ -94,7 +94,7 @@ def test_the_list_of_commands_fits_too(capsys, monkeypatch):
 
 
 class TestWeights:
-    def test_those_that_are_there_are_named(self, tmp_path, monkeypatch):
+    def test_an_unknown_weights_file_is_answered_with_those_that_exist(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "weights/init").mkdir(parents=True)
         for name in ("I", "II", "III", "scratch"):
@@ -112,7 +112,7 @@ class TestWeights:
                 assert str(exit.value) == f"error: {word}: {error}"
 
     @pytest.mark.parametrize("link", [False, True])
-    def test_untrained_ones_are_told(self, tmp_path, monkeypatch, capsys, link):
+    def test_weights_of_untrained_models_are_named_as_untrained(self, tmp_path, monkeypatch, capsys, link):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "weights/init").mkdir(parents=True)
         (tmp_path / "weights/init/II.safetensors").write_text("x")
@@ -147,13 +147,13 @@ def test_a_project_that_is_none_is_told_alike_by_all_commands(tmp_path, words):
         assert str(exit.value) == f"error: --project {folder}: {fault}; {remedy}"
 
 
-def test_a_settings_file_that_is_missing(tmp_path):
+def test_a_missing_settings_file_is_one_line(tmp_path):
     (tmp_path / "params.yaml").touch()
     with pytest.raises(SystemExit, match=rf"/param\.yaml: no such file; did you mean {tmp_path}/params\.yaml\?$"):
         main(["settings", str(tmp_path / "param.yaml")])
 
 
-def test_a_path_that_is_like_another(tmp_path):
+def test_a_path_that_is_like_another_is_suggested(tmp_path):
     (tmp_path / "photos").mkdir()
     found = tmp_path / "photos"
     assert suggest_path(tmp_path / "photo") == f"; did you mean {found}?"
@@ -205,7 +205,7 @@ class TestStages:
             (["train@III"], ["train@III: unknown stage; did you mean train@II?"]),
         ],
     )  # fmt: skip
-    def test_what_dvc_exp_run_takes(self, words, faults):
+    def test_unknown_words_of_dvc_exp_run_are_named_with_the_nearest(self, words, faults):
         assert list(find_argument_faults(words, self.STAGES, ["I", "II"])) == faults
 
 

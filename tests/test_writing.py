@@ -112,7 +112,7 @@ def test_nothing_but_a_file_is_replaced(tmp_path, make, kind):
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_nor_is_what_appears_while_it_is_written(tmp_path):
+def test_a_pipe_that_appears_meanwhile_is_not_replaced(tmp_path):
     def write():
         with write_atomically(tmp_path / "x") as temporary:
             temporary.write_text("new")
@@ -124,7 +124,7 @@ def test_nor_is_what_appears_while_it_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/null", "/dev/fd/1", "/proc/self/fd/1"])
-def test_nor_is_a_device_by_any_name(tmp_path, path):
+def test_a_device_by_any_name_is_not_replaced(tmp_path, path):
     """Also where standard output is a file: root could replace the link to it."""
     code = f"from pathlib import Path; from deepen.core.files import write_text; write_text(Path({path!r}), 'new')"
     before = os.lstat(path) if path.startswith("/dev/") and path.count("/") == 2 else None

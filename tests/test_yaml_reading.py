@@ -54,7 +54,7 @@ def told(text):
         ("[" * 2000, "invalid YAML: nested too deeply; use fewer levels"),
     ],
 )  # fmt: skip
-def test_what_is_refused(written, fault):
+def test_values_that_are_invalid_or_that_dvc_reads_otherwise_are_refused(written, fault):
     [line] = told("{models: {I: {epochs: " + written + " }}}")
     assert line.startswith(fault)
 
@@ -68,7 +68,7 @@ def test_a_version_of_yaml_is_refused():
 
 
 @pytest.mark.parametrize("text", ["1e-05", "1e-3", "5", "-0", "+3.5e2", ".5", "5.", ".inf", "true", "~", "yes", "1:30", "'010'", "2 0"])  # fmt: skip
-def test_what_is_taken(text):
+def test_values_that_dvc_reads_alike_are_accepted(text):
     assert parse_yaml(f"a: {text}", "x") == dvc_reads(f"a: {text}", "x")
 
 
@@ -77,7 +77,7 @@ def test_line_ends_of_windows_and_a_byte_order_mark_change_nothing(tmp_path):
     assert read_yaml(tmp_path / "a.yaml") == {"a": 1, "b": "x\ny\n"}
 
 
-def test_files_that_can_t_be_read(tmp_path):
+def test_yaml_files_that_can_t_be_read_are_an_error(tmp_path):
     with pytest.raises(InputError, match=r"x: can't be read \(No such file or directory\); run from the folder that"):
         read_yaml(tmp_path / "x")
     with pytest.raises(InputError, match=r"can't be read \(Is a directory\)"):
@@ -88,7 +88,7 @@ def test_files_that_can_t_be_read(tmp_path):
 
 
 class TestBounds:
-    def test_characters(self, tmp_path):
+    def test_characters_that_yaml_forbids_are_refused(self, tmp_path):
         most = "a: " + "x" * (MOST_CHARACTERS - 4) + "\n"
         (tmp_path / "a.yaml").write_text(most)
         assert read_yaml(tmp_path / "a.yaml") == {"a": "x" * (MOST_CHARACTERS - 4)}
@@ -96,13 +96,13 @@ class TestBounds:
         with pytest.raises(InputError, match=r"a\.yaml: has more than 250,000 characters; shorten it"):
             read_yaml(tmp_path / "a.yaml")
 
-    def test_values(self):
+    def test_more_values_than_the_bound_are_refused(self):
         assert len(parse_yaml("[" + "1," * (MOST_VALUES - 1) + "]", "x")) == MOST_VALUES - 1
         assert told("[" + "1," * MOST_VALUES + "]") == [
             "has more than 20,000 values with aliases expanded; use fewer aliases"
         ]
 
-    def test_aliases_are_written_out(self):
+    def test_values_of_aliases_count_towards_the_bound(self):
         lists = [f"a{i}: &a{i} [{','.join(['x' if i == 0 else f'*a{i - 1}'] * 9)}]" for i in range(9)]
         assert "20,000 values with aliases" in told("\n".join(lists))[0]
         assert "250,000 characters with aliases" in told(f"a: &a {'x' * 1000}\nb: [{'*a,' * 300}]")[0]
@@ -137,7 +137,7 @@ def test_a_value_is_what_dvc_takes_it_for_or_refused(scalar):
 
 @settings(max_examples=400)
 @given(st.lists(st.sampled_from(["a", "b", ": ", ": ", "\n", "\n  ", "- ", "[", "]", "{", "}", ", ", "&x ", "*x", "<<", "010", "1e-05", "yes", "!!str ", "!!int ", "'", "|", "\r\n"]), max_size=14).map("".join))  # fmt: skip
-def test_so_is_a_whole_file(text):
+def test_a_whole_file_is_read_as_dvc_reads_it(text):
     try:
         ours = parse_yaml(text, "x")
     except InputError:
@@ -145,7 +145,7 @@ def test_so_is_a_whole_file(text):
     assert (ours or {}) == dvc_reads(text, "x")
 
 
-def test_what_is_no_yaml_to_dvc_is_none_here():
+def test_text_that_is_not_yaml_to_dvc_is_refused():
     for text in ("a: 1\na: 2", "a: [1", "a: !!python/name:os.system", "a: *b"):
         with pytest.raises(ParseError):
             dvc_reads(text, "x")

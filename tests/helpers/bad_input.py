@@ -1,4 +1,4 @@
-"""The corpus of bad input: what people and strangers may hand to the project, made here, and what it answers.
+"""The corpus of bad input: files and settings that the project must reject with a clear error, and those errors.
 
 `python tests/helpers/bad_input.py` writes docs/bad-input.md: every case with its answer.
 """
@@ -212,7 +212,7 @@ def image(content: bytes, name: str = "train/cat/x.png") -> Case:
 
 
 def placed(place: Callable[[Path], object], name: str = "train/cat/x.png") -> Case:
-    """Something that is not a plain file."""
+    """Make something other than a regular file."""
 
     def read(folder: Path):
         place(good_tree(folder) / name)
@@ -232,13 +232,13 @@ def png(width=8, height=8, depth=8, color=2, *, more=b"", data=None) -> bytes:
 
 
 def many_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan is there again and again."""
+    """Return a progressive JPEG that repeats its last scan."""
     content = picture(format="JPEG", progressive=True)
     return content[:-2] + content[content.rindex(b"\xff\xda") : -2] * count + content[-2:]
 
 
 def tiff_with(content: bytes, tag: int, value: int, count: int = 1) -> bytes:
-    """A little-endian TIFF file with another value of a tag."""
+    """Return a little-endian TIFF file with another value of a tag."""
     at = struct.unpack_from("<I", content, 4)[0] + 2
     while struct.unpack_from("<H", content, at)[0] != tag:
         at += 12
@@ -355,7 +355,7 @@ LAYOUTS = {
 
 
 def laid_out(*paths: str) -> Case:
-    """Images of two classes at these paths."""
+    """Return images of two classes at these paths."""
 
     def read(folder: Path):
         for path in {path.format(label, i) for path in paths for label in ("cat", "dog") for i in range(3)}:
@@ -403,7 +403,7 @@ def special(**fields: object) -> Case:
 
 
 def sparse(sizes: list[int]) -> Case:
-    """Members that say they are so large, with holes for all of it."""
+    """Return members of the stated sizes, as sparse files."""
 
     def add(file: tarfile.TarFile):
         for i, size in enumerate(sizes):
@@ -425,7 +425,7 @@ def zipped(files: dict[str | zipfile.ZipInfo, bytes], edit: Callable[[bytes], by
 
 
 def named_in(encoding: str, name: str) -> Case:
-    """A zip whose names are in an encoding and which doesn't say so."""
+    """Return a zip whose names are in an encoding that it does not declare."""
     raw = name.encode(encoding)
     held = "@" * len(raw)
     return zipped(tree() | {f"train/{held}/1.png": picture()}, lambda content: content.replace(held.encode(), raw))
@@ -454,7 +454,7 @@ def latin_1() -> bytes:
 
 
 def many_empty(count: int) -> bytes:
-    """A .tar.gz of the same empty file again and again."""
+    """Return a .tar.gz that repeats one empty file."""
     return gzip.compress(tarfile.TarInfo("train/cat/x.txt").tobuf() * count + bytes(1024), 1)
 
 
@@ -523,7 +523,7 @@ def weights_bytes(content: bytes) -> Case:
 
 
 def weights(state=STATE, card: dict | str | None = None) -> Case:
-    """A file in the right format whose card has these changes, or is this text."""
+    """Write a valid file, but for these changes of its metadata, or this text in their place."""
     if not isinstance(card, str):
         content = {**json.loads(CARD.model_dump_json(exclude_none=True)), **(card or {})}
         with contextlib.suppress(ValidationError):
@@ -619,7 +619,7 @@ HARMLESS = (  # and so taken
 
 
 def answer(case: Case) -> list[str]:
-    """What the project says to a case: its faults, without the folder; none where it takes it."""
+    """Return the faults that the project reports for a case, without the folder; none if it accepts the case."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -630,7 +630,7 @@ def answer(case: Case) -> list[str]:
 
 
 def cell(text: str) -> str:
-    """A text in a cell of a Markdown table, in which nothing means anything."""
+    """Return a text as a cell of a Markdown table, with all markup escaped."""
     return re.sub(r"([\\`*\[\]|])", r"\\\1", text).replace("<", "&lt;").replace("\n", " ")
 
 

@@ -1,4 +1,4 @@
-"""The documentation as a test reads it: the commands of each section, the links."""
+"""The commands, programs, links and anchors of pages of the documentation."""
 
 import re
 
@@ -8,12 +8,12 @@ _SECTION = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def programs(page):
-    """The Python programs of a page."""
+    """Return the Python programs of a page."""
     return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands(page, openly=()):
-    """The shell commands below each heading of a page, in its order; `openly` lists what is put for what."""
+    """Return the shell commands below each heading of a page, in order; `openly` lists pairs of a text and its replacement."""
     text = (ROOT / page).read_text()
     for old, new in openly:
         assert old in text, f"{page} no longer has {old!r}"
@@ -26,7 +26,7 @@ def commands(page, openly=()):
 
 
 def links(text):
-    """The targets of a page's relative links and pictures, and what comes after their #."""
+    """Return the targets and fragments of a page's relative links and pictures."""
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", prose):
         if not re.match(r"[a-z]+:", target):
@@ -35,6 +35,6 @@ def links(text):
 
 
 def anchors(text):
-    """What the headings of a page are called in links, as git hosts and MkDocs call them."""
+    """Return the anchors of the headings of a page, as git hosts and MkDocs make them."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""A clone of this project with a tiny ladder, in which DVC really runs."""
+"""A clone of this project with a tiny ladder, in which DVC runs."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ EVALUATIONS = ["evaluate@I", "evaluate@II", "evaluate@III"]
 
 
 class Project:
-    """A directory and the environment that commands run in there: nothing of the user's own configuration.
+    """A folder and the environment of its commands, without the user's own configuration.
 
     Commands run in forks of a process that has PyTorch and DVC loaded; those of `start` and of a `real` project do not.
     """
@@ -42,13 +42,13 @@ class Project:
         )
 
     def __call__(self, command: str, *words: str, ok: bool | None = True) -> str:
-        """What a command prints; it must end with exit code 0 if `ok`, with another if not, and as it may if None."""
+        """Return what a command prints; its exit code must be 0 if `ok`, another if not, and may be any if None."""
         done = self.run(command, *words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert ok in (None, done.returncode == 0), done.stdout
         return done.stdout
 
     def run(self, command: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """A command that has ended: its exit code, and what it printed."""
+        """Run a command to its end; return its exit code and output."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.env, **options}
         return subprocess.run([*command.split(), *words], cwd=self.path, text=True, **options)
 
@@ -70,7 +70,7 @@ class Project:
         return (self.path.parent / "output.txt").read_text()
 
     def trainers(self) -> list[int]:
-        """The processes that train a model: their locks say so."""
+        """Return the processes that train a model, from their locks."""
         found = []
         for lock in (self.path / "checkpoints").glob("*.lock"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -80,7 +80,7 @@ class Project:
         return found
 
     def trainer(self, seconds: float = 60) -> int:
-        """The process that trains a model, once there is one."""
+        """Wait for a process that trains a model, and return it."""
         end = time.monotonic() + seconds
         while not (found := self.trainers()):
             if time.monotonic() > end:
@@ -89,21 +89,21 @@ class Project:
         return found[0]
 
     def ran(self, command: str, *words: str) -> list[str]:
-        """The stages that a command really executed, in order, but for `scan`, which is run each time."""
+        """Run a command; return the stages that it executed, in order, without `scan`, which runs each time."""
         return self.stages(self(command, *words))
 
     @staticmethod
     def stages(said: str) -> list[str]:
-        """The stages that DVC says it ran."""
+        """Return the stages that DVC reports to have run."""
         stages = re.findall(r"^Running stage '(.*)':", said, re.MULTILINE)
         return [stage for stage in stages if stage != "scan"]
 
     def is_up_to_date(self) -> bool:
-        """Whether DVC would run nothing but `scan`."""
+        """Return whether DVC would run nothing but `scan`."""
         return self("dvc status") == "scan:\n\talways changed\n"
 
     def experiment(self, name: str) -> str:
-        """The git reference of an experiment."""
+        """Return the git reference of an experiment."""
         (found,) = re.findall(rf"^refs/exps/\S*/{name}$", self("git for-each-ref --format=%(refname)"), re.MULTILINE)
         return str(found)
 
@@ -118,7 +118,7 @@ class Project:
         (self.path / name).write_text(text)
 
     def files(self) -> dict[str, bytes]:
-        """The contents of all that the stages write, by name."""
+        """Return the contents of all files that the stages write, by name."""
         folders = ("data", "weights", "curves", "live", "records", "predictions", "metrics", "reports", "transfers")
         paths = [path for folder in folders for path in (self.path / folder).rglob("*") if path.is_file()]
         return {str(path.relative_to(self.path)): path.read_bytes() for path in paths}
@@ -129,7 +129,7 @@ class Project:
 
 
 def tiny_project(home: Path, real: bool = False) -> Project:
-    """This project as it stands, committed anew in `home`, its networks 1/32 as wide and trained for one epoch each."""
+    """Commit this working tree as a new project in `home`, with networks 1/32 as wide, trained for one epoch each."""
     project = Project(home / "project", home, real)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

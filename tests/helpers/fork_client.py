@@ -1,7 +1,7 @@
-"""What stands for `python`, `dvc` and `deepen` on the path of a test's project: has the fork server run the command.
+"""The clients that replace `python`, `dvc` and `deepen` on the PATH of a test's project: the fork server runs the command.
 
-It starts in a hundredth of a second, and so imports nothing but this. `write_clients` in fork_server.py puts beside it
-what it has to know: the server's socket, the real Python, and the variables that Python reads as it starts.
+A client starts in a hundredth of a second, as it imports only this file. `write_clients` in fork_server.py writes
+server.json beside it: the server's socket, the real Python, and the variables that Python reads as it starts.
 """
 
 import json
@@ -9,22 +9,22 @@ import os
 import socket
 import sys
 
-# What a process reads from its environment once, when it starts or imports a package, and the server has read before.
+# Variables that a process reads once, when it starts or imports a package: the server has read them already.
 EARLY = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "OPENBLAS_", "TORCH_", "CUDA_")
 
 
 def early(environment):
-    """The variables that only a process of its own would heed."""
+    """Return the variables that only a new process would read."""
     return {key: value for key, value in environment.items() if key.startswith(EARLY) and key != "PYTHONPATH"}
 
 
 def is_served(name, words):
-    """Whether the server runs it: of `python` only the stages."""
+    """Return whether the server runs a command: of `python` only the stages."""
     return name != "python" or (len(words) > 1 and words[0] == "-m" and words[1].startswith(("pipeline.", "study.")))
 
 
 def ask(address, name, words):
-    """Have the server run it with this process' streams; its exit code."""
+    """Have the server run a command with the streams of this process; return its exit code."""
     request = {"words": [name, *words], "folder": os.getcwd(), "environment": dict(os.environ)}
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(address)

@@ -1,8 +1,8 @@
 """Commands of a test's project without the seconds that each takes to import PyTorch and DVC.
 
-A server imports the packages once and forks for each `dvc`, `deepen` and `python -m pipeline.<stage>`. The command then
-is a process as any other, with folder, environment, streams and exit code of its own, and imports this project's code
-from where it runs. Not so for signals, which do not pass: tests that send some start the real commands.
+A server imports the packages once and forks for each `dvc`, `deepen` and `python -m pipeline.<stage>`. The command is
+then a process with its own folder, environment, streams and exit code, and imports this project's code from its folder.
+Signals do not reach it: tests that send signals start the real commands.
 """
 
 import ast
@@ -38,7 +38,7 @@ PROGRAMS = {"dvc": "dvc.cli", "deepen": "deepen.cli"}  # of each, main()
 
 @functools.cache
 def clients():
-    """The folder of what stands for the commands, to be put first on a path; starts the server. None without it.
+    """Start the server; return the folder of the commands' clients, to be put first on PATH, or None without a server.
 
     It needs Linux' pidfd; elsewhere the real commands run.
     """
@@ -65,7 +65,7 @@ def write_clients(folder, address, environment):
 
 
 def preload():
-    """Import what the stages import of others, and what DVC's commands import."""
+    """Import the packages that the stages and DVC's commands import, without this project's own."""
     paths = {ROOT / name for name in CODE.findall((ROOT / "dvc.yaml").read_text())}
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
     modules = {name for file in files for name in imported(file)}
@@ -76,7 +76,7 @@ def preload():
 
 
 def imported(path):
-    """The modules that a file imports anywhere."""
+    """Yield the modules that a file imports, also within functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -85,7 +85,7 @@ def imported(path):
 
 
 def serve(address):
-    """Fork for each request; returns in the forked process, with what is to be run there."""
+    """Fork for each request; return the words of the command in the process that is to run it."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
@@ -101,14 +101,14 @@ def serve(address):
 
 
 def reap():
-    """Take note of who has ended, so that the time they took counts as this process'."""
+    """Wait for ended children, so that their CPU time counts as that of this process."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def attend(connection):
-    """Fork for one command and tell its exit code; returns in the process of the command."""
+    """Fork for one command and send its exit code; return in the process of the command."""
     _, streams, *_ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("r") as lines:
         request = json.loads(lines.readline())
@@ -128,7 +128,7 @@ def attend(connection):
 
 
 def become(streams, words, folder, environment):
-    """Have this process be as one that was started so; gives the command's words."""
+    """Make this process as one that was started with these streams, folder and environment; return the words."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -148,7 +148,7 @@ def become(streams, words, folder, environment):
 
 
 def run(name, *words):
-    """Run a command to its end; its exit code."""
+    """Run a command; return its exit code."""
     if name == "python":
         import runpy
 
@@ -159,7 +159,7 @@ def run(name, *words):
 
 
 def finish(*words):
-    """Run a command and end as Python does, but for taking apart all that the server has imported."""
+    """Run a command and exit as Python does, without freeing what the server has imported."""
     try:
         code = run(*words)
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""What the processes of a group do in tests: they train a ladder of two models, and some of them go astray."""
+"""Functions that the processes of a group run in tests: trainings of two models, some with a process that fails."""
 
 import dataclasses
 import importlib
@@ -46,7 +46,7 @@ def images(case=""):
 
 
 def ladder(case, folder):
-    """Two epochs of each model, and what the second one gets right; all that a process of the group knows of it."""
+    """Train each model for two epochs; return the losses, the counts of the second model, and whether this process writes."""
     choose_device("cpu", 1)
     if case == "mapped":
         mapped.RESIDENT_SHARE = 0
@@ -86,7 +86,7 @@ def ladder(case, folder):
 
 
 def ladder_with_a_stray(folder):
-    """The same, where the last process takes the first one's images."""
+    """Train the same, but the last process takes the images of the first."""
     honest = Group.shard
 
     def stray(self, batch):
@@ -97,7 +97,7 @@ def ladder_with_a_stray(folder):
 
 
 def ladder_with_one_that(does, folder):
-    """The same, where after some steps the second process hangs or is gone; the others wait two seconds."""
+    """Train the same, but the second process hangs or dies after some steps; the others wait for two seconds."""
     module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=2), 2.0
     steps, learn = [], Trainer._train_step
 
@@ -118,7 +118,7 @@ def small_batches(size, folder):
 
 
 def folders(*names):
-    """Whether each process writes, where each is in a folder and on a machine of its own name."""
+    """Return whether this process writes; the processes are in the named folders, each name its own machine."""
     rank = int(os.environ["RANK"])
     os.environ["LOCAL_RANK"] = str(sum(name == names[rank] for name in names[:rank]))
     group = Group()
@@ -127,6 +127,6 @@ def folders(*names):
 
 
 def alone_among_others():
-    """What a module that is loaded under torchrun takes where it is told of no group."""
+    """Return rank, size and writing of the default group of a module that is imported under torchrun."""
     again = importlib.reload(module).SINGLE_PROCESS
     return again.rank, again.size, again.writes

@@ -14,13 +14,13 @@ _CONTEXT.set_forkserver_preload(["group_workers", "torch._dynamo"])  # which Dis
 
 
 class EndedBadly(Exception):
-    """What a process raised, as text."""
+    """What a process raised, with its traceback, as text."""
 
 
 def together(size, function, *arguments, lost=(), seconds=300):
-    """What the function, of a module, returns in each of so many processes; or EndedBadly with what it raised there.
+    """Call a function of a module in `size` processes; return each result, or EndedBadly with what it raised.
 
-    Nothing is awaited from those that are `lost`.
+    Results of the ranks in `lost` are not awaited.
     """
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # where group_workers is
         forkserver.ensure_running()

@@ -1,4 +1,4 @@
-"""Made-up ladders for what shows them: records without training."""
+"""Records of made-up ladders, without training, to test reports and tables."""
 
 import numpy as np
 from conftest import LADDER
@@ -14,7 +14,7 @@ NAMES = tuple(LADDER)
 
 
 def predictions(classes, images=200, right=0.8, seed=0):
-    """What a model of so many classes says of images, with mistakes."""
+    """Return predictions of a model, with mistakes, on images of so many classes."""
     actual = np.random.default_rng(0).integers(0, classes, images)  # the same images for every model
     rng = np.random.default_rng(seed)
     wrong = (actual + rng.integers(1, classes, images)) % classes
@@ -23,7 +23,7 @@ def predictions(classes, images=200, right=0.8, seed=0):
 
 
 def ladder(models=3, classes=10, image=(3, 8, 8), source="digits", width=0.25, data="mine", seed=0):
-    """Records of the first `models` of the ladder, and what the deepest said."""
+    """Return records of the first `models` of the ladder, and predictions of the deepest."""
     records, before = [], {}
     for name in NAMES[:models]:
         layers = plan(LADDER[name], width=width, image=image, classes=classes)

@@ -1,4 +1,4 @@
-"""Results that the commands of the fork server compute once: they take seconds and depend on nothing but their input.
+"""Results that the commands of the fork server compute once: slow functions that depend only on their input.
 
 DVC parses YAML in Python, `dvc.lock` several times a stage: a third of the time of `dvc repro`. A report bundles Vega's
 JavaScript each time. The real commands do not use this.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def remember_all(folder: Path) -> None:
-    """Keep what DVC parses and writes as YAML, and the JavaScript of reports, in a folder that all commands share."""
+    """Keep what DVC parses and writes as YAML, and the JavaScript of reports, in a folder of all commands."""
     _remember_yaml(folder)
     _remember_javascript(folder)
 
@@ -48,7 +48,7 @@ def _name(folder, kind, text):
 
 
 def _remember(path, compute):
-    """The result in a file, computed if there is none yet; a copy of its own each time."""
+    """Return a copy of the result in a file, which is computed and written first if it is missing."""
     if not path.exists():
         found, temporary = compute(), path.with_suffix(f".{os.getpid()}")
         temporary.write_bytes(pickle.dumps(found))

@@ -1,4 +1,4 @@
-"""torchvision's networks with a fraction of their channels, for images of 32x32: theirs have 128 million parameters."""
+"""torchvision's networks with fewer channels, for images of 32x32: the real ones have 128 million parameters."""
 
 import re
 
@@ -12,7 +12,7 @@ SMALLER = {"64": "2", "128": "4", "256": "8", "512": "16", "4096": "12"}
 
 
 def shrink(monkeypatch):
-    """Have the eight networks be small ones of the same depths."""
+    """Replace the eight networks by small ones of equal depths."""
     for name, layers in LAYERS.items():
         monkeypatch.setitem(LAYERS, name, re.sub(r"(?<=-)\d+", lambda count: SMALLER[count[0]], layers))
     for module in (torchvision_names, torchvision_import):
@@ -20,7 +20,7 @@ def shrink(monkeypatch):
 
 
 def random_state(layers, seed=0):
-    """A state unlike any start, under our names; variances are positive."""
+    """Return a state of random values under our names; variances are positive."""
     draws = torch.Generator().manual_seed(seed)
     state = {}
     for key, shape in list_tensor_shapes(layers).items():
@@ -32,6 +32,6 @@ def random_state(layers, seed=0):
 
 
 def their_state(name, classes=4):
-    """A state dict as torchvision's network of this name has it."""
+    """Return a state dict in the form of torchvision's network of this name."""
     layers = lay_out(name, classes)
     return {key: tensor.clone() for key, tensor in to_torchvision(layers, random_state(layers)).items()}

@@ -1,4 +1,4 @@
-"""Starts and weights files as PyTorch's tensors, for tests that compute with networks."""
+"""Starts and weights files as tensors of PyTorch, for tests that compute with networks."""
 
 import torch
 

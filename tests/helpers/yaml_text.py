@@ -1,4 +1,4 @@
-"""YAML, read and written in tests as DVC does it."""
+"""YAML, read and written as DVC does."""
 
 import io
 

@@ -1,6 +1,8 @@
 """What several test files share: small image sets, images as files, a project in which DVC has run."""
 
+import fcntl
 import io
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -10,7 +12,7 @@ import fork_server
 import numpy as np
 import pytest
 import torch
-from dvc_project import tiny_project
+from dvc_project import Project, tiny_project
 from hypothesis import settings
 from PIL import Image
 from small_nets import shrink
@@ -137,13 +139,37 @@ def assert_equal(one, other):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def build_once(tmp_path_factory, worker_id):
+    """Have the first worker that needs a project build it; return a copy, and what the building printed."""
+
+    def build_or_copy(name, build):
+        alone = worker_id == "master"
+        folder = tmp_path_factory.mktemp(name) if alone else tmp_path_factory.getbasetemp().parent / f"shared-{name}"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "said.txt").exists():
+                shutil.rmtree(folder / "project", ignore_errors=True)
+                (folder / "said.txt").write_text(build(folder))
+        project = Project(folder / "project", folder)
+        return project if alone else project.copy(tmp_path_factory.mktemp(name)), (folder / "said.txt").read_text()
+
+    return build_or_copy
+
+
+@pytest.fixture(scope="session")
+def built(build_once):
     """A tiny project in which the whole chain has run, with what that said and its stages; not to be changed."""
-    project = tiny_project(tmp_path_factory.mktemp("built"))
-    project.said = project("dvc repro")
+
+    def build(home):
+        project = tiny_project(home)
+        said = project("dvc repro")
+        project("git add -A")
+        project("git commit -qm built")
+        return said
+
+    project, project.said = build_once("built", build)
     project.first = project.stages(project.said)
-    project("git add -A")
-    project("git commit -qm built")
     return project
 
 

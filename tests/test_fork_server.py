@@ -7,6 +7,7 @@ import psutil
 import pytest
 from dvc_project import Project
 from fork_client import is_served
+from remembered import remember
 from test_kills import wait_for
 
 pytestmark = pytest.mark.skipif(not fork_server.AVAILABLE, reason="the fork server needs Linux")
@@ -115,3 +116,40 @@ def test_started_commands_are_the_real_ones(both):
     (both[0].path / "pipeline/some.py").write_text("import sys; print('torch' in sys.modules)")
     assert both[0].start("python -m pipeline.some").wait() == 0
     assert both[0].output == "False\n"
+
+
+YAML = """
+import io
+from dvc.utils.serialize import _yaml
+for text in ("a: {b: 1e-05, c: 010}  # why", "a: [1", "a: {b: 1e-05, c: 010}  # why", ""):
+    for typ in ("safe", "rt"):
+        try:
+            found = _yaml.parse_yaml(text, "x", typ)
+            written = _yaml.dumps_yaml(found)
+            again = _yaml.parse_yaml(written, "x", typ)
+            found["more"] = [1]
+            print(typ, type(found), found, written, again, _yaml.parse_yaml(text, "x", typ))
+        except _yaml.YAMLError as error:
+            print(error)
+"""
+
+
+def test_dvc_reads_and_writes_yaml_as_it_does_by_itself(both):
+    (both[0].path / "pipeline/some.py").write_text(YAML)
+    said = [project("python -m pipeline.some") for project in both]
+    assert said[0] == said[1] == both[0]("python -m pipeline.some")
+    assert said[0].count("YAML file structure is corrupted") == 2
+
+
+def test_a_result_is_computed_once_and_each_caller_has_its_own_copy(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return [0]
+
+    first = remember(tmp_path / "x", compute)
+    first.append(1)
+    assert remember(tmp_path / "x", compute) == [0]
+    assert calls == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

@@ -16,24 +16,26 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 @pytest.fixture(scope="session")
 def slow(built, tmp_path_factory):
-    """A project whose three models train for some seconds each and keep a checkpoint every step; and its results."""
-    project = built.copy(tmp_path_factory.mktemp("slow"))
+    """A project whose three models train for some seconds each and keep a checkpoint every step."""
+    return lengthen(built.copy(tmp_path_factory.mktemp("slow")))
+
+
+def lengthen(project):
     project.edit("params.yaml", ("epochs: 1\n", "epochs: 30\n"), ("_seconds: 60 ", "_seconds: 0 "))
     project.edit("params.yaml", ("progress: normal ", "progress: verbose "))  # a line an epoch, to wait for
     project("git commit -qam slow")
-    undisturbed = project.copy(tmp_path_factory.mktemp("undisturbed"))
-    undisturbed("dvc repro")
-    return project, undisturbed
+    return project
 
 
 @pytest.fixture
 def project(slow, tmp_path):
-    return slow[0].copy(tmp_path)
+    return slow.copy(tmp_path)
 
 
-@pytest.fixture
-def undisturbed(slow):
-    return slow[1]
+@pytest.fixture(scope="session")
+def undisturbed(built, build_once):
+    """The same after an undisturbed run."""
+    return build_once("undisturbed", lambda home: lengthen(built.copy(home))("dvc repro"))[0]
 
 
 def kill(process, number):

@@ -1,5 +1,8 @@
 """Each way in which a command can end is one line and an exit code."""
 
+import csv
+import io
+import json
 import os
 import re
 import resource
@@ -251,3 +254,7 @@ def test_names_that_the_terminal_lacks_are_escaped(tmp_path, form, environment):
     assert (done.stderr, done.returncode) == (b"", 0)
     name = "犬".encode() if form == ["--csv"] else rb"\u72ac"  # CSV is UTF-8 wherever it goes
     assert name in done.stdout
+    if form == ["--csv"]:
+        assert {row["class"] for row in csv.DictReader(io.StringIO(done.stdout.decode()))} == set(card.classes)
+    if form == ["--json"]:
+        assert {row["class"] for row in json.loads(done.stdout)[0]["classes"]} == set(card.classes)

@@ -121,8 +121,9 @@ def test_an_error_in_a_process_has_no_traceback_of_torchrun(project):
     (project.path / "data/statistics.json").write_text("{}")
     said = project("python -m pipeline.train I", ok=False)
     assert "error: data/statistics.json: " in said
-    # a process may start so late that the one with the error has ended
-    assert {line[:24] for line in said.splitlines()} <= {"error: data/statistics.j", "error: rank 1: can't con"}
+    # a process may start so late that the one with the error has ended, or be stopped by torchrun before its error
+    others = ("error: rank 1: can't connect to rank 0", "stopped; dvc repro goes on")
+    assert all(line.startswith(("error: data/statistics.json: ", *others)) for line in said.splitlines())
 
 
 def test_a_process_that_a_signal_ended_is_named(monkeypatch, capsys):

@@ -24,13 +24,13 @@ def _remember_yaml(folder):
     parse, dump = _yaml.parse_yaml, _yaml._dump
 
     def parse_once(text, path, typ="safe"):
-        return _remember(_name(folder, typ, text), lambda: parse(text, path, typ))
+        return remember(_name(folder, typ, text), lambda: parse(text, path, typ))
 
     def dump_and_remember(data, stream):
         written = io.StringIO()
         dump(data, written)
         stream.write(written.getvalue())
-        _remember(_name(folder, "rt", written.getvalue()), lambda: data)
+        remember(_name(folder, "rt", written.getvalue()), lambda: data)
 
     strictyaml.parse_yaml = _yaml.parse_yaml = parse_once
     _yaml._dump = dump_and_remember
@@ -40,14 +40,14 @@ def _remember_javascript(folder):
     import vl_convert
 
     bundle = vl_convert.javascript_bundle
-    vl_convert.javascript_bundle = lambda snippet: _remember(_name(folder, "js", str(snippet)), lambda: bundle(snippet))
+    vl_convert.javascript_bundle = lambda snippet: remember(_name(folder, "js", str(snippet)), lambda: bundle(snippet))
 
 
 def _name(folder, kind, text):
     return folder / hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
 
 
-def _remember(path, compute):
+def remember(path, compute):
     """Return a copy of the result in a file, which is computed and written first if it is missing."""
     if not path.exists():
         found, temporary = compute(), path.with_suffix(f".{os.getpid()}")

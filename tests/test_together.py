@@ -119,6 +119,7 @@ def test_a_launcher_that_can_t_start_is_one_error(project, launch, error):
 
 def test_an_error_in_a_process_has_no_traceback_of_torchrun(project):
     (project.path / "data/statistics.json").write_text("{}")
+    project.env["DEEPEN_LAUNCH"] = TWO.partition(" --max-restarts")[0]  # each restart takes as long again
     said = project("python -m pipeline.train I", ok=False)
     assert "error: data/statistics.json: " in said
     # a process may start so late that the one with the error has ended, or be stopped by torchrun before its error

@@ -46,6 +46,14 @@ def test_without_weights_it_is_torch_s_bit_for_bit():
     assert torch.equal(loss(label_smoothing=0.1)(scores, labels), expected)
 
 
+@pytest.mark.parametrize("kind", ["none", "balanced"])
+def test_it_is_float32_for_bfloat16_logits(kind):
+    scores, labels = logits(len(LABELS)).bfloat16(), torch.from_numpy(LABELS)
+    found = loss(class_weights=kind, label_smoothing=0.1)(scores, labels)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, loss(class_weights=kind, label_smoothing=0.1)(scores.float(), labels))
+
+
 def test_classes_of_one_size_are_not_weighted():
     labels = np.arange(21) % 7
     scores = logits(21, 7)

@@ -10,7 +10,7 @@ from deepen.config.recipes import TrainingSettings
 
 
 class Loss:
-    """The mean loss (nats) of logits (batch, classes) for labels (batch,).
+    """The mean loss (nats) of logits (batch, classes) for labels (batch,), at least in float32.
 
     With `class_weights: balanced` each image is weighted by `balanced_weights` of all `labels` (images,). The mean is
     over images, not over weights: shards of a batch add up to the batch, and over an epoch the mean weight is 1.
@@ -29,9 +29,11 @@ class Loss:
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Compute the mean over the batch."""
+        # Under autocast, CUDA would compute the logarithms of bfloat16 logits in bfloat16.
+        scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if self._weights is None:
-            return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
-        losses = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing, reduction="none")
+            return functional.cross_entropy(scores, labels, label_smoothing=self._smoothing)
+        losses = functional.cross_entropy(scores, labels, label_smoothing=self._smoothing, reduction="none")
         return (losses * self._weights[labels]).mean()
 
 

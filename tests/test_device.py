@@ -1,11 +1,21 @@
 import resource
 import sys
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from deepen.core.errors import InputError
-from deepen.runtime.device import autocast, choose_device, choose_dtype, find_device, move_to_device
+from deepen.runtime.device import (
+    autocast,
+    choose_device,
+    choose_dtype,
+    find_device,
+    move_to_device,
+    seed_dropout,
+    use_device,
+)
 
 
 def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):
@@ -15,12 +25,18 @@ def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):
         choose_device("cpu", 5)
 
 
+FLOAT32 = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+
+
 @pytest.fixture(autouse=True)
 def restored():
     threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    precisions = [operations.fp32_precision for operations in FLOAT32]
     yield
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode(deterministic)
+    for operations, precision in zip(FLOAT32, precisions, strict=True):
+        operations.fp32_precision = precision
 
 
 @pytest.mark.parametrize(
@@ -77,8 +93,64 @@ def two_gpus(monkeypatch):
 
 def test_each_process_has_a_gpu_of_its_own(two_gpus):
     assert choose_device("auto", 1, local_rank=1) == torch.device("cuda", 1)
-    assert two_gpus == [1]
+    assert two_gpus == [torch.device("cuda", 1)]
     assert choose_device("cpu", 1, local_rank=5) == torch.device("cpu")
+
+
+def test_a_gpu_that_is_named_becomes_the_current_one(two_gpus):
+    for name in ("cuda", "cpu", "cuda:1", "cuda:0"):
+        choose_device(name, 1)
+    assert two_gpus == [torch.device("cuda", 1), torch.device("cuda", 0)]
+
+
+def test_a_gpu_is_current_only_within_its_context(monkeypatch):
+    entered = []
+
+    @contextmanager
+    def device(chosen):
+        entered.append(chosen)
+        yield
+        entered.append(None)
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    for name in ("cpu", "cuda:1"):
+        with use_device(torch.device(name)):
+            assert entered == ([] if name == "cpu" else [torch.device("cuda", 1)])
+    assert entered == [torch.device("cuda", 1), None]
+
+
+def test_only_the_device_s_generator_is_seeded(monkeypatch):
+    gpus = tuple(torch.Generator() for _ in range(2))
+    for generator in gpus:
+        generator.manual_seed(7)
+    monkeypatch.setattr(torch.cuda, "default_generators", gpus)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("seeds all devices"))
+    torch.default_generator.manual_seed(7)
+    for name, seeds in (("cuda:1", [7, 7, 8]), ("cuda", [7, 8, 8]), ("cpu", [8, 8, 8])):
+        seed_dropout(torch.device(name), 8)
+        assert [generator.initial_seed() for generator in (torch.default_generator, *gpus)] == seeds
+
+
+def test_dropout_after_seeding_is_that_of_manual_seed():
+    torch.manual_seed(2**62 + 5)
+    expected = torch.rand(5)
+    seed_dropout(torch.device("cpu"), 2**62 + 5)
+    assert torch.equal(torch.rand(5), expected)
+
+
+def test_the_gpu_of_apple_has_a_generator_too(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.mps, "manual_seed", seeds.append)
+    seed_dropout(torch.device("mps"), 8)
+    assert seeds == [8]
+
+
+def test_float32_is_not_rounded_to_tf32():
+    for operations in FLOAT32:
+        operations.fp32_precision = "tf32"
+    choose_device("cpu", 1)
+    assert [operations.fp32_precision for operations in FLOAT32] == ["ieee"] * 2
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -123,13 +195,25 @@ def test_convolutions_lie_channels_last():
     [
         ("auto", "cpu", torch.float32),
         ("auto", "mps", torch.float32),
-        ("auto", "cuda", torch.bfloat16),
         ("float32", "cuda", torch.float32),
         ("bfloat16", "cpu", torch.bfloat16),
     ],
 )
 def test_the_precision_of_the_arithmetic(precision, device, dtype):
     assert choose_dtype(precision, torch.device(device)) == dtype
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capability, dtype):
+    """The NVIDIA T4 has compute capability 7.5; bfloat16 units came with 8.0."""
+    properties = SimpleNamespace(major=capability[0], minor=capability[1])
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", lambda chosen: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert choose_dtype("auto", torch.device("cuda")) == dtype
+    assert choose_dtype("bfloat16", torch.device("cuda")) == torch.bfloat16
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -51,7 +51,7 @@ def get_total_memory(device: torch.device) -> int:
 
 
 def choose_device(name: str, threads: int, local_rank: int | None = None) -> torch.device:
-    """Return the device of `find_device`, and set up this process for deterministic results on it.
+    """Return the device of `find_device`, make it current, and set up this process for deterministic results on it.
 
     `threads` is the number of CPU threads of a kernel: it determines the order of additions, and so the last bits. Of
     several processes on a machine, numbered by `local_rank` from 0, each gets its own GPU.
@@ -60,9 +60,12 @@ def choose_device(name: str, threads: int, local_rank: int | None = None) -> tor
     device = find_device(name)
     if local_rank is not None:
         device = _assign_gpu(device, local_rank)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # a CUDA graph is captured on the current device only
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic matrix products on CUDA
     torch.set_num_threads(threads)
     _keep_freed_memory()
+    _turn_off_tf32()
     # Same as use_deterministic_algorithms, which also imports the compiler, and that is slow.
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and not needed
@@ -78,8 +81,29 @@ def _assign_gpu(device: torch.device, local_rank: int) -> torch.device:
             f"device: {device} is not available for process {local_rank + 1} of this machine: each needs its own "
             f"GPU, and this machine has {gpus}; start at most one process a GPU (DEEPEN_LAUNCH), and write device: auto"
         )
-    torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)
+
+
+def use_device(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which a CUDA `device` is the current one; any other device needs no context."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def seed_dropout(device: torch.device, seed: int) -> None:
+    """Seed the default generator of `device` alone: `torch.manual_seed` seeds those of all devices, which is slow."""
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
+def _turn_off_tf32() -> None:
+    """Have CUDA multiply float32 in full precision: TF32, PyTorch's default in convolutions, keeps 10 of 23 bits."""
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 def _keep_freed_memory() -> None:
@@ -97,9 +121,11 @@ def move_to_device(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the dtype of a `precision`: `auto` takes bfloat16 on CUDA and float32 elsewhere."""
+    """Return the dtype of a `precision`: `auto` takes bfloat16 on GPUs that multiply it, and float32 elsewhere."""
     if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
+        with use_device(device):  # older GPUs only emulate bfloat16, slower than float32
+            fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 

@@ -17,7 +17,6 @@ from deepen.training.checkpoint import Checkpoint, Checkpoints, Position
 from deepen.training.guessing import Guessing
 from deepen.training.trainer import Trainer
 
-_VALIDATION_BATCH = 500  # at most, and no more than a process' training batch, which fits into its memory
 # A training is first checked for a dead start after 5 epochs or a fifth of its steps, whichever comes later.
 _JUDGED_EPOCHS, _JUDGED_FRACTION = 5, 0.2
 
@@ -139,7 +138,7 @@ class _Loop:
             self._validation,
             self._trainer.mean,
             flip_averaging=False,
-            batch_size=min(_VALIDATION_BATCH, max(1, self._trainer.batch_size // self._group.size)),
+            batch_size=self._trainer.validation_batch,
             dtype=self._trainer.dtype,
             group=self._group,
             views=self._trainer.views,

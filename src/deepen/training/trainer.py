@@ -14,9 +14,10 @@ from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.images import ImageSet
 from deepen.data.prefetch import MappedImages, fits_in_memory
 from deepen.data.statistics import Statistics
+from deepen.evaluation.batch_size import choose_validation_batch
 from deepen.evaluation.views import Views
 from deepen.models.vgg import VGG
-from deepen.runtime.device import autocast, move_to_device, reraise_out_of_memory
+from deepen.runtime.device import autocast, move_to_device, reraise_out_of_memory, seed_dropout
 from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.loss import Loss
@@ -72,14 +73,19 @@ class Trainer:
         self._optimizer = _make_optimizer(network, training.optimizer, self._lr, group)
         self.schedule = Schedule(training.schedule, peak_lr, self.steps)
         self._generator = torch.Generator(device)
-        self._run_step: Callable[[Tensor], Tensor] = self._train_step
-        if replayed and device.type == "cuda" and group.size == 1:
-            self._run_step = ReplayedStep(self._train_step, self._generator)
+        records = replayed and device.type == "cuda" and group.size == 1
+        self._replayed = ReplayedStep(self._generator) if records else None
 
     @property
     def epochs(self) -> int:
         """The number of epochs, including a shortened last one."""
         return -(-self.steps // self.steps_per_epoch)
+
+    @property
+    def validation_batch(self) -> int:
+        """The number of images to validate at once."""
+        layers = self.network.layers if isinstance(self.network, VGG) else ()
+        return choose_validation_batch(layers, self.batch_size // self._group.size, self.device)
 
     def run_epoch(self, epoch: int, after_step: Callable[[], object]) -> tuple[float, float]:
         """Run an epoch, counted from 1, or the rest of it; return its mean training loss and last learning rate.
@@ -99,7 +105,7 @@ class Trainer:
             for step, rows in enumerate(left, self.step - first):
                 self._lr.fill_(self.schedule.compute_lr(self.step))
                 self._generator.manual_seed(derive_seed(self._seed, self.model, "augmentation", epoch, step))
-                torch.manual_seed(derive_seed(self._seed, self.model, "dropout", epoch, step))
+                seed_dropout(self.device, derive_seed(self._seed, self.model, "dropout", epoch, step))
                 with self._group.reraise_lost_rank(), reraise_out_of_memory(what, self.device):
                     self._losses[step] = self._run_step(rows)
                 self.step += 1
@@ -131,6 +137,9 @@ class Trainer:
                 momentum = torch.zeros_like(parameter, requires_grad=False)  # in the parameter's memory format
                 self._optimizer.state[parameter]["momentum_buffer"] = momentum.copy_(buffer)
         self.step, self._losses = step, state["losses"].to(self.device)
+
+    def _run_step(self, rows: Tensor) -> Tensor:
+        return self._replayed(self._train_step, rows) if self._replayed else self._train_step(rows)
 
     def _train_step(self, rows: Tensor) -> Tensor:
         """Train on this process' shard of the images `rows` (batch,); return the whole batch's loss, on the device."""

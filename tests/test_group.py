@@ -1,7 +1,17 @@
 """Several processes train as one does, and say who is missing."""
 
+import re
+
 import pytest
-from group_workers import alone_among_others, folders, ladder, ladder_with_a_stray, ladder_with_one_that, small_batches
+from group_workers import (
+    alone_among_others,
+    folders,
+    gpus_of_which_one_hangs,
+    ladder,
+    ladder_with_a_stray,
+    ladder_with_one_that,
+    small_batches,
+)
 from groups import together
 
 from deepen.core.errors import InputError
@@ -47,6 +57,15 @@ def test_a_rank_that_does_not_respond_is_named(tmp_path, does):
     found = together(3, ladder_with_one_that, does, tmp_path, lost={1})
     told = [str(found[rank]) for rank in (0, 2)]
     assert any("InputError: rank 1 (process " in text and "did not respond within 2 s" in text for text in told), told
+
+
+def test_a_gpu_s_process_is_named_before_nccl_ends_those_that_wait_for_it(tmp_path):
+    told, _ = map(str, together(2, gpus_of_which_one_hangs, tmp_path, lost={1}))
+    (found,) = re.findall(r"RuntimeError: \(\{'cpu:gloo,cuda:nccl': (.*)\}, (.*), '(rank 1 \(process .*)'\)", told)
+    nccl, seconds = map(float, found[:2])
+    assert nccl == 8
+    assert seconds < nccl
+    assert "did not respond within 4 s" in found[2]
 
 
 def test_more_processes_than_images_in_a_batch_are_one_error(tmp_path):

@@ -2,9 +2,12 @@ import pytest
 import torch
 from tensors import draw_he_weights
 from test_layers import PAPER
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from deepen.models.layers import plan
-from deepen.models.vgg import build_network
+from deepen.models.vgg import BatchNorm, build_network
+from deepen.runtime.group import Group
 
 
 def torchvision_roles(layers, features):
@@ -98,3 +101,35 @@ def test_a_state_that_does_not_fit_is_refused(change):
         state["fc1.bias"] = torch.zeros(17)
     with pytest.raises(RuntimeError, match=r"fc[19]\.bias"):
         build_network(layers, state)
+
+
+class Two(Group):
+    """The first of two processes; the other one's tensors are zeros."""
+
+    def __init__(self):
+        super().__init__(alone=True)
+        self.size = 2
+
+    def all_reduce_sum(self, value):
+        return value + 0
+
+
+class Devices(TorchDispatchMode):
+    """Notes the devices of the tensors that operations take."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.seen |= {leaf.device.type for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)}
+        return operation(*args, **(kwargs or {}))
+
+
+def test_a_norm_across_processes_copies_nothing_to_its_device():
+    """A copy would wait for the device at each norm of each step."""
+    norm = BatchNorm(4).to("meta")
+    norm.group = Two()
+    with Devices() as devices:
+        norm(torch.zeros(2, 4, 3, 3, device="meta"))
+    assert devices.seen == {"meta"}

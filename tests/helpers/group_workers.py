@@ -4,13 +4,17 @@ import dataclasses
 import importlib
 import os
 import signal
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import torch
 from test_training import AUGMENTATION, recipe, trainer_for
+from torch import distributed
 
 from deepen.config.recipes import SgdSettings
+from deepen.core.errors import InputError
 from deepen.data import prefetch as mapped
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate
@@ -130,3 +134,25 @@ def alone_among_others():
     """Return rank, size and writing of the default group of a module that is imported under torchrun."""
     again = importlib.reload(module).SINGLE_PROCESS
     return again.rank, again.size, again.writes
+
+
+def gpus_of_which_one_hangs(folder):
+    """What rank 0 of two is told where rank 1 hangs, after so many seconds; with the timeout of NCCL's operations."""
+    module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=4), 0.1
+    torch.cuda.is_available = lambda: True
+    initialize, asked = distributed.init_process_group, {}
+
+    def initialize_without_gpus(backend, *, timeout, **options):
+        asked[backend] = timeout.total_seconds()
+        initialize("gloo", timeout=timeout, **options)
+
+    distributed.init_process_group = initialize_without_gpus
+    group = Group()
+    with group.join(folder):
+        if group.rank == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        begin = time.monotonic()
+        try:
+            group.all_reduce_max(1)
+        except InputError as error:
+            raise RuntimeError(asked, time.monotonic() - begin, str(error)) from error

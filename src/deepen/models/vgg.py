@@ -106,7 +106,7 @@ class BatchNorm(nn.Module):
 
     def _normalize_across_ranks(self, x: Tensor) -> Tensor:
         """Normalize this process' shard by the mean and variance of the whole batch."""
-        pixels = self.group.all_reduce_sum(torch.tensor(x.numel() / x.shape[1], device=x.device))
+        pixels = self.group.all_reduce_sum(torch.full((), x.numel() / x.shape[1], device=x.device))
         wide = x.float()
         centred = wide - (mean := self.group.all_reduce_sum(wide.sum((0, 2, 3))) / pixels)[:, None, None]
         variance = self.group.all_reduce_sum(centred.square().sum((0, 2, 3))) / pixels

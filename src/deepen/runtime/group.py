@@ -20,6 +20,7 @@ from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.core.files import make_write_error
 from deepen.runtime.roll_call import RollCall, connect_to_store
+from deepen.runtime.sum import Sum
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=5)  # of a collective operation
@@ -37,6 +38,7 @@ class Group:
         started = not alone and distributed.is_torchelastic_launched()
         self.rank, self.size = (int(os.environ[key]) for key in ("RANK", "WORLD_SIZE")) if started else (0, 1)
         self.writes = self.rank == 0
+        self._cpu: distributed.ProcessGroup | None = None  # for values on the CPU; None is the default group
         if self.size > 1:
             self._store = connect_to_store(self.rank)
             self._roll_call = RollCall(self._store, self.rank, self.size)
@@ -62,11 +64,8 @@ class Group:
             yield
             return
         with self._detect_shared_folder(folder):
-            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             self._roll_call.enter()
-            distributed.init_process_group(
-                backend, store=self._store, rank=self.rank, world_size=self.size, timeout=TIMEOUT
-            )
+            self._initialize()
         try:
             yield
         except InputError as error:
@@ -74,6 +73,16 @@ class Group:
                 raise SystemExit(1) from error
             raise
         distributed.destroy_process_group()  # not after an error: it would wait for processes that have ended
+
+    def _initialize(self) -> None:
+        """Initialize Gloo and, for GPUs, NCCL; its longer timeout ends the process, after Gloo's has named the rank."""
+        cuda = torch.cuda.is_available()
+        backend, timeout = ("cpu:gloo,cuda:nccl", 2 * TIMEOUT) if cuda else ("gloo", TIMEOUT)
+        distributed.init_process_group(
+            backend, store=self._store, rank=self.rank, world_size=self.size, timeout=timeout
+        )
+        if cuda:
+            self._cpu = distributed.new_group(backend="gloo", timeout=TIMEOUT)  # type: ignore[assignment]
 
     @contextmanager
     def _detect_shared_folder(self, folder: Path) -> Iterator[None]:
@@ -117,6 +126,7 @@ class Group:
         """Wrap a network such that a backward pass averages gradients over all processes."""
         if self.size == 1:
             return network
+        self.all_reduce_max(0)  # on the CPU: NCCL would wait for a missing rank and not name it
         with self.reraise_lost_rank():
             return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
@@ -124,7 +134,7 @@ class Group:
         """Return the sum over all processes; gradients flow through it."""
         if self.size == 1:
             return value
-        total: Tensor = _Sum.apply(value)
+        total: Tensor = Sum.apply(value)
         return total
 
     def broadcast(self, tensors: Sequence[Tensor], owners: Sequence[int]) -> None:
@@ -143,7 +153,7 @@ class Group:
             return number
         largest = torch.tensor(number)
         with self.reraise_lost_rank():
-            distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+            distributed.all_reduce(largest, distributed.ReduceOp.MAX, group=self._cpu)
         return int(largest)
 
     def broadcast_from_rank0(self, value: T) -> T:
@@ -152,7 +162,7 @@ class Group:
             return value
         values = [value]
         with self.reraise_lost_rank():
-            distributed.broadcast_object_list(values)
+            distributed.broadcast_object_list(values, group=self._cpu)
         return values[0]
 
     def all_gather_interleaved(self, mine: Sequence[T]) -> list[T]:
@@ -161,7 +171,7 @@ class Group:
             return list(mine)
         by_rank: list[Sequence[T]] = [()] * self.size
         with self.reraise_lost_rank():
-            distributed.all_gather_object(by_rank, mine)
+            distributed.all_gather_object(by_rank, mine, group=self._cpu)
         return [by_rank[index % self.size][index // self.size] for index in range(sum(map(len, by_rank)))]
 
     @contextmanager
@@ -177,22 +187,6 @@ class Group:
                 f"{missing}: ended, or did not respond within {TIMEOUT.total_seconds():.0f} s; "
                 "see its output, or why it hangs, and run it again: training resumes from the last checkpoint"
             ) from error
-
-
-class _Sum(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of all gradients."""
-
-    @staticmethod
-    def forward(ctx: object, value: Tensor) -> Tensor:
-        total = value.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total
 
 
 SINGLE_PROCESS = Group(alone=True)

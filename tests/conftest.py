@@ -5,6 +5,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def torture(request):
 def one_thread():
     """Tiny tensors gain nothing by more, and threads that wait for each other cost as much time as those that work."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def wait_mode():
+    """A function that sets what PyTorch does where it waits for a GPU: default, warn or error; reset after the test."""
+
+    def set_mode(mode):
+        with warnings.catch_warnings():  # that this is a prototype says nothing of the test
+            warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+            torch.cuda.set_sync_debug_mode(mode)
+
+    yield set_mode
+    set_mode("default")
 
 
 @pytest.fixture

@@ -215,20 +215,6 @@ def test_a_trainer_leaves_its_memory_as_soon_as_nobody_has_it(graphs, colored, r
         gc.enable()
 
 
-def set_sync_debug_mode(mode):
-    """Set what PyTorch does where the host waits for the GPU; the warning that this is a prototype says nothing new."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
-        torch.cuda.set_sync_debug_mode(mode)
-
-
-@pytest.fixture
-def refuse_waits():
-    """A function that has PyTorch refuse to wait for the GPU, or permit it again; permitted after the test."""
-    yield lambda refused: set_sync_debug_mode("error" if refused else "default")
-    set_sync_debug_mode("default")
-
-
 @pytest.fixture
 def modes(monkeypatch):
     """The modes that are set; as in PyTorch, the first time warns."""
@@ -246,7 +232,7 @@ def modes(monkeypatch):
 
 @pytest.mark.usefixtures("modes")
 def test_waits_are_permitted_again_after_a_test(request, modes):
-    request.getfixturevalue("refuse_waits")(True)
+    request.getfixturevalue("wait_mode")("error")
     assert modes == ["error"]
 
 
@@ -277,7 +263,7 @@ def test_images_that_stay_in_their_map_give_the_same_bits_on_cuda(colored, monke
 @pytest.mark.parametrize("replayed", [True, False])
 @pytest.mark.parametrize(("augmentation", "share"), [(WHOLE, 1), (WHOLE, 0), (VIEWS, 1)])
 def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(
-    colored, monkeypatch, refuse_waits, recipe, replayed, augmentation, share
+    colored, monkeypatch, wait_mode, recipe, replayed, augmentation, share
 ):
     monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
     trainer = make_trainer(colored, recipe, augmentation, replayed=replayed)
@@ -286,7 +272,7 @@ def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(
 
     def after_step():
         steps.append(None)
-        refuse_waits(len(steps) < trainer.steps_per_epoch)
+        wait_mode("error" if len(steps) < trainer.steps_per_epoch else "default")
 
     trainer.run_epoch(2, after_step)
     assert len(steps) == 6

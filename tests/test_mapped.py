@@ -9,6 +9,7 @@ import pytest
 import torch
 from tensors import draw_he_weights
 from test_training import AUGMENTATION, LAYERS, recipe, run, trainer_for
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepen.core.errors import InputError
 from deepen.data import prefetch as mapped
@@ -19,6 +20,7 @@ from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.models.vgg import build_network
 from deepen.runtime import machine
+from deepen.runtime.buffers import Buffer, PinnedBuffer, make_buffers
 
 CPU = torch.device("cpu")
 
@@ -120,6 +122,82 @@ def test_any_rows_can_be_asked_for(colored, large):
     for rows in fed.iter_batches(batches):
         ours, theirs = (images.batch(rows, torch.Generator().manual_seed(3)) for images in (fed, held))
         assert torch.equal(ours, theirs)
+
+
+class CopyMode(TorchDispatchMode):
+    """Notes whether each copy into a tensor may return before it is done."""
+
+    def __init__(self):
+        super().__init__()
+        self.non_blocking = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation is torch.ops.aten.copy_.default:
+            self.non_blocking.append((args[2:] or [(kwargs or {}).get("non_blocking", False)])[0])
+        return operation(*args, **(kwargs or {}))
+
+
+def test_a_copy_from_memory_that_is_not_pinned_waits_until_it_is_done(colored, large):
+    """On Apple's GPU one that does not wait would read memory that another batch has by then."""
+    fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
+    with CopyMode() as copies:
+        list(fed.iter_batches(torch.arange(60).view(6, 10)))
+    assert copies.non_blocking == [False] * 5  # the first batch's memory is new
+
+
+class LateCopies:
+    """Copies to a GPU that is far behind: each is done only when something waits for its event."""
+
+    def __init__(self, monkeypatch):
+        self.started, self.threads = [], []
+        empty = torch.empty
+
+        def make(*args, pin_memory=False, **options):
+            self.threads += [threading.current_thread()] * pin_memory
+            return empty(*args, **options)
+
+        monkeypatch.setattr(torch, "empty", make)
+        monkeypatch.setattr(torch.cuda, "Event", lambda blocking: LateEvent(self))
+
+    def replace(self, target, source):
+        self.started.append((target, source))
+
+    def finish(self):
+        while self.started:
+            target, source = self.started.pop(0)
+            target.append(source.clone())
+
+
+class LateEvent:
+    def __init__(self, copies):
+        self.copies, self.recorded = copies, False
+
+    def record(self):
+        self.recorded = True
+
+    def synchronize(self):
+        if self.recorded:
+            self.copies.finish()
+
+
+def test_pinned_memory_is_filled_again_only_once_its_copy_is_done(colored, large, monkeypatch):
+    late, arrived = LateCopies(monkeypatch), []
+    monkeypatch.setattr(mapped, "make_buffers", lambda count, size, device: [PinnedBuffer(size) for _ in range(count)])
+    fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
+    padded = [fed._held.pad(colored.images[start : start + 2]) for start in range(0, 60, 2)]
+    monkeypatch.setattr(fed._held, "replace", lambda batch: late.replace(arrived, batch))
+    for _ in range(2):
+        list(fed.iter_batches(torch.arange(60).view(30, 2)))
+    late.finish()
+    assert all(torch.equal(one, other) for one, other in zip(arrived, padded * 2, strict=True))
+    assert late.threads == [threading.main_thread()] * 2 * (mapped.AHEAD + 2)
+
+
+def test_only_cuda_needs_pinned_memory(monkeypatch):
+    late = LateCopies(monkeypatch)
+    for name, kinds in (("cpu", [Buffer]), ("mps", [Buffer]), ("cuda", [PinnedBuffer] * 2)):
+        assert [type(buffer) for buffer in make_buffers(2, 10, torch.device(name))] == kinds
+    assert len(late.threads) == 2
 
 
 def test_an_error_in_the_thread_comes_up_where_it_is_waited_for(large, no_room, monkeypatch):

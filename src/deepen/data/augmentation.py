@@ -108,7 +108,7 @@ class AugmentedImages:
     def replace(self, padded: Tensor) -> None:
         """Replace all images by these, from `pad`; in the same memory, if their number is the same."""
         if len(padded) == len(self._padded):
-            self._padded.copy_(padded, non_blocking=True)
+            self._padded.copy_(padded, non_blocking=padded.is_pinned())
         else:
             self._padded = padded.to(self._padded.device)
 

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -78,3 +80,30 @@ def test_a_network_that_gives_no_numbers_is_never_right():
 def test_evaluating_no_images_is_an_error():
     with pytest.raises(ValueError, match="evaluate needs at least one image"):
         run(Scores(), torch.zeros(0, 3, 2, 2, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))
+
+
+def test_the_device_is_read_once_an_evaluation(rng, monkeypatch):
+    reads, read = [], torch.Tensor.cpu
+
+    def count(tensor):
+        reads.append(len(tensor))
+        return read(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", count)
+    images = torch.from_numpy(rng.integers(0, 256, (100, 8, 2, 2), dtype="uint8"))
+    found = run(Scores(), images, torch.from_numpy(rng.integers(0, 8, 100)), batch_size=7)
+    assert len(reads) == 1
+    assert len(found.predicted) == len(found.probability) == 100
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_an_evaluation_waits_for_the_device_at_its_start_and_its_end_on_cuda(rng, wait_mode):
+    labels = rng.integers(0, 8, 100)
+    found = ImageSet(rng.integers(0, 256, (100, 8, 2, 2), dtype="uint8"), labels, ())
+    mean = torch.zeros(8, device="cuda")
+    evaluate(Scores(), found, mean, flip_averaging=True, batch_size=7)
+    wait_mode("warn")
+    with warnings.catch_warnings(record=True) as waits:
+        warnings.simplefilter("always")
+        evaluate(Scores(), found, mean, flip_averaging=True, batch_size=7)
+    assert len(waits) == 2  # labels, and results

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -580,3 +581,30 @@ def test_a_text_in_an_array_is_no_image_and_bytes_in_any_form_are(weights):
     with pytest.raises(InputError, match=r"^images: an array of <U5"):
         network.predict(np.array("a.png"))
     assert network.predict(bytearray(picture())).shape == network.predict(memoryview(picture())).shape == (1, 3)
+
+
+def test_the_chosen_gpu_is_current_while_it_predicts_and_evaluates(weights, monkeypatch, rng):
+    """And only then: the caller may use another one."""
+    inside, seen = [], []
+
+    @contextmanager
+    def use(device):
+        inside.append(device)
+        yield
+        inside.pop()
+
+    def spy(function):
+        def call(*args, **options):
+            seen.append(list(inside))
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(prediction, "use_device", use)
+    for name in ("infer", "evaluate"):
+        monkeypatch.setattr(prediction, name, spy(getattr(prediction, name)))
+    network = deepen.load(weights[3], device="cpu")
+    network.predict(rng.integers(0, 256, (8, 8, 3), np.uint8))
+    network.evaluate(ImageSet(rng.integers(0, 256, (2, 3, 8, 8), np.uint8), np.zeros(2, np.int64), network.classes))
+    assert seen == [[torch.device("cpu")]] * 2
+    assert not inside

@@ -1,6 +1,8 @@
 """Top-k accuracy in one pass over the images, from exact integer counts."""
 
 from dataclasses import dataclass
+from itertools import cycle
+from math import prod
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from deepen.core.counts import pluralize
 from deepen.data.augmentation import normalize
 from deepen.data.images import ImageSet
 from deepen.evaluation.views import WHOLE, Views
+from deepen.runtime.buffers import make_buffers
 from deepen.runtime.device import autocast, reraise_out_of_memory
 from deepen.runtime.group import SINGLE_PROCESS, Group
 
@@ -75,23 +78,39 @@ def evaluate(
     if len(images) == 0:
         raise ValueError("evaluate needs at least one image")
     network.eval()
+    device, labels = mean.device, torch.from_numpy(images.labels).to(mean.device)
+    buffers = cycle(make_buffers(2, min(batch_size, len(images)) * prod(images.shape), device))
     mine = []
     for start in range(group.rank * batch_size, len(images), group.size * batch_size):
         rows = slice(start, start + batch_size)
-        target = torch.from_numpy(images.labels[rows]).to(mean.device)
-        with reraise_out_of_memory(f"evaluating {pluralize(batch_size, 'image')} at once", mean.device):
-            batch = torch.from_numpy(np.array(images.batch(rows))).to(mean.device)  # a copy: maps are read-only
-            logits, probabilities = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
-        averaged, single = _count_correct(probabilities, target), _count_correct(logits.softmax(1), target)
-        loss = functional.cross_entropy(logits, target, reduction="sum")
-        highest, predicted = probabilities.max(1)
-        mine.append((averaged[None], single[None], loss[None], predicted, highest))
-    batches = group.all_gather_interleaved([[tensor.cpu() for tensor in results] for results in mine])
+        with reraise_out_of_memory(f"evaluating {pluralize(batch_size, 'image')} at once", device):
+            batch = next(buffers).copy(torch.from_numpy(np.array(images.batch(rows))), device)  # maps are read-only
+            outputs = infer(network, batch, mean, flip_averaging=flip_averaging, dtype=dtype, views=views)
+        mine.append(_score(*outputs, labels[rows]))
+    batches = group.all_gather_interleaved(_read(mine))
     averaged, single, loss, predicted, highest = (torch.cat(results) for results in zip(*batches, strict=True))
     correct, correct_single = (tuple(each.sum(0).tolist()) for each in (averaged, single))
     return Evaluation(
         len(images), correct, correct_single, loss.double().sum().item() / len(images), predicted, highest
     )
+
+
+def _score(logits: Tensor, probabilities: Tensor, labels: Tensor) -> list[Tensor]:
+    """Return a batch's counts by averaged probabilities and by one view, loss, predictions and their probabilities."""
+    averaged, single = _count_correct(probabilities, labels), _count_correct(logits.softmax(1), labels)
+    loss = functional.cross_entropy(logits, labels, reduction="sum")
+    highest, predicted = probabilities.max(1)
+    return [averaged[None], single[None], loss[None], predicted, highest]
+
+
+def _read(batches: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Copy the tensors of all batches to the CPU at once: each copy from a GPU waits for it."""
+    tensors = [tensor for batch in batches for tensor in batch]
+    if not tensors:
+        return []
+    joined = torch.cat([tensor.flatten().view(torch.uint8) for tensor in tensors]).cpu()
+    parts = iter(torch.split_with_sizes(joined, [tensor.nbytes for tensor in tensors]))
+    return [[next(parts).clone().view(tensor.dtype).view(tensor.shape) for tensor in batch] for batch in batches]
 
 
 def infer(

@@ -22,7 +22,7 @@ from deepen.evaluation.accuracy import Evaluation, evaluate, infer
 from deepen.evaluation.views import Views
 from deepen.inference.pictures import Picture, decode_ahead
 from deepen.models.networks import load_network
-from deepen.runtime.device import choose_dtype, find_device, move_to_device, reraise_out_of_memory
+from deepen.runtime.device import choose_dtype, find_device, move_to_device, reraise_out_of_memory, use_device
 
 BATCH = 256
 
@@ -96,10 +96,11 @@ class Classifier:
         if self.card.image[0] not in (1, 3):
             channels = pluralize(self.card.image[0], "channel")
             raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
-        self._device = find_device(device)
-        self._dtype = choose_dtype("auto", self._device)
-        self._network = move_to_device(network, self._device)
-        self._mean = torch.tensor(self.card.mean, device=self._device)
+        found = find_device(device)
+        self._dtype = choose_dtype("auto", found)
+        self._network = move_to_device(network, found)
+        self._mean = torch.tensor(self.card.mean, device=found)
+        self._device = self._mean.device  # with its number, should the caller make another GPU the current one
         self._views = Views(views, self.card.image[1:])
         self._flip_averaging = self.card.flip if flip_averaging is None else flip_averaging
 
@@ -140,15 +141,16 @@ class Classifier:
 
     def evaluate(self, images: ImageSet) -> Evaluation:
         """Compute top-1 to top-5 accuracy on labelled images of shape `card.prepared` and the network's classes."""
-        return evaluate(
-            self._network,
-            images,
-            self._mean,
-            flip_averaging=self._flip_averaging,
-            batch_size=BATCH,
-            dtype=self._dtype,
-            views=self._views,
-        )
+        with use_device(self._device):
+            return evaluate(
+                self._network,
+                images,
+                self._mean,
+                flip_averaging=self._flip_averaging,
+                batch_size=BATCH,
+                dtype=self._dtype,
+                views=self._views,
+            )
 
     def stream(self, images: Iterable[Picture] | Picture) -> Iterator[Answer]:
         """Yield an answer for each image, in order; the next images are decoded while the network computes.
@@ -188,7 +190,8 @@ class Classifier:
 
     @torch.inference_mode()
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with reraise_out_of_memory(f"predicting {pluralize(len(images), 'image')} at once", self._device):
+        what = f"predicting {pluralize(len(images), 'image')} at once"
+        with use_device(self._device), reraise_out_of_memory(what, self._device):
             batch = torch.from_numpy(images).to(self._device)
             _, probabilities = infer(
                 self._network,

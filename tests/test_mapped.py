@@ -158,6 +158,7 @@ class LateCopies:
 
         monkeypatch.setattr(torch, "empty", make)
         monkeypatch.setattr(torch.cuda, "Event", lambda blocking: LateEvent(self))
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
 
     def replace(self, target, source):
         self.started.append((target, source))
@@ -172,7 +173,7 @@ class LateEvent:
     def __init__(self, copies):
         self.copies, self.recorded = copies, False
 
-    def record(self):
+    def record(self, stream):
         self.recorded = True
 
     def synchronize(self):
@@ -182,7 +183,9 @@ class LateEvent:
 
 def test_pinned_memory_is_filled_again_only_once_its_copy_is_done(colored, large, monkeypatch):
     late, arrived = LateCopies(monkeypatch), []
-    monkeypatch.setattr(mapped, "make_buffers", lambda count, size, device: [PinnedBuffer(size) for _ in range(count)])
+    monkeypatch.setattr(
+        mapped, "make_buffers", lambda count, size, device: [PinnedBuffer(size, device) for _ in range(count)]
+    )
     fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
     padded = [fed._held.pad(colored.images[start : start + 2]) for start in range(0, 60, 2)]
     monkeypatch.setattr(fed._held, "replace", lambda batch: late.replace(arrived, batch))

@@ -12,7 +12,7 @@ class Buffer:
         return tensor
 
     def mark_copied(self) -> None:
-        """Mark that the copy of the last tensor has been started on the current stream."""
+        """Mark that the copy of the last tensor has been started, on the device's current stream."""
 
     def copy(self, tensor: Tensor, device: torch.device) -> Tensor:
         """Copy a tensor to `device`, without waiting if it is pinned."""
@@ -23,14 +23,15 @@ class Buffer:
 
 
 class PinnedBuffer(Buffer):
-    """Pinned (page-locked) memory of `size` bytes, from which CUDA copies while the CPU works on.
+    """Pinned (page-locked) memory of `size` bytes, which a CUDA `device` copies from while the CPU works on.
 
     It is filled again only once the last copy is done. NumPy fills it: PyTorch would start helper threads for each
     thread that calls it.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, device: torch.device) -> None:
         self._memory = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+        self._device = device
         self._copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
 
     def fill(self, tensor: Tensor) -> Tensor:
@@ -41,9 +42,9 @@ class PinnedBuffer(Buffer):
         return pinned
 
     def mark_copied(self) -> None:
-        self._copied.record()
+        self._copied.record(torch.cuda.current_stream(self._device))
 
 
 def make_buffers(count: int, size: int, device: torch.device) -> list[Buffer]:
     """Make buffers of `size` bytes to use in turn: pinned for CUDA, where copies don't wait; one suffices elsewhere."""
-    return [PinnedBuffer(size) for _ in range(count)] if device.type == "cuda" else [Buffer()]
+    return [PinnedBuffer(size, device) for _ in range(count)] if device.type == "cuda" else [Buffer()]

@@ -5,7 +5,7 @@ PYTHON ?= python3
 INSTALLED ?= .venv/installed
 export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
-.PHONY: setup repro exp grid depths results study test torture browser docs lock help
+.PHONY: setup repro exp grid depths results study test torture gpu-check browser docs lock help
 
 setup: $(INSTALLED)  ## install all packages in .venv (other targets do this by themselves)
 
@@ -58,6 +58,12 @@ torture: $(INSTALLED)  ## run the long reliability tests: kills, faults, bad inp
 	pytest --torture tests/test_kills.py tests/test_faults.py tests/test_fuzz.py tests/test_bad_input.py \
 		tests/test_checkpoint.py tests/test_checksums.py tests/test_locking.py tests/test_interruption.py tests/test_large.py
 
+# IMAGES: a folder or archive, as for data=folder. SECONDS: for everything; more of it trains more seeds.
+export IMAGES
+gpu-check: $(INSTALLED)  ## test and measure on a CUDA card: make gpu-check IMAGES=/path/to/cifar10-jpeg.tar.xz
+	$(if $(IMAGES),,$(error IMAGES: missing; write for example make gpu-check IMAGES=/path/to/cifar10-jpeg.tar.xz))
+	python -m benchmarks.gpu "$$IMAGES" $(if $(SECONDS),--seconds $(SECONDS))
+
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 browser:  ## install Chromium for the tests of the report page, unless a browser is installed (Debian, Ubuntu)
 	command -v chromium || command -v google-chrome || { $(SUDO) apt-get update && $(SUDO) apt-get install --yes chromium; }
@@ -70,7 +76,7 @@ lock:  ## pin the newest releases that pyproject.toml allows, with hashes (needs
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.txt
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*  ## /\1	/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1	/p' Makefile | expand -t 10
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Deepen needs Python 3.11 or newer: make PYTHON=python3.12")'

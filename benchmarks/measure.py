@@ -67,11 +67,11 @@ def report(name: str, rows: list[dict[str, Any]], **settings: Any) -> None:
     """Print the table and write it, with the machine and versions, to benchmarks/results/<name>.json."""
     show(rows)
     RESULTS.mkdir(exist_ok=True)
-    content = {"machine": _describe_machine(), "settings": settings, "rows": rows}
+    content = {"machine": describe_machine(), "settings": settings, "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _describe_machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     cpu = next((line for line in _read_lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     return {
         "cpu": cpu.partition(":")[2].strip() or cpu,

@@ -36,7 +36,10 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(items):
+    without_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(without_cuda)
         if {"built", "untouched", "chromium"} & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
 

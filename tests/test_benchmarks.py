@@ -4,13 +4,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from dvc_project import ROOT
 from tensors import draw_he_weights
 from torch.utils.data import DataLoader
 
-from benchmarks import gpu, measure
+from benchmarks import measure
 from benchmarks.checkpoints import measure_cost
-from benchmarks.data import make_random_images
 from benchmarks.plain import (
     PlainImages,
     compute_plain_topk,
@@ -21,7 +19,6 @@ from benchmarks.plain import (
     run_plain_epoch,
 )
 from benchmarks.statistics import compute_deepen_statistics, compute_plain_statistics
-from deepen.config.settings import load_settings
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.models.layers import plan
@@ -89,23 +86,6 @@ def test_the_table_is_printed_and_written_with_the_machine(tmp_path, monkeypatch
 def test_the_median_leaves_the_warm_up_out():
     pauses = iter([0.2, 0.0, 0.0, 0.0])
     assert measure.measure_median_seconds(lambda: time.sleep(next(pauses)), calls=3) < 0.1
-
-
-@pytest.mark.slow
-def test_all_that_is_wanted_of_a_gpu_can_be_rehearsed_on_a_cpu():
-    images = make_random_images(300)
-    settings = load_settings(ROOT / "params.yaml").model_copy(update={"threads": 1})
-    bench = gpu.prepare(settings, gpu.REHEARSAL, images, images, torch.device("cpu"))
-    found = gpu.measure(bench, gpu.REHEARSAL)
-    assert [(row["model"], row["recipe"]) for row in found["steps"]] == [
-        (model, recipe) for model in ("I", "II", "III") for recipe in ("published", "onecycle")
-    ]
-    assert all(row["images/s"] * row["step (ms)"] == pytest.approx(128_000) for row in found["steps"])
-    assert [row["input channels"] for row in found["first convolution"]] == [3, 4, 8]
-    assert [row["epochs"] for row in found["the ladder, epochs of params.yaml"]] == [3, 3, 12]
-    longer = found["the ladder, more epochs"]
-    assert [(row["seed"], row["model"]) for row in longer] == [(s, m) for s in (0, 1) for m in ("I", "II", "III")]
-    assert all(0 <= row["top1"] <= 100 for row in longer)
 
 
 def test_the_cost_of_checkpoints_is_of_those_that_are_saved():

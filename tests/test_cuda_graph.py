@@ -21,7 +21,7 @@ from deepen.runtime.device import choose_device
 from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.trainer import Trainer
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+needs_cuda = pytest.mark.cuda
 no_warnings = pytest.mark.filterwarnings("ignore:max_pool2d_with_indices_backward_cuda")  # no two windows overlap
 each_recipe = pytest.mark.parametrize("recipe", ["onecycle", "published"])
 

@@ -16,13 +16,13 @@ from dvc_project import ROOT
 import deepen
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]  # fmt: skip
 
 
 def called(text):
     """The targets of the `make` commands in a text."""
-    for words in re.findall(r"\bmake ((?:[A-Z]+=\S+ |[a-z]+ ?)+)", text):
+    for words in re.findall(r"\bmake ((?:[A-Z]+=\S+ |[a-z-]+ ?)+)", text):
         yield from (word for word in words.split() if "=" not in word)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from dvc_project import ROOT
-from emulated_graph import emulate
+from recorded_graph import emulate
 from tensors import draw_he_weights
 
 from deepen.config.settings import load_settings
@@ -41,7 +41,7 @@ def make_trainer(images, recipe, augmentation=WHOLE, norm="none", device="cuda",
     onecycle = recipe == "onecycle"
     changes = {"batch_size": 10, "class_weights": "balanced" if onecycle else "none"}
     training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update=changes)
-    start = he_start(layers, seed=0, model="I")
+    start = draw_he_weights(layers, seed=0, model="I")
     return Trainer(
         build_network(freeze(layers, [] if onecycle else ["conv1_1"]), start, training.dropout),
         images, compute_statistics(images.images), augmentation, training,

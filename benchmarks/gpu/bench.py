@@ -16,7 +16,7 @@ from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics, compute_statistics
 from deepen.datasets import load_dataset
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.growth.ladder import Plans, plan_ladder
 from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device, choose_dtype
@@ -77,7 +77,7 @@ class Bench:
         """Make a network with its random start."""
         layers = self.plans[model]
         return build_network(
-            layers, he_start(layers, seed=0, model=model), self.settings.recipes[recipe].training.dropout
+            layers, draw_he_weights(layers, seed=0, model=model), self.settings.recipes[recipe].training.dropout
         )
 
     def make_trainer(

@@ -1,6 +1,7 @@
 """The tests that need CUDA, as a section of the GPU check."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,8 +19,9 @@ def run_cuda_tests(keep: Callable[[Row], None], seconds: float) -> str:
     files = [str(path) for path in sorted((ROOT / "tests").glob("test_*.py")) if MARK.search(path.read_text())]
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:terminal"]
     command += ["-p", "benchmarks.gpu.pytest_rows", "-m", "cuda", *files]
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # whatever plugins this machine has
     outcomes = []
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         timer = Timer(seconds, process.kill)
         timer.start()

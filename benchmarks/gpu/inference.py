@@ -12,7 +12,7 @@ from benchmarks.gpu.bench import Bench, free_memory, outermost
 from benchmarks.gpu.sections import Row
 from benchmarks.measure import measure_median_seconds
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import he_start
+from deepen.growth.initialization import draw_he_weights
 from deepen.inference.classifier import Classifier
 from deepen.models.weights import ModelCard, save_weights
 from deepen.runtime.device import move_to_device
@@ -68,5 +68,5 @@ def _save_network(bench: Bench, folder: Path, model: str) -> Path:
         mean=bench.statistics.mean,
         flip=True,
     )
-    save_weights(folder / "weights", he_start(card.plan(), seed=0, model=model), card)
+    save_weights(folder / "weights", draw_he_weights(card.plan(), seed=0, model=model), card)
     return folder / "weights"

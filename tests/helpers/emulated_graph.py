@@ -1,103 +1,146 @@
-"""CUDA graphs emulated on the CPU, with real numbers, in place of those of torch.cuda.
+"""A CUDA graph emulated on the CPU, with real numbers: a step's operations are recorded, undone, and replayed.
 
-A recording keeps each operation on tensors, and undoes all of them at its end. A replay runs them again, from and into
-the same memory. As on a GPU, Python does not run at a replay: what a step does besides operations on tensors is done
-once, and a number that it passes to an operation stays what it was. A step that reads a tensor's value is refused.
+Operations are seen below autograd and autocast, so a backward pass is recorded as its operations. Each replay repeats
+them on the tensors that they had when they were recorded. Python does not run again: whatever a step does besides tensor
+operations happens once, and a tensor that it replaces stays the old one.
 """
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
+from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-aten = torch.ops.aten
-_READS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default}
+_READS = (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__)  # these call no operation on a CPU
+_INDEXING = (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten._unsafe_index.Tensor)
 
 
-class Recording(TorchDispatchMode):
-    """Runs and keeps operations; knows the memory that was there before."""
+class CaptureError(RuntimeError):
+    """What a CUDA device refuses while a graph is captured."""
+
+
+class EmulatedGraph:
+    """In place of torch.cuda.CUDAGraph."""
 
     def __init__(self):
+        self.operations = []  # (function, arguments, keyword arguments, result)
+        self.replays = 0
+
+    def register_generator_state(self, generator):
+        pass
+
+    def replay(self):
+        """Repeat the operations; their results go to where they were when they were recorded."""
+        self.replays += 1
+        with torch.no_grad():
+            for function, arguments, options, result in self.operations:
+                again = function(*arguments, **options)
+                given = {get_address(tensor) for tensor in find(Tensor, (arguments, options))}
+                for old, new in zip(find(Tensor, result), find(Tensor, again), strict=True):
+                    if old is not new and get_address(old) not in given:  # views and changes in place are there already
+                        old.copy_(new)
+
+
+class Recorder(TorchDispatchMode):
+    """Records each operation in a graph, and can undo all of them."""
+
+    def __init__(self, graph):
         super().__init__()
-        self.operations, self._made, self._before = [], set(), {}
-        self._generators = {}
+        self._graph = graph
+        self._made = {}  # storages that the operations made, by address; kept, so that no address is used again
+        self._before = {}  # the other storages by address, each with a copy of its first content
+        self._states = {torch.default_generator: torch.default_generator.get_state()}
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if operation in _READS:
-            raise RuntimeError(f"{operation} is not permitted when stream is capturing")
-        self._keep(args, kwargs)
-        results = operation(*args, **kwargs)
-        self.operations.append((operation, args, kwargs, results))
-        self._made |= storages(results).keys() - self._before.keys()
-        return results
-
-    def _keep(self, args, kwargs):
-        """Copy what an operation may overwrite: memory from before the recording, and generators."""
-        for address, storage in storages((args, kwargs)).items():
-            if address not in self._made and address not in self._before:
-                self._before[address] = (storage, storage.clone())
-        for generator in (torch.default_generator, kwargs.get("generator")):
-            if generator is not None and id(generator) not in self._generators:
-                self._generators[id(generator)] = (generator, generator.get_state())
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        options = options or {}
+        given = find(Tensor, (arguments, options))
+        refuse_reads(function, given)
+        for tensor in given:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self._made:
+                self._before.setdefault(storage.data_ptr(), (storage, storage.clone()))
+        for generator in find(Generator, (arguments, options)):
+            self._states.setdefault(generator, generator.get_state())
+        result = function(*arguments, **options)
+        self._graph.operations.append((function, arguments, options, result))
+        for tensor in find(Tensor, result):
+            if get_address(tensor) not in self._before:
+                self._made[get_address(tensor)] = tensor.untyped_storage()
+        return result
 
     def undo(self):
+        """Put back the content of all tensors, and the states of the generators: a capture computes nothing."""
         for storage, content in self._before.values():
             storage.copy_(content)
-        for generator, state in self._generators.values():
+        for generator, state in self._states.items():
             generator.set_state(state)
 
 
-class Graph:
-    """As torch.cuda.CUDAGraph."""
-
-    def __init__(self):
-        self.replays, self.generators, self.recording = 0, [], None
-
-    def register_generator_state(self, generator):
-        self.generators.append(generator)
-
-    @torch.no_grad()
-    def replay(self):
-        self.replays += 1
-        for operation, args, kwargs, results in self.recording.operations:
-            again = operation(*args, **kwargs)
-            there = storages((args, kwargs))
-            for result, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
-                if isinstance(result, torch.Tensor) and result.untyped_storage()._cdata not in there:
-                    result.copy_(new)
+def refuse_reads(function, given):
+    """Raise CaptureError for an operation whose result the host needs to know, or that copies from the host."""
+    masks = any(tensor.dtype in (torch.bool, torch.uint8) for tensor in given[1:])
+    shaped = torch.Tag.dynamic_output_shape in function.tags and (function not in _INDEXING or masks)
+    if shaped or torch.Tag.data_dependent_output in function.tags:
+        raise CaptureError(f"{function} in a capture: the host would wait for the device")
+    if function is torch.ops.aten.lift_fresh.default:
+        raise CaptureError("a tensor of numbers of the host in a capture: it would be copied to the device")
 
 
-class Stream:
+class _NoReads(torch.overrides.TorchFunctionMode):
+    """Refuses the reads that call no operation."""
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        if function in _READS:
+            raise CaptureError(f"{function.__name__} in a capture: the host would wait for the device")
+        return function(*arguments, **(options or {}))
+
+
+@contextmanager
+def record(graph, **options):
+    """In place of torch.cuda.graph."""
+    recorder = Recorder(graph)
+    try:
+        with _NoReads(), recorder:
+            yield
+    finally:
+        recorder.undo()
+
+
+class _Stream:
     def __init__(self, device=None):
-        self.device = device
+        pass
 
     def wait_stream(self, other):
         pass
 
 
-def storages(values):
-    """The memory of all tensors among `values`, by address."""
-    tensors = (leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor))
-    return {storage._cdata: storage for storage in (tensor.untyped_storage() for tensor in tensors)}
+@contextmanager
+def _use_stream(stream):
+    yield
 
 
-def emulate(monkeypatch):
-    """Emulate graphs in place of torch.cuda's; return a list of those recorded from now on, with their streams."""
-    made = []
+def emulate_cuda_graphs(monkeypatch):
+    """Have torch.cuda record and replay on the CPU; return the list of the graphs that are made from now on."""
+    graphs = []
 
-    @contextmanager
-    def record(graph, stream, **options):
-        made.append((graph, stream))
-        graph.recording = Recording()
-        with graph.recording:
-            yield
-        graph.recording.undo()
+    def make_graph():
+        graphs.append(EmulatedGraph())
+        return graphs[-1]
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", make_graph)
     monkeypatch.setattr(torch.cuda, "graph", record)
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    return made
+    monkeypatch.setattr(torch.cuda, "Stream", _Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", _Stream)
+    monkeypatch.setattr(torch.cuda, "stream", _use_stream)
+    return graphs
+
+
+def find(kind, tree):
+    """Return the leaves of nested arguments that are of this type."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, kind)]
+
+
+def get_address(tensor):
+    """Return the address of a tensor's memory."""
+    return tensor.untyped_storage().data_ptr()

@@ -1,0 +1,117 @@
+"""The arms of a comparison, read from a YAML file: each says what is trained for a budget of FLOPs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from benchmarks.peer.recipes import RECIPES, PeerRecipe
+from deepen.config.section import Section
+from deepen.config.settings import Settings, check_settings
+from deepen.config.validation import format_fault
+from deepen.core.errors import InputError
+from deepen.core.names import SCRATCH
+from deepen.core.yaml_reading import read_yaml
+
+_Width = Annotated[float, Field(gt=0, le=16)]
+_Pflop = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]  # YAML keys are text
+
+
+class Arm(Section):
+    """What one arm trains: the models of a params.yaml, or the peer.
+
+    `width` and `params` may differ by budget: a mapping from the least budget (PFLOP) on which a value applies. Epochs
+    follow: those of all rungs are multiplied by one factor, which makes the arm cost the budget.
+    """
+
+    params: str | dict[_Pflop, str] = Field(default="params.yaml", examples=["params.yaml"])
+    models: list[str] = Field(default=[], examples=["[I, II, III]"])  # default: the ladder up to `depth`
+    peer: str | None = Field(default=None, examples=["muon"])
+    width: _Width | dict[_Pflop, _Width] | None = Field(default=None, examples=[0.25])
+    changes: dict[str, Any] = Field(default={}, examples=["{lr: 0.02}"])  # of settings, by their dotted paths
+    against: list[str] = Field(default=[], examples=["[peer-muon]"])  # arms to compare with
+
+    def get_width(self, budget: float) -> float | None:
+        """Return the width for a budget (PFLOP); None is that of params.yaml."""
+        width: float | None = choose_by_budget(self.width, budget) if isinstance(self.width, dict) else self.width
+        return width
+
+    def load_settings(self, budget: float, seed: int) -> Settings:
+        """Load the settings for images of a folder, with the arm's changes; raises InputError."""
+        params = choose_by_budget(self.params, budget) if isinstance(self.params, dict) else self.params
+        content = read_yaml(Path(params))
+        if not isinstance(content, dict):
+            raise InputError(f"{params}: must be a mapping of settings; name a params.yaml")
+        width = self.get_width(budget)
+        changes = {"data": "folder", "seed": seed} | ({} if width is None else {"width": width}) | self.changes
+        for path, value in changes.items():
+            _change(content, path, value, params)
+        return self._choose_models(check_settings(content, name=params), params)
+
+    def load_recipe(self) -> PeerRecipe:
+        """Return the peer's recipe with the arm's changes; raises InputError."""
+        if self.peer not in RECIPES:
+            raise InputError(f"peer: must be one of {', '.join(RECIPES)}, got {self.peer!r}; change it")
+        content = RECIPES[self.peer].model_dump() | self.changes
+        try:
+            return PeerRecipe.model_validate(content)
+        except ValidationError as error:
+            faults = [format_fault(PeerRecipe, content, detail) for detail in error.errors()]
+            raise InputError([f"changes.{fault}" for fault in faults]) from error
+
+    def _choose_models(self, settings: Settings, params: str) -> Settings:
+        """Keep the arm's models only, each after the one before."""
+        names = self.models or [*settings.ancestors(settings.depth), settings.depth]
+        if unknown := [name for name in names if name not in settings.models]:
+            raise InputError(f"models: unknown model {unknown[0]!r}; {params} has {', '.join(settings.models)}")
+        before = dict(zip(names, [SCRATCH, *names], strict=False))
+        models = {name: settings.models[name].model_copy(update={"after": before[name]}) for name in names}
+        return settings.model_copy(update={"models": models, "depth": names[-1]})
+
+
+class Comparison(Section):
+    """Budgets (PFLOP) with their numbers of seeds, and arms."""
+
+    budgets: dict[_Pflop, Annotated[int, Field(ge=1)]] = Field(min_length=1, examples=['{"0.03": 5}'])
+    arms: dict[str, Arm] = Field(min_length=1)
+
+
+def load_comparison(path: Path) -> Comparison:
+    """Read a file of arms; raises InputError with every fault."""
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be a mapping with budgets and arms; see the file beside this program")
+    try:
+        comparison = Comparison.model_validate(content)
+    except ValidationError as error:
+        faults = [format_fault(Comparison, content, detail) for detail in error.errors()]
+        raise InputError([f"{path}: {fault}" for fault in faults]) from error
+    known = ", ".join(comparison.arms)
+    faults = [
+        f"{path}: arms.{name}.against: unknown arm {other!r}; use one of {known}"
+        for name, arm in comparison.arms.items()
+        for other in arm.against
+        if other not in comparison.arms
+    ]
+    if faults:
+        raise InputError(faults)
+    return comparison
+
+
+def choose_by_budget(values: Mapping[str, Any], budget: float) -> Any:
+    """Return the value of the greatest budget that is not above this one (PFLOP); raises InputError."""
+    below = [key for key in values if float(key) <= budget]
+    if not below:
+        raise InputError(f"no value for a budget of {budget:g} PFLOP; the least is {min(values, key=float)}, lower it")
+    return values[max(below, key=float)]
+
+
+def _change(content: Any, path: str, value: Any, params: str) -> None:
+    """Set a setting by its dotted path; raises InputError for an unknown section."""
+    *parents, last = path.split(".")
+    for key in parents:
+        content = content.get(key)
+        if not isinstance(content, dict):
+            raise InputError(f"changes.{path}: {params} has no section {key!r}; use the path of one of its settings")
+    content[last] = value

@@ -1,0 +1,96 @@
+"""Runs of a comparison, one line of JSON each, so that a comparison can be stopped and goes on."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.accuracy.arms import Arm, Comparison
+from benchmarks.accuracy.training import Result
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
+
+Row = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """One training: an arm, a budget (PFLOP), a seed, and checksums of the settings and the images."""
+
+    arm: str
+    budget: float
+    seed: int
+    settings: str
+    images: str
+
+    @property
+    def key(self) -> Row:
+        """The fields that identify a recorded run."""
+        return self._asdict()
+
+
+def list_runs(comparison: Comparison, images: str) -> Iterator[Run]:
+    """List all runs of a comparison: seed by seed, and small budgets first, so that arms grow alike."""
+    budgets = sorted(comparison.budgets.items(), key=lambda item: float(item[0]))
+    for seed in range(max(comparison.budgets.values())):
+        for (budget, seeds), (name, arm) in product(budgets, comparison.arms.items()):
+            if seed < seeds:
+                yield Run(name, float(budget), seed, hash_settings(arm, float(budget)), images)
+
+
+def hash_settings(arm: Arm, budget: float) -> str:
+    """Return a checksum of all that an arm trains with at a budget."""
+    content: Row = {"width": arm.get_width(budget)}
+    if arm.peer:
+        content |= {"peer": arm.load_recipe().model_dump()}
+    else:
+        content |= arm.load_settings(budget, 0).model_dump(exclude={"threads", "device", "progress"})
+    return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def hash_images(*sets: ImageSet) -> str:
+    """Return a checksum of the images and labels of training and scoring."""
+    return _hash(*(array.tobytes() for each in sets for array in (each.images, each.labels)))
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read recorded runs; none if the file is missing. Raises InputError for a line that is not a run."""
+    if not path.exists():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not {*Run._fields, *Result.__annotations__, "device"} <= row.keys():
+            raise InputError(f"{path}: line {number} is not a run of this program; remove that line")
+        rows.append(row)
+    return rows
+
+
+def find_row(run: Run, rows: Sequence[Row]) -> Row | None:
+    """Return the record of a run, or None."""
+    return next((row for row in rows if row | run.key == row), None)
+
+
+def record(path: Path, run: Run, result: Result, training_images: int, device: torch.device) -> Row:
+    """Append a run to the file; return its record."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    made_by = {"training_images": training_images, "device": name, "torch": torch.__version__}
+    row: Row = run.key | asdict(result) | made_by
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    return row

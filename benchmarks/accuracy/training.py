@@ -1,0 +1,132 @@
+"""Train an arm for a budget of FLOPs, and score it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from benchmarks.accuracy.arms import Arm
+from benchmarks.peer.network import IMAGE
+from benchmarks.peer.training import PeerTrainer, count_whitening_flops, plan_training
+from benchmarks.peer.views import evaluate_peer
+from deepen.config.settings import Settings
+from deepen.core.errors import InputError
+from deepen.data.augmentation import Augmentation
+from deepen.data.images import ImageSet
+from deepen.data.statistics import compute_statistics
+from deepen.evaluation.accuracy import evaluate
+from deepen.evaluation.views import Views
+from deepen.growth.initialization import he_start, initialize_model
+from deepen.growth.ladder import plan_ladder
+from deepen.models.layers import count_training_flops
+from deepen.models.tensors import State, to_arrays
+from deepen.models.vgg import build_network
+from deepen.runtime.device import choose_dtype
+from deepen.training.trainer import Trainer
+
+_TOLERANCE = 0.01  # by which an arm may miss its budget, since it takes whole steps
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training cost and reached: FLOPs with all rungs and statistics, seconds, epochs, top-1 (percent)."""
+
+    flops: float
+    seconds: float
+    epochs: dict[str, float]
+    single: float
+    averaged: float
+
+
+Score = Callable[[], tuple[float, float]]  # top-1 (percent) from one view and from averaged views
+
+
+def train_arm(
+    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device, precision: str = "auto"
+) -> Result:
+    """Train an arm for a budget (PFLOP), and score it on `test`; raises InputError."""
+    train = _train_peer if arm.peer else _train_ladder
+    begin = time.perf_counter()
+    flops, epochs, score = train(arm, budget, seed, images, test, device, choose_dtype(precision, device))
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - begin
+    if flops > budget * 1e15 * (1 + _TOLERANCE):
+        raise InputError(
+            f"the shortest training takes {flops / 1e15:.3g} PFLOP, more than the budget of {budget:g}; raise it"
+        )
+    return Result(flops, seconds, epochs, *score())
+
+
+def count_statistics_flops(images: ImageSet) -> int:
+    """Return the FLOPs of the sums and products of channels over all pixels."""
+    channels = images.shape[0]
+    return len(images) * prod(images.shape[1:]) * (channels + channels * (channels + 1))
+
+
+def _train_peer(
+    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device, dtype: torch.dtype
+) -> tuple[float, dict[str, float], Score]:
+    if images.shape != IMAGE:
+        raise InputError(f"the peer takes images of 3x32x32, got {'x'.join(map(str, images.shape))}; leave it out")
+    recipe, width = arm.load_recipe(), arm.get_width(budget) or 1.0
+    before = count_statistics_flops(images) + count_whitening_flops(len(images))
+    left = budget * 1e15 - before
+    plan = plan_training(recipe, width=width, classes=len(images.classes), images=len(images), budget=left)
+    statistics = compute_statistics(images.images)
+    trainer = PeerTrainer(images, statistics, recipe, plan, width=width, seed=seed, device=device, dtype=dtype)
+    trainer.train()
+    epochs = {"peer": plan.steps / (len(images) // recipe.batch_size)}
+    return before + plan.flops, epochs, lambda: evaluate_peer(trainer.network, test, trainer.normalize, device, dtype)
+
+
+def _train_ladder(
+    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device, dtype: torch.dtype
+) -> tuple[float, dict[str, float], Score]:
+    settings = arm.load_settings(budget, seed)
+    plans = plan_ladder(settings, settings.view_shape(images.shape), len(images.classes))
+    flops_per_step = {
+        name: settings.batch_size(len(images)) * count_training_flops(layers) for name, layers in plans.items()
+    }
+    spent: float = count_statistics_flops(images)
+    usual = sum(settings.steps(name, len(images)) * flops for name, flops in flops_per_step.items())
+    factor = (budget * 1e15 - spent) / usual
+    statistics, state, epochs = compute_statistics(images.images), State(), {}
+    for name, layers in plans.items():
+        fresh = he_start(layers, seed=seed, model=name)
+        state, _ = initialize_model(settings, name, plans, state, fresh)
+        trainer = Trainer(
+            build_network(layers, state, settings.training.dropout),
+            images,
+            statistics,
+            Augmentation.of(settings.dataset, settings.training),
+            settings.training,
+            model=name,
+            peak_lr=settings.peak_lr(name),
+            epochs=factor * settings.epochs(name, len(images)),
+            seed=seed,
+            device=device,
+            dtype=dtype,
+        )
+        for epoch in range(1, trainer.epochs + 1):
+            trainer.run_epoch(epoch, lambda: None)
+        spent += trainer.steps * flops_per_step[name]
+        epochs[name] = trainer.steps / trainer.steps_per_epoch
+        state = to_arrays(trainer.network.state_dict())
+    return spent, epochs, lambda: _score(trainer, settings, test)
+
+
+def _score(trainer: Trainer, settings: Settings, test: ImageSet) -> tuple[float, float]:
+    """Return top-1 (percent) from one view and from the views of the recipe's evaluation."""
+    found = evaluate(
+        trainer.network,
+        test,
+        trainer.mean,
+        flip_averaging=settings.evaluation.flip_averaging and settings.dataset.flip,
+        batch_size=settings.evaluation.batch_size,
+        dtype=trainer.dtype,
+        views=Views(settings.evaluation.views, trainer.views.size),
+    )
+    return found.percent_single(1), found.percent(1)

@@ -1,0 +1,140 @@
+"""Accuracy for compute: ladders, models from scratch and cifar10-airbench's network, at equal FLOPs on equal images.
+
+Arms and budgets are in a YAML file. Every run is recorded as a line of a file; recorded runs are not repeated. A change
+of the program's own code is not noticed: name another file for its runs. Tables and a figure are written beside it.
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.accuracy.arms import Arm, Comparison, load_comparison
+from benchmarks.accuracy.runs import Row, find_row, hash_images, list_runs, read_rows, record
+from benchmarks.accuracy.summary import draw, save_figure, tabulate_arms, tabulate_differences
+from benchmarks.accuracy.training import train_arm
+from benchmarks.data import load_real_images
+from benchmarks.measure import RESULTS, THREADS
+from deepen.core.entry_point import run_program
+from deepen.core.errors import InputError, format_faults
+from deepen.core.files import write_text
+from deepen.data.images import ImageSet
+from deepen.data.split import hold_out
+from deepen.runtime.device import choose_device
+
+ARMS = Path(__file__).parent / "accuracy/arms.yaml"
+HELD_OUT = 0.1  # of the training images, for choosing
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=Path, help="folder or archive with train/<class>/* and test/<class>/*")
+    parser.add_argument("--arms", type=Path, default=ARMS, metavar="FILE", help="YAML file of budgets and arms")
+    parser.add_argument("--arm", action="append", default=[], metavar="NAME=PARAMS", help="one more ladder; repeatable")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="of the arms, train and show these")
+    parser.add_argument("--budgets", nargs="+", default=[], metavar="PFLOP", help="in place of those of the file")
+    parser.add_argument("--seeds", type=int, metavar="NUMBER", help="of each budget, in place of those of the file")
+    parser.add_argument("--runs", type=Path, default=RESULTS / "accuracy_for_compute.jsonl", help="file of the runs")
+    parser.add_argument("--device", default="auto")
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument("--validation", action="store_true", help="for choosing: score held-out training images")
+    split.add_argument("--all-images", action="store_true", help="train on all training images: none is held out")
+    return parser.parse_args(arguments)
+
+
+def choose_comparison(options: argparse.Namespace) -> Comparison:
+    """Return the arms and budgets that the command line asks for; raises InputError."""
+    comparison = load_comparison(options.arms)
+    arms = dict(comparison.arms)
+    for text in options.arm:
+        name, _, params = text.partition("=")
+        if not name or not params:
+            raise InputError(f"--arm: must be a name and a file, got {text}; write for example --arm fast=fast.yaml")
+        arms[name] = Arm(params=params)
+    names = options.only or list(arms)
+    if unknown := [name for name in names if name not in arms]:
+        raise InputError(f"--only: unknown arm {unknown[0]!r}; use some of {', '.join(arms)}")
+    seeds = {float(budget): count for budget, count in comparison.budgets.items()}
+    budgets = {budget: seeds.get(parse_budget(budget), 1) for budget in options.budgets} or comparison.budgets
+    if options.seeds is not None and options.seeds < 1:
+        raise InputError(f"--seeds: must be at least 1, got {options.seeds}; write for example 3")
+    if options.seeds is not None:
+        budgets = dict.fromkeys(budgets, options.seeds)
+    return Comparison(budgets=budgets, arms={name: arms[name] for name in names})
+
+
+def parse_budget(text: str) -> float:
+    """Return a budget (PFLOP); raises InputError."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) == 0:
+        raise InputError(f"--budgets: must be PFLOP above 0, got {text}; write for example 0.03")
+    return float(text)
+
+
+def split_images(options: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
+    """Load the images to train on and to score: test images only if nothing is to be chosen by them."""
+    images, test = load_real_images(options.images.resolve())
+    if options.all_images:
+        return images, test
+    kept, held = hold_out(images, HELD_OUT, "validation")
+    return kept, held if options.validation else test
+
+
+def train_missing(
+    comparison: Comparison, images: ImageSet, test: ImageSet, path: Path, device: torch.device
+) -> tuple[list[Row], int]:
+    """Train what has no record yet; return the records of all runs and the number that failed."""
+    rows, found, failed = read_rows(path), [], 0
+    for run in list_runs(comparison, hash_images(images, test)):
+        row = find_row(run, rows)
+        if row is None:
+            try:
+                result = train_arm(comparison.arms[run.arm], run.budget, run.seed, images, test, device)
+            except InputError as error:
+                print(f"{run.arm}, {run.budget:g} PFLOP, seed {run.seed}:", *format_faults(error), flush=True)
+                failed += 1
+                continue
+            row = record(path, run, result, len(images), device)
+            print(
+                f"{run.arm}, {run.budget:g} PFLOP, seed {run.seed}: {row['single']:.2f} % from one view, "
+                f"{row['averaged']:.2f} averaged, {row['flops'] / 1e15:.4f} PFLOP, {row['seconds']:.1f} s",
+                flush=True,
+            )
+        found.append(row)
+    return found, failed
+
+
+def show(rows: Sequence[Row], comparison: Comparison, path: Path, scored: str) -> None:
+    """Print the tables of recorded runs, and write them and the figure beside the file of the runs."""
+    devices = sorted({row["device"] for row in rows})
+    if len(devices) > 1:
+        raise InputError(f"{path}: has runs of {', '.join(devices)}, whose times differ; use a file for each device")
+    runs = pd.DataFrame(rows)
+    against = {
+        name: [other for other in arm.against if other in comparison.arms] for name, arm in comparison.arms.items()
+    }
+    tables = [tabulate_arms(runs), tabulate_differences(runs, against)]
+    text = f"Trained on {rows[0]['training_images']:,} images, scored on {scored}, {devices[0]}.\n\n"
+    text += "\n\n".join(table.to_markdown(index=False, floatfmt=".4g") for table in tables if len(table)) + "\n"
+    print(text)
+    write_text(path.with_suffix(".md"), text)
+    save_figure(draw(runs), path.with_suffix(".png"))
+
+
+def main() -> None:
+    options = parse_arguments()
+    comparison = choose_comparison(options)
+    device = choose_device(options.device, THREADS)
+    images, test = split_images(options)
+    rows, failed = train_missing(comparison, images, test, options.runs, device)
+    if rows:
+        scored = f"{len(test):,} {'held-out training' if options.validation else 'test'} images"
+        show(rows, comparison, options.runs, scored)
+    if failed:
+        raise InputError(f"{failed} of {failed + len(rows)} trainings failed, see above; change their arms")
+
+
+if __name__ == "__main__":
+    run_program(main)

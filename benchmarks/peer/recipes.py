@@ -1,0 +1,64 @@
+"""The two trainings of cifar10-airbench: SGD with lookahead (arXiv 2404.00498), and Muon."""
+
+from typing import Literal
+
+from deepen.config.section import Section
+
+
+class PeerRecipe(Section):
+    """A training of the peer; rates are for the sum of the loss over a batch.
+
+    A step shrinks each parameter that SGD trains by its `decay`, times the schedule. The filters are the convolutions
+    after the whitening.
+    """
+
+    optimizer: Literal["sgd", "muon"]
+    batch_size: int
+    momentum: float = 0.85  # of SGD, Nesterov
+    filter_lr: float
+    filter_momentum: float
+    norm_bias_lr: float
+    whitening_bias_lr: float
+    head_lr: float
+    decay: float
+    logit_divisor: float  # 0: the number of the head's inputs
+    unit_head: bool  # start the head with weights of standard deviation 1
+    lookahead: bool
+    whitening_bias_epochs: float = 3.0  # after these the bias of the whitening stays
+    label_smoothing: float = 0.2
+    shift: int = 2  # pixels, up to which training images are shifted
+
+
+# The paper states rates per 1,024 images and free of momentum: a gradient acts 1 + 1 / (1 - momentum) times in all.
+_PER_IMAGE = 1 / (1024 * (1 + 1 / (1 - 0.85)))
+_SGD_LR = 11.5 * _PER_IMAGE
+
+SGD = PeerRecipe(
+    optimizer="sgd",
+    batch_size=1024,
+    filter_lr=_SGD_LR,
+    filter_momentum=0.85,
+    norm_bias_lr=64 * _SGD_LR,
+    whitening_bias_lr=_SGD_LR,
+    head_lr=_SGD_LR,
+    decay=0.0153 * 1024 * _PER_IMAGE,
+    logit_divisor=9.0,
+    unit_head=False,
+    lookahead=True,
+)
+
+MUON = PeerRecipe(
+    optimizer="muon",
+    batch_size=2000,
+    filter_lr=0.24,
+    filter_momentum=0.6,
+    norm_bias_lr=0.053,
+    whitening_bias_lr=0.053,
+    head_lr=0.67,
+    decay=2e-6 * 2000,
+    logit_divisor=0.0,
+    unit_head=True,
+    lookahead=False,
+)
+
+RECIPES = {"sgd": SGD, "muon": MUON}

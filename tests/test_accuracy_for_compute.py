@@ -1,0 +1,423 @@
+"""The comparison of arms at equal FLOPs: what they train, cost, and how runs are kept and compared."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from dvc_project import ROOT
+from scipy import stats
+
+from benchmarks import accuracy_for_compute
+from benchmarks.accuracy import arms as arms_module
+from benchmarks.accuracy.arms import Arm, load_comparison
+from benchmarks.accuracy.runs import find_row, hash_images, list_runs, read_rows, record
+from benchmarks.accuracy.summary import compute_mean_interval, draw, tabulate_arms, tabulate_differences
+from benchmarks.accuracy.training import Result, count_statistics_flops, train_arm
+from deepen.core.errors import InputError
+from deepen.data.images import ImageSet
+from deepen.models.layers import count_training_flops, plan
+
+CPU = torch.device("cpu")
+PARAMS = str(ROOT / "params.yaml")
+WIDTH = 0.03125
+BUDGET = 0.00002  # PFLOP
+LADDER = Arm(params=PARAMS, width=WIDTH, changes={"threads": 1})
+PEER = Arm(peer="sgd", width=0.0625, changes={"batch_size": 20})
+
+
+def make_images(count, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.integers(0, 80, (count, 3, 32, 32), dtype=np.uint8)
+    images[np.arange(count), labels] += 150
+    return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
+
+
+IMAGES, TEST = make_images(60, 0), make_images(30, 1)
+
+
+def write_arms(tmp_path, text):
+    path = tmp_path / "arms.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_arms_of_the_file_are_valid(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    comparison = load_comparison(accuracy_for_compute.ARMS)
+    assert {float(budget): seeds for budget, seeds in comparison.budgets.items()} == {0.03: 5, 0.1: 3, 0.25: 3}
+    runs = list(list_runs(comparison, "images"))
+    assert len(runs) == 11 * len(comparison.arms)
+
+
+@pytest.mark.slow
+def test_a_ladder_costs_its_budget_and_keeps_its_shares():
+    result = train_arm(LADDER, BUDGET, 0, IMAGES, TEST, CPU)
+    assert result.flops == pytest.approx(BUDGET * 1e15, rel=0.01)
+    settings = LADDER.load_settings(BUDGET, 0)
+    per_image = {
+        name: count_training_flops(plan(model.layers, width=WIDTH, image=(3, 32, 32), classes=3))
+        for name, model in settings.models.items()
+    }
+    seen = len(IMAGES) // settings.batch_size(len(IMAGES)) * settings.batch_size(len(IMAGES))
+    spent = sum(seen * epochs * per_image[name] for name, epochs in result.epochs.items())
+    assert count_statistics_flops(IMAGES) + spent == pytest.approx(result.flops)
+    usual = {name: settings.epochs(name, len(IMAGES)) for name in settings.models}
+    shares = [result.epochs[name] / usual[name] for name in usual]
+    assert shares == pytest.approx([shares[0]] * 3, rel=0.05)
+    assert result.averaged > 60
+
+
+@pytest.mark.slow
+def test_a_model_from_scratch_has_the_whole_budget():
+    arm = LADDER.model_copy(update={"models": ["III"]})
+    settings = arm.load_settings(BUDGET, 0)
+    assert settings.models["III"].after == "scratch"
+    assert settings.peak_lr("III") == settings.training.lr  # not that of a grown model
+    result = train_arm(arm, BUDGET, 0, IMAGES, TEST, CPU)
+    assert list(result.epochs) == ["III"]
+    assert result.flops == pytest.approx(BUDGET * 1e15, rel=0.01)
+
+
+def test_the_models_of_an_arm_grow_from_each_other():
+    models = LADDER.model_copy(update={"models": ["I", "III"]}).load_settings(BUDGET, 0).models
+    assert [(name, model.after) for name, model in models.items()] == [("I", "scratch"), ("III", "I")]
+
+
+@pytest.mark.slow
+def test_the_peer_costs_its_budget():
+    result = train_arm(PEER, BUDGET, 0, IMAGES, TEST, CPU)
+    assert BUDGET * 0.99e15 < result.flops <= BUDGET * 1e15
+    assert list(result.epochs) == ["peer"]
+
+
+@pytest.mark.slow
+def test_equal_seeds_give_equal_results():
+    first, same = (train_arm(LADDER, BUDGET, 3, IMAGES, TEST, CPU) for _ in range(2))
+    assert (first.flops, first.single, first.averaged) == (same.flops, same.single, same.averaged)
+
+
+def test_a_budget_below_a_step_of_each_model_is_an_error():
+    with pytest.raises(
+        InputError, match=r"the shortest training takes .* PFLOP, more than the budget of 1e-08; raise it"
+    ):
+        train_arm(LADDER, 1e-8, 0, IMAGES, TEST, CPU)
+
+
+def test_the_peer_takes_images_of_cifar_only():
+    small = ImageSet(IMAGES.images[:, :, :8, :8], IMAGES.labels, IMAGES.classes)
+    with pytest.raises(InputError, match="the peer takes images of 3x32x32, got 3x8x8; leave it out"):
+        train_arm(PEER, BUDGET, 0, small, small, CPU)
+
+
+def test_width_and_params_may_differ_by_budget():
+    arm = Arm(params={"0": PARAMS, "0.2": "other.yaml"}, width={"0.03": 0.125, "0.1": 0.25})
+    assert [arm.get_width(budget) for budget in (0.03, 0.05, 0.1, 3)] == [0.125, 0.125, 0.25, 0.25]
+    assert arm.load_settings(0.1, 0).network_width == 0.25
+    with pytest.raises(InputError, match=r"other.yaml: can't be read"):
+        arm.load_settings(0.2, 0)
+    with pytest.raises(InputError, match=r"no value for a budget of 0.01 PFLOP; the least is 0.03, lower it"):
+        arm.get_width(0.01)
+
+
+def test_changes_apply_to_settings_and_to_the_peer():
+    arm = Arm(params=PARAMS, changes={"recipes.onecycle.training.batch_size": 500, "lr": 0.02})
+    settings = arm.load_settings(0.1, 7)
+    assert (settings.training.batch_size, settings.lr, settings.seed) == (500, 0.02, 7)
+    assert PEER.load_recipe().batch_size == 20
+
+
+@pytest.mark.parametrize(
+    ("arm", "fault"),
+    [
+        (
+            {"changes": {"recipe.training.lr": 1}},
+            r"changes.recipe.training.lr: .*params.yaml has no section 'recipe'; use the path of",
+        ),
+        ({"changes": {"lr.peak": 1}}, r"changes.lr.peak: .*params.yaml has no section 'lr'; use the path of one"),
+        ({"changes": {"lr": "high"}}, "params.yaml: lr: must be a number or auto"),
+        ({"models": ["I", "V"]}, r"models: unknown model 'V'; .*params.yaml has I, II, III"),
+    ],
+)
+def test_invalid_settings_of_an_arm_are_errors(arm, fault):
+    with pytest.raises(InputError, match=fault):
+        Arm(params=PARAMS, **arm).load_settings(0.1, 0)
+
+
+def test_a_params_file_without_settings_is_an_error(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("- a\n")
+    with pytest.raises(InputError, match=r"list.yaml: must be a mapping of settings; name a params.yaml"):
+        Arm(params=str(path)).load_settings(0.1, 0)
+
+
+@pytest.mark.parametrize(
+    ("arm", "fault"),
+    [
+        ({"peer": "adam"}, "peer: must be one of sgd, muon, got 'adam'; change it"),
+        ({"peer": "sgd", "changes": {"lr": 1}}, "changes.lr: unknown key"),
+        (
+            {"peer": "sgd", "changes": {"batch_size": "big"}},
+            "changes.batch_size: must be a whole number, got the string 'big'",
+        ),
+    ],
+)
+def test_invalid_settings_of_the_peer_are_errors(arm, fault):
+    with pytest.raises(InputError, match=fault):
+        Arm(**arm).load_recipe()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("- a\n", "arms.yaml: must be a mapping with budgets and arms; see the file beside this program"),
+        ('budgets: {"0.03": 5}\narms: {a: {widht: 1.0}}\n', "arms.yaml: arms.a.widht: unknown key"),
+        ('budgets: {"much": 5}\narms: {a: {}}\n', "arms.yaml: budgets.much"),
+        (
+            'budgets: {"0.03": 5}\narms: {a: {against: [b]}}\n',
+            "arms.yaml: arms.a.against: unknown arm 'b'; use one of a",
+        ),
+    ],
+)
+def test_invalid_files_of_arms_are_errors(tmp_path, text, fault):
+    with pytest.raises(InputError, match=fault):
+        load_comparison(write_arms(tmp_path, text))
+
+
+def make_comparison(tmp_path, width="0.5"):
+    return load_comparison(
+        write_arms(
+            tmp_path,
+            f'budgets: {{"0.1": 1, "0.03": 2}}\narms: {{a: {{peer: sgd, width: {width}}}, b: {{peer: muon}}}}\n',
+        )
+    )
+
+
+def test_runs_go_seed_by_seed_and_small_budgets_first(tmp_path):
+    runs = [(run.seed, run.budget, run.arm) for run in list_runs(make_comparison(tmp_path), "images")]
+    assert runs == [(0, 0.03, "a"), (0, 0.03, "b"), (0, 0.1, "a"), (0, 0.1, "b"), (1, 0.03, "a"), (1, 0.03, "b")]
+
+
+def test_a_recorded_run_is_found_unless_its_arm_or_images_changed(tmp_path):
+    path, result = tmp_path / "new/runs.jsonl", Result(1e12, 2.0, {"peer": 3.0}, 90.0, 91.0)
+    run = next(list_runs(make_comparison(tmp_path), hash_images(IMAGES, TEST)))
+    assert read_rows(path) == []
+    row = record(path, run, result, 60, CPU)
+    assert read_rows(path) == [row]
+    assert find_row(run, read_rows(path)) == row
+    assert row["averaged"] == 91.0
+    assert row["device"] == "cpu"
+    wider = next(list_runs(make_comparison(tmp_path, "0.75"), hash_images(IMAGES, TEST)))
+    others = next(list_runs(make_comparison(tmp_path), hash_images(TEST, IMAGES)))
+    assert find_row(wider, read_rows(path)) is find_row(others, read_rows(path)) is None
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"arm": "a"}'])
+def test_a_line_that_is_not_a_run_is_an_error(tmp_path, line):
+    path = tmp_path / "runs.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(InputError, match=r"runs.jsonl: line 1 is not a run of this program; remove that line"):
+        read_rows(path)
+
+
+def make_runs(**arms):
+    """Rows of two budgets; each arm has lists of averaged top-1 by seed, one for each budget."""
+    return pd.DataFrame(
+        {
+            "arm": name,
+            "budget": budget,
+            "seed": seed,
+            "flops": budget * 1e15,
+            "seconds": 10.0 * len(name),
+            "single": top1 - 1,
+            "averaged": top1,
+        }
+        for name, budgets in arms.items()
+        for budget, values in zip((0.1, 0.4), budgets, strict=True)
+        for seed, top1 in enumerate(values)
+    )
+
+
+def test_means_have_intervals_of_students_t():
+    values = np.array([80.0, 82.0, 87.0])
+    mean, half = compute_mean_interval(values)
+    assert (mean, half) == pytest.approx((83.0, stats.t.ppf(0.975, 2) * values.std(ddof=1) / 3**0.5))
+    assert compute_mean_interval(np.array([5.0, 5.0])) == (5.0, 0.0)
+    assert compute_mean_interval(np.array([5.0])) == pytest.approx((5.0, np.nan), nan_ok=True)
+    assert compute_mean_interval(np.array([])) == pytest.approx((np.nan, np.nan), nan_ok=True)
+
+
+def test_the_table_has_a_row_for_each_arm_and_budget():
+    table = tabulate_arms(make_runs(a=[[80.0, 82.0], [90.0, 90.0]], bb=[[70.0, 71.0], [75.0, 76.0]]))
+    assert table["arm"].tolist() == ["a", "bb", "a", "bb"]
+    assert table["averaged views"].tolist() == [81.0, 70.5, 90.0, 75.5]
+    assert table["one view"].tolist() == [80.0, 69.5, 89.0, 74.5]
+    assert table["time, a = 1"].tolist() == [1, 2, 1, 2]
+    assert table["PFLOP"].tolist() == pytest.approx([0.1, 0.1, 0.4, 0.4])
+
+
+def test_differences_are_paired_by_seed():
+    runs = make_runs(a=[[80.0, 90.0, 70.0], [81.0, 91.0, 71.0]], b=[[79.0, 89.0, 69.0], [81.0, 91.0, 70.0]])
+    table = tabulate_differences(runs.drop(5), {"a": ["b"]})  # a's last run is missing
+    assert table["averaged views"].tolist() == [1.0, 0.0]
+    assert table["+- averaged views"].tolist() == [0.0, 0.0]
+    assert table["seeds"].tolist() == [3, 2]
+    assert tabulate_differences(runs, {"a": ["c"]}).empty
+
+
+def test_the_flops_to_equal_another_arm_are_read_off_the_arms_own_means():
+    runs = make_runs(a=[[80.0, 80.0], [90.0, 90.0]], b=[[70.0, 70.0], [85.0, 85.0]])
+    table = tabulate_differences(runs, {"a": ["b"], "b": ["a"]})
+    found = dict(zip(zip(table["arm"], table["budget"], strict=True), table["FLOPs to equal it"], strict=True))
+    assert found[("a", 0.4)] == pytest.approx(0.5)  # halfway between 80 and 90: the geometric mean of 0.1 and 0.4
+    assert np.isnan(found[("a", 0.1)])  # 70 is below all of its means
+    assert found[("b", 0.1)] == pytest.approx(4 ** (10 / 15))
+    assert np.isnan(found[("b", 0.4)])
+
+
+def test_an_arm_that_does_not_gain_has_no_flops_to_equal_another():
+    runs = make_runs(a=[[80.0], [79.0]], b=[[79.5], [79.5]])
+    assert tabulate_differences(runs, {"a": ["b"]})["FLOPs to equal it"].isna().all()
+
+
+def test_the_figure_has_a_line_for_each_arm():
+    (axes,) = draw(make_runs(a=[[80.0, 82.0], [90.0, 90.0]], b=[[70.0, 71.0], [75.0, 76.0]])).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    assert axes.containers[0].lines[0].get_ydata().tolist() == [81.0, 90.0]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Call the program on the images above with a file of arms; return the paths that it writes."""
+    monkeypatch.setattr(accuracy_for_compute, "load_real_images", lambda path: (IMAGES, TEST))
+    monkeypatch.setattr(accuracy_for_compute, "THREADS", 1)
+    arms = write_arms(
+        tmp_path,
+        f'budgets: {{"{BUDGET:f}": 2}}\narms:\n'
+        f"  ladder: {{params: {PARAMS}, width: {WIDTH}, changes: {{threads: 1}}, against: [scratch]}}\n"
+        f"  scratch: {{params: {PARAMS}, width: {WIDTH}, models: [III], changes: {{threads: 1}}}}\n",
+    )
+    runs = tmp_path / "runs.jsonl"
+
+    def run(*arguments):
+        command = ["program", "images", "--arms", str(arms), "--runs", str(runs), "--device", "cpu", *arguments]
+        monkeypatch.setattr(sys, "argv", command)
+        accuracy_for_compute.main()
+        return runs
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_comparison_is_recorded_and_goes_on(call, capsys, monkeypatch):
+    runs = call("--seeds", "1")
+    assert len(runs.read_text().splitlines()) == 2
+    first = runs.read_text()
+    call()  # the second seed too
+    assert runs.read_text().startswith(first)
+    assert [json.loads(line)["seed"] for line in runs.read_text().splitlines()] == [0, 0, 1, 1]
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", None)
+    before, _ = runs.read_text(), capsys.readouterr()
+    call()
+    printed = capsys.readouterr().out
+    assert runs.read_text() == before
+    assert "Trained on 54 images, scored on 30 test images, cpu." in printed
+    assert "| ladder | scratch |" in printed
+    assert runs.with_suffix(".md").read_text() in printed
+    assert runs.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_validation_scores_held_out_training_images_only(call, capsys, monkeypatch):
+    scored = []
+
+    def train(arm, budget, seed, images, test, device):
+        scored.append((len(images), len(test), set(hashes(test)) <= set(hashes(IMAGES)) - set(hashes(images))))
+        return Result(1e9, 1.0, {}, 50.0, 50.0)
+
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", train)
+    call("--validation", "--only", "ladder")
+    assert scored == [(54, 6, True)] * 2
+    assert "scored on 6 held-out training images" in capsys.readouterr().out
+    scored.clear()
+    call("--all-images", "--only", "ladder")
+    assert scored == [(60, 30, False)] * 2
+
+
+def hashes(images):
+    return [image.tobytes() for image in images.images]
+
+
+def test_one_more_ladder_is_named_on_the_command_line(call, monkeypatch):
+    trained = []
+
+    def train(arm, budget, seed, images, test, device):
+        trained.append((arm.params, budget, seed))
+        return Result(1e9, 1.0, {}, 50.0, 50.0)
+
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", train)
+    call("--arm", f"more={PARAMS}", "--only", "more", "--budgets", "0.5", "1", "--seeds", "1")
+    assert trained == [(PARAMS, 0.5, 0), (PARAMS, 1.0, 0)]
+
+
+def test_budgets_of_the_file_keep_their_seeds(call, monkeypatch):
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", lambda *_: Result(1e9, 1.0, {}, 50.0, 50.0))
+    runs = call("--only", "ladder", "--budgets", f"{BUDGET:f}0", "0.5")
+    assert [(json.loads(line)["budget"], json.loads(line)["seed"]) for line in runs.read_text().splitlines()] == [
+        (BUDGET, 0),
+        (0.5, 0),
+        (BUDGET, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (
+            ["--arm", "fast.yaml"],
+            r"--arm: must be a name and a file, got fast.yaml; write for example --arm fast=fast.yaml",
+        ),
+        (["--only", "latter"], "--only: unknown arm 'latter'; use some of ladder, scratch"),
+        (["--budgets", "-1"], "--budgets: must be PFLOP above 0, got -1; write for example 0.03"),
+        (["--budgets", "0"], "--budgets: must be PFLOP above 0, got 0; write for example 0.03"),
+        (["--seeds", "0"], "--seeds: must be at least 1, got 0; write for example 3"),
+    ],
+)
+def test_invalid_arguments_are_errors(call, arguments, fault):
+    if arguments[-1] == "-1":
+        arguments = ["--budgets=-1"]
+    with pytest.raises(InputError, match=fault):
+        call(*arguments)
+
+
+def test_a_failed_training_leaves_the_others(call, capsys, monkeypatch):
+    def train(arm, budget, seed, images, test, device):
+        if arm.models:
+            raise InputError("III: the loss is nan")
+        return Result(1e9, 1.0, {}, 50.0, 50.0)
+
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", train)
+    with pytest.raises(InputError, match="2 of 4 trainings failed, see above; change their arms"):
+        call()
+    printed = capsys.readouterr().out
+    assert "scratch, 2e-05 PFLOP, seed 0: error: III: the loss is nan" in printed
+    assert "| ladder |" in printed
+
+
+def test_runs_of_two_devices_are_not_put_into_one_table(call, monkeypatch):
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", lambda *_: Result(1e9, 1.0, {}, 50.0, 50.0))
+    runs = call("--only", "ladder")
+    lines = [json.loads(line) for line in runs.read_text().splitlines()]
+    lines[0]["device"] = "NVIDIA H100"
+    runs.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(
+        InputError, match=r"runs.jsonl: has runs of NVIDIA H100, cpu, whose times differ; use a file for"
+    ):
+        call("--only", "ladder")
+
+
+def test_every_field_of_an_arm_is_explained_in_the_file():
+    text = accuracy_for_compute.ARMS.read_text()
+    assert not [name for name in arms_module.Arm.model_fields if f"#   {name}:" not in text]

@@ -53,6 +53,12 @@ def test_the_arms_of_the_file_are_valid(monkeypatch):
     assert len(runs) == 11 * len(comparison.arms)
 
 
+def test_the_candidates_for_the_peer_are_valid():
+    comparison = load_comparison(accuracy_for_compute.ARMS.with_name("peer_candidates.yaml"))
+    recipes = {json.dumps([arm.width, arm.load_recipe().model_dump()]) for arm in comparison.arms.values()}
+    assert len(recipes) == len(comparison.arms) > 20
+
+
 @pytest.mark.slow
 def test_a_ladder_costs_its_budget_and_keeps_its_shares():
     result = train_arm(LADDER, BUDGET, 0, IMAGES, TEST, CPU)

@@ -23,7 +23,6 @@ class PeerNetwork(nn.Module):
         super().__init__()
         self.whitening = nn.Conv2d(IMAGE[0], WHITENED, PATCH)
         self.whitening.weight = nn.Parameter(whitening.clone(), requires_grad=False)
-        nn.init.zeros_(self.whitening.bias)  # type: ignore[arg-type]
         blocks: list[nn.Module] = []
         inputs = WHITENED
         for outputs in scale_channels(width):

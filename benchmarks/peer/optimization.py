@@ -58,17 +58,18 @@ def make_optimizers(network: PeerNetwork, recipe: PeerRecipe, device: torch.devi
     """Make the optimizers; each parameter group has a `name` and its `peak` learning rate."""
     filters = [parameter for parameter in network.blocks.parameters() if parameter.ndim == 4]
     biases = [module.bias for module in network.blocks if isinstance(module, nn.BatchNorm2d)]
+    decay = recipe.decay * recipe.batch_size
     groups = [
-        _make_group("whitening bias", [network.whitening.bias], recipe.whitening_bias_lr, recipe.decay, device),
-        _make_group("norm biases", biases, recipe.norm_bias_lr, recipe.decay, device),
-        _make_group("head", [network.head.weight], recipe.head_lr, recipe.decay, device),
+        _make_group("whitening bias", [network.whitening.bias], recipe.whitening_bias_lr, decay, device),
+        _make_group("norm biases", biases, recipe.norm_bias_lr, decay, device),
+        _make_group("head", [network.head.weight], recipe.head_lr, decay, device),
     ]
     muon = None
     if recipe.optimizer == "muon":
         muon = NormalizedMuon(filters, torch.zeros((), device=device), recipe.filter_momentum)
         muon.param_groups[0] |= {"name": "filters", "peak": recipe.filter_lr}
     else:
-        filter_group = _make_group("filters", filters, recipe.filter_lr, recipe.decay, device)
+        filter_group = _make_group("filters", filters, recipe.filter_lr, decay, device)
         groups.append(filter_group | {"momentum": recipe.filter_momentum})
     rest = SGD(groups, momentum=recipe.momentum, nesterov=True, fused=device.type == "cuda")
     return [rest] if muon is None else [rest, muon]

@@ -8,8 +8,8 @@ from deepen.config.section import Section
 class PeerRecipe(Section):
     """A training of the peer; rates are for the sum of the loss over a batch.
 
-    A step shrinks each parameter that SGD trains by its `decay`, times the schedule. The filters are the convolutions
-    after the whitening.
+    A step shrinks each parameter that SGD trains by `decay` for each image of the batch, times the schedule. The
+    filters are the convolutions after the whitening.
     """
 
     optimizer: Literal["sgd", "muon"]
@@ -21,6 +21,7 @@ class PeerRecipe(Section):
     whitening_bias_lr: float
     head_lr: float
     decay: float
+    whitening_bias_bound: float  # of the uniform numbers that the bias of the whitening starts from
     logit_divisor: float  # 0: the number of the head's inputs
     unit_head: bool  # start the head with weights of standard deviation 1
     lookahead: bool
@@ -41,7 +42,8 @@ SGD = PeerRecipe(
     norm_bias_lr=64 * _SGD_LR,
     whitening_bias_lr=_SGD_LR,
     head_lr=_SGD_LR,
-    decay=0.0153 * 1024 * _PER_IMAGE,
+    decay=0.0153 * _PER_IMAGE,
+    whitening_bias_bound=0.0,
     logit_divisor=9.0,
     unit_head=False,
     lookahead=True,
@@ -55,7 +57,8 @@ MUON = PeerRecipe(
     norm_bias_lr=0.053,
     whitening_bias_lr=0.053,
     head_lr=0.67,
-    decay=2e-6 * 2000,
+    decay=2e-6,
+    whitening_bias_bound=12**-0.5,
     logit_divisor=0.0,
     unit_head=True,
     lookahead=False,

@@ -79,6 +79,8 @@ class PeerTrainer:
         whitening = compute_whitening(self.normalize(self._images.whole[rows]))
         torch.manual_seed(derive_seed(seed, "peer", "start"))
         network = PeerNetwork(whitening, width=width, classes=classes, divisor=self._recipe.logit_divisor)
+        bound = self._recipe.whitening_bias_bound
+        torch.nn.init.uniform_(network.whitening.bias, -bound, bound)  # type: ignore[arg-type]
         if self._recipe.unit_head:
             network.head.weight.data /= network.head.weight.data.std()
         move_to_device(network, self._device)

@@ -18,7 +18,7 @@ from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.evaluation.views import Views
-from deepen.growth.initialization import he_start, initialize_model
+from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.models.layers import count_training_flops
 from deepen.models.tensors import State, to_arrays
@@ -95,7 +95,7 @@ def _train_ladder(
     factor = (budget * 1e15 - spent) / usual
     statistics, state, epochs = compute_statistics(images.images), State(), {}
     for name, layers in plans.items():
-        fresh = he_start(layers, seed=seed, model=name)
+        fresh = draw_he_weights(layers, seed=seed, model=name)
         state, _ = initialize_model(settings, name, plans, state, fresh)
         trainer = Trainer(
             build_network(layers, state, settings.training.dropout),

@@ -36,7 +36,8 @@ def train_ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[Ro
     state: State = {}
     for model, layers in bench.plans.items():
         free_memory()
-        state, _ = initialize_model(settings, model, bench.plans, state, draw_he_weights(layers, seed=seed, model=model))
+        fresh = draw_he_weights(layers, seed=seed, model=model)
+        state, _ = initialize_model(settings, model, bench.plans, state, fresh)
         net = build_network(layers, state, settings.training.dropout)
         begin = time.perf_counter()
         trainer = bench.make_trainer(model, net, settings.recipe, epochs=epochs[model], seed=seed)

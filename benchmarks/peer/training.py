@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -109,7 +110,7 @@ class PeerTrainer:
 
     def _make_step(self) -> Callable[[Tensor], Tensor]:
         if self._device.type == "cuda":
-            return ReplayedStep(self._train_step, torch.Generator(self._device))
+            return partial(ReplayedStep(torch.Generator(self._device)), self._train_step)
         return self._train_step
 
     def _train_step(self, rows: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Stage `transfer`: write a model's initial weights, copied from the model it grows from or fresh."""
 
+import numpy as np
+
 from deepen.config.settings import Model, Settings, load_settings
 from deepen.core.counts import pluralize
 from deepen.core.names import SCRATCH
@@ -8,6 +10,7 @@ from deepen.data.statistics import load_statistics
 from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.growth.pretrained import read_start_shapes
+from deepen.growth.whitening import compute_whitening
 from deepen.models.tensors import State
 from deepen.models.weights import ModelCard, load_weights, read_weights_checksum, save_weights
 from deepen.records.transfer_report import format_report, save_transfer
@@ -24,9 +27,9 @@ def transfer_to(name: str) -> None:
     seen, model = settings.view_shape(image), settings.models[name]
     plans = plan_ladder(settings, seen, len(classes), read_start_shapes({name: model}, BASE))
     source, grown_from = _load_source(model, images, settings)
-    state, report = initialize_model(
-        settings, name, plans, source, draw_he_weights(plans[name], seed=settings.seed, model=name)
-    )
+    fresh = draw_he_weights(plans[name], seed=settings.seed, model=name)
+    fresh |= compute_whitening(plans[name], np.array(statistics.patch_covariance))
+    state, report = initialize_model(settings, name, plans, source, fresh)
     card = ModelCard(
         model=name,
         layers=model.layers,

@@ -11,7 +11,7 @@ from deepen.config.section import Section, auto
 # learning rate; beyond these bounds float32 steps vanish or overflow
 Rate = Annotated[float, Field(ge=1e-8, le=100)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
-ViewKind = Literal["centre", "crops", "dense"]  # of a test image, see views.py
+ViewKind = Literal["centre", "shifts", "crops", "dense"]  # of a test image, see views.py
 ClassWeights = Literal["none", "balanced"]  # of the loss, see loss.py
 
 

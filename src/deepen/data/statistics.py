@@ -1,4 +1,4 @@
-"""Channel means and colour principal components of images, exact, in one pass."""
+"""Channel means, colour principal components and the covariance of patches, exact."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deepen.core.checksums import read_checked_json, write_checked_json
 from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError
+from deepen.data.patches import compute_patch_covariance
 
 _RUN = 256
 _CHUNK_PIXELS = 512 * _RUN  # fits in the cache
@@ -30,12 +31,16 @@ class Statistics:
         Of the covariance between the channels over all pixels, with divisor pixels - 1; largest first.
     eigenvectors : tuple of tuples of float
         (channels, channels), one column for each eigenvalue.
+    patch_covariance : tuple of tuples of float
+        (9 * channels, 9 * channels), of the values of 3x3 patches, ordered by channel, row and column, with divisor
+        patches. Empty if images are smaller than that. Its first rows and columns of a patch are those of 2x2 patches.
     """
 
     images: tuple[int]
     mean: tuple[float, ...]
     eigenvalues: tuple[float, ...]
     eigenvectors: tuple[tuple[float, ...], ...]
+    patch_covariance: tuple[tuple[float, ...], ...]
 
     def save(self, path: Path) -> None:
         """Write JSON with lists as values, which DVC leaves out of its table of metrics."""
@@ -49,6 +54,9 @@ def load_statistics(path: Path) -> Statistics:
     sizes = {len(statistics.eigenvalues), len(statistics.eigenvectors), *map(len, statistics.eigenvectors)}
     if not channels or sizes != {channels}:
         raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; {suggest_repair(path)}")
+    rows = {len(statistics.patch_covariance), *map(len, statistics.patch_covariance)}
+    if rows not in ({0}, {9 * channels}):
+        raise InputError(f"{path}: its patch_covariance must have {9 * channels} rows; {suggest_repair(path)}")
     return statistics
 
 
@@ -86,6 +94,7 @@ def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
         mean=tuple(total / (count * 255) for total in sums),
         eigenvalues=tuple(eigenvalues[::-1].tolist()),
         eigenvectors=tuple(map(tuple, eigenvectors.tolist())),
+        patch_covariance=tuple(map(tuple, compute_patch_covariance(images))),
     )
 
 

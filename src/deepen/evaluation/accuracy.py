@@ -130,7 +130,7 @@ def infer(
     with autocast(images.device, dtype):
         batch = normalize(images, mean)
         all_logits = list(views.compute_logits(network, batch, mirrored=flip_averaging))
-        logits = all_logits[0] if views.kind == "centre" else network(views.centre(batch)).float()
+        logits = all_logits[0] if views.kind in ("centre", "shifts") else network(views.centre(batch)).float()
     return logits, torch.stack([each.softmax(1) for each in all_logits]).mean(0)
 
 

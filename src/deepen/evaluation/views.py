@@ -16,7 +16,8 @@ _GRID = 5  # crops along each side (arXiv 1409.1556, section 4.3)
 class Views:
     """The views of an image; `size` (height, width) is the network's input, or None if images have that size.
 
-    `centre`: one centre crop. `crops`: a grid of 5x5 crops from edge to edge, without duplicates. `dense`: the
+    `centre`: one centre crop. `shifts`: that, and its shifts by one pixel to the upper left and to the lower right, with
+    reflected edges (arXiv 2404.00498, section 3.5). `crops`: a grid of 5x5 crops from edge to edge, without duplicates. `dense`: the
     fully-connected layers become convolutions over the whole image, and the logits are averaged over all positions
     (arXiv 1409.1556, section 3.2).
     """
@@ -47,6 +48,10 @@ class Views:
             for y in _starts(images.shape[2] - height):
                 for x in _starts(images.shape[3] - width):
                     yield images[:, :, y : y + height, x : x + width]
+        elif self.kind == "shifts":
+            yield (centre := self.centre(images))
+            larger = functional.pad(centre, (1, 1, 1, 1), "reflect")
+            yield from (larger[:, :, :-2, :-2], larger[:, :, 2:, 2:])
         else:
             yield images if self.kind == "dense" else self.centre(images)
 

@@ -12,7 +12,7 @@ from deepen.core.names import SCRATCH
 from deepen.core.seeding import make_numpy_generator
 from deepen.growth.ladder import Plans, build_role_mapping
 from deepen.growth.transfer import transfer
-from deepen.models.layers import BATCH_NORM_EPSILON, Layer, Shape, find_identity_faults, list_tensor_shapes
+from deepen.models.layers import BATCH_NORM_EPSILON, WHITEN, Layer, Shape, find_identity_faults, list_tensor_shapes
 from deepen.models.tensors import State
 from deepen.records.transfer_report import TransferReport
 
@@ -31,7 +31,7 @@ def initialize_model(
     state, report = transfer(source, random, mapping)
     growth = "random" if settings.models[name].after == SCRATCH else settings.growth
     state, starts = grow(state, plans[name], mapping.fresh, growth)
-    return state, report.with_starts(starts)
+    return state, report.with_starts({role: "whitening" if role == WHITEN else start for role, start in starts.items()})
 
 
 def draw_he_weights(layers: Sequence[Layer], *, seed: int, model: str) -> State:

@@ -7,6 +7,7 @@ from deepen.config.settings import Model, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
 from deepen.growth.transfer import RoleMapping, find_violations, map_roles
+from deepen.growth.whitening import find_whitening_faults
 from deepen.models.freezing import find_freezing_faults, resolve_frozen_roles
 from deepen.models.layers import (
     Layer,
@@ -59,6 +60,9 @@ def _lay_out(settings: Settings, image: tuple[int, int, int], classes: int) -> t
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     faults += [f"params.yaml: {fault}" for name in plans for fault in _norm_faults(settings, name, plans[name])]
+    faults += [
+        f"params.yaml: models.{name}.layers: {fault}" for name in plans for fault in find_whitening_faults(plans[name])
+    ]
     return plans, faults
 
 

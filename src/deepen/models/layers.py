@@ -12,6 +12,7 @@ Kind = Literal["conv", "norm", "maxpool", "fc", "head"]
 Norm = Literal["none", "batch"]
 Shape = tuple[int, ...]
 
+WHITEN = "whiten"  # the role of the layer that whitens the patches of an image
 BATCH_NORM_EPSILON = 1e-5  # added to the variance
 
 _STATISTICS = ("running_mean", "running_var")
@@ -66,17 +67,19 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
     group, index, fc, shape = 1, 0, 0, image
     for position, (kind, kernel, count) in enumerate(parse_notation(text)):
         scaled = round(count * width)
-        if kind == "conv":
+        if kind != "fc" and min(shape[1:]) < kernel and (kind == "maxpool" or kernel % 2 == 0):
+            raise InputError(
+                f"layer {position + 1} of {text!r}: {kind} needs at least {kernel}x{kernel} pixels, but images of "
+                f"{image[1]}x{image[2]} are only {shape[1]}x{shape[2]} at this layer; use larger images or fewer pools"
+            )
+        cut = 0 if kernel % 2 else kernel - 1  # an even kernel has no padding
+        if kind == "whiten":
+            layer = Layer("conv", WHITEN, shape, (count, shape[1] - cut, shape[2] - cut), kernel, frozen=True)
+        elif kind == "conv":
             index += 1
-            layer = Layer("conv", f"conv{group}_{index}", shape, (scaled, *shape[1:]), kernel)
+            layer = Layer("conv", f"conv{group}_{index}", shape, (scaled, shape[1] - cut, shape[2] - cut), kernel)
         elif kind == "maxpool":
-            if min(shape[1:]) < 2:
-                raise InputError(
-                    f"layer {position + 1} of {text!r}: maxpool halves height and width, "
-                    f"but images of {image[1]}x{image[2]} "
-                    f"are only {shape[1]}x{shape[2]} at this layer; use larger images or fewer than {group} maxpool"
-                )
-            layer = Layer("maxpool", f"pool{group}", shape, (shape[0], shape[1] // 2, shape[2] // 2), kernel)
+            layer = Layer("maxpool", f"pool{group}", shape, (shape[0], *(side // kernel for side in shape[1:])), kernel)
             group, index = group + 1, 0
         else:
             fc += 1
@@ -89,11 +92,11 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
 
 
 def freeze(layers: Sequence[Layer], roles: Collection[str]) -> tuple[Layer, ...]:
-    """Return the layers, with these roles frozen; raises InputError for an unknown role."""
+    """Return the layers, with these roles frozen too; raises InputError for an unknown role."""
     known = list_weight_roles(layers)
     if unknown := sorted(set(roles) - set(known)):
         raise InputError(f"frozen: unknown layer '{unknown[0]}'; use {', '.join(known)}")
-    return tuple(replace(layer, frozen=layer.role in roles) for layer in layers)
+    return tuple(replace(layer, frozen=layer.frozen or layer.role in roles) for layer in layers)
 
 
 def list_weight_roles(layers: Sequence[Layer]) -> list[str]:
@@ -138,14 +141,14 @@ def _count_flops(layer: Layer) -> int:
 def compute_receptive_field(layers: Sequence[Layer]) -> int:
     """Return the receptive field of the last convolution or pool: the side, in pixels, of a square of the image.
 
-    A kernel of size k at stride s (in pixels of the image) adds (k - 1) s; a pool doubles s.
+    A kernel of size k at stride s (in pixels of the image) adds (k - 1) s; a pool of size k multiplies s by k.
     """
     side, spacing = 1, 1
     for layer in layers:
         if layer.kind in ("conv", "maxpool"):
             side += (layer.kernel - 1) * spacing
         if layer.kind == "maxpool":
-            spacing *= 2
+            spacing *= layer.kernel
     return side
 
 
@@ -165,6 +168,11 @@ def find_identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[
             faults.append(
                 f"{layer.role} has {inputs} inputs and {outputs} outputs, growth: identity needs equal numbers; "
                 "make them equal, or use growth: random"
+            )
+        elif layer.kernel % 2 == 0:
+            faults.append(
+                f"{layer.role} has an even kernel, which makes height and width smaller, growth: identity needs an odd "
+                "one; make it odd, or use growth: random"
             )
         elif i == 0:
             faults.append(f"{layer.role} is the first layer, growth: identity needs a ReLU before; use growth: random")

@@ -30,7 +30,8 @@ class VGG(nn.Module):
             if layer.kind == "norm":
                 self.add_module(layer.role, BatchNorm(layer.outputs[0], layer.frozen))
             elif layer.kind == "conv":
-                conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=layer.kernel // 2)
+                padding = layer.kernel // 2 if layer.kernel % 2 else 0
+                conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=padding)
                 self.add_module(layer.role, conv)
             elif layer.kind != "maxpool":
                 self.add_module(layer.role, nn.Linear(prod(layer.inputs), layer.outputs[0]))
@@ -58,7 +59,7 @@ class VGG(nn.Module):
             elif layer.kind == "norm":
                 x = self.get_submodule(layer.role)(x)
             elif layer.kind == "maxpool":
-                x = functional.max_pool2d(x, 2)
+                x = functional.max_pool2d(x, layer.kernel)
         return x
 
     def use_shards(self, group: Group, batch: int) -> None:

@@ -19,9 +19,7 @@ from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.training.trainer import Trainer
 
 BATCH = 128  # images per training step, independent of the number of images
-GREY = Statistics(
-    (1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)), ()
-)  # approximate statistics of noise
+GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)), ())  # of noise, approximately
 
 
 def plan_model(model: str, width: float) -> tuple[Layer, ...]:

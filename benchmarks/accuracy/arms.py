@@ -66,7 +66,11 @@ class Arm(Section):
         if unknown := [name for name in names if name not in settings.models]:
             raise InputError(f"models: unknown model {unknown[0]!r}; {params} has {', '.join(settings.models)}")
         before = dict(zip(names, [SCRATCH, *names], strict=False))
-        models = {name: settings.models[name].model_copy(update={"after": before[name]}) for name in names}
+        alone: dict[str, Any] = {"mapping": {}, "fresh": [], "dropped": []}  # of a model that nothing is copied to
+        models = {
+            name: settings.models[name].model_copy(update={"after": before[name]} | (alone if name == names[0] else {}))
+            for name in names
+        }
         return settings.model_copy(update={"models": models, "depth": names[-1]})
 
 

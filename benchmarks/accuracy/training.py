@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import torch
 
 from benchmarks.accuracy.arms import Arm
@@ -20,6 +21,7 @@ from deepen.evaluation.accuracy import evaluate
 from deepen.evaluation.views import Views
 from deepen.growth.initialization import draw_he_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
+from deepen.growth.whitening import compute_whitening
 from deepen.models.layers import count_training_flops
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
@@ -96,6 +98,7 @@ def _train_ladder(
     statistics, state, epochs = compute_statistics(images.images), State(), {}
     for name, layers in plans.items():
         fresh = draw_he_weights(layers, seed=seed, model=name)
+        fresh |= compute_whitening(layers, np.array(statistics.patch_covariance))
         state, _ = initialize_model(settings, name, plans, state, fresh)
         trainer = Trainer(
             build_network(layers, state, settings.training.dropout),

@@ -16,10 +16,10 @@ _GRID = 5  # crops along each side (arXiv 1409.1556, section 4.3)
 class Views:
     """The views of an image; `size` (height, width) is the network's input, or None if images have that size.
 
-    `centre`: one centre crop. `shifts`: that, and its shifts by one pixel to the upper left and to the lower right, with
-    reflected edges (arXiv 2404.00498, section 3.5). `crops`: a grid of 5x5 crops from edge to edge, without duplicates. `dense`: the
-    fully-connected layers become convolutions over the whole image, and the logits are averaged over all positions
-    (arXiv 1409.1556, section 3.2).
+    `centre`: one centre crop. `shifts`: that, and its shifts by one pixel to the upper left and to the lower right,
+    with reflected edges (arXiv 2404.00498, section 3.5). `crops`: a grid of 5x5 crops from edge to edge, without
+    duplicates. `dense`: the fully-connected layers become convolutions over the whole image, and the logits are
+    averaged over all positions (arXiv 1409.1556, section 3.2).
     """
 
     kind: ViewKind = "centre"

@@ -82,7 +82,7 @@ def _describe_syntax_error(token: str) -> str:
         return "has no kernel size and channel count; write for example conv3-256"
     if re.fullmatch(r"fc-?", token):
         return "has no number of units; write for example fc-1024"
-    return "is an unknown layer; use conv<kernel>-<channels>, fc-<units>, each with an optional *<times>, maxpool, or maxpool<size>"
+    return "is an unknown layer; use conv<kernel>-<channels>, fc-<units>, each with an optional *<times>, or maxpool"
 
 
 def parse_notation(text: str) -> Iterator[tuple[WrittenKind, int, int]]:

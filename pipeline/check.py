@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from deepen.config.automatic import FEW_STEPS
 from deepen.config.settings import Settings, load_settings
 from deepen.core.counts import pluralize
-from deepen.core.errors import InputError
+from deepen.core.errors import InputError, trim
 from deepen.core.files import write_atomically
 from deepen.core.names import SCRATCH
 from deepen.data.images import load_images
@@ -37,7 +37,7 @@ def check() -> None:
     shape = "x".join(map(str, image))
     print(f"images of {shape} in {len(classes)} classes, {pluralize(settings.batch_size(images), 'image')} per step")
     print("; ".join(_describe_first_and_last(settings, plans, images)))
-    for warning in _too_few_steps(settings, images):
+    if warning := _warn_of_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
 
 
@@ -47,16 +47,19 @@ def _describe_first_and_last(settings: Settings, plans: Plans, images: int) -> I
         yield f"{name}: {count_parameters(plans[name]):,} parameters, {pluralize(settings.steps(name, images), 'step')}"
 
 
-def _too_few_steps(settings: Settings, images: int) -> Iterator[str]:
-    """A sentence on each model that may learn too little, whatever it could."""
+def _warn_of_few_steps(settings: Settings, images: int) -> str:
+    """Return one warning that names all models that may learn little, in however good a setting; else empty."""
+    few = [name for name in settings.models if settings.steps(name, images) < FEW_STEPS]
+    if not few:
+        return ""
+    least, most = (of(settings.steps(name, images) for name in few) for of in (min, max))
+    steps = pluralize(most, "step") if least == most else f"{least} to {pluralize(most, 'step')}"
     enough = -(-FEW_STEPS // (images // settings.batch_size(images)))
-    for name in settings.models:
-        steps = settings.steps(name, images)
-        if steps < FEW_STEPS:
-            yield (
-                f"{name} trains for {pluralize(steps, 'step')}, and in fewer than {FEW_STEPS} a network may learn "
-                f"little; write models.{name}.epochs: {enough} or more, or add images"
-            )
+    setting = f"models.{few[0]}.epochs: {enough} or more" + (", and so on" if len(few) > 1 else "")
+    return (
+        f"{', '.join(trim(few))} {'train' if len(few) > 1 else 'trains'} for {steps}, and in fewer than {FEW_STEPS} "
+        f"a network may learn little; write {setting}, or add images"
+    )
 
 
 def _check_machine(settings: Settings, plans: Plans, images: int) -> None:

@@ -22,17 +22,17 @@ EXPERIMENT = deepen $(if $(LADDER),ladder $(LADDER),exp)
 OPTIONS = $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET") $(STAGE)
 exp: $(INSTALLED)  ## try settings in a copy of the project: make exp SET="lr=0.01 width=0.25" NAME=a
 	@python -m pipeline.ready experiment
-	$(EXPERIMENT) --temp $(OPTIONS)
+	@$(EXPERIMENT) --temp $(OPTIONS)
 	@deepen results
 
 grid: $(INSTALLED)  ## try all combinations and compare: make grid SET="lr=0.01,0.02" NAME=a
 	@python -m pipeline.ready experiment
-	$(EXPERIMENT) --queue $(OPTIONS)
+	@$(EXPERIMENT) --queue $(OPTIONS)
 	@deepen queue; code=$$?; deepen results; exit $$code
 
 DEPTHS ?= I III
 depths: $(INSTALLED)  ## compare two models without training: make depths DEPTHS="II III"
-	@python -m pipeline.ready experiment
+	@python -m pipeline.ready experiment $(DEPTHS)
 	@for depth in $(DEPTHS); do \
 		dvc exp remove --quiet depth-$$depth 2> /dev/null; \
 		deepen exp --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \

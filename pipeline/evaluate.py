@@ -28,9 +28,9 @@ from pipeline.shared.together import run_together
 MISTAKES = 24  # misclassified images to keep, those with the highest confidence
 
 
-def evaluate_model(name: str) -> None:
+def evaluate_model(name: str, group: Group) -> None:
     settings = load_settings()
-    group = Group()
+    settings.require_model(name)
     device = choose_device(settings.device, settings.cpu_threads, group.local_rank)
     card, network = load_network(files.weights(name))
     test, history, transferred = (

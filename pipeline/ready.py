@@ -3,13 +3,15 @@
 import fcntl
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from deepen.core.entry_point import run_program
 from pipeline.shared.project import SHALLOW, git, is_shallow
 
 
-def main(purpose: str) -> None:
-    """Exit with an error if DVC can't run; `purpose` is repro or experiment."""
+def main(purpose: str, *models: str) -> None:
+    """Exit with an error if DVC can't run, or a model is unknown; `purpose` is repro or experiment."""
     remove_invalid_rwlock(Path(".dvc/tmp"))
     remove_empty_dvc_lock(Path())
     if git("rev-parse", "--git-dir") is None:
@@ -19,6 +21,16 @@ def main(purpose: str) -> None:
             sys.exit("error: the repository has no commit, which experiments start from; run git add --all, git commit")
         if is_shallow(Path()):
             sys.exit(f"error: {SHALLOW}")
+    if models:
+        run_program(lambda: _require_models(models))
+
+
+def _require_models(names: Sequence[str]) -> None:
+    from deepen.config.settings import load_settings  # slow to import
+
+    settings = load_settings()
+    for name in names:
+        settings.require_model(name)
 
 
 def remove_invalid_rwlock(folder: Path) -> None:

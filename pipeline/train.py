@@ -36,9 +36,9 @@ from pipeline.shared.together import run_together
 VERSIONS = {"PyTorch": torch.__version__, "Python": platform.python_version()}
 
 
-def train_model(name: str) -> None:
+def train_model(name: str, group: Group) -> None:
     settings = load_settings()
-    group = Group()
+    settings.require_model(name)
     device = choose_device(settings.device, settings.cpu_threads, group.local_rank)
     start = files.init(name)
     images, validation = load_images(files.TRAIN), load_images(files.VALIDATION)

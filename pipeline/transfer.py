@@ -21,6 +21,7 @@ from pipeline.shared.stage import BASE, require_unchanged, run
 
 def transfer_to(name: str) -> None:
     settings = load_settings()
+    settings.require_model(name)
     images, statistics = load_images(files.TRAIN), load_statistics(files.STATISTICS)
     image, classes = images.shape, images.classes
     require_agreement(compare_statistics(files.STATISTICS, statistics, files.TRAIN, images))

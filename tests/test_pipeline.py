@@ -71,6 +71,16 @@ def test_stages_that_need_no_pytorch_do_not_import_it(project):
     assert project.files() == before
 
 
+@pytest.mark.parametrize("stage", ["transfer", "train", "evaluate"])
+def test_a_stage_of_a_model_names_what_is_wrong_with_its_arguments(project, stage):
+    command = f"python -m pipeline.{stage}"
+    for words, count in (("", "0 arguments"), (" I II", "2 arguments")):
+        assert project(command + words, ok=False) == f"error: {command}: got {count}; write {command} NAME\n"
+    said = project(f"{command} IX", ok=False)
+    assert said.startswith("error: params.yaml: models: unknown model IX; use one of I, II, III")
+    assert project("python -m pipeline.check I", ok=False).endswith("got 1 argument; write python -m pipeline.check\n")
+
+
 def test_a_stage_prints_five_lines_at_most_in_80_columns(built):
     stages = built.said.split("Running stage '")[1:]
     for stage in stages:

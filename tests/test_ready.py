@@ -12,8 +12,8 @@ from pipeline.ready import remove_empty_dvc_lock, remove_invalid_rwlock
 SHALLOW = "this clone is shallow, and the results of experiments in a copy of it (--temp, --queue) would be lost; run git fetch --unshallow"
 
 
-def ready(folder, purpose):
-    return subprocess.run([sys.executable, "-m", "pipeline.ready", purpose], cwd=folder, capture_output=True, text=True)
+def ready(folder, *words):
+    return subprocess.run([sys.executable, "-m", "pipeline.ready", *words], cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -41,6 +41,14 @@ class TestGit:
         assert done.stderr.startswith(
             "error: the repository has no commit, which experiments start from; run git add --all, git commit"
         )
+
+
+def test_an_unknown_model_is_named_before_anything_runs():
+    for names in (("I", "IX"), ("IX", "I")):
+        done = ready(ROOT, "repro", *names)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: params.yaml: models: unknown model IX; use one of I, II, III")
+    assert ready(ROOT, "repro", "I", "III").stderr == ""
 
 
 @pytest.fixture
@@ -107,4 +115,4 @@ class TestInvalidLock:
         ):
             recipe = made.split(f"\n{target}: ")[1].split("\n\n")[0]
             first = next(line for line in recipe.splitlines() if line.startswith("\t"))
-            assert first == f"\t@python -m pipeline.ready {purpose}"
+            assert first == f"\t@python -m pipeline.ready {purpose}{' $(DEPTHS)' * (target == 'depths')}"

@@ -117,14 +117,19 @@ def test_a_launcher_that_can_t_start_is_one_error(project, launch, error):
     assert project("python -m pipeline.train I", ok=False).startswith(f"error: {error}")
 
 
-def test_an_error_in_a_process_has_no_traceback_of_torchrun(project):
-    (project.path / "data/statistics.json").write_text("{}")
-    project.env["DEEPEN_LAUNCH"] = TWO.partition(" --max-restarts")[0]  # each restart takes as long again
-    said = project("python -m pipeline.train I", ok=False)
-    assert "error: data/statistics.json: " in said
-    # a process may start so late that the one with the error has ended, or be stopped by torchrun before its error
-    others = ("error: rank 1: can't connect to rank 0", "stopped; dvc repro goes on")
-    assert all(line.startswith(("error: data/statistics.json: ", *others)) for line in said.splitlines())
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_an_error_of_all_processes_is_told_once_and_without_torchrun_s_traceback(project, stage):
+    project.env["DEEPEN_LAUNCH"] = TWO.removesuffix(" --max-restarts 3")
+    path = "data/statistics.json" if stage == "train" else "transfers/I.json"
+    (project.path / path).write_text("{}")
+    said = project(f"python -m pipeline.{stage} I", ok=False)
+    assert re.fullmatch(rf"error: {path}: invalid file \(its checksum is missing\); .*\n", said)
+
+
+def test_an_unknown_model_is_told_before_processes_start(project):
+    project.env["DEEPEN_LAUNCH"] = "false"
+    said = project("python -m pipeline.train IX", ok=False)
+    assert said == "error: params.yaml: models: unknown model IX; use one of I, II, III\n"
 
 
 def test_a_process_that_a_signal_ended_is_named(monkeypatch, capsys):

@@ -2,10 +2,11 @@
 
 import functools
 import gc
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.shared.inputs import Inputs, read_stage_inputs  # first: it takes checksums before the code is imported
@@ -13,6 +14,7 @@ from pipeline.shared.inputs import Inputs, read_stage_inputs  # first: it takes 
 # A queued experiment runs in a copy of the project: its own library takes precedence over the installed one.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
+from deepen.core.counts import pluralize
 from deepen.core.entry_point import run_program
 from deepen.core.errors import InputError, Interrupted, trim
 from pipeline.shared.project import BASE as BASE
@@ -37,6 +39,7 @@ def run(stage: Callable[..., None]) -> None:
 
 def _run(stage: Callable[..., None]) -> None:
     require_full_clone()
+    _check_arguments(stage, sys.argv[1:])
     try:
         stage(*sys.argv[1:])
     except Interrupted as interrupted:
@@ -45,6 +48,15 @@ def _run(stage: Callable[..., None]) -> None:
         sys.exit(interrupted.code)
     if _IS_RANK_0:
         require_unchanged()  # again, for the time in which the outputs were written
+
+
+def _check_arguments(stage: Callable[..., None], words: Sequence[str]) -> None:
+    """Raise InputError unless a stage takes so many arguments."""
+    names = [name.upper() for name in inspect.signature(stage).parameters]
+    if len(words) != len(names):
+        spec = sys.modules["__main__"].__spec__
+        command = f"python -m {spec.name if spec else stage.__name__}"
+        raise InputError(f"{command}: got {pluralize(len(words), 'argument')}; write {' '.join([command, *names])}")
 
 
 @functools.cache

@@ -11,16 +11,26 @@ from pathlib import Path
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
+from deepen.runtime.group import Group
 from pipeline.shared.stage import run
 
 LAUNCH = "DEEPEN_LAUNCH"
 EXAMPLE = f"write for example {LAUNCH}='torchrun --standalone --nproc-per-node 2'"
 
 
-def run_together(stage: Callable[..., None], module: str) -> None:
-    """Call a stage as `run` does, in the processes that DEEPEN_LAUNCH starts if it is set."""
+def run_together(stage: Callable[[str, Group], None], module: str) -> None:
+    """Call a stage of a model as `run` does, in the processes that DEEPEN_LAUNCH starts if it is set."""
     command = os.environ.pop(LAUNCH, "")  # removed, so that the started processes do not launch again
-    run((lambda *words: _exec_launcher(command, module, words)) if command.strip() else stage)
+
+    def launch(name: str) -> None:
+        _exec_launcher(command, module, name)
+
+    def call(name: str) -> None:
+        group = Group()  # first, so that the processes can agree on which of them reports an error
+        with group.report_once():
+            stage(name, group)
+
+    run(launch if command.strip() else call)
 
 
 def _quietly(launcher: list[str]) -> list[str]:
@@ -29,9 +39,10 @@ def _quietly(launcher: list[str]) -> list[str]:
     return [*ours, *launcher[1:]] if Path(launcher[0]).name == "torchrun" else launcher
 
 
-def _exec_launcher(command: str, module: str, words: tuple[str, ...]) -> None:
+def _exec_launcher(command: str, module: str, name: str) -> None:
     """Replace this process by the launcher; raises InputError if it cannot be started."""
     settings = load_settings()  # reports invalid settings once, not in each process
+    settings.require_model(name)
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.cpu_threads))  # else torchrun sets it and warns
     # With a shared store, restarted processes find the addresses of the earlier ones in it
     # (pytorch/pytorch issue 135712).
@@ -39,7 +50,7 @@ def _exec_launcher(command: str, module: str, words: tuple[str, ...]) -> None:
     try:
         launcher = _quietly(shlex.split(command))
         sys.stdout.flush()
-        os.execvp(launcher[0], [*launcher, "-m", module, *words])
+        os.execvp(launcher[0], [*launcher, "-m", module, name])
     except ValueError as error:
         raise InputError(f"{LAUNCH}: {command} is not a valid command line ({error}); {EXAMPLE}") from error
     except OSError as error:

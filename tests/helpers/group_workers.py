@@ -117,7 +117,7 @@ def ladder_with_one_that(does, folder):
 
 def small_batches(size, folder):
     group = Group()
-    with group.join(folder):
+    with group.report_once(), group.join(folder):
         trainer_for(images(), recipe(batch_size=size), group=group)
 
 

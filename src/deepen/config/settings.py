@@ -12,8 +12,9 @@ from deepen.config.recipes import Epochs, EvaluationSettings, Rate, Recipe, Trai
 from deepen.config.references import find_reference_faults
 from deepen.config.section import PathText, Section, auto
 from deepen.config.validation import format_fault
-from deepen.core.errors import InputError, prefix_faults
+from deepen.core.errors import InputError, prefix_faults, quote, trim
 from deepen.core.names import SCRATCH
+from deepen.core.nearest import suggest_name
 from deepen.core.wording import format_value
 from deepen.core.yaml_reading import parse_yaml, read_yaml
 from deepen.models.freezing import COPIED
@@ -83,6 +84,12 @@ class Settings(Section):
     def evaluation(self) -> EvaluationSettings:
         """The evaluation settings of the recipe that `recipe` names."""
         return self.recipes[self.recipe].evaluation
+
+    def require_model(self, name: str) -> None:
+        """Raise InputError if the ladder has no model of this name."""
+        if name not in self.models:
+            known = ", ".join(trim(list(self.models))) + suggest_name(name, self.models)
+            raise InputError(f"params.yaml: models: unknown model {quote(name)[:60]}; use one of {known}")
 
     def view_shape(self, image: Image) -> Image:
         """Return the input shape of networks for prepared images; raises InputError if the view is larger."""

@@ -57,8 +57,7 @@ class Group:
     def join(self, folder: Path) -> Iterator[None]:
         """Initialize the process group for this context, once rank 0 has started.
 
-        By `folder` each process finds out whether it shares files with rank 0. An InputError that several processes
-        raise is reported by one of them.
+        By `folder` each process finds out whether it shares files with rank 0.
         """
         if self.size == 1:
             yield
@@ -66,13 +65,18 @@ class Group:
         with self._detect_shared_folder(folder):
             self._roll_call.enter()
             self._initialize()
+        yield
+        distributed.destroy_process_group()  # not after an error: it would wait for processes that have ended
+
+    @contextmanager
+    def report_once(self) -> Iterator[None]:
+        """Raise SystemExit in place of an InputError that another process of the group reports too."""
         try:
             yield
         except InputError as error:
-            if self._roll_call.is_reported(str(error)):
+            if self.size > 1 and self._roll_call.is_reported(str(error)):
                 raise SystemExit(1) from error
             raise
-        distributed.destroy_process_group()  # not after an error: it would wait for processes that have ended
 
     def _initialize(self) -> None:
         """Initialize Gloo and, for GPUs, NCCL; its longer timeout ends the process, after Gloo's has named the rank."""

@@ -11,6 +11,7 @@ from torch.distributed.rendezvous import rendezvous
 from deepen.core.errors import InputError
 
 _SECONDS = 5.0  # in which live ranks report after a timeout
+_REPORT_SECONDS = 2.0  # in which ranks with the same error report it
 
 
 def connect_to_store(rank: int) -> Store:
@@ -38,9 +39,13 @@ class RollCall:
     def is_reported(self, message: str) -> bool:
         """Return whether another rank reports the same message; assume so if the store is gone, as rank 0 has ended."""
         try:
-            return int(self._store.add(message, 1)) > 1
+            is_first = int(self._store.add(message, 1)) == 1
+            end = time.monotonic() + _REPORT_SECONDS  # the store ends with rank 0, so it waits for the others
+            while self._rank == 0 and int(self._store.add(message, 0)) < self._size and time.monotonic() < end:
+                time.sleep(0.02)
         except RuntimeError:
             return True
+        return not is_first
 
     def find_missing_ranks(self) -> str:
         """Return the ranks that did not report; all live ranks call this at about the same time, after a timeout."""

@@ -10,8 +10,8 @@ import pytest
 from dvc_project import ROOT
 
 from deepen.cli import main
+from deepen.cli.edit import add_model
 from deepen.cli.new import add_convolutions
-from deepen.config.edit import add_model
 from deepen.config.settings import check_text, load_settings
 from deepen.core.errors import InputError
 

@@ -87,7 +87,7 @@ def _make_entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
 
 def _write_model(path: Path, name: str, entry: dict[str, object]) -> None:
     """Write the model into params.yaml, or the file that it links to; nothing else in the file changes."""
-    from deepen.config.edit import add_model
+    from deepen.cli.edit import add_model
     from deepen.core.files import write_atomically
 
     new = add_model(path.read_bytes().decode(), name, entry).encode()

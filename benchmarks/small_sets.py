@@ -35,7 +35,7 @@ BATCHES, STEPS, RATES = (32, 64), (150, 500, 1500), (0.015, 0.03)  # of the grid
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run is made with: images a step, steps of each model, peak learning rate; None for `auto`."""
+    """The settings of a run: batch size, steps of each model, peak learning rate; None for `auto`."""
 
     batch_size: int | None = None
     steps: int | None = None
@@ -46,7 +46,7 @@ SETTINGS = (Setting(), *(Setting(*found) for found in product(BATCHES, STEPS, RA
 
 
 def settings_for(setting: Setting, seed: int, images: int) -> Settings:
-    """The settings of params.yaml for a folder of photos, with those of a run."""
+    """Return the settings of params.yaml for a folder of photos, with those of a run."""
     content: Any = read_yaml(Path("params.yaml"))
     content |= {"data": "folder", "width": WIDTH, "seed": seed, "threads": THREADS, "device": "cpu"}
     if setting.batch_size and setting.steps and setting.lr:
@@ -93,7 +93,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
 
 
 def is_current(run: dict[str, Any]) -> bool:
-    """Whether `auto` still comes to the batch and the steps of a run; a run of the grid says its own."""
+    """Return whether `auto` still gives the batch size and steps of a run; runs of the grid have their own."""
     settings, images = settings_for(Setting(**run["setting"]), run["seed"], run["images"]), run["images"]
     steps = {name: settings.steps(name, images) for name in settings.models}
     return bool(settings.batch_size(images) == run["batch size"] and steps == run["steps"])
@@ -102,7 +102,7 @@ def is_current(run: dict[str, Any]) -> bool:
 def missing_runs(
     done: list[dict[str, Any]], sets: list[PhotoSet], seeds: int, settings: Sequence[Setting] = SETTINGS
 ) -> Iterator[tuple[PhotoSet, Setting, int]]:
-    """What is to be run: seed by seed and set by set, that which has no line yet."""
+    """List the runs without a result, by seed and set."""
     known = {(run["set"], json.dumps(run["setting"], sort_keys=True), run["seed"]) for run in done}
     for seed, each, setting in product(range(seeds), sets, settings):
         if (each.name, json.dumps(asdict(setting), sort_keys=True), seed) not in known:
@@ -110,7 +110,7 @@ def missing_runs(
 
 
 def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a set and model: the mean over the seeds with `auto`, and with the settings of the grid.
+    """Return a row per set and model: the mean over the seeds with `auto`, and with the settings of the grid.
 
     A set counts with as many seeds as all its settings have.
     """
@@ -123,13 +123,13 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _top1(runs: list[dict[str, Any]], name: str, setting: Setting) -> list[dict[str, float]]:
-    """Top-1 by model of each seed in turn."""
+    """Return top-1 by model, a mapping per seed."""
     found = {run["seed"]: run["top1"] for run in runs if run["set"] == name and Setting(**run["setting"]) == setting}
     return [found[seed] for seed in sorted(found)]
 
 
 def _means(top1: list[dict[str, float]]) -> dict[str, float]:
-    """By model, over the seeds."""
+    """Return the mean over the seeds, by model."""
     return {name: statistics.mean(found[name] for found in top1) for name in top1[0]}
 
 

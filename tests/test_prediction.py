@@ -63,6 +63,11 @@ class TestClassifier:
             np.testing.assert_allclose(found, expected, atol=1e-5)
         assert deepen.load(weights[3], "cpu").predict(pixels[0]).shape == (1, 3)
 
+    def test_its_repr_names_the_network(self, weights):
+        assert repr(deepen.load(weights[3], "cpu")) == (
+            "<Classifier I: conv3-16 maxpool fc-16, 3 classes, images of 3x8x8, on cpu>"
+        )
+
     @pytest.mark.parametrize("views", ["centre", "crops", "dense"])
     def test_the_classifier_averages_views_of_larger_images(self, weights, tmp_path, rng, views):
         card, state = load_weights(weights[3])

@@ -86,6 +86,20 @@ def test_deepen_says_that_all_models_are_trained(built, monkeypatch, capsys):
     ]
 
 
+def test_a_checkpoint_that_a_complete_run_left_is_not_called_interrupted(built, monkeypatch, capsys):
+    """DVC's run cache may have the result of an interrupted training; a checkpoint may also be of an experiment."""
+    monkeypatch.chdir(built.path)
+    folder = built.path / "checkpoints/II-0a1b2c"
+    Checkpoints(folder, 0).save(at(10))
+    try:
+        assert said(capsys)[0] == (
+            "II: a checkpoint that this run does not need (at step 10 of 21); the same command resumes an interrupted "
+            "experiment, deepen checkpoints --clear removes it"
+        )
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_experiments_are_counted(project, capsys):
     commands = ["init -q", "add -A", "-c user.name=t -c user.email=t@example.org commit -qm start"]
     for words in commands:

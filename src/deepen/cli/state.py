@@ -36,7 +36,7 @@ def describe_state(project: Path) -> Iterator[str]:
         yield "next: deepen settings"
         return
     trained = [name for name in settings.models if (project / f"weights/{name}.safetensors").is_file()]
-    unfinished = list(_describe_unfinished(project))
+    unfinished = list(_describe_unfinished(project, _is_complete(project, settings, trained)))
     yield from unfinished
     yield from _describe_results(project, settings, trained)
     if not trained and not unfinished:
@@ -57,8 +57,19 @@ def _describe_other_folder(folder: Path) -> Iterator[str]:
         yield "next: cd to your clone of Deepen; without one, git clone its repository and run make repro there"
 
 
-def _describe_unfinished(project: Path) -> Iterator[str]:
-    """Describe each training that is running or left a checkpoint."""
+def _is_complete(project: Path, settings: "Settings", trained: Sequence[str]) -> bool:
+    """Return whether all models are trained and evaluated with the current settings."""
+    from deepen.experiments.store import load_workspace
+
+    here = load_workspace(project)
+    return set(trained) == set(settings.models) and here is not None and not here.why
+
+
+def _describe_unfinished(project: Path, complete: bool) -> Iterator[str]:
+    """Describe each training that is running or left a checkpoint.
+
+    In a `complete` run, a checkpoint is of an experiment, or needless because DVC's run cache had the result.
+    """
     from deepen.runtime.lock import read_lock_holder
     from deepen.training.position import FOLDER, describe_checkpoint
 
@@ -72,6 +83,11 @@ def _describe_unfinished(project: Path) -> Iterator[str]:
         where = f" (checkpoint at step {position.step:,} of {position.steps:,})" if position else ""
         if holder:
             yield f"{model} is being trained{where} by {holder}"
+        elif where and complete:
+            yield (
+                f"{model}: a checkpoint that this run does not need{where.replace('checkpoint ', '')}; "
+                "the same command resumes an interrupted experiment, deepen checkpoints --clear removes it"
+            )
         elif where:
             yield f"{model} was interrupted{where}: the same command resumes it, unless anything else has changed"
 

@@ -208,6 +208,7 @@ def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capa
     """The NVIDIA T4 has compute capability 7.5; bfloat16 units came with 8.0."""
     properties = SimpleNamespace(major=capability[0], minor=capability[1])
     monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device", lambda chosen: nullcontext())
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)

@@ -96,7 +96,7 @@ def test_the_device_is_read_once_an_evaluation(rng, monkeypatch):
     assert len(found.predicted) == len(found.probability) == 100
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.cuda
 def test_an_evaluation_waits_for_the_device_at_its_start_and_its_end_on_cuda(rng, wait_mode):
     labels = rng.integers(0, 8, 100)
     found = ImageSet(rng.integers(0, 256, (100, 8, 2, 2), dtype="uint8"), labels, ())

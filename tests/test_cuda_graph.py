@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from dvc_project import ROOT
-from recorded_graph import emulate
+from emulated_graph import emulate
 from tensors import draw_he_weights
 
 from deepen.config.settings import load_settings
@@ -278,6 +278,7 @@ def test_nothing_waits_for_the_device_within_an_epoch_on_cuda(
     assert len(steps) == 6
 
 
+@needs_cuda
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 @no_warnings
 def test_a_second_gpu_trains_the_same_on_cuda(colored):

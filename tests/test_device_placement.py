@@ -3,17 +3,19 @@
 import pytest
 import torch
 from fake_cuda import CUDA, fake_cuda
-from test_emulated_graph import CROP, VIEW
 from test_training import RECIPES
 
 from deepen.data import prefetch as mapped
-from deepen.data.augmentation import AugmentedImages
+from deepen.data.augmentation import Augmentation, AugmentedImages
 from deepen.data.prefetch import MappedImages
 from deepen.data.statistics import compute_statistics
 from deepen.growth.initialization import draw_he_weights
 from deepen.models.layers import plan
 from deepen.models.vgg import build_network
 from deepen.training.trainer import Trainer
+
+CROP = Augmentation(flip=True, crop=0.125, color_shift=0.1)
+VIEW = Augmentation(flip=True, crop=0.0, color_shift=0.1, view=8, scale_jitter=2.0)
 
 pytestmark = pytest.mark.filterwarnings("ignore:User provided device_type of 'cuda', but CUDA is not available")
 

@@ -5,7 +5,7 @@ them on the tensors that they had when they were recorded. Python does not run a
 operations happens once, and a tensor that it replaces stays the old one.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Generator, Tensor
@@ -25,10 +25,10 @@ class EmulatedGraph:
 
     def __init__(self):
         self.operations = []  # (function, arguments, keyword arguments, result)
-        self.replays = 0
+        self.replays, self.generators = 0, []
 
     def register_generator_state(self, generator):
-        pass
+        self.generators.append(generator)
 
     def replay(self):
         """Repeat the operations; their results go to where they were when they were recorded."""
@@ -82,9 +82,9 @@ def refuse_reads(function, given):
     masks = any(tensor.dtype in (torch.bool, torch.uint8) for tensor in given[1:])
     shaped = torch.Tag.dynamic_output_shape in function.tags and (function not in _INDEXING or masks)
     if shaped or torch.Tag.data_dependent_output in function.tags:
-        raise CaptureError(f"{function} in a capture: the host would wait for the device")
+        raise CaptureError(f"{function} is not permitted when stream is capturing: the host would wait for the device")
     if function is torch.ops.aten.lift_fresh.default:
-        raise CaptureError("a tensor of numbers of the host in a capture: it would be copied to the device")
+        raise CaptureError("a copy from the host is not permitted when stream is capturing")
 
 
 class _NoReads(torch.overrides.TorchFunctionMode):
@@ -92,48 +92,42 @@ class _NoReads(torch.overrides.TorchFunctionMode):
 
     def __torch_function__(self, function, types, arguments=(), options=None):
         if function in _READS:
-            raise CaptureError(f"{function.__name__} in a capture: the host would wait for the device")
+            raise CaptureError(
+                f"{function.__name__} is not permitted when stream is capturing: the host would wait for the device"
+            )
         return function(*arguments, **(options or {}))
 
 
-@contextmanager
-def record(graph, **options):
-    """In place of torch.cuda.graph."""
-    recorder = Recorder(graph)
-    try:
-        with _NoReads(), recorder:
-            yield
-    finally:
-        recorder.undo()
+class Stream:
+    """In place of torch.cuda.Stream."""
 
-
-class _Stream:
     def __init__(self, device=None):
-        pass
+        self.device = device
 
     def wait_stream(self, other):
         pass
 
 
-@contextmanager
-def _use_stream(stream):
-    yield
+def emulate(monkeypatch):
+    """Have torch.cuda record and replay on the CPU; return a list of each (graph, stream) recorded from now on."""
+    made = []
 
+    @contextmanager
+    def record(graph, stream, **options):
+        made.append((graph, stream))
+        recorder = Recorder(graph)
+        try:
+            with _NoReads(), recorder:
+                yield
+        finally:
+            recorder.undo()
 
-def emulate_cuda_graphs(monkeypatch):
-    """Have torch.cuda record and replay on the CPU; return the list of the graphs that are made from now on."""
-    graphs = []
-
-    def make_graph():
-        graphs.append(EmulatedGraph())
-        return graphs[-1]
-
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", make_graph)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", EmulatedGraph)
     monkeypatch.setattr(torch.cuda, "graph", record)
-    monkeypatch.setattr(torch.cuda, "Stream", _Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", _Stream)
-    monkeypatch.setattr(torch.cuda, "stream", _use_stream)
-    return graphs
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    return made
 
 
 def find(kind, tree):

@@ -40,7 +40,7 @@ class _Event:
     def __init__(self, **options):
         pass
 
-    def record(self):
+    def record(self, stream=None):
         pass
 
     def synchronize(self):
@@ -60,7 +60,7 @@ class _Host(TorchFunctionMode):
         pinned = options.pop("pin_memory", False)
         if function is Tensor.backward:
             return _give_gradients(arguments[0].grad_fn)
-        if function is torch._fused_sgd_:  # can't be faked
+        if function is torch._fused_sgd_ or "out_dtype" in options:  # these can't be faked
             return _require_one_device(arguments, options)
         if function is Tensor.is_pinned:
             return any(arguments[0]._base is tensor or arguments[0] is tensor for tensor in self._pinned)
@@ -113,10 +113,11 @@ def _give_gradients(end):
                 node.variable.grad = torch.empty_like(node.variable)
 
 
-def _require_one_device(*arguments):
-    devices = {tensor.device for tensor in tree_leaves(arguments) if isinstance(tensor, Tensor)}
+def _require_one_device(arguments, options):
+    devices = {tensor.device for tensor in tree_leaves((arguments, options)) if isinstance(tensor, Tensor)}
     if len(devices) > 1:
         raise RuntimeError(f"tensors on several devices: {devices}")
+    return options.get("out")
 
 
 def _require_equal(one, other):
@@ -134,6 +135,7 @@ def fake_cuda(monkeypatch):
     monkeypatch.setattr(torch.utils, "swap_tensors", _require_equal)
     monkeypatch.setattr(torch.cuda, "Event", _Event)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: None)
     monkeypatch.setattr(torch.cuda, "default_generators", (_Generator("cuda"),))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=2**34))
     with FakeTensorMode(allow_non_fake_inputs=True), _Host() as host:

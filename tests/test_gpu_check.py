@@ -15,7 +15,7 @@ from dvc_project import ROOT
 
 from benchmarks.data import make_random_images
 from benchmarks.gpu import __main__ as program
-from benchmarks.gpu import accuracy, agreement, cuda_tests, inference, kernels, speed
+from benchmarks.gpu import accuracy, agreement, cuda_tests, inference, kernels, precision, speed
 from benchmarks.gpu.bench import REHEARSAL, load_parts, prepare
 from benchmarks.gpu.record import Record
 from benchmarks.gpu.sections import Section, SectionFailed, Worker
@@ -44,9 +44,12 @@ def test_steps_are_timed_against_matrix_products(bench):
     assert [row["input channels"] for row in speed.time_first_convolution(bench)] == [3, 4, 8]
 
 
-def test_every_precision_of_params_yaml_is_timed(bench):
-    rows = list(speed.time_precisions(bench))
-    assert {"float32", "bfloat16"} <= {row["precision"] for row in rows}
+def test_every_precision_is_timed_and_trained_in(bench):
+    before = torch.backends.cudnn.conv.fp32_precision
+    rows = list(precision.time_precisions(bench))
+    assert [row["precision"] for row in rows] == ["float32", "tf32", "bfloat16"]
+    assert all(0 <= row["top1 of I"] <= 100 for row in rows)
+    assert torch.backends.cudnn.conv.fp32_precision == before
     assert all(row["step (ms)"] > 0 for row in rows)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.gpu import accuracy, agreement, cuda_tests, inference, kernels, speed
+from benchmarks.gpu import accuracy, agreement, cuda_tests, inference, kernels, precision, speed
 from benchmarks.gpu.bench import REHEARSAL, Parts, Size, load_parts, require_gpu
 from benchmarks.gpu.record import Record
 from benchmarks.gpu.sections import Section, Worker
@@ -27,7 +27,7 @@ SECTIONS = (
     Section("Longest kernels of a replayed step", kernels.list_kernels),
     Section("The ladder, epochs of params.yaml", accuracy.train_usual_ladder),
     Section("Larger batches", speed.time_batches),
-    Section("Precisions", speed.time_precisions),
+    Section("Precisions", precision.time_precisions),
     Section("First convolution", speed.time_first_convolution),
     Section("Evaluation", inference.time_evaluation),
     Section("Prediction", inference.time_prediction),

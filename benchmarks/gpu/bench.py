@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -128,10 +128,6 @@ class Bench:
         free_memory()
         net = self.make_network(model, recipe)
         return self.make_trainer(model, net, recipe, epochs=epochs, batch=batch, steps=steps, replayed=replayed)
-
-    def with_precision(self, precision: str) -> "Bench":
-        """Return the same inputs in another precision."""
-        return replace(self, dtype=choose_dtype(precision, self.device))
 
 
 def free_memory() -> None:

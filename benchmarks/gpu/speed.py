@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,6 @@ from benchmarks.data import BATCH
 from benchmarks.gpu.bench import Bench, free_memory, outermost
 from benchmarks.gpu.sections import Row
 from benchmarks.measure import measure_matmul_rate, measure_median_seconds
-from deepen.config.settings import Settings
 from deepen.models.layers import count_training_flops
 from deepen.runtime.device import autocast
 from deepen.training.trainer import Trainer
@@ -46,18 +44,6 @@ def time_batches(bench: Bench) -> Iterator[Row]:
             yield row | time_step(bench, model, bench.settings.recipe, peak, batch=batch)
 
 
-def time_precisions(bench: Bench) -> Iterator[Row]:
-    """Time the last model's step in every precision, as a share of the rate of matrix products in it."""
-    model, recipe = list(bench.plans)[-1], bench.settings.recipe
-    for precision in get_args(Settings.model_fields["precision"].annotation):
-        if precision != "auto":
-            other = bench.with_precision(precision)
-            peak = measure_matmul_rate(other.dtype, str(other.device), other.size.side)
-            row = {"model": model, "recipe": recipe, "precision": precision, "matmul (TFLOP/s)": peak / 1e12}
-            yield row | time_step(other, model, recipe, peak)
-    bench.with_precision("auto")  # and its settings of the process
-
-
 def time_step(bench: Bench, model: str, recipe: str, peak: float, *, way: str = "graph", batch: int = BATCH) -> Row:
     """Return the time of a step, its share of the `peak` rate (operations per second), and the memory it takes."""
     trainer = bench.start(model, recipe, epochs=1 + _EPOCHS, batch=batch, replayed=way != "eager")
@@ -65,9 +51,9 @@ def time_step(bench: Bench, model: str, recipe: str, peak: float, *, way: str = 
         trainer.network.compile()
     epochs = iter(range(1, 2 + _EPOCHS))
     begin = time.perf_counter()
-    trainer.run_epoch(next(epochs), _nothing)
+    trainer.run_epoch(next(epochs), do_nothing)
     first = time.perf_counter() - begin
-    seconds = measure_median_seconds(lambda: trainer.run_epoch(next(epochs), _nothing), calls=_EPOCHS, warm_up=0)
+    seconds = measure_median_seconds(lambda: trainer.run_epoch(next(epochs), do_nothing), calls=_EPOCHS, warm_up=0)
     step = seconds / trainer.steps_per_epoch
     rate = count_training_flops(bench.plans[model]) * trainer.batch_size / step
     return {
@@ -121,5 +107,5 @@ def measure_reference(bench: Bench) -> Iterator[Row]:
         yield {"dtype": str(dtype).removeprefix("torch."), "side": bench.size.side, "TFLOP/s": rate / 1e12}
 
 
-def _nothing() -> None:
+def do_nothing() -> None:
     pass

@@ -1,0 +1,42 @@
+"""Speed and accuracy of each precision on a card."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+
+from benchmarks.gpu.accuracy import choose_usual_epochs, train_ladder
+from benchmarks.gpu.bench import Bench
+from benchmarks.gpu.sections import Row
+from benchmarks.gpu.speed import time_step
+from benchmarks.measure import measure_matmul_rate
+
+
+def time_precisions(bench: Bench) -> Iterator[Row]:
+    """Time the last model's step in each precision, and train the first model in it.
+
+    The share is of the rate of matrix products in the same precision. TF32 rounds the inputs of float32 products.
+    """
+    first, *_, last = bench.plans
+    for precision, dtype in {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}.items():
+        other = replace(bench, dtype=dtype)
+        with _allow_tf32(precision == "tf32"):
+            peak = measure_matmul_rate(dtype, str(bench.device), bench.size.side)
+            row = {"model": last, "precision": precision, "matmul (TFLOP/s)": peak / 1e12}
+            row |= time_step(other, last, bench.settings.recipe, peak)
+            trained = next(train_ladder(other, choose_usual_epochs(bench), 0))
+            yield row | {f"top1 of {first}": trained["top1"]}
+
+
+@contextmanager
+def _allow_tf32(allowed: bool) -> Iterator[None]:
+    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    before = [each.fp32_precision for each in settings]
+    for each in settings:
+        each.fp32_precision = "tf32" if allowed else "ieee"
+    try:
+        yield
+    finally:
+        for each, precision in zip(settings, before, strict=True):
+            each.fp32_precision = precision

@@ -55,7 +55,7 @@ def test_the_arms_of_the_file_are_valid(monkeypatch):
 
 def test_the_candidates_for_the_peer_are_valid():
     comparison = load_comparison(accuracy_for_compute.ARMS.with_name("peer_candidates.yaml"))
-    recipes = {json.dumps([arm.width, arm.load_recipe().model_dump()]) for arm in comparison.arms.values()}
+    recipes = {json.dumps([arm.width, arm.load_recipe(0.1).model_dump()]) for arm in comparison.arms.values()}
     assert len(recipes) == len(comparison.arms) > 20
 
 
@@ -133,7 +133,12 @@ def test_changes_apply_to_settings_and_to_the_peer():
     arm = Arm(params=PARAMS, changes={"recipes.onecycle.training.batch_size": 500, "lr": 0.02})
     settings = arm.load_settings(0.1, 7)
     assert (settings.training.batch_size, settings.lr, settings.seed) == (500, 0.02, 7)
-    assert PEER.load_recipe().batch_size == 20
+    assert PEER.load_recipe(0.1).batch_size == 20
+
+
+def test_changes_may_differ_by_budget():
+    arm = Arm(peer="muon", changes={"0": {"batch_size": 500, "filter_lr": 0.12}, "0.2": {}})
+    assert [arm.load_recipe(budget).batch_size for budget in (0.03, 0.1, 0.25)] == [500, 500, 2000]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,7 @@ def test_a_params_file_without_settings_is_an_error(tmp_path):
 )
 def test_invalid_settings_of_the_peer_are_errors(arm, fault):
     with pytest.raises(InputError, match=fault):
-        Arm(**arm).load_recipe()
+        Arm(**arm).load_recipe(0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The arms of a comparison, read from a YAML file: each says what is trained for a budget of FLOPs."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,45 +15,48 @@ from deepen.core.names import SCRATCH
 from deepen.core.yaml_reading import read_yaml
 
 _Width = Annotated[float, Field(gt=0, le=16)]
-_Pflop = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]  # YAML keys are text
+_PFLOP = r"^[0-9]+(\.[0-9]+)?$"
+_Pflop = Annotated[str, Field(pattern=_PFLOP)]  # YAML keys are text
+_Changes = dict[_Pflop, dict[str, Any]] | dict[str, Any]
 
 
 class Arm(Section):
     """What one arm trains: the models of a params.yaml, or the peer.
 
-    `width` and `params` may differ by budget: a mapping from the least budget (PFLOP) on which a value applies. Epochs
-    follow: those of all rungs are multiplied by one factor, which makes the arm cost the budget.
+    `params`, `width` and `changes` may differ by budget: a mapping from the least budget (PFLOP) on which a value
+    applies. Epochs follow: those of all rungs are multiplied by one factor, which makes the arm cost the budget.
     """
 
     params: str | dict[_Pflop, str] = Field(default="params.yaml", examples=["params.yaml"])
     models: list[str] = Field(default=[], examples=["[I, II, III]"])  # default: the ladder up to `depth`
     peer: str | None = Field(default=None, examples=["muon"])
     width: _Width | dict[_Pflop, _Width] | None = Field(default=None, examples=[0.25])
-    changes: dict[str, Any] = Field(default={}, examples=["{lr: 0.02}"])  # of settings, by their dotted paths
+    changes: _Changes = Field(default={}, examples=["{lr: 0.02}"], union_mode="left_to_right")  # by dotted paths
     against: list[str] = Field(default=[], examples=["[peer-muon]"])  # arms to compare with
 
     def get_width(self, budget: float) -> float | None:
         """Return the width for a budget (PFLOP); None is that of params.yaml."""
-        width: float | None = choose_by_budget(self.width, budget) if isinstance(self.width, dict) else self.width
+        width: float | None = choose_by_budget(self.width, budget)
         return width
 
     def load_settings(self, budget: float, seed: int) -> Settings:
         """Load the settings for images of a folder, with the arm's changes; raises InputError."""
-        params = choose_by_budget(self.params, budget) if isinstance(self.params, dict) else self.params
+        params = choose_by_budget(self.params, budget)
         content = read_yaml(Path(params))
         if not isinstance(content, dict):
             raise InputError(f"{params}: must be a mapping of settings; name a params.yaml")
         width = self.get_width(budget)
-        changes = {"data": "folder", "seed": seed} | ({} if width is None else {"width": width}) | self.changes
+        changes = {"data": "folder", "seed": seed} | ({} if width is None else {"width": width})
+        changes |= choose_by_budget(self.changes, budget)
         for path, value in changes.items():
             _change(content, path, value, params)
         return self._choose_models(check_settings(content, name=params), params)
 
-    def load_recipe(self) -> PeerRecipe:
-        """Return the peer's recipe with the arm's changes; raises InputError."""
+    def load_recipe(self, budget: float) -> PeerRecipe:
+        """Return the peer's recipe for a budget (PFLOP), with the arm's changes; raises InputError."""
         if self.peer not in RECIPES:
             raise InputError(f"peer: must be one of {', '.join(RECIPES)}, got {self.peer!r}; change it")
-        content = RECIPES[self.peer].model_dump() | self.changes
+        content = RECIPES[self.peer].model_dump() | choose_by_budget(self.changes, budget)
         try:
             return PeerRecipe.model_validate(content)
         except ValidationError as error:
@@ -103,8 +106,13 @@ def load_comparison(path: Path) -> Comparison:
     return comparison
 
 
-def choose_by_budget(values: Mapping[str, Any], budget: float) -> Any:
-    """Return the value of the greatest budget that is not above this one (PFLOP); raises InputError."""
+def choose_by_budget(values: Any, budget: float) -> Any:
+    """Return the value of the greatest budget that is not above this one (PFLOP); raises InputError.
+
+    Values that are not a mapping from budgets are the same for all.
+    """
+    if not isinstance(values, dict) or not values or not all(re.match(_PFLOP, key) for key in values):
+        return values
     below = [key for key in values if float(key) <= budget]
     if not below:
         raise InputError(f"no value for a budget of {budget:g} PFLOP; the least is {min(values, key=float)}, lower it")

@@ -46,7 +46,7 @@ def hash_settings(arm: Arm, budget: float) -> str:
     """Return a checksum of all that an arm trains with at a budget."""
     content: Row = {"width": arm.get_width(budget)}
     if arm.peer:
-        content |= {"peer": arm.load_recipe().model_dump()}
+        content |= {"peer": arm.load_recipe(budget).model_dump()}
     else:
         content |= arm.load_settings(budget, 0).model_dump(exclude={"threads", "device", "progress"})
     return _hash(json.dumps(content, sort_keys=True).encode())

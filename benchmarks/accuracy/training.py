@@ -73,7 +73,7 @@ def _train_peer(
 ) -> tuple[float, dict[str, float], Score]:
     if images.shape != IMAGE:
         raise InputError(f"the peer takes images of 3x32x32, got {'x'.join(map(str, images.shape))}; leave it out")
-    recipe, width = arm.load_recipe(), arm.get_width(budget) or 1.0
+    recipe, width = arm.load_recipe(budget), arm.get_width(budget) or 1.0
     before = count_statistics_flops(images) + count_whitening_flops(len(images))
     left = budget * 1e15 - before
     plan = plan_training(recipe, width=width, classes=len(images.classes), images=len(images), budget=left)

@@ -53,10 +53,12 @@ def test_the_arms_of_the_file_are_valid(monkeypatch):
     assert len(runs) == 11 * len(comparison.arms)
 
 
-def test_the_candidates_for_the_peer_are_valid():
-    comparison = load_comparison(accuracy_for_compute.ARMS.with_name("peer_candidates.yaml"))
-    recipes = {json.dumps([arm.width, arm.load_recipe(0.1).model_dump()]) for arm in comparison.arms.values()}
-    assert len(recipes) == len(comparison.arms) > 20
+@pytest.mark.parametrize("name", ["peer", "ladder"])
+def test_the_candidates_are_valid_and_differ(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    comparison = load_comparison(accuracy_for_compute.ARMS.with_name(f"{name}_candidates.yaml"))
+    runs = [(run.budget, run.settings) for run in list_runs(comparison, "images")]
+    assert len(set(runs)) == len(runs) == 3 * len(comparison.arms)
 
 
 @pytest.mark.slow
@@ -134,6 +136,11 @@ def test_changes_apply_to_settings_and_to_the_peer():
     settings = arm.load_settings(0.1, 7)
     assert (settings.training.batch_size, settings.lr, settings.seed) == (500, 0.02, 7)
     assert PEER.load_recipe(0.1).batch_size == 20
+
+
+def test_models_may_differ_by_budget():
+    arm = Arm(params=PARAMS, models={"0": ["I", "II"], "0.1": ["III"]})
+    assert [list(arm.load_settings(budget, 0).models) for budget in (0.03, 0.1)] == [["I", "II"], ["III"]]
 
 
 def test_changes_may_differ_by_budget():

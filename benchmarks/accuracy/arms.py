@@ -23,12 +23,14 @@ _Changes = dict[_Pflop, dict[str, Any]] | dict[str, Any]
 class Arm(Section):
     """What one arm trains: the models of a params.yaml, or the peer.
 
-    `params`, `width` and `changes` may differ by budget: a mapping from the least budget (PFLOP) on which a value
-    applies. Epochs follow: those of all rungs are multiplied by one factor, which makes the arm cost the budget.
+    `params`, `models`, `width` and `changes` may differ by budget: a mapping from the least budget (PFLOP) on which a
+    value applies. Epochs follow: one factor on those of all rungs makes the arm cost the budget.
     """
 
     params: str | dict[_Pflop, str] = Field(default="params.yaml", examples=["params.yaml"])
-    models: list[str] = Field(default=[], examples=["[I, II, III]"])  # default: the ladder up to `depth`
+    models: list[str] | dict[_Pflop, list[str]] = Field(
+        default=[], examples=["[I, II, III]"]
+    )  # default: the ladder up to `depth`
     peer: str | None = Field(default=None, examples=["muon"])
     width: _Width | dict[_Pflop, _Width] | None = Field(default=None, examples=[0.25])
     changes: _Changes = Field(default={}, examples=["{lr: 0.02}"], union_mode="left_to_right")  # by dotted paths
@@ -50,7 +52,8 @@ class Arm(Section):
         changes |= choose_by_budget(self.changes, budget)
         for path, value in changes.items():
             _change(content, path, value, params)
-        return self._choose_models(check_settings(content, name=params), params)
+        names: list[str] = choose_by_budget(self.models, budget)
+        return _choose_models(check_settings(content, name=params), names, params)
 
     def load_recipe(self, budget: float) -> PeerRecipe:
         """Return the peer's recipe for a budget (PFLOP), with the arm's changes; raises InputError."""
@@ -62,19 +65,6 @@ class Arm(Section):
         except ValidationError as error:
             faults = [format_fault(PeerRecipe, content, detail) for detail in error.errors()]
             raise InputError([f"changes.{fault}" for fault in faults]) from error
-
-    def _choose_models(self, settings: Settings, params: str) -> Settings:
-        """Keep the arm's models only, each after the one before."""
-        names = self.models or [*settings.ancestors(settings.depth), settings.depth]
-        if unknown := [name for name in names if name not in settings.models]:
-            raise InputError(f"models: unknown model {unknown[0]!r}; {params} has {', '.join(settings.models)}")
-        before = dict(zip(names, [SCRATCH, *names], strict=False))
-        alone: dict[str, Any] = {"mapping": {}, "fresh": [], "dropped": []}  # of a model that nothing is copied to
-        models = {
-            name: settings.models[name].model_copy(update={"after": before[name]} | (alone if name == names[0] else {}))
-            for name in names
-        }
-        return settings.model_copy(update={"models": models, "depth": names[-1]})
 
 
 class Comparison(Section):
@@ -104,6 +94,20 @@ def load_comparison(path: Path) -> Comparison:
     if faults:
         raise InputError(faults)
     return comparison
+
+
+def _choose_models(settings: Settings, names: list[str], params: str) -> Settings:
+    """Keep these models only, each after the one before; without names, the ladder up to `depth`."""
+    names = names or [*settings.ancestors(settings.depth), settings.depth]
+    if unknown := [name for name in names if name not in settings.models]:
+        raise InputError(f"models: unknown model {unknown[0]!r}; {params} has {', '.join(settings.models)}")
+    before = dict(zip(names, [SCRATCH, *names], strict=False))
+    alone: dict[str, Any] = {"mapping": {}, "fresh": [], "dropped": []}  # of a model that nothing is copied to
+    models = {
+        name: settings.models[name].model_copy(update={"after": before[name]} | (alone if name == names[0] else {}))
+        for name in names
+    }
+    return settings.model_copy(update={"models": models, "depth": names[-1]})
 
 
 def choose_by_budget(values: Any, budget: float) -> Any:

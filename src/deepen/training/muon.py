@@ -6,11 +6,13 @@ kellerjordan.github.io/posts/muon.
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from deepen.runtime.group import SINGLE_PROCESS, Group
+from deepen.training.gram_newton_schulz import orthogonalize_together
 from deepen.training.optimizers import Uncompiled
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps suffice
@@ -23,7 +25,8 @@ class Muon(Uncompiled):
     Such an update changes a layer equally for all directions of its input. Convolutions count as matrices
     (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay per step; biases get plain updates
     without decay. `lr` may be a tensor on the parameters' device. Computes in float32, except for the Newton-Schulz
-    steps on CUDA (bfloat16). The processes of a `group`, whose gradients are equal, divide the matrices among them.
+    steps on CUDA, whose factors are in half precision. The processes of a `group`, whose gradients are equal, divide
+    the matrices among them.
     """
 
     def __init__(
@@ -40,23 +43,67 @@ class Muon(Uncompiled):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """Take one step; every parameter must have a gradient."""
+        """Take one step; every parameter must have a gradient, which may be overwritten."""
         for group in self.param_groups:
-            lr, momentum, parameters = group["lr"], group["momentum"], group["params"]
-            gradients = [parameter.grad for parameter in parameters]
-            buffers = [self._get_momentum(parameter) for parameter in parameters]
-            torch._foreach_mul_(buffers, momentum)
-            torch._foreach_add_(buffers, gradients)
-            steps = list(torch._foreach_add(gradients, buffers, alpha=momentum))
-            matrices = [index for index, parameter in enumerate(parameters) if parameter.ndim > 1]
-            if matrices:
-                torch._foreach_mul_([parameters[index] for index in matrices], 1 - lr * group["weight_decay"])
-            channels_last = [steps[index].movedim(1, -1) for index in matrices]  # the memory format of convolutions
-            directions = self._orthogonalize([step.flatten(1) for step in channels_last])
-            for index, step, direction in zip(matrices, channels_last, directions, strict=True):
-                steps[index] = direction.reshape(step.shape).movedim(-1, 1)
-            torch._foreach_mul_(steps, lr)
-            torch._foreach_sub_(parameters, steps)
+            if group["params"][0].is_cuda:
+                self._step_in_few_kernels(group)
+            else:
+                self._step_in_float32(group)
+
+    def _step_in_float32(self, group: dict[str, Any]) -> None:
+        lr, momentum, parameters = group["lr"], group["momentum"], group["params"]
+        gradients = [parameter.grad for parameter in parameters]
+        buffers = [self._get_momentum(parameter) for parameter in parameters]
+        torch._foreach_mul_(buffers, momentum)
+        torch._foreach_add_(buffers, gradients)
+        steps = list(torch._foreach_add(gradients, buffers, alpha=momentum))
+        matrices = [index for index, parameter in enumerate(parameters) if parameter.ndim > 1]
+        if matrices:
+            torch._foreach_mul_([parameters[index] for index in matrices], 1 - lr * group["weight_decay"])
+        channels_last = [steps[index].movedim(1, -1) for index in matrices]  # the memory format of convolutions
+        directions = self._orthogonalize([step.flatten(1) for step in channels_last])
+        for index, step, direction in zip(matrices, channels_last, directions, strict=True):
+            steps[index] = direction.reshape(step.shape).movedim(-1, 1)
+        torch._foreach_mul_(steps, lr)
+        torch._foreach_sub_(parameters, steps)
+
+    def _step_in_few_kernels(self, group: dict[str, Any]) -> None:
+        """Take a step by PyTorch's fused kernels, each of which updates all tensors."""
+        lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
+        vectors = [parameter for parameter in group["params"] if parameter.ndim == 1]
+        matrices = [parameter for parameter in group["params"] if parameter.ndim > 1]
+        if vectors:
+            gradients, buffers = self._get_gradients(vectors)
+            _fused_sgd(vectors, gradients, buffers, lr=lr, momentum=momentum, nesterov=momentum > 0)
+        if matrices:
+            gradients, buffers = self._get_gradients(matrices)
+            # SGD of the gradients by themselves at the rate -momentum: Nesterov's gradient + momentum * buffer.
+            _fused_sgd(gradients, gradients, buffers, lr=-momentum, momentum=momentum)
+            _fused_sgd(matrices, self._orthogonalize_in_half(gradients), [], lr=lr, weight_decay=weight_decay)
+
+    def _get_gradients(self, parameters: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the gradients, in the memory order of their parameters, and the momentum buffers."""
+        gradients = []
+        for parameter in parameters:
+            gradient = parameter.grad
+            assert gradient is not None
+            if gradient.stride() != parameter.stride():
+                gradient = torch.empty_like(parameter).copy_(gradient)
+            gradients.append(gradient)
+        return gradients, [self._get_momentum(parameter) for parameter in parameters]
+
+    def _orthogonalize_in_half(self, steps: list[Tensor]) -> list[Tensor]:
+        """Orthogonalize each step on one process of the group, all together, and broadcast it."""
+        directions = [torch.empty_like(step) for step in steps]
+        halves = [torch.empty_like(step, dtype=torch.bfloat16) for step in steps]
+        torch._foreach_copy_(halves, steps)
+        matrices, results = ([_view_as_matrix(tensor) for tensor in tensors] for tensors in (halves, directions))
+        owners = assign_owners([count_multiplications(*matrix.shape) for matrix in matrices], self._group.size)
+        own = [index for index, owner in enumerate(owners) if owner == self._group.rank]
+        if own:
+            orthogonalize_together([matrices[index] for index in own], [results[index] for index in own])
+        self._group.broadcast(results, owners)
+        return directions
 
     def _orthogonalize(self, matrices: Sequence[Tensor]) -> list[Tensor]:
         """Orthogonalize each matrix on one process of the group, equal shapes in one batch, and broadcast it."""
@@ -82,6 +129,36 @@ class Muon(Uncompiled):
         return buffer
 
 
+def _fused_sgd(
+    parameters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    buffers: Sequence[Tensor],
+    *,
+    lr: float | Tensor,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> None:
+    """Step as torch.optim.SGD(fused=True) does, in one kernel; the buffers are of the momentum, if any."""
+    torch._fused_sgd_(  # type: ignore[call-overload]
+        parameters,
+        gradients,
+        buffers if momentum else [],
+        weight_decay=weight_decay,
+        momentum=momentum,
+        lr=lr,
+        dampening=0.0,
+        nesterov=nesterov,
+        maximize=False,
+        is_first_step=False,
+    )
+
+
+def _view_as_matrix(weight: Tensor) -> Tensor:
+    """View a weight, contiguous or channels-last, as a matrix (out, ...): the order of the columns does not matter."""
+    return (weight if weight.is_contiguous() else weight.movedim(1, -1)).view(len(weight), -1)
+
+
 def count_multiplications(rows: int, columns: int) -> int:
     """Estimate the multiplications that orthogonalizing a matrix takes, up to a constant factor."""
     return rows * columns * min(rows, columns)
@@ -105,7 +182,7 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     rows, columns = matrices.shape[1:]
     x = matrices if rows <= columns else matrices.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    x = _iterate_in_bfloat16(x) if x.is_cuda else _iterate_gram_matrix(x)
+    x = _iterate_gram_matrix(x)
     return x if rows <= columns else x.mT * math.sqrt(rows / columns)
 
 
@@ -121,14 +198,6 @@ def _iterate_gram_matrix(x: Tensor) -> Tensor:
         factor = _compute_factor(gram)
         factors = factor @ factors
     return factors @ x
-
-
-def _iterate_in_bfloat16(x: Tensor) -> Tensor:
-    """Apply the steps one by one in bfloat16, which CUDA devices multiply many times faster than float32."""
-    x = x.bfloat16()
-    for _ in range(_STEPS):
-        x = _compute_factor(x @ x.mT) @ x
-    return x.float()
 
 
 def _compute_factor(gram: Tensor) -> Tensor:

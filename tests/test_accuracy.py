@@ -49,7 +49,7 @@ def test_top_k_agrees_with_torch_topk_and_the_batches_don_t_matter(rng):
     assert found.correct == run(Scores(), images, labels, batch_size=100).correct
 
 
-def test_with_fewer_classes_there_are_fewer_ks(rng):
+def test_top_k_stops_at_the_number_of_classes(rng):
     images = torch.from_numpy(rng.integers(0, 256, (10, 3, 2, 2), dtype="uint8"))
     found = run(Scores(), images, torch.zeros(10, dtype=torch.long))
     assert len(found.correct) == 3

@@ -65,7 +65,7 @@ def test_each_fault_of_a_change_is_reported(changes, faults):
     assert find_change_faults(CONTENT, changes) == faults
 
 
-def test_without_changes_the_faults_are_those_of_the_file():
+def test_no_changes_have_the_faults_of_the_file():
     assert find_change_faults(CONTENT | {"seed": -1}, []) == [
         "params.yaml: seed: must be greater than or equal to 0, got -1; write for example seed: 0"
     ]

@@ -79,7 +79,7 @@ def test_epochs_and_steps_are_told_before_training(prepared, capsys):
     )
 
 
-def test_so_few_images_that_auto_is_few_steps_are_warned_of(prepared, capsys):
+def test_few_images_that_make_few_steps_are_a_warning(prepared, capsys):
     prepared(("least_images: 40000", "least_images: 1"))
     assert capsys.readouterr().err == (
         "warning: I, II, III train for 6 to 24 steps, and in fewer than 200 a network may learn little; "

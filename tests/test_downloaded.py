@@ -78,7 +78,7 @@ class TestDownloaded:
         (host[0] / kind.filename).unlink()
         assert_equal(self.load(name, tmp_path)[0], train)
 
-    def test_fashion_mnist(self, tmp_path, rng, monkeypatch, host):
+    def test_fashion_mnist_is_fetched_and_read(self, tmp_path, rng, monkeypatch, host):
         folder, address = host
         kind = pytest.importorskip("torchvision.datasets").FashionMNIST
         resources = []

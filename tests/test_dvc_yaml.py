@@ -84,7 +84,7 @@ def test_a_stage_of_the_studies_depends_on_the_code_it_runs(name):
     assert_true(declared_code(step["deps"], "study"), code_of(f"study/{script}.py") - {"study/__init__.py"})
 
 
-def test_what_takes_long_depends_on_few_files_that_it_does_not_need():
+def test_long_stages_depend_on_few_files_that_they_do_not_need():
     """A folder stands for its files where nearly all are needed, or an edit would train for nothing."""
     for name in ("prepare", "train", "evaluate"):
         needed = code_of(f"pipeline/{name}.py")

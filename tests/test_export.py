@@ -256,7 +256,7 @@ def test_only_files_are_replaced_also_by_force(small_nets, kind, output, fault):
     assert os.path.samestat(before, os.lstat(output))
 
 
-def test_what_a_strangers_file_says_of_classes_is_checked():
+def test_class_names_of_a_stranger_s_file_are_checked():
     with pytest.raises(ValidationError, match="duplicate class name 'a': 2 classes have it"):
         Exported(net="vgg11", classes=("a", "a"), mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
 

@@ -86,7 +86,7 @@ def test_only_stages_dvc_and_deepen_are_served(name, words, served):
     assert is_served(name, words) == served
 
 
-def test_what_python_reads_as_it_starts_takes_a_process_of_its_own(both):
+def test_variables_that_python_reads_as_it_starts_take_a_new_process(both):
     (both[0].path / "pipeline/some.py").write_text("import sys; print(sys.stdout.encoding, 'torch' in sys.modules)")
     served, _ = both
     served.env["PYTHONIOENCODING"] = "latin-1"

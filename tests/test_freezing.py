@@ -46,7 +46,7 @@ def test_a_frozen_norm_normalizes_by_what_it_has_seen():
         assert torch.equal(net.train()(images), net.eval()(images)) == alike
 
 
-def test_with_a_convolution_goes_its_norm_unless_that_is_fresh():
+def test_freezing_a_convolution_freezes_its_norm_unless_that_is_fresh():
     assert resolve_frozen_roles(["conv1_1"], LAYERS, {"conv1_1", "norm1_1"}) == {"conv1_1", "norm1_1"}
     assert resolve_frozen_roles(["conv1_1"], LAYERS, {"conv1_1"}) == {"conv1_1"}
     assert resolve_frozen_roles(["copied"], LAYERS, {"conv1_1", "norm1_1", "fc1"}) == {"conv1_1", "norm1_1", "fc1"}

@@ -68,7 +68,7 @@ class TestNorms:
         images = torch.randn(200, 3, 8, 8)
         assert torch.allclose(deep.eval()(images), net.eval()(images), atol=1e-5)
 
-    def test_in_training_too_it_is_nearly_the_same_network(self):
+    def test_a_network_grown_by_identity_is_nearly_the_same_in_training(self):
         net = self.trained()
         deep, _ = self.grown(net)
         images = torch.randn(500, 3, 8, 8)

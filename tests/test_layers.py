@@ -30,7 +30,7 @@ PAPER = {  # arXiv 1409.1556, table 1
 
 
 @pytest.mark.parametrize(("name", "count"), [("I", 9_878_794), ("II", 13_878_282), ("III", 23_317_514)])
-def test_parameters_of_the_ladder(name, count):
+def test_the_ladder_has_the_parameters_of_its_table(name, count):
     assert count_parameters(plan(LADDER[name], width=1, image=(3, 32, 32), classes=10)) == count
 
 

@@ -36,7 +36,7 @@ def test_a_layer_from_another_role_says_so_and_what_was_dropped_stands_beside_wh
     assert [(block.fate, block.words) for block in found["head"][1]] == [("fresh", "random"), ("dropped", "of I")]
 
 
-def test_what_only_a_shallower_model_has_keeps_its_place():
+def test_a_layer_that_only_a_shallower_model_has_keeps_its_place():
     (one, two), _ = ladder(2)
     one = replace(one, layers="conv3-128 conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024")
     extra = [TensorFate("fresh", None, f"conv1_2.{name}", (1,), "random") for name in ("weight", "bias")]

@@ -40,7 +40,7 @@ def test_a_class_without_images_takes_no_weight_from_the_others():
     assert balanced_weights(np.array([0, 0, 2, 2, 2, 2]), 4).tolist() == [1.5, 0, 0.75, 0]
 
 
-def test_without_weights_it_is_torch_s_bit_for_bit():
+def test_the_loss_without_weights_is_torch_s_bit_for_bit():
     scores, labels = logits(len(LABELS)), torch.from_numpy(LABELS)
     expected = torch.nn.functional.cross_entropy(scores, labels, label_smoothing=0.1)
     assert torch.equal(loss(label_smoothing=0.1)(scores, labels), expected)

@@ -20,7 +20,7 @@ def test_the_memory_of_a_cpu_is_told_without_pytorch(without_gpu, device):
     assert machine.get_device_memory(device) == machine.get_main_memory() > 2**28
 
 
-def test_what_may_be_a_gpu_is_asked_of_pytorch(monkeypatch):
+def test_pytorch_is_asked_about_whatever_may_be_a_gpu(monkeypatch):
     monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

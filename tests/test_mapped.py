@@ -112,7 +112,7 @@ def test_the_thread_that_gathers_has_no_helpers(rng):
         torch.set_num_threads(threads)
 
 
-def test_any_rows_can_be_asked_for(colored, large):
+def test_a_mapped_batch_can_have_any_rows(colored, large):
     """A process among several asks for its part of each batch."""
     statistics = compute_statistics(colored.images)
     held = AugmentedImages(colored.images, AUGMENTATION, statistics, CPU)
@@ -250,7 +250,7 @@ def test_a_few_batches_are_gathered_ahead_and_no_more():
     assert [batch.item() for batch in batches] == list(range(1, 20))
 
 
-def test_what_fits_is_a_share_of_the_memory_with_the_border(colored, monkeypatch):
+def test_images_fit_in_a_share_of_memory_with_their_border(colored, monkeypatch):
     size = 60 * 3 * 10 * 10  # a crop moves by up to one of eight pixels, to either side
     for memory, fit in ((4 * size, True), (4 * size - 1, False)):
         monkeypatch.setattr(mapped, "get_total_memory", lambda device, memory=memory: memory)

@@ -28,7 +28,7 @@ def test_images_that_are_no_files_have_numbers():
     assert [row["image"] for row in make_mistakes_table(SAID, CLASSES)] == ["test image 5", "test image 3"]
 
 
-def test_without_a_mistake_there_are_only_headings():
+def test_a_model_without_mistakes_has_a_table_of_headings_alone():
     said = replace(SAID, predicted=SAID.actual)
     assert format_csv(make_mistakes_table(said, CLASSES), HEADINGS) == "image,actual,predicted,probability\n"
 

@@ -197,7 +197,7 @@ def test_an_output_that_is_closed_is_one_line(command):
 
 
 @pytest.mark.parametrize("closed", [">&- 2>&-", "2>&-", "<&-", "> /dev/full 2> /dev/full"])
-def test_without_a_place_for_errors_the_exit_code_tells(tmp_path, closed):
+def test_a_closed_standard_error_leaves_the_exit_code(tmp_path, closed):
     words = ["bash", "-c", f'exec "$@" {closed}', "-", *COMMAND, "models", "--project", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1

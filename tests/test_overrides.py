@@ -33,7 +33,7 @@ def test_any_other_setting_stays_what_it_is(path):
     assert taken(quote_change(f"{ROOT}={path}")) == path
 
 
-def test_what_is_quoted_already_or_needs_no_quotes_stays():
+def test_a_value_that_is_quoted_or_needs_no_quotes_stays():
     for change in (
         f"{ROOT}='/my photos'",
         f'{ROOT}="/a b"',
@@ -59,7 +59,7 @@ def test_several_changes_in_one_text():
     assert split_changes("") == []
 
 
-def test_options_of_all_spellings():
+def test_options_are_found_in_all_spellings():
     words = ["--temp", "--changes", "lr=1 seed=2", "-S", f"{ROOT}=/a b", "-Slr=3", f"--set-param={ROOT}=/é", "--changes=seed=4", "-n", "x"]  # fmt: skip
     changes = ["lr=1", "seed=2", f"{ROOT}='/a b'", "lr=3", f"{ROOT}='/é'", "seed=4"]
     flagged = [word for change in changes for word in ("--set-param", change)]

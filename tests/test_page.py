@@ -199,7 +199,7 @@ class TestHtml:
         assert "class 0 (" in rendered(classes=30)  # 200 images
         assert "too few to rely on" not in rendered(classes=2)
 
-    def test_where_the_test_images_came_from_and_what_is_wrong_with_them_is_told(self):
+    def test_the_page_names_the_origin_and_faults_of_the_test_images(self):
         read = Read(rendered(origin="from test/", notes=["2 images are in train and test: <b>.png"]))
         assert any("200 images of mine, of 10 classes, from test/, width" in text for text in read.texts)
         assert "Warning: 2 images are in train and test: <b>.png" in read.texts
@@ -327,7 +327,7 @@ class TestInTheBrowser:
         tab.keyboard.press("Enter")
         assert tab.evaluate("document.activeElement.id") == "content"
 
-    def test_what_scrolls_can_be_reached_by_keyboard_and_focus_can_be_seen(self, shown):
+    def test_parts_that_scroll_are_reached_by_keyboard_and_focus_is_visible(self, shown):
         tab = shown(rendered(), 400)
         reached = set()
         for _ in range(60):
@@ -342,7 +342,7 @@ class TestInTheBrowser:
             "Most often confused by III",
         } <= reached
 
-    def test_hover_tells_the_numbers(self, shown):
+    def test_hovering_over_a_chart_shows_its_numbers(self, shown):
         tab = shown(rendered())
         tab.locator("#accuracy-chart .mark-symbol.role-mark").last.locator("path").last.hover(force=True)
         expect(tab.locator("#vg-tooltip-element")).to_contain_text("76.00")

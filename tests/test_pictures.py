@@ -112,7 +112,7 @@ class TestOneWay:
         assert np.unique(read(Image.new(mode, (9, 9), value)).pixels).tolist() == [200]
 
     @pytest.mark.parametrize("mode", ["LA", "PA", "RGBA", "La", "RGBa"])
-    def test_what_is_transparent_is_white_in_every_mode(self, mode):
+    def test_transparent_pixels_are_white_in_every_mode(self, mode):
         assert read(Image.new(mode, (9, 9), 0)).pixels.min() == 255
 
     def test_a_pil_image_that_is_given_twice_is_read_by_one_thread(self, rgb):

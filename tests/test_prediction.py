@@ -231,7 +231,7 @@ class TestPredict:
         ]
 
     @pytest.mark.parametrize("words", [["folder"], ["folder/x.heic", "folder/x.dng"], ["folder/*"]])
-    def test_formats_that_are_not_read_are_told_and_the_rest_answered(self, weights, album, capsys, words):
+    def test_formats_that_are_not_supported_are_reported_and_the_rest_predicted(self, weights, album, capsys, words):
         heic = b"\0\0\0\x18ftypheic" + bytes(60)
         write_tree(album / "folder", {"x.heic": heic, "x.dng": picture(format="TIFF")})
         with pytest.raises(SystemExit) as exit:
@@ -297,7 +297,7 @@ class TestPredict:
         assert self.rows(capsys, weights[3], "a.png") != self.rows(capsys, weights[3], "a.png", "--single-view")
 
     @pytest.mark.parametrize("form", ["--json", "--csv"])
-    def test_what_can_t_be_read_is_told_and_the_rest_answered(self, weights, album, capsys, form):
+    def test_files_that_can_t_be_read_are_reported_and_the_rest_predicted(self, weights, album, capsys, form):
         (album / "bad.png").write_bytes(b"no image")
         with pytest.raises(SystemExit) as exit:
             run("predict", weights[3], "bad.png", "a.png", form, "--device", "cpu")
@@ -471,7 +471,7 @@ class TestEvaluate:
         with pytest.raises(SystemExit, match="is a folder, only regular files can be replaced; name a file"):
             run("evaluate", weights[3], tmp_path / "images", "--mistakes", tmp_path, "--device", "cpu")
 
-    def test_one_part_is_taken_and_named(self, weights, judged, tmp_path, capsys):
+    def test_evaluate_takes_one_part_and_names_it(self, weights, judged, tmp_path, capsys):
         for part, first in (("train", 0), ("valid", 5), ("test", 20)):
             write_tree(tmp_path / part, dict(list(judged.items())[first:]))
         for words, part, images in (

@@ -67,7 +67,7 @@ def test_a_line_for_each_that_ends_with_its_top1_and_the_time_left(capsys, clock
     ]
 
 
-def test_one_that_failed_is_named_and_so_is_how_to_see_why(capsys):
+def test_a_failed_experiment_is_named_with_the_command_that_shows_why(capsys):
     with pytest.raises(InputError) as error:
         run(Scripted({"a": "w", "c": "w", "x\n": "w"}, {"a": "d", "c": "f", "x\n": "f"}))
     assert str(error.value) == "2 of 3 experiments failed: c, 'x\\n'; dvc queue logs c shows why"
@@ -93,7 +93,7 @@ def test_workers_that_end_without_running_anything_are_not_started_for_ever():
     assert states.started == 5
 
 
-def test_one_that_is_taken_out_of_the_queue_is_waited_for_no_more(capsys):
+def test_an_experiment_removed_from_the_queue_is_no_longer_awaited(capsys):
     run(Scripted({"a": "w", "b": "w"}, {"a": "d"}, {"a": "d"}, {"a": "d", "b": "r"}, {"a": "d"}))
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "b: was removed from the queue; 1 of 1 done"

@@ -124,7 +124,7 @@ class TestGains:
         assert gain(900_000, 900_001) == ["II is 0.0001 points above I (-0.0003 to 0.0005): no clear difference"]
         assert not any("-0.0 " in sentence for n in range(330, 360) for sentence in self.gain(n, n + 1))
 
-    def test_without_the_answers_the_interval_is_that_of_different_images(self):
+    def test_an_interval_without_answers_is_that_of_different_images(self):
         paired, unpaired = (
             self.gain(270, 300),
             gains.describe_gains([record("I", correct=(270,)), record("II", correct=(300,))]),

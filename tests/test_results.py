@@ -135,7 +135,7 @@ def test_a_row_an_experiment_best_first_with_the_settings_that_differ(repository
     ]
 
 
-def test_without_experiments_there_is_no_table_of_them(repository, capsys):
+def test_a_project_without_experiments_has_no_table_of_them(repository, capsys):
     assert results(capsys) == "No evaluated model in this run yet: run dvc repro.\n\n"
 
 
@@ -180,7 +180,7 @@ def test_settings_that_changed_since_the_run_are_found():
     assert find_changes("", PARAMS) is None
 
 
-def test_what_dvc_records_is_understood(built):
+def test_records_of_dvc_s_experiments_are_read(built):
     params = yaml_text.load(built.read("params.yaml"))
     assert find_changes(built.read("dvc.lock"), params) == []
     assert find_changes(built.read("dvc.lock"), {**params, "lr": 0.5, "progress": "quiet"}) == ["lr"]

@@ -57,7 +57,7 @@ def test_a_setting_by_hand_is_taken_and_auto_is_left_alone():
     assert auto.models["I"].epochs is auto.lr is auto.training.batch_size is None
 
 
-def test_what_has_a_line_is_not_run_again():
+def test_a_run_that_has_a_line_is_not_repeated():
     done, sets = [run(Setting(), 0), run(SETTINGS[1], 0)], [PhotoSet("600", 600, 5, False)]
     left = list(missing_runs(json.loads(json.dumps(done)), sets, 2))
     assert len(left) == 2 * 13 - 2

@@ -16,7 +16,7 @@ def test_a_text_stays_as_it_is(text):
     assert escape_formula(text) == text
 
 
-def test_of_a_table_texts_and_headings_are_inert_and_numbers_stay():
+def test_texts_and_headings_of_a_table_are_inert_and_numbers_stay():
     rows = [
         {"=name": "@x", "loss": -0.5, "k": 1, "published": -1.5},
         {"=name": None, "loss": 1.0, "k": 2, "published": None},

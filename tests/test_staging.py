@@ -95,7 +95,7 @@ def test_many_images_start_processes(tmp_path, monkeypatch):
         load_folder(write_tree(tmp_path, photos(train=150)), None)
 
 
-def test_what_a_process_is_handed_and_hands_back_is_bounded(tmp_path, monkeypatch):
+def test_work_and_results_of_a_decoding_process_are_bounded(tmp_path, monkeypatch):
     sent = []
 
     class Counted(DecoderPool):

@@ -52,7 +52,7 @@ def test_memory_stays_below_64_mb_whatever_the_number_of_images(rng):
     assert peak < 64e6
 
 
-def test_too_few_pixels():
+def test_too_few_pixels_are_an_error():
     with pytest.raises(InputError, match="statistics need at least 2 pixels, the images have 1; add images"):
         compute_statistics(np.zeros((1, 1, 1, 1), np.uint8))
 

@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(colored):
     assert not all(torch.equal(first[key], other[key]) for key in first)
 
 
-def test_what_came_before_in_the_process_changes_nothing(colored):
+def test_earlier_work_of_the_process_changes_no_training(colored):
     first, _ = run(colored, recipe())
     torch.manual_seed(77)
     torch.rand(5)

@@ -156,7 +156,7 @@ def test_overrides_take_the_place_of_equal_names():
     assert find_violations(source, target, mapping) == []
 
 
-def test_from_nothing_everything_is_fresh():
+def test_everything_is_fresh_without_a_source():
     target = trained(layout("I"))
     state, report = transfer({}, target, map_roles({}, list_tensor_shapes(layout("I"))))
     assert all(np.array_equal(state[key], target[key]) for key in target)

@@ -88,7 +88,7 @@ def test_crops_are_a_grid_from_edge_to_edge(images, flips):
     torch.testing.assert_close(probabilities(plain, images, "crops", flips)[1], torch.stack(found).mean(0))
 
 
-def test_where_there_is_but_one_crop_it_is_looked_at_once():
+def test_a_single_crop_is_evaluated_once():
     calls = []
 
     class Counting(nn.Module):

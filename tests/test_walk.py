@@ -41,7 +41,7 @@ def test_clutter_is_skipped_without_a_word(tmp_path, kind):
 
 
 @KINDS
-def test_what_is_not_an_image_is_skipped_counted_and_named(tmp_path, kind):
+def test_files_that_are_not_images_are_skipped_counted_and_named(tmp_path, kind):
     others = {
         "README.txt": b"BMs are cars",
         "train/labels.csv": b"a",

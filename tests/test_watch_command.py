@@ -105,7 +105,7 @@ class TestBetweenTwoTrainings:
         assert shown(tmp_path, capsys) == ["no training is running"]
 
 
-def test_what_is_not_a_project_is_refused(tmp_path):
+def test_watching_a_folder_that_is_not_a_project_is_an_error(tmp_path):
     with pytest.raises(SystemExit, match=r"not a Deepen project, params\.yaml is missing; run the command"):
         main(["watch", "--once", "--project", str(tmp_path)])
 

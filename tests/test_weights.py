@@ -41,7 +41,7 @@ def test_equal_weights_are_equal_files(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_what_a_network_sees_of_larger_images_is_in_its_file_and_only_then(tmp_path):
+def test_a_weights_file_has_a_view_only_for_larger_images(tmp_path):
     stored = CARD.model_copy(update={"stored": (10, 12)})
     save_weights(tmp_path / "x", STATE, stored)
     assert load_weights(tmp_path / "x")[0] == stored

@@ -66,7 +66,7 @@ def test_a_wrong_word_is_one_line(capsys, words, error):
     assert refused(capsys, *words) == f"error: {error}\n"
 
 
-def test_what_follows_two_dashes_is_no_option(capsys):
+def test_words_after_two_dashes_are_not_options(capsys):
     with pytest.raises(SystemExit, match="no such file"):
         main(["predict", "gone.safetensors", "--", "--a photo.jpg"])
 

@@ -59,7 +59,7 @@ def test_many_may_write_a_path_at_once(tmp_path):
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed_and_of_live_ones_kept(tmp_path):
     path = tmp_path / "a[1]*"  # which is a pattern too
     killed, living = writer(path, "killed", seconds=60), writer(path, "living", seconds=1)
     for each in (killed, living):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from deepen.config.settings import check_settings, load_settings
 from deepen.core.errors import InputError
-from deepen.growth.ladder import plan_ladder
+from deepen.growth.ladder import estimate_remaining_work, plan_ladder
+from deepen.models.layers import count_training_flops
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 GOOD = yaml_text.load(PARAMS.read_text())
@@ -254,6 +255,16 @@ class TestTheLadderAgainstTheImages:
 
 
 BATCH_NORM = {f"models__{name}__norm": "batch" for name in ("I", "II", "III")}
+
+
+def test_the_remaining_work_is_that_of_all_models_that_grow_from_one_in_its_multiples():
+    settings = check_settings(changed(models__I__epochs=2, models__II__epochs=3, models__III__epochs=5))
+    plans = plan_ladder(settings, (3, 32, 32), 10)
+    first, second, third = (
+        epochs * count_training_flops(plans[name]) for name, epochs in (("I", 2), ("II", 3), ("III", 5))
+    )
+    left = [estimate_remaining_work(settings, name, (3, 32, 32), 10, 50_000) for name in ("I", "II", "III")]
+    assert left == pytest.approx([(second + third) / first, third / second, 0])
 
 
 class TestBatchNormOfSingleValues:

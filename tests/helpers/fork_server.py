@@ -31,6 +31,7 @@ AVAILABLE = sys.platform.startswith("linux")
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^ +- ((?:pipeline|src)/\S+)$", re.MULTILINE)  # of the stages in dvc.yaml: files and folders
 OURS = ("deepen", "pipeline", "study")  # each project has its own
+RARE = ("torchvision",)  # takes as long as PyTorch, and only downloads and exports need it
 DVC = ("dvc.cli.parser", "dvc.repo.experiments.queue.celery", "dvc.repo.plots", "dvc.utils.hydra", "dvc_task.worker")
 END = contextlib.ExitStack()  # to be closed at the end of the tests
 PROGRAMS = {"dvc": "dvc.cli", "deepen": "deepen.cli"}  # of each, main()
@@ -70,7 +71,7 @@ def preload():
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
     modules = {name for file in files for name in imported(file)}
     for name in sorted(modules | set(DVC)):
-        if name.partition(".")[0] not in OURS:
+        if name.partition(".")[0] not in OURS + RARE:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
 

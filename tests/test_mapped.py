@@ -250,6 +250,21 @@ def test_a_few_batches_are_gathered_ahead_and_no_more():
     assert [batch.item() for batch in batches] == list(range(1, 20))
 
 
+def test_batches_ahead_are_not_gathered_once_the_iterator_is_closed():
+    asked, closed = [], threading.Event()
+
+    def gather(rows):
+        asked.append(rows[0])
+        assert rows[0] == 0 or closed.wait(10)
+        return torch.from_numpy(rows)
+
+    batches = prefetch(gather, np.arange(20).reshape(20, 1))
+    assert next(batches).item() == 0
+    threading.Timer(0.2, closed.set).start()  # closing cancels what is pending, then waits for what has begun
+    batches.close()
+    assert len(asked) <= 2
+
+
 def test_images_fit_in_a_share_of_memory_with_their_border(colored, monkeypatch):
     size = 60 * 3 * 10 * 10  # a crop moves by up to one of eight pixels, to either side
     for memory, fit in ((4 * size, True), (4 * size - 1, False)):

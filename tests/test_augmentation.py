@@ -3,8 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from kernels import list_kernels
 
 from deepen.core.seeding import derive_seed, make_generator
+from deepen.data import augmentation as module
 from deepen.data.augmentation import Augmentation, AugmentedImages, normalize
 from deepen.data.statistics import compute_statistics
 
@@ -49,6 +51,27 @@ def test_a_crop_is_a_window_of_the_reflected_image(images):
         assert len(hits) == 1
         places.add(tuple(hits[0].tolist()))
     assert places == {(row, column) for row in range(5) for column in range(7)}
+
+
+@pytest.mark.parametrize("shard", [slice(None), slice(1, None, 2)])
+def test_crops_are_the_same_where_whole_images_are_selected_first(images, shard):
+    """As on Apple's GPU; there, the gathered memory is of the images of a batch."""
+    augmentation = Augmentation(flip=True, crop=0.25, color_shift=0.1)
+    augmented = AugmentedImages(images.numpy(), augmentation, compute_statistics(images.numpy()), CPU)
+    rows = torch.tensor([7, 499, 0, 7, 31, 8])
+    expected = augmented.batch(rows, make_generator("cpu", 0), shard)
+    augmented._selects_first = True
+    assert torch.equal(augmented.batch(rows, make_generator("cpu", 0), shard), expected)
+
+
+def test_a_batch_takes_few_kernels_on_a_gpu(images, monkeypatch):
+    augmentation = Augmentation(flip=True, crop=0.25, color_shift=0.1)
+    augmented = AugmentedImages(images.numpy(), augmentation, compute_statistics(images.numpy()), CPU)
+    expected = augmented.batch(torch.arange(128), make_generator("cpu", 0))
+    monkeypatch.setattr(module, "_mirror_by_index", module._mirror)
+    assert torch.equal(augmented.batch(torch.arange(128), make_generator("cpu", 0)), expected)
+    kernels = list_kernels(augmented.batch, torch.arange(128), torch.Generator())
+    assert kernels.total() <= 17, kernels
 
 
 def test_any_images_in_any_order(images):

@@ -88,6 +88,9 @@ class AugmentedImages:
         self._padded = torch.empty((len(images), height, width, channels), dtype=torch.uint8, device=device)
         for start in range(0, len(images), _AT_ONCE):
             self._padded[start : start + _AT_ONCE] = self.pad(images[start : start + _AT_ONCE])
+        self._lines = width * torch.arange(self._height, device=device)  # from the first line of a crop
+        # MPS gathers from a copy of the whole view of overlapping lines: of one batch, not of all images.
+        self._selects_first = device.type == "mps"
         self._mean = torch.tensor(statistics.mean, device=device)
         components = torch.tensor(statistics.eigenvectors) * torch.tensor(statistics.eigenvalues)
         self._components = components.mul(augmentation.color_shift).to(device)
@@ -135,21 +138,22 @@ class AugmentedImages:
             torch.randint(spare + 1, (len(rows),), device=rows.device, generator=generator)[shard]
             for spare in (height - self._height, width - self._width)
         )
-        lines = self._padded.as_strided(  # all runs of `width` pixels, from every start
-            (self._padded.numel() // channels - self._width + 1, self._width * channels), (channels, 1)
+        padded, rows = self._padded, rows[shard]
+        if self._selects_first:
+            padded, rows = padded.index_select(0, rows), torch.arange(len(rows), device=rows.device)
+        lines = padded.as_strided(  # all runs of `width` pixels, from every start
+            (padded.numel() // channels - self._width + 1, self._width * channels), (channels, 1)
         )
-        first = (rows[shard] * height + y) * width + x
-        index = first[:, None] + width * torch.arange(self._height, device=rows.device)
+        first = x.add(y.add(rows, alpha=height), alpha=width)
+        index = first[:, None] + self._lines
         return lines.index_select(0, index.flatten()).view(len(first), self._height, self._width, channels)
 
     def _mirror_randomly(self, images: Tensor, batch: int, generator: torch.Generator, shard: slice) -> Tensor:
         """Mirror a random half of the images (shard, height, width, channels)."""
         if not self._flip:
             return images
-        count, device = len(images), images.device
-        mirrored = torch.rand(batch, device=device, generator=generator)[shard] < 0.5
-        either = torch.cat([images, images.flip(2)])
-        return either.index_select(0, torch.arange(count, device=device) + count * mirrored)
+        mirrored = torch.rand(batch, device=images.device, generator=generator)[shard] < 0.5
+        return _mirror_by_index(images, mirrored) if images.device.type == "cpu" else _mirror(images, mirrored)
 
     def _draw_color_shifts(self, batch: int, generator: torch.Generator) -> Tensor:
         """Draw colour shifts (batch, channels), 0-1 scale: eigenvectors @ (eigenvalues * N(0, `color_shift`)).
@@ -158,3 +162,14 @@ class AugmentedImages:
         """
         factors = torch.randn(batch, self._components.shape[1], device=self._mean.device, generator=generator)
         return factors @ self._components.T
+
+
+def _mirror(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror the images (batch, height, width, channels) that are marked, by few kernels."""
+    return torch.where(mirrored[:, None, None, None], images.flip(2), images)
+
+
+def _mirror_by_index(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Return the same as `_mirror`; a CPU copies whole images faster than it chooses pixels."""
+    either = torch.cat([images, images.flip(2)])
+    return either.index_select(0, torch.arange(len(images)) + len(images) * mirrored)

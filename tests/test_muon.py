@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from kernels import list_kernels
@@ -140,7 +142,26 @@ def test_a_step_in_half_precision_takes_few_kernels(monkeypatch):
     optimizer.step()  # makes the momentum buffers
     kernels = list_kernels(optimizer.step)
     del kernels["_to_copy"]  # only on a CPU
-    assert kernels.total() <= 58, kernels
+    assert kernels.total() <= 59, kernels
+
+
+def test_processes_divide_the_matrices_in_half_precision():
+    steps = [torch.randn(6, 10), torch.randn(8, 3, 3, 3).to(memory_format=torch.channels_last), torch.randn(12, 4)]
+    expected, owned = divided(steps, rank=0, size=1)[0], []
+    for rank in (0, 1):
+        directions, owners = divided(steps, rank, size=2)
+        for direction, alone, owner in zip(directions, expected, owners, strict=True):
+            assert owner != rank or torch.allclose(direction, alone, atol=2e-2)
+        owned += [index for index, owner in enumerate(owners) if owner == rank]
+    assert sorted(owned) == [0, 1, 2]
+
+
+def divided(steps, rank, size):
+    """Return what this rank computes, and the owners of the matrices."""
+    told = []
+    group = SimpleNamespace(rank=rank, size=size, broadcast=lambda tensors, owners: told.extend(owners))
+    optimizer = Muon([torch.nn.Parameter(step) for step in steps], 0.1, momentum=0.9, weight_decay=0.0, group=group)
+    return optimizer._orthogonalize_in_half(steps), told
 
 
 def test_matrices_together_are_as_alone():

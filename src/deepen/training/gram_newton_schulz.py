@@ -1,4 +1,4 @@
-"""Orthogonalize matrices by few kernels, in half precision: Newton-Schulz steps on their Gram matrices.
+"""Orthogonalize matrices by Newton-Schulz steps on their Gram matrices: in float32, or in half precision.
 
 A Newton-Schulz step x -> f(x @ x.T) @ x multiplies x by a polynomial f of its Gram matrix. So all steps can work on
 the Gram matrix, which is smaller than a wide x, and x is multiplied once, by the product of all f:
@@ -21,9 +21,48 @@ _GROW, _SETTLE = (3.8766, -9.6828, 6.7182), (4.2378, -8.9397, 5.8329)
 _POLYNOMIALS = (_GROW, _GROW, _GROW, _SETTLE)
 _MULTIPLICATIONS = 13  # of Gram matrices, for these four steps
 
-_DIRECT_STEPS = 5  # Newton-Schulz steps on x itself that `group_sizes` compares with
+_NEWTON_SCHULZ = (
+    3.4445,
+    -4.7750,
+    2.0315,
+)  # in float32, those of the post on Muon: steep at 0, so that few steps suffice
+_STEPS = 5  # in float32; `group_sizes` compares with as many steps on the matrix itself
 _PADDED_SHARE = 0.4  # of the operations of these steps: padding may fill up to that
 _LEAST_NORM = 1e-18  # of a Gram matrix: a matrix of zeros stays one
+
+
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Approximate U @ V.T of the singular value decomposition U @ S @ V.T of each of `matrices` (count, rows, columns).
+
+    Five Newton-Schulz steps x -> (a + b * x @ x.T + c * (x @ x.T)**2) @ x move every singular value to between 0.7 and
+    1.2, except for tiny fractions of the largest. The result is scaled by sqrt(rows / columns) if that is above 1.
+    """
+    rows, columns = matrices.shape[1:]
+    x = matrices if rows <= columns else matrices.mT
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = _iterate_gram_matrix(x)
+    return x if rows <= columns else x.mT * math.sqrt(rows / columns)
+
+
+def _iterate_gram_matrix(x: Tensor) -> Tensor:
+    """Multiply the factors of all steps first, which depend only on x @ x.T: fewer operations for a wide x.
+
+    This needs float32: x @ x.T squares small values, which a coarser type would round away.
+    """
+    gram = x @ x.mT
+    factors = factor = _compute_factor(gram)
+    for _ in range(_STEPS - 1):
+        gram = factor @ gram @ factor
+        factor = _compute_factor(gram)
+        factors = factor @ factors
+    return factors @ x
+
+
+def _compute_factor(gram: Tensor) -> Tensor:
+    a, b, c = _NEWTON_SCHULZ
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
+    return factor
 
 
 def orthogonalize_together(matrices: Sequence[Tensor], results: Sequence[Tensor]) -> None:
@@ -70,7 +109,7 @@ def _compute_factors(gram: Tensor, norms: Tensor) -> Tensor:
     """Return the product of all polynomials for each Gram matrix (count, size, size) divided by its norm.
 
     `state` is [g / scale, product], with the factor `scale` that makes both change by the same rule,
-    y -> a * y + (polynomial - a) @ y. `half` has three copies of scale * state in half precision, to be overwritten.
+    y -> a * y + (polynomial - a) @ y. `halves` has three copies of scale * state in half precision, to be overwritten.
     """
     count, size = gram.shape[:2]
     state = gram.new_empty(count, size, 2 * size)
@@ -83,7 +122,9 @@ def _compute_factors(gram: Tensor, norms: Tensor) -> Tensor:
         g, rest, added = halves[0, ..., :size], halves[1, ..., :size], halves[2]
         _multiply(rest, g, g, beta=b, alpha=c)  # the polynomial of g, less a
         if step < len(_POLYNOMIALS) - 1:
-            _multiply(added[..., :size], rest, g, beta=2.0, alpha=1 / a)  # a * polynomial**2 - a**3 = rest @ added ...
+            _multiply(
+                added[..., :size], rest, g, beta=2.0, alpha=1 / a
+            )  # g * polynomial**2 is a * (a * g + rest @ this)
         else:
             used = slice(size, None)
         _multiply(state[..., used], rest, added[..., used], beta=a, alpha=1 / scale)
@@ -109,7 +150,7 @@ def group_sizes(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, list[int]]
     A kernel computes a whole group. So small matrices join larger ones while the operations stay below a share of those
     of Newton-Schulz steps on the matrices themselves.
     """
-    most = _PADDED_SHARE * _DIRECT_STEPS * sum(4 * rows**2 * columns + 2 * rows**3 for rows, columns in shapes)
+    most = _PADDED_SHARE * _STEPS * sum(4 * rows**2 * columns + 2 * rows**3 for rows, columns in shapes)
     sizes = sorted({rows for rows, _ in shapes})
     padded = {rows: rows for rows in sizes}
     for smaller, larger in pairwise(sizes):

@@ -4,7 +4,6 @@ Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
 kellerjordan.github.io/posts/muon.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,11 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from deepen.runtime.group import SINGLE_PROCESS, Group
-from deepen.training.gram_newton_schulz import orthogonalize_together
+from deepen.training.gram_newton_schulz import orthogonalize, orthogonalize_together
 from deepen.training.optimizers import Uncompiled
-
-_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the post's coefficients: steep at 0, so that few steps suffice
-_STEPS = 5
 
 
 class Muon(Uncompiled):
@@ -171,37 +167,3 @@ def assign_owners(work: Sequence[int], workers: int) -> list[int]:
         owners[index] = min(range(workers), key=loads.__getitem__)
         loads[owners[index]] += work[index]
     return owners
-
-
-def orthogonalize(matrices: Tensor) -> Tensor:
-    """Approximate U @ V.T of the singular value decomposition U @ S @ V.T of each of `matrices` (count, rows, columns).
-
-    Five Newton-Schulz steps x -> (a + b * x @ x.T + c * (x @ x.T)**2) @ x move every singular value to between 0.7 and
-    1.2, except for tiny fractions of the largest. The result is scaled by sqrt(rows / columns) if that is above 1.
-    """
-    rows, columns = matrices.shape[1:]
-    x = matrices if rows <= columns else matrices.mT
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    x = _iterate_gram_matrix(x)
-    return x if rows <= columns else x.mT * math.sqrt(rows / columns)
-
-
-def _iterate_gram_matrix(x: Tensor) -> Tensor:
-    """Multiply the factors of all steps first, which depend only on x @ x.T: fewer operations for a wide x.
-
-    This needs float32: x @ x.T squares small values, which a coarser type would round away.
-    """
-    gram = x @ x.mT
-    factors = factor = _compute_factor(gram)
-    for _ in range(_STEPS - 1):
-        gram = factor @ gram @ factor
-        factor = _compute_factor(gram)
-        factors = factor @ factors
-    return factors @ x
-
-
-def _compute_factor(gram: Tensor) -> Tensor:
-    a, b, c = _NEWTON_SCHULZ
-    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-    factor.diagonal(dim1=1, dim2=2).add_(a)
-    return factor

@@ -25,18 +25,18 @@ def test_more_threads_than_four_a_cpu_are_refused(monkeypatch):
         choose_device("cpu", 5)
 
 
-FLOAT32 = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+FLOAT32 = (torch.backends.cuda.matmul, torch.backends.cudnn)
 
 
 @pytest.fixture(autouse=True)
 def restored():
     threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
-    precisions = [operations.fp32_precision for operations in FLOAT32]
+    permitted = [operations.allow_tf32 for operations in FLOAT32]
     yield
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode(deterministic)
-    for operations, precision in zip(FLOAT32, precisions, strict=True):
-        operations.fp32_precision = precision
+    for operations, before in zip(FLOAT32, permitted, strict=True):
+        operations.allow_tf32 = before
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,11 @@ def test_the_gpu_of_apple_has_a_generator_too(monkeypatch):
 
 def test_float32_is_not_rounded_to_tf32():
     for operations in FLOAT32:
-        operations.fp32_precision = "tf32"
+        operations.allow_tf32 = True
     choose_device("cpu", 1)
-    assert [operations.fp32_precision for operations in FLOAT32] == ["ieee"] * 2
+    assert not any(operations.allow_tf32 for operations in FLOAT32)
+    with torch.backends.cudnn.flags():  # as torch.export does; it refuses settings of two kinds
+        pass
 
 
 @pytest.mark.usefixtures("two_gpus")

@@ -45,11 +45,11 @@ def test_steps_are_timed_against_matrix_products(bench):
 
 
 def test_every_precision_is_timed_and_trained_in(bench):
-    before = torch.backends.cudnn.conv.fp32_precision
+    before = torch.backends.cudnn.allow_tf32
     rows = list(precision.time_precisions(bench))
     assert [row["precision"] for row in rows] == ["float32", "tf32", "bfloat16"]
     assert all(0 <= row["top1 of I"] <= 100 for row in rows)
-    assert torch.backends.cudnn.conv.fp32_precision == before
+    assert torch.backends.cudnn.allow_tf32 == before
     assert all(row["step (ms)"] > 0 for row in rows)
 
 

@@ -31,12 +31,10 @@ def time_precisions(bench: Bench) -> Iterator[Row]:
 
 @contextmanager
 def _allow_tf32(allowed: bool) -> Iterator[None]:
-    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-    before = [each.fp32_precision for each in settings]
-    for each in settings:
-        each.fp32_precision = "tf32" if allowed else "ieee"
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cudnn.allow_tf32
+    products.allow_tf32 = cudnn.allow_tf32 = allowed
     try:
         yield
     finally:
-        for each, precision in zip(settings, before, strict=True):
-            each.fp32_precision = precision
+        products.allow_tf32, cudnn.allow_tf32 = before

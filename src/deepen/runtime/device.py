@@ -102,8 +102,8 @@ def seed_dropout(device: torch.device, seed: int) -> None:
 
 def _turn_off_tf32() -> None:
     """Have CUDA multiply float32 in full precision: TF32, PyTorch's default in convolutions, keeps 10 of 23 bits."""
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False  # not fp32_precision of convolutions alone: then torch.export fails
 
 
 def _keep_freed_memory() -> None:

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from kernels import list_kernels
 from scipy.optimize import minimize
 from sklearn.utils.class_weight import compute_class_weight
 from test_training import recipe, trainer_for
@@ -44,6 +47,35 @@ def test_the_loss_without_weights_is_torch_s_bit_for_bit():
     scores, labels = logits(len(LABELS)), torch.from_numpy(LABELS)
     expected = torch.nn.functional.cross_entropy(scores, labels, label_smoothing=0.1)
     assert torch.equal(loss(label_smoothing=0.1)(scores, labels), expected)
+
+
+@pytest.mark.parametrize("kind", ["none", "balanced"])
+def test_few_kernels_compute_the_same_loss_and_gradient(kind):
+    labels, found, kernels = torch.from_numpy(LABELS), [], []
+    this = loss(class_weights=kind, label_smoothing=0.1)
+    for compute in (this._compute, this._compute_in_few_kernels):
+        scores = logits(len(LABELS))
+        found.append((compute(scores, labels), *torch.autograd.grad(compute(scores, labels), scores)))
+        kernels.append(list_kernels(compute_gradient, compute, scores, labels).total())
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+    assert kernels[1] <= 11 < kernels[0]
+
+
+def compute_gradient(compute, scores, labels):
+    compute(scores, labels).backward()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_few_kernels_are_for_smoothed_labels_on_cuda(monkeypatch, smoothing):
+    chosen = []
+    for form in ("_compute", "_compute_in_few_kernels"):
+        monkeypatch.setattr(Loss, form, lambda self, scores, labels, form=form: chosen.append(form))
+    for cuda in (False, True):
+        scores = SimpleNamespace(dtype=torch.float32, is_cuda=cuda)
+        scores.to = lambda dtype, scores=scores: scores
+        loss(label_smoothing=smoothing)(scores, None)
+    assert chosen == ["_compute", "_compute_in_few_kernels" if smoothing else "_compute"]
 
 
 @pytest.mark.parametrize("kind", ["none", "balanced"])

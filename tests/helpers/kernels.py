@@ -5,7 +5,7 @@ from collections import Counter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _WITHOUT_KERNEL = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "_unsafe_view"}
-_WITHOUT_KERNEL |= {"_record_function_enter_new", "_record_function_exit"}
+_WITHOUT_KERNEL |= {"_record_function_enter_new", "_record_function_exit", "promote_types"}
 
 
 class _Counter(TorchDispatchMode):

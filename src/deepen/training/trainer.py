@@ -19,6 +19,7 @@ from deepen.evaluation.views import Views
 from deepen.models.vgg import VGG
 from deepen.runtime.device import autocast, move_to_device, reraise_out_of_memory, seed_dropout
 from deepen.runtime.group import SINGLE_PROCESS, Group
+from deepen.training.casting import CastTogether
 from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.loss import Loss
 from deepen.training.lr_schedule import Schedule
@@ -61,7 +62,9 @@ class Trainer:
         self._group, self._part = group, group.shard(self.batch_size)
         if isinstance(network, VGG):
             network.use_shards(group, self.batch_size)
-        self._averaged = group.average_gradients(self.network, device)
+        self._forward: Callable[[Tensor], Tensor] = group.average_gradients(self.network, device)
+        if group.size == 1 and dtype != torch.float32:  # several processes average the gradients of each layer early
+            self._forward = CastTogether(self.network, dtype)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
         self.model, self._seed = model, seed
         self.loss = Loss(images.labels, len(images.classes), training, device)
@@ -147,12 +150,14 @@ class Trainer:
         labels = self._labels[rows[self._part]]
         self._optimizer.zero_grad()
         with autocast(self.device, self.dtype):
-            logits = self._averaged(batch)
+            logits = self._forward(batch)
             loss = self.loss(logits, labels)
-        loss = loss * (len(labels) * self._group.size / len(rows))  # weight by shard size
+        if self._group.size > 1:
+            loss = loss * (len(labels) * self._group.size / len(rows))  # weight by shard size
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        return self._group.all_reduce_sum(loss.detach()) / self._group.size
+        loss = loss.detach()
+        return loss if self._group.size == 1 else self._group.all_reduce_sum(loss) / self._group.size
 
     def _require_finite_losses(self) -> None:
         epoch, done = divmod(self.step - 1, self.steps_per_epoch)

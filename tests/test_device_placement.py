@@ -12,6 +12,7 @@ from deepen.data.statistics import compute_statistics
 from deepen.growth.initialization import draw_he_weights
 from deepen.models.layers import plan
 from deepen.models.vgg import build_network
+from deepen.training.muon import Muon
 from deepen.training.trainer import Trainer
 
 CROP = Augmentation(flip=True, crop=0.125, color_shift=0.1)
@@ -26,11 +27,11 @@ def make_network(recipe="onecycle", norm="batch"):
     return network.to(memory_format=torch.channels_last)  # fake parameters can be moved, but not laid out anew
 
 
-def make_trainer(network, images, recipe="onecycle", augmentation=CROP, **changes):
+def make_trainer(network, images, recipe="onecycle", augmentation=CROP, dtype=torch.bfloat16, **changes):
     training = RECIPES[recipe].model_copy(update={"batch_size": 10, **changes})
     return Trainer(
         network, images, compute_statistics(images.images), augmentation, training,
-        model="I", peak_lr=0.01, epochs=2, seed=0, device=CUDA, replayed=False,
+        model="I", peak_lr=0.01, epochs=2, seed=0, device=CUDA, dtype=dtype, replayed=False,
     )  # fmt: skip
 
 
@@ -67,6 +68,19 @@ def test_a_training_is_on_its_device_and_does_not_wait(colored, monkeypatch, rec
         assert train(trainer, waits) == []
         assert {tensor.device for tensor in trainer.get_state().values()} == {CUDA}
         assert trainer.step == 12
+
+
+@pytest.mark.parametrize(("dtype", "form"), [(torch.float32, "float32"), (torch.bfloat16, "few_kernels")])
+def test_float32_also_orthogonalizes_in_float32(colored, monkeypatch, dtype, form):
+    steps, network = [], make_network()
+    for name in ("float32", "few_kernels"):
+        real = getattr(Muon, f"_step_in_{name}")
+        monkeypatch.setattr(
+            Muon, f"_step_in_{name}", lambda *args, name=name, real=real: steps.append(name) or real(*args)
+        )
+    with fake_cuda(monkeypatch) as waits:
+        assert train(make_trainer(network, colored, dtype=dtype), waits) == []
+    assert steps == [form] * 12
 
 
 def move_labels(trainer):

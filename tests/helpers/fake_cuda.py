@@ -134,6 +134,8 @@ def fake_cuda(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "enabled", False)  # some of its operations can't be faked
     monkeypatch.setattr(torch.utils, "swap_tensors", _require_equal)
     monkeypatch.setattr(torch.cuda, "Event", _Event)
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)  # autocast asks
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: None)
     monkeypatch.setattr(torch.cuda, "default_generators", (_Generator("cuda"),))

@@ -20,9 +20,9 @@ class Muon(Uncompiled):
 
     Such an update changes a layer equally for all directions of its input. Convolutions count as matrices
     (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay per step; biases get plain updates
-    without decay. `lr` may be a tensor on the parameters' device. Computes in float32, except for the Newton-Schulz
-    steps on CUDA, whose factors are in half precision. The processes of a `group`, whose gradients are equal, divide
-    the matrices among them.
+    without decay. `lr` may be a tensor on the parameters' device. Computes in float32; `in_half` has the factors of the
+    Newton-Schulz steps on CUDA in half precision. The processes of a `group`, whose gradients are equal, divide the
+    matrices among them.
     """
 
     def __init__(
@@ -32,16 +32,17 @@ class Muon(Uncompiled):
         *,
         momentum: float,
         weight_decay: float,
+        in_half: bool = False,
         group: Group = SINGLE_PROCESS,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self._group = group
+        self._in_half, self._group = in_half, group
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         """Take one step; every parameter must have a gradient, which may be overwritten."""
         for group in self.param_groups:
-            if group["params"][0].is_cuda:
+            if self._in_half and group["params"][0].is_cuda:
                 self._step_in_few_kernels(group)
             else:
                 self._step_in_float32(group)

@@ -73,7 +73,7 @@ class Trainer:
         self.step = 0  # steps done
         self._losses = torch.zeros(0, device=device)  # one per step of this epoch
         self._lr = torch.zeros((), device=device)  # a tensor, so that it changes without synchronizing
-        self._optimizer = _make_optimizer(network, training.optimizer, self._lr, group)
+        self._optimizer = _make_optimizer(network, training.optimizer, self._lr, group, dtype)
         self.schedule = Schedule(training.schedule, peak_lr, self.steps)
         self._generator = torch.Generator(device)
         records = replayed and device.type == "cuda" and group.size == 1
@@ -181,13 +181,14 @@ def _place_images(
 
 
 def _make_optimizer(
-    network: nn.Module, settings: MuonSettings | SgdSettings, lr: Tensor, group: Group
+    network: nn.Module, settings: MuonSettings | SgdSettings, lr: Tensor, group: Group, dtype: torch.dtype
 ) -> optim.Optimizer:
     """Make the optimizer of the parameters that are not frozen."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     momentum, weight_decay = settings.momentum, settings.weight_decay
     if settings.name == "muon":
-        return Muon(parameters, lr, momentum=momentum, weight_decay=weight_decay, group=group)
+        in_half = dtype != torch.float32
+        return Muon(parameters, lr, momentum=momentum, weight_decay=weight_decay, in_half=in_half, group=group)
     return SGD(
         parameters,
         lr,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from kernels import list_kernels
+from torch.overrides import TorchFunctionMode
 
 from deepen.core.seeding import derive_seed, make_generator
 from deepen.data import augmentation as module
@@ -62,6 +63,37 @@ def test_crops_are_the_same_where_whole_images_are_selected_first(images, shard)
     expected = augmented.batch(rows, make_generator("cpu", 0), shard)
     augmented._selects_first = True
     assert torch.equal(augmented.batch(rows, make_generator("cpu", 0), shard), expected)
+
+
+class _OnCpu(TorchFunctionMode):
+    """Has a program for MPS compute on the CPU; lists the elements of overlapping views that it gathers from."""
+
+    def __init__(self):
+        super().__init__()
+        self.gathered = []
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        arguments = [CPU if _is_mps(value) else value for value in arguments]
+        options = {name: CPU if _is_mps(value) else value for name, value in (options or {}).items()}
+        if function is torch.Tensor.index_select and arguments[0].numel() > arguments[0].untyped_storage().nbytes():
+            self.gathered.append(arguments[0].numel())
+        return function(*arguments, **options)
+
+
+def _is_mps(value):
+    return isinstance(value, torch.device) and value.type == "mps"
+
+
+def test_mps_gathers_from_the_images_of_a_batch_and_others_from_all(images):
+    gathered, augmentation = {}, dataclasses.replace(NONE, crop=0.25)
+    for device in ("cpu", "mps"):
+        with _OnCpu() as program:
+            augmented = AugmentedImages(
+                images.numpy(), augmentation, compute_statistics(images.numpy()), torch.device(device)
+            )
+            augmented.batch(torch.tensor([7, 499, 0, 7, 31]), make_generator("cpu", 0))
+        (gathered[device],) = program.gathered
+    assert gathered["cpu"] > 90 * gathered["mps"]  # 500 images, and 5
 
 
 def test_a_batch_takes_few_kernels_on_a_gpu(images, monkeypatch):

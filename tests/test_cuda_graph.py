@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from cuda_forms import use_cuda_forms
 from dvc_project import ROOT
 from emulated_graph import emulate
 from tensors import draw_he_weights
@@ -109,6 +110,23 @@ def test_a_replayed_training_is_the_eager_one_bit_for_bit(
     losses, weights = resume(colored, recipe, augmentation, norm)
     assert_equal((losses, weights), (eager[0][2:], eager[1]))
     assert len(graphs) == 4  # each part of the training records its own
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("augmentation", [WHOLE, VIEWS], ids=["crop", "view"])
+@pytest.mark.parametrize("share", [1, 0], ids=["resident", "mapped"])
+def test_a_replayed_training_in_the_forms_of_cuda_is_the_eager_one_too(
+    graphs, colored, monkeypatch, norm, augmentation, share
+):
+    plain = train(make_emulated(colored, "onecycle", augmentation, norm, replayed=False))
+    use_cuda_forms(monkeypatch)
+    monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
+    eager = train(make_emulated(colored, "onecycle", augmentation, norm, replayed=False))
+    assert not all(map(torch.equal, eager[1], plain[1]))  # they round otherwise
+    assert_equal(train(make_emulated(colored, "onecycle", augmentation, norm)), eager)
+    assert any(function is torch.ops.aten._fused_sgd_.tensor_lr for function, *_ in graphs[0][0].operations)
+    assert graphs[0][0].replays == 3 * 6 - 3
+    assert_equal(resume(colored, "onecycle", augmentation, norm), (eager[0][2:], eager[1]))
 
 
 def bake_learning_rate(trainer):

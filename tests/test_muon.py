@@ -5,7 +5,7 @@ import torch
 from kernels import list_kernels
 from torch.utils.flop_counter import FlopCounterMode
 
-from deepen.training import muon
+from deepen.training import gram_newton_schulz, muon
 from deepen.training.gram_newton_schulz import group_sizes, orthogonalize_together
 from deepen.training.muon import Muon
 
@@ -192,6 +192,23 @@ def test_the_learning_rate_may_be_a_tensor_that_changes():
 @both
 def test_a_gradient_of_nothing_is_no_step(orthogonalize):
     assert torch.equal(orthogonalize(torch.zeros(3, 5)), torch.zeros(3, 5))
+
+
+def test_float32_is_not_rounded_to_tf32_even_where_that_is_allowed(monkeypatch):
+    used, matmul = [], torch.backends.cuda.matmul
+    multiply = gram_newton_schulz._iterate_gram_matrix
+
+    def note(x):
+        used.append(matmul.fp32_precision)
+        return multiply(x)
+
+    monkeypatch.setattr(gram_newton_schulz, "_iterate_gram_matrix", note)
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+    try:
+        orthogonalize(torch.randn(3, 5))
+        assert [*used, matmul.fp32_precision] == ["ieee", "tf32"]
+    finally:
+        matmul.fp32_precision = before
 
 
 def stepped(parameter, gradients, **settings):

@@ -9,6 +9,7 @@ and a step adds to them what half-precision factors give: a small eigenvalue cha
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -40,14 +41,15 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     rows, columns = matrices.shape[1:]
     x = matrices if rows <= columns else matrices.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    x = _iterate_gram_matrix(x)
+    with _without_tf32():
+        x = _iterate_gram_matrix(x)
     return x if rows <= columns else x.mT * math.sqrt(rows / columns)
 
 
 def _iterate_gram_matrix(x: Tensor) -> Tensor:
     """Multiply the factors of all steps first, which depend only on x @ x.T: fewer operations for a wide x.
 
-    This needs float32: x @ x.T squares small values, which a coarser type would round away.
+    This needs float32: x @ x.T squares small values, which a coarser type, or TF32, would round away.
     """
     gram = x @ x.mT
     factors = factor = _compute_factor(gram)
@@ -56,6 +58,17 @@ def _iterate_gram_matrix(x: Tensor) -> Tensor:
         factor = _compute_factor(gram)
         factors = factor @ factors
     return factors @ x
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Have CUDA multiply float32 in full precision, also where a program allows TF32."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 def _compute_factor(gram: Tensor) -> Tensor:

@@ -77,10 +77,10 @@ def make_plain_network(layers: Sequence[Layer], dropout: float = 0.5) -> nn.Sequ
     modules: list[nn.Module] = []
     for layer in layers:
         if layer.kind == "conv":
-            conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=layer.kernel // 2)
+            conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=layer.padding)
             modules += [conv, nn.ReLU(inplace=True)]
         elif layer.kind == "maxpool":
-            modules.append(nn.MaxPool2d(2))
+            modules.append(nn.MaxPool2d(layer.kernel))
         else:
             modules += [nn.Flatten()] if len(layer.inputs) == 3 else []
             modules.append(nn.Linear(layer.tensors()[f"{layer.role}.weight"][1], layer.outputs[0]))

@@ -22,7 +22,7 @@ from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import draw_he_weights, initialize_model
+from deepen.growth.initialization import draw_fresh_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
@@ -61,7 +61,7 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
     begin, training = time.perf_counter(), settings.training
     plans = plan_ladder(settings, settings.view_shape(images.shape), len(images.classes))
     device, augmentation = choose_device("cpu", THREADS), Augmentation.of(settings.dataset, training)
-    states: dict[str, State] = {SCRATCH: {}}
+    statistics, states = compute_statistics(images.images), {SCRATCH: State()}
     found: dict[str, Any] = {
         "images": len(images),
         "batch size": settings.batch_size(len(images)),
@@ -69,12 +69,12 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
         "top1": {},
     }
     for name, model in settings.models.items():
-        fresh = draw_he_weights(plans[name], seed=settings.seed, model=name)
+        fresh = draw_fresh_weights(plans[name], statistics.patch_covariance, seed=settings.seed, model=name)
         state, _ = initialize_model(settings, name, plans, states[model.after], fresh)
         trainer = Trainer(
             build_network(plans[name], state, training.dropout),
             images,
-            compute_statistics(images.images),
+            statistics,
             augmentation,
             training,
             model=name,

@@ -1,16 +1,13 @@
 """Stage `transfer`: write a model's initial weights, copied from the model it grows from or fresh."""
 
-import numpy as np
-
 from deepen.config.settings import Model, Settings, load_settings
 from deepen.core.counts import pluralize
 from deepen.core.names import SCRATCH
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import load_statistics
-from deepen.growth.initialization import draw_he_weights, initialize_model
+from deepen.growth.initialization import draw_fresh_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.growth.pretrained import read_start_shapes
-from deepen.growth.whitening import compute_whitening
 from deepen.models.tensors import State
 from deepen.models.weights import ModelCard, load_weights, read_weights_checksum, save_weights
 from deepen.records.transfer_report import format_report, save_transfer
@@ -28,8 +25,7 @@ def transfer_to(name: str) -> None:
     seen, model = settings.view_shape(image), settings.models[name]
     plans = plan_ladder(settings, seen, len(classes), read_start_shapes({name: model}, BASE))
     source, grown_from = _load_source(model, images, settings)
-    fresh = draw_he_weights(plans[name], seed=settings.seed, model=name)
-    fresh |= compute_whitening(plans[name], np.array(statistics.patch_covariance))
+    fresh = draw_fresh_weights(plans[name], statistics.patch_covariance, seed=settings.seed, model=name)
     state, report = initialize_model(settings, name, plans, source, fresh)
     card = ModelCard(
         model=name,

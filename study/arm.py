@@ -14,11 +14,12 @@ from deepen.core.seeding import derive_seed
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet, load_images
 from deepen.data.split import hold_out
-from deepen.data.statistics import compute_statistics
+from deepen.data.statistics import Statistics, compute_statistics
 from deepen.evaluation.accuracy import Evaluation, evaluate
-from deepen.growth.initialization import draw_he_weights, initialize_model
-from deepen.growth.ladder import plan_ladder
-from deepen.models.layers import Layer, count_training_flops
+from deepen.growth.initialization import draw_fresh_weights, initialize_model
+from deepen.growth.ladder import Plans, plan_ladder
+from deepen.growth.whitening import compute_whitening
+from deepen.models.layers import count_training_flops
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import VGG, build_network
 from deepen.runtime.device import choose_device, choose_dtype
@@ -76,7 +77,7 @@ def measure(
     curve: list[Point] = []
     for model, share in _list_models(arm, settings):
         peak_lr = training.lr * (training.grown_lr if state else 1.0)
-        state = _make_start(arm, model, state, settings, plans, seed)
+        state = _make_start(arm, model, state, settings, plans, statistics, seed)
         flops = count_training_flops(plans[model])
         trainer = Trainer(
             build_network(plans[model], state, training.dropout),
@@ -118,13 +119,13 @@ def _list_models(arm: Arm, settings: Settings) -> list[tuple[str, float]]:
 
 
 def _make_start(
-    arm: Arm, model: str, source: State, settings: Settings, plans: dict[str, tuple[Layer, ...]], seed: int
+    arm: Arm, model: str, source: State, settings: Settings, plans: Plans, statistics: Statistics, seed: int
 ) -> State:
     """Make a model's initial weights: grown from `source`, or random if that is empty."""
-    fresh = draw_he_weights(plans[model], seed=seed, model=model)
+    fresh = draw_fresh_weights(plans[model], statistics.patch_covariance, seed=seed, model=model)
     if arm.start == "pytorch":
         torch.manual_seed(derive_seed(seed, model, "start"))
-        fresh = to_arrays(VGG(plans[model]).state_dict())
+        fresh = to_arrays(VGG(plans[model]).state_dict()) | compute_whitening(plans[model], statistics.patch_covariance)
     return initialize_model(settings, model, plans, source, fresh)[0] if source else fresh
 
 

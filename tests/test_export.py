@@ -71,8 +71,9 @@ class TestOnnx:
             CARD,
             CARD.model_copy(update={"norm": "batch", "layers": "conv1-8 conv3-8*2 maxpool conv5-8"}),
             CARD.model_copy(update={"image": (1, 8, 8), "mean": (0.25,), "layers": "maxpool conv3-8 fc-8"}),
+            CARD.model_copy(update={"norm": "batch", "layers": "whiten2-24 conv3-8 conv2-8 maxpool3 conv3-8"}),
         ],
-        ids=["plain", "norm", "grey"],
+        ids=["plain", "norm", "grey", "whitening"],
     )
     @pytest.mark.slow
     def test_onnxruntime_computes_what_the_network_does(self, folder, capfd, card):
@@ -202,11 +203,18 @@ class TestTorchvision:
         [
             (LAYERS["vgg16"], (3, 32, 32), "fc1.weight is 4096x512, in vgg16 it is 4096x25088;"),
             (LAYERS["vgg16"], (1, 224, 224), "conv1_1.weight is 64x1x3x3, in vgg16 it is 64x3x3x3;"),
-            (LAYERS["vgg11"].replace("maxpool fc", "fc"), (3, 112, 112), "pool5 is missing, in vgg11 it is present;"),
+            (LAYERS["vgg11"].replace("maxpool fc", "fc"), (3, 112, 112), "pool5 is missing, in vgg11 it is 2x2;"),
             (
                 LAYERS["vgg11"].replace("maxpool", "maxpool maxpool", 1),
                 (3, 448, 448),
                 "conv3_1.weight is 128x64x3x3, in vgg11 it is 256x128x3x3;",
+            ),
+            (LAYERS["vgg11"].replace("maxpool fc", "maxpool3 fc"), (3, 336, 336), "pool5 is 3x3, in vgg11 it is 2x2;"),
+            ("whiten3-24 " + LAYERS["vgg11"], (3, 224, 224), "whiten.weight is 24x3x3x3, in vgg11 it is missing;"),
+            (
+                LAYERS["vgg11"].replace("conv3-64", "conv2-64"),
+                (3, 225, 225),
+                "conv1_1.weight is 64x3x2x2, in vgg11 it is",
             ),
             (LAYERS["vgg19"] + " fc-10", (3, 224, 224), "fc3.weight is 10x4096, in vgg19 it is missing;"),
         ],

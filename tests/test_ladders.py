@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import yaml_text
 from conftest import photos, write_tree
@@ -15,6 +16,7 @@ from deepen.config.settings import load_settings
 from deepen.growth.ladder import build_role_mapping, plan_ladder
 from deepen.growth.transfer import find_violations
 from deepen.models.layers import count_parameters, list_tensor_shapes
+from deepen.models.weights import load_weights
 
 LADDERS = sorted((ROOT / "ladders").glob("*.yaml"))
 NARROW = ["-S", "width=0.0625", "-S", "datasets.folder.size=40", "-S", "datasets.folder.view=32", "-S", "threads=1"]
@@ -89,6 +91,38 @@ def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures)
     assert "views: dense" in project.read("reports/table.md")
     asked = "deepen predict weights/E.safetensors --views crops"
     assert "cat" in project(asked, f"{pictures}/test/cat/000.png")
+
+
+def test_the_fast_ladder_plans_the_networks_that_its_comments_say():
+    settings = load_settings(ROOT / "ladders/fast.yaml")
+    laid_out = plan_ladder(settings, (3, 32, 32), 10)
+    assert [layer.role for layer in laid_out["II"] if layer.frozen] == ["whiten"]
+    shapes = {name: list_tensor_shapes(layers) for name, layers in laid_out.items()}
+    mapping = build_role_mapping(settings.models["II"], shapes["I"], shapes["II"])
+    assert set(mapping.fresh) == {"conv2_1", "norm2_1", "conv3_1", "norm3_1", "conv4_1", "norm4_1"} - set(
+        mapping.copied
+    )
+    assert find_violations(shapes["I"], shapes["II"], mapping) == []
+
+
+def test_the_fast_ladder_whitens_grows_and_averages_shifts(project, pictures):
+    words = ["--temp", "-n", "fast", "-S", "data=folder", "-S", f"datasets.folder.root='{pictures}'", *short("fast")]
+    ran = project.ran("deepen ladder fast", *words, "report")
+    assert {f"{stage}@{model}" for stage in ("transfer", "train", "evaluate") for model in ("I", "II")} < set(ran)
+    project("dvc exp apply fast")
+    starts = [{row["target"]: row["start"] for row in json.loads(project.read(f"transfers/{model}.json"))["tensors"]} for model in ("I", "II")]  # fmt: skip
+    assert starts[0]["whiten.weight"] == "whitening"
+    assert starts[1]["whiten.weight"] is None  # copied
+    assert starts[1]["conv2_1.weight"] == "identity"
+    weights = [load_weights(project.path / f"weights/{name}.safetensors")[1] for name in ("init/I", "I", "II")]
+    assert all(np.array_equal(state["whiten.weight"], weights[0]["whiten.weight"]) for state in weights)
+    assert not np.array_equal(weights[0]["conv1_1.weight"], weights[1]["conv1_1.weight"])
+    assert "views: shifts" in project.read("reports/table.md")
+    page = project.read("reports/index.html")
+    assert "The filters whiten patches of the training images" in page
+    assert "maxpool3" in page
+    assert "cat" in project("deepen predict weights/II.safetensors --views shifts", f"{pictures}/test/cat/000.png")
+    assert "whiten2-24" in project("deepen models")
 
 
 def test_a_ladder_can_be_the_project_s_own(project, pictures):

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepen.core.errors import InputError
+from deepen.growth.identity import find_identity_faults, find_pool_faults
 from deepen.models.layers import (
     compute_receptive_field,
     count_forward_flops,
     count_parameters,
     count_training_flops,
-    find_identity_faults,
     freeze,
     list_tensor_shapes,
     plan,
@@ -59,6 +59,8 @@ def test_parameters_and_depth_of_the_paper_s_networks(name, count, depth):
         (LADDER["II"], 0.25, ["conv2_2"]),
         (PAPER["C"], 0.125, []),
         ("maxpool conv3-8", 1, []),
+        ("whiten2-24 conv3-8 maxpool conv2-8 maxpool3 fc-8", 1, []),
+        ("whiten3-6 conv3-8 maxpool3", 0.5, ["conv1_1"]),
     ],
 )
 def test_flops_are_those_that_torch_counts(text, width, frozen):
@@ -81,6 +83,22 @@ def test_roles_and_shapes_follow_the_place():
     assert list_tensor_shapes(layers)["fc1.weight"] == (16, 8 * 3 * 5)
 
 
+def test_even_kernels_have_no_padding_and_pools_divide_by_their_size():
+    layers = plan("whiten2-12 conv3-8 conv4-8 maxpool3 conv1-8", width=0.5, image=(3, 13, 10), classes=3)
+    assert [layer.role for layer in layers] == ["whiten", "conv1_1", "conv1_2", "pool1", "conv2_1", "head"]
+    assert [layer.outputs for layer in layers[:-1]] == [(12, 12, 9), (4, 12, 9), (4, 9, 6), (4, 3, 2), (4, 3, 2)]
+    assert [layer.role for layer in layers if layer.frozen] == ["whiten"]
+    with torch.device("meta"):
+        net, images = VGG(layers), torch.zeros(2, 3, 13, 10)
+    assert net.features(images).shape == (2, 4, 3, 2)
+    assert net(images).shape == (2, 3)
+
+
+def test_whitening_has_no_norm():
+    layers = plan("whiten3-6 conv3-4", width=1, image=(1, 6, 6), classes=3, norm="batch")
+    assert [layer.role for layer in layers] == ["whiten", "conv1_1", "norm1_1", "head"]
+
+
 def test_a_norm_follows_each_convolution_and_its_statistics_are_no_parameters():
     text = "conv3-4*2 maxpool conv1-8 fc-16"
     plain = plan(text, width=1, image=(1, 6, 6), classes=3)
@@ -97,9 +115,9 @@ def test_width_multiplies_every_count_but_the_classes():
     assert [layer.outputs[0] for layer in layers if layer.kind != "maxpool"] == [32, 64, 64, 128, 128, 256, 256, 10]
 
 
-TOKENS = st.sampled_from(["conv3-8", "conv3-8*3", "conv1-64", "maxpool", "fc-9"]) | st.text(
-    "conv3-8*maxplf ", max_size=9
-)
+TOKENS = st.sampled_from(
+    ["conv3-8", "conv3-8*3", "conv1-64", "conv2-8", "maxpool", "maxpool3", "fc-9", "whiten2-24", "whiten3-56"]
+) | st.text("conv3-8*maxplfwhitn ", max_size=9)
 
 
 @given(st.lists(TOKENS, max_size=6), st.sampled_from([0.01, 0.5, 1.0]))
@@ -111,6 +129,8 @@ def test_whatever_is_written_is_laid_out_or_told(tokens, width):
         return
     assert find_notation_faults(text) == []
     assert count_parameters(layers) > 0
+    with torch.device("meta"):
+        assert VGG(layers)(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
     assert len({layer.role for layer in layers}) == len(layers)
 
 
@@ -122,8 +142,44 @@ def test_a_width_that_leaves_no_channel_is_an_error():
 
 
 def test_an_image_too_small_for_its_pools_is_an_error():
-    with pytest.raises(InputError, match=r"layer 4 .*images of 4x9 are only 1x2 at this layer.*fewer than 3 maxpool"):
+    with pytest.raises(InputError) as error:
         plan("maxpool maxpool conv3-8 maxpool", width=1, image=(1, 4, 9), classes=2)
+    assert error.value.faults == (
+        "layer 4 of 'maxpool maxpool conv3-8 maxpool': maxpool needs at least 2x2 pixels, but images of 4x9 are only "
+        "1x2 at this layer; use larger images, smaller kernels or fewer maxpool",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("conv3-8 conv10-8", "layer 2 of 'conv3-8 conv10-8': conv needs at least 10x10 pixels, but images of 9x9 are only 9x9"),
+        ("maxpool conv3-8 maxpool5", "maxpool needs at least 5x5 pixels, but images of 9x9 are only 4x4 at this layer"),
+    ],
+)  # fmt: skip
+def test_an_image_too_small_for_a_kernel_without_padding_is_an_error(text, fault):
+    with pytest.raises(InputError) as error:
+        plan(text, width=1, image=(1, 9, 9), classes=2)
+    assert fault in str(error.value)
+
+
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_images_too_small_for_the_patches_of_statistics_can_t_be_whitened(kernel):
+    text = f"whiten{kernel}-6 conv1-8"
+    with pytest.raises(InputError, match=f"layer 1 of '{text}': whiten needs at least 3x3 pixels, but images of 5x2 "):
+        plan(text, width=1, image=(1, 5, 2), classes=2)
+    assert plan(text, width=1, image=(1, 3, 3), classes=2)
+
+
+@pytest.mark.parametrize(("kernel", "channels", "most"), [(2, 1, 8), (2, 3, 24), (3, 3, 54)])
+def test_more_whitening_filters_than_components_and_their_negatives_are_an_error(kernel, channels, most):
+    fault = (
+        f"whiten{kernel}-{most + 2} has more filters than its patches have principal components, {most // 2}, and their "
+        f"negatives; write at most whiten{kernel}-{most}"
+    )
+    with pytest.raises(InputError, match=fault):
+        plan(f"whiten{kernel}-{most + 2} conv3-8", width=0.5, image=(channels, 8, 8), classes=2)
+    assert plan(f"whiten{kernel}-{most} conv3-8", width=0.5, image=(channels, 8, 8), classes=2)[0].outputs[0] == most
 
 
 def test_identity_needs_square_layers_after_a_relu():
@@ -137,6 +193,28 @@ def test_identity_needs_square_layers_after_a_relu():
     assert "use growth: random" in faults[0]
 
 
+def test_identity_needs_an_odd_kernel_and_pixels_have_no_relu_before():
+    layers = plan("whiten2-12 conv2-12 conv3-12", width=1, image=(3, 6, 6), classes=2)
+    assert find_identity_faults(layers, ["whiten", "conv1_1", "conv1_2"]) == [
+        "whiten is the first layer, growth: identity needs a ReLU before; use growth: random",
+        "conv1_1 has an even kernel, which makes height and width smaller, growth: identity needs an odd one; make it "
+        "odd, or use growth: random",
+    ]
+
+
+def test_identity_needs_equal_pools():
+    shallow, deep = (
+        plan(text, width=1, image=(1, 6, 6), classes=2)
+        for text in ("conv3-4 maxpool maxpool3", "conv3-4*2 maxpool maxpool2")
+    )
+    assert list_tensor_shapes(shallow)["head.weight"] == list_tensor_shapes(deep)["head.weight"]
+    assert find_pool_faults(shallow, deep) == [
+        "pool2 takes 2x2 pixels here and 3x3 there, growth: identity needs equal pools; make them equal, or use "
+        "growth: random"
+    ]
+    assert find_pool_faults(shallow, shallow) == find_pool_faults((), deep) == []
+
+
 @pytest.mark.parametrize(
     ("text", "side"),
     [
@@ -146,7 +224,8 @@ def test_identity_needs_square_layers_after_a_relu():
         ("conv3-8 maxpool", 4),
         ("conv3-8 maxpool conv3-8 fc-8", 8),
         ("conv5-8 maxpool conv3-8*2 maxpool", 16),
+        ("whiten2-24 conv3-8 maxpool3 conv3-8", 12),
     ],
 )
-def test_the_receptive_field_grows_with_kernels_and_doubles_its_steps_at_pools(text, side):
+def test_the_receptive_field_grows_with_kernels_and_pools_multiply_its_steps(text, side):
     assert compute_receptive_field(plan(text, width=1, image=(3, 32, 32), classes=10)) == side

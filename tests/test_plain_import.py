@@ -240,6 +240,7 @@ def test_a_state_dict_that_is_not_a_plain_network_is_an_error(folder, options, c
         ("3x32x32", LAYERS, "gives 512 features (8x8x8) for the first linear layer, but the file's needs 72; --image 3x12x12 would fit"),
         ("3x12x12", LAYERS.replace("maxpool fc", "fc"), "gives 288 features (8x6x6) for the first linear layer, but the file's needs 72; --image 3x6x6 would fit"),
         ("3x12x12", LAYERS.replace("8*2", "7*2"), "gives 63 features (7x3x3) for the first linear layer, but the file's needs 72; no square image fits 7 channels and 2 maxpool"),
+        ("3x12x12", LAYERS.replace("maxpool fc", "maxpool3 fc"), "gives 32 features (8x2x2) for the first linear layer, but the file's needs 72; --image 3x18x18 would fit"),
     ],
 )  # fmt: skip
 def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, layers, error):
@@ -255,11 +256,14 @@ def test_an_image_that_does_not_fit_is_told_with_one_that_would(folder, image, l
         (["--layers", LAYERS, "--image", "3x12x12"], "x.pth: --mean and --std: are missing; give the normalization of the network's images, on the 0-1 scale; without normalization: --mean 0 0 0 --std 1 1 1"),
         (["--layers", LAYERS, "--image", "3x12x12", "--mean", "0.5", "--std", "1"], "x.pth: mean: 0.5 must be 3 numbers, one for each channel"),
         (["--layers", "conv3-", "--image", "3x12x12", *NORMALIZATION], 'x.pth: layers[0]: "conv3-" has no channel count; write for example conv3-256'),
+        (["--layers", LAYERS.replace("conv3-6", "conv2-6"), *WORDS[2:]], 'x.pth: layers[0]: "conv2-6" has an even kernel; only odd ones keep height and width, write for example conv3-6'),
+        (["--layers", LAYERS.replace("conv3-8*2", "conv10-8*2"), *WORDS[2:]], 'x.pth: layers[2]: "conv10-8*2" has an even kernel; only odd'),
+        (["--layers", f"whiten3-6 {LAYERS}", *WORDS[2:]], 'x.pth: layers[0]: "whiten3-6" has weights that follow from the training images; write for example conv3-6'),
         (["--layers", LAYERS, "--image", "3x2x2", *NORMALIZATION], "x.pth: layer 5 of"),
         (["--image", "3x12x12"], "--image 3x12x12: requires --layers; torchvision's networks take 3x224x224"),
         ([*WORDS, "--key", "ema"], "x.pth: --key ema: no such state dict; use the whole file: omit --key"),
     ],
-    ids=range(8),
+    ids=range(11),
 )  # fmt: skip
 def test_options_about_a_plain_network_are_checked(folder, words, error):
     assert refused("x.pth", *words).startswith(f"error: {error}")

@@ -68,7 +68,7 @@ class TestClassifier:
             "<Classifier I: conv3-16 maxpool fc-16, 3 classes, images of 3x8x8, on cpu>"
         )
 
-    @pytest.mark.parametrize("views", ["centre", "crops", "dense"])
+    @pytest.mark.parametrize("views", ["centre", "shifts", "crops", "dense"])
     def test_the_classifier_averages_views_of_larger_images(self, weights, tmp_path, rng, views):
         card, state = load_weights(weights[3])
         save_weights(tmp_path / "larger", state, card.model_copy(update={"stored": (12, 12)}))
@@ -77,6 +77,9 @@ class TestClassifier:
         batch = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - torch.tensor(card.mean)[:, None, None]
         net = load_network(weights[3])[1]
         places = {"centre": [(2, 2)], "crops": [(y, x) for y in range(5) for x in range(5)]}.get(views)
+        middle = torch.nn.functional.pad(batch[:, :, 2:10, 2:10], (1, 1, 1, 1), "reflect")
+        if views == "shifts":
+            batch, places = middle, [(1, 1), (0, 0), (2, 2)]
         with torch.inference_mode():
             logits = [net(batch[:, :, y : y + 8, x : x + 8]) for y, x in places] if places else [compute_dense_logits(net, batch)]  # fmt: skip
         expected = torch.stack(logits).softmax(2).mean(0)

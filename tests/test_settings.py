@@ -88,7 +88,7 @@ def test_the_project_s_own_params_are_good():
         ({"datasets__digits__view": GONE}, "datasets.digits.view: is missing; write for example view: 28"),
         ({"datasets__folder__size": 32, "datasets__folder__view": 33}, "datasets.folder.view: 33 is larger than the images, size: 32; write at most view: 32"),
         ({"recipes__published__training__scale_jitter": 0.5}, "recipes.published.training.scale_jitter: must be greater than or equal to 1, got 0.5"),
-        ({"recipes__published__evaluation__views": "all"}, "evaluation.views: must be 'centre', 'crops' or 'dense', got the string 'all'"),
+        ({"recipes__published__evaluation__views": "all"}, "evaluation.views: must be 'centre', 'shifts', 'crops' or 'dense', got the string 'all'"),
         ({"recipes__onecycle__training__class_weights": "even"}, "recipes.onecycle.training.class_weights: must be 'none' or 'balanced', got the string 'even'"),
         ({"recipes__onecycle__training__class_weights": GONE}, "training.class_weights: is missing; write for example class_weights: balanced"),
         ({"recipes__onecycle__training__schedule": {"name": "cosine"}}, "training.schedule.name: must be one of 'onecycle'"),

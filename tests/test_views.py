@@ -16,6 +16,7 @@ NETS = [
     ("conv3-8 maxpool conv3-8 maxpool fc-16*2", "batch"),
     ("conv3-8*2", "none"),  # whose head sees a convolution
     ("conv3-8 maxpool maxpool maxpool fc-4", "batch"),
+    ("whiten2-24 conv3-8 maxpool3 fc-4", "batch"),
 ]
 
 
@@ -50,6 +51,16 @@ def test_dense_is_the_plain_network_where_images_are_what_it_takes(layers, norm)
     plain, images = net(layers, norm), torch.rand(4, 3, 8, 12) - 0.5
     with torch.inference_mode():
         torch.testing.assert_close(compute_dense_logits(plain, images), plain(images), atol=1e-5, rtol=1e-4)
+
+
+def test_dense_is_the_mean_at_every_place_for_kernels_without_padding_and_larger_pools():
+    plain = net("conv2-8 maxpool3 conv1-8", image=(3, 7, 10))
+    images = torch.rand(4, 3, 13, 19) - 0.5
+    with torch.inference_mode():
+        crops = [plain(images[:, :, y : y + 7, x : x + 10]) for y in (0, 3, 6) for x in (0, 3, 6, 9)]
+        torch.testing.assert_close(
+            compute_dense_logits(plain, images), torch.stack(crops).mean(0), atol=1e-5, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -113,6 +124,28 @@ def test_the_centre_is_the_middle_and_without_a_size_everything(images, size):
     logits, found = probabilities(plain, images, "centre", size=size)
     torch.testing.assert_close(logits, expected)
     torch.testing.assert_close(found, expected.softmax(1))
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_shifts_are_the_centre_and_one_pixel_up_left_and_down_right_with_reflected_edges(images, flips):
+    plain, middle = net(*NETS[0]), normalized(images)[:, :, 4:12, 4:16]
+    rows, columns = [1, *range(8), 6], [1, *range(12), 10]  # of the image with reflected edges
+    larger = middle[:, :, rows][:, :, :, columns]
+    views = [middle, larger[:, :, :8, :12], larger[:, :, 2:, 2:]]
+    with torch.inference_mode():
+        found = [plain(each).softmax(1) for view in views for each in ((view, view.flip(3)) if flips else (view,))]
+    logits, probability = probabilities(plain, images, "shifts", flips)
+    torch.testing.assert_close(probability, torch.stack(found).mean(0))
+    torch.testing.assert_close(logits, probabilities(plain, images, "centre")[0])
+
+
+def test_shifts_of_a_single_row_repeat_it():
+    plain, row = net("conv3-8", image=(3, 1, 5)), torch.randint(256, (2, 3, 1, 5), dtype=torch.uint8)
+    batch = normalized(row)
+    views = [batch, batch[..., [0, 0, 1, 2, 3]], batch[..., [1, 2, 3, 4, 4]]]
+    with torch.inference_mode():
+        expected = torch.stack([plain(view).softmax(1) for view in views]).mean(0)
+    torch.testing.assert_close(probabilities(plain, row, "shifts", size=None)[1], expected)
 
 
 def test_evaluation_counts_with_the_views_and_keeps_the_centre_beside(images):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
 import torch
 
 from benchmarks.accuracy.arms import Arm
@@ -19,9 +18,8 @@ from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.evaluation.views import Views
-from deepen.growth.initialization import draw_he_weights, initialize_model
+from deepen.growth.initialization import draw_fresh_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
-from deepen.growth.whitening import compute_whitening
 from deepen.models.layers import count_training_flops
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
@@ -97,8 +95,7 @@ def _train_ladder(
     factor = (budget * 1e15 - spent) / usual
     statistics, state, epochs = compute_statistics(images.images), State(), {}
     for name, layers in plans.items():
-        fresh = draw_he_weights(layers, seed=seed, model=name)
-        fresh |= compute_whitening(layers, np.array(statistics.patch_covariance))
+        fresh = draw_fresh_weights(layers, statistics.patch_covariance, seed=seed, model=name)
         state, _ = initialize_model(settings, name, plans, state, fresh)
         trainer = Trainer(
             build_network(layers, state, settings.training.dropout),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from benchmarks.gpu.bench import Bench, free_memory
 from benchmarks.gpu.sections import Row
 from deepen.evaluation.accuracy import evaluate
-from deepen.growth.initialization import draw_he_weights, initialize_model
+from deepen.growth.initialization import draw_fresh_weights, initialize_model
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
 
@@ -36,7 +36,7 @@ def train_ladder(bench: Bench, epochs: dict[str, int], seed: int) -> Iterator[Ro
     state: State = {}
     for model, layers in bench.plans.items():
         free_memory()
-        fresh = draw_he_weights(layers, seed=seed, model=model)
+        fresh = draw_fresh_weights(layers, bench.statistics.patch_covariance, seed=seed, model=model)
         state, _ = initialize_model(settings, model, bench.plans, state, fresh)
         net = build_network(layers, state, settings.training.dropout)
         begin = time.perf_counter()

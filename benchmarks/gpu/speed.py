@@ -79,7 +79,7 @@ def time_first_convolution(bench: Bench) -> Iterator[Row]:
     _, height, width = layer.inputs
     free_memory()
     for channels in (3, 4, 8):
-        conv = nn.Conv2d(channels, layer.outputs[0], layer.kernel, padding=layer.kernel // 2, device=bench.device)
+        conv = nn.Conv2d(channels, layer.outputs[0], layer.kernel, padding=layer.padding, device=bench.device)
         conv.to(memory_format=torch.channels_last)
         x = torch.randn(BATCH, channels, height, width, device=bench.device).to(memory_format=torch.channels_last)
         yield {"input channels": channels, "ms": 1000 * _time_convolution(bench, conv, x)}

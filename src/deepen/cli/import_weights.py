@@ -46,8 +46,8 @@ def add(commands: Any) -> None:
         "--layers",
         metavar="LAYERS",
         help="the network's layers in the notation of params.yaml, without the last linear layer, the head. Tensors "
-        "are matched by order and shape. Required: ReLU after each layer, padding that keeps height and width, 2x2 "
-        "maxpools, and the options --image, --mean and --std",
+        "are matched by order and shape. Required: ReLU after each layer, padding that keeps height and width, "
+        "maxpools whose stride is their size, and the options --image, --mean and --std",
     )
     parser.add_argument("--image", metavar="CxHxW", help="with --layers: shape of an image, for example 3x32x32")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names in order, one per line")

@@ -70,11 +70,12 @@ def add_views(parser: argparse.ArgumentParser) -> None:
     """Add the option --views."""
     parser.add_argument(
         "--views",
-        type=make_choice_type("centre", "crops", "dense"),
+        type=make_choice_type("centre", "shifts", "crops", "dense"),
         default="centre",
         metavar="VIEWS",
-        help="for a network trained on crops of larger images: evaluate the centre, crops (a 5x5 grid), or dense (all "
-        "positions, with fully-connected layers as convolutions); probabilities are averaged (default: centre)",
+        help="evaluate the centre, or also its shifts by one pixel; for a network trained on crops of larger images: "
+        "crops (a 5x5 grid), or dense (all positions, with fully-connected layers as convolutions); probabilities are "
+        "averaged (default: centre)",
     )
 
 

@@ -37,7 +37,7 @@ def as_plain_network(
     every layer without a match, and if the first linear layer does not fit the image (channels, height, width).
     """
     theirs = order_tensors(state)
-    if faults := _kind_faults(theirs):
+    if faults := [*_notation_faults(layers), *_kind_faults(theirs)]:
         raise InputError(trim(faults))
     shapes = {key: tuple(tensor.shape) for key, tensor in theirs.items()}
     norm: Norm = "batch" if any(key.endswith("running_mean") for key in theirs) else "none"
@@ -101,6 +101,17 @@ def suggest_notation(state: Mapping[str, Tensor]) -> str | None:
     return " ".join(words) if words and words[0].startswith("conv") else None
 
 
+def _notation_faults(layers: str) -> Iterator[str]:
+    """Yield the faults of layers whose padding or weights a state dict can't be assumed to have."""
+    for i, token in enumerate(layers.split()):
+        match = re.fullmatch(r"(conv|whiten)([0-9]+)-([0-9]+)(?:\*[0-9]+)?", token)
+        word = f'layers[{i}]: "{token[:60]}"'
+        if match and match[1] == "whiten":
+            yield f"{word} has weights that follow from the training images; write for example conv3-{match[3]}"
+        elif match and match[2][-1] in "02468":
+            yield f"{word} has an even kernel; only odd ones keep height and width, write for example conv3-{match[3]}"
+
+
 def _kind_faults(theirs: Mapping[str, Tensor]) -> list[str]:
     """Return the faults of tensors that no plain network can have."""
     weights = {key.rpartition(".")[0]: tensor for key, tensor in theirs.items() if key.rpartition(".")[2] == "weight"}
@@ -136,12 +147,12 @@ def _image_fault(layers: Sequence[Layer], shapes: Mapping[str, Shape], image: Sh
     takes, leaves = next(shape[1] for shape in shapes.values() if len(shape) == 2), prod(last)
     if takes == leaves:
         return None
-    pools = sum(layer.kind == "maxpool" for layer in layers)
+    pools = [layer.kernel for layer in layers if layer.kind == "maxpool"]
     places, rest = divmod(takes, last[0])
     side = isqrt(places)
-    fits = f"--image {image[0]}x{side << pools}x{side << pools} would fit"
+    fits = f"--image {image[0]}x{side * prod(pools)}x{side * prod(pools)} would fit"
     if rest or side * side != places:
-        fits = f"no square image fits {last[0]} channels and {pools} maxpool"
+        fits = f"no square image fits {last[0]} channels and {len(pools)} maxpool"
     return (
         f"--image {'x'.join(map(str, image))}: gives {leaves:,} features ({'x'.join(map(str, last))}) for the first "
         f"linear layer, but the file's needs {takes:,}; {fits}, or {_REMEDY}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deepen.core.errors import InputError, trim
 from deepen.core.names import find_class_name_faults
-from deepen.models.layers import Layer, Norm, Shape, plan
+from deepen.models.layers import Layer, Norm, Shape, list_tensor_shapes, plan
 
 _CONVOLUTIONS = {  # arXiv 1409.1556, table 1: columns A, B, D, E
     "vgg11": ("64", "128", "256*2", "512*2", "512*2"),
@@ -102,12 +102,13 @@ def find_net(layers: Sequence[Layer]) -> str:
 
 
 def _shapes(layers: Sequence[Layer]) -> dict[str, Shape]:
-    """Return the shapes of all tensors by key, and an empty shape for each pool."""
-    return {key: shape for layer in layers for key, shape in (layer.tensors() or {layer.role: ()}).items()}
+    """Return the shapes of all tensors by key, and the shape of the window of each pool by its role."""
+    pools = {layer.role: (layer.kernel, layer.kernel) for layer in layers if layer.kind == "maxpool"}
+    return list_tensor_shapes(layers) | pools
 
 
 def _describe_shape(shape: Shape | None) -> str:
-    return "is missing" if shape is None else f"is {'x'.join(map(str, shape))}" if shape else "is present"
+    return "is missing" if shape is None else f"is {'x'.join(map(str, shape))}"
 
 
 def to_torchvision(layers: Sequence[Layer], state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ _CHUNK_PIXELS = 512 * _RUN  # fits in the cache
 
 @dataclass(frozen=True)
 class Statistics:
-    """Hold the channel means and colour principal components of a set of images, on the 0-1 scale.
+    """Hold channel means, colour principal components and the covariance of patches of images, on the 0-1 scale.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Statistics:
         (channels, channels), one column for each eigenvalue.
     patch_covariance : tuple of tuples of float
         (9 * channels, 9 * channels), of the values of 3x3 patches, ordered by channel, row and column, with divisor
-        patches. Empty if images are smaller than that. Its first rows and columns of a patch are those of 2x2 patches.
+        patches. Empty if images are smaller than that.
     """
 
     images: tuple[int]
@@ -56,12 +56,13 @@ def load_statistics(path: Path) -> Statistics:
         raise InputError(f"{path}: its mean, eigenvalues and eigenvectors differ in length; {suggest_repair(path)}")
     rows = {len(statistics.patch_covariance), *map(len, statistics.patch_covariance)}
     if rows not in ({0}, {9 * channels}):
-        raise InputError(f"{path}: its patch_covariance must have {9 * channels} rows; {suggest_repair(path)}")
+        size = f"{9 * channels}x{9 * channels} numbers"
+        raise InputError(f"{path}: its patch_covariance must have {size}; {suggest_repair(path)}")
     return statistics
 
 
 def compute_statistics(images: NDArray[np.uint8]) -> Statistics:
-    """Compute channel means and colour principal components, exactly, in one pass.
+    """Compute channel means, colour principal components and the covariance of patches, exactly.
 
     Parameters
     ----------

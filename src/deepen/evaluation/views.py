@@ -1,4 +1,4 @@
-"""Views of images larger than the network's input: the centre, a grid of crops, or dense evaluation."""
+"""Views of test images: the centre, small shifts, a grid of crops, or dense evaluation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ class Views:
                     yield images[:, :, y : y + height, x : x + width]
         elif self.kind == "shifts":
             yield (centre := self.centre(images))
-            larger = functional.pad(centre, (1, 1, 1, 1), "reflect")
+            mode = "reflect" if min(centre.shape[2:]) > 1 else "replicate"  # a single pixel has no neighbour
+            larger = functional.pad(centre, (1, 1, 1, 1), mode)
             yield from (larger[:, :, :-2, :-2], larger[:, :, 2:, 2:])
         else:
             yield images if self.kind == "dense" else self.centre(images)

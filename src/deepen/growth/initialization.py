@@ -10,9 +10,11 @@ from deepen.config.settings import Growth, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
 from deepen.core.seeding import make_numpy_generator
+from deepen.growth.identity import find_identity_faults
 from deepen.growth.ladder import Plans, build_role_mapping
 from deepen.growth.transfer import transfer
-from deepen.models.layers import BATCH_NORM_EPSILON, WHITEN, Layer, Shape, find_identity_faults, list_tensor_shapes
+from deepen.growth.whitening import compute_whitening
+from deepen.models.layers import BATCH_NORM_EPSILON, WHITEN, Layer, Shape, list_tensor_shapes
 from deepen.models.tensors import State
 from deepen.records.transfer_report import TransferReport
 
@@ -32,6 +34,13 @@ def initialize_model(
     growth = "random" if settings.models[name].after == SCRATCH else settings.growth
     state, starts = grow(state, plans[name], mapping.fresh, growth)
     return state, report.with_starts({role: "whitening" if role == WHITEN else start for role, start in starts.items()})
+
+
+def draw_fresh_weights(
+    layers: Sequence[Layer], patch_covariance: Sequence[Sequence[float]], *, seed: int, model: str
+) -> State:
+    """Return initial weights for all layers: random ones, and those that whiten patches in the whitening layer."""
+    return draw_he_weights(layers, seed=seed, model=model) | compute_whitening(layers, patch_covariance)
 
 
 def draw_he_weights(layers: Sequence[Layer], *, seed: int, model: str) -> State:

@@ -1,19 +1,18 @@
 """Plan the models of a ladder for given images, and validate all transfers before training."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import prod
 
 from deepen.config.settings import Model, Settings
 from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
+from deepen.growth.identity import find_identity_faults, find_pool_faults
 from deepen.growth.transfer import RoleMapping, find_violations, map_roles
-from deepen.growth.whitening import find_whitening_faults
 from deepen.models.freezing import find_freezing_faults, resolve_frozen_roles
 from deepen.models.layers import (
     Layer,
     Shape,
     count_training_flops,
-    find_identity_faults,
     freeze,
     list_tensor_shapes,
     list_weight_roles,
@@ -42,7 +41,8 @@ def plan_ladder(
         for name, model in settings.models.items()
     }
     for name, layers in plans.items():
-        transfer_faults = _transfer_faults(settings, settings.models[name], sources[name], layers)
+        model = settings.models[name]
+        transfer_faults = _transfer_faults(settings, model, sources[name], plans.get(model.after, ()), layers)
         faults += [f"params.yaml: models.{name}{fault}" for fault in transfer_faults]
     if faults:
         raise InputError(faults)
@@ -60,9 +60,6 @@ def _lay_out(settings: Settings, image: tuple[int, int, int], classes: int) -> t
         except InputError as error:
             faults += [f"params.yaml: models.{name}.layers: {fault}" for fault in error.faults]
     faults += [f"params.yaml: {fault}" for name in plans for fault in _norm_faults(settings, name, plans[name])]
-    faults += [
-        f"params.yaml: models.{name}.layers: {fault}" for name in plans for fault in find_whitening_faults(plans[name])
-    ]
     return plans, faults
 
 
@@ -82,14 +79,21 @@ def _source_shapes(name: str, plans: Plans) -> Mapping[str, Shape] | None:
 
 
 def _transfer_faults(
-    settings: Settings, model: Model, source: Mapping[str, Shape] | None, layers: tuple[Layer, ...]
+    settings: Settings,
+    model: Model,
+    source: Mapping[str, Shape] | None,
+    before: Sequence[Layer],
+    layers: tuple[Layer, ...],
 ) -> Iterator[str]:
-    """Yield the faults of the transfer to a model and of its frozen layers; each starts with the key."""
+    """Yield the faults of the transfer to a model and of its frozen layers; each starts with the key.
+
+    `before` are the layers of the model that it grows from, if any.
+    """
     if source is not None:
         mapping = build_role_mapping(model, source, list_tensor_shapes(layers))
         violations = find_violations(source, list_tensor_shapes(layers), mapping)
         if settings.growth == "identity" and model.after != SCRATCH:
-            violations += find_identity_faults(layers, mapping.fresh)
+            violations += find_identity_faults(layers, mapping.fresh) + find_pool_faults(before, layers)
         if violations and model.start and settings.network_width != 1:
             width = settings.network_width
             violations.append(f"width is {width}, which multiplies channels; an imported network takes width: 1.0")

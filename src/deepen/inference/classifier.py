@@ -43,8 +43,9 @@ def load(
         `auto`, `cpu`, `mps`, `cuda` or `cuda:1`. `auto` prefers CUDA, then Apple MPS, then the CPU.
     flip_averaging : bool or None
         Whether to average over an image and its mirror image. None: if the network was trained with flips.
-    views : {"centre", "crops", "dense"}
-        For a network trained on a `view` of larger images: evaluate the centre, a grid of crops, or all positions.
+    views : {"centre", "shifts", "crops", "dense"}
+        Evaluate the centre, or also its shifts by one pixel. For a network trained on a `view` of larger images: a grid
+        of crops, or all positions.
 
     Returns
     -------

@@ -22,6 +22,7 @@ def resolve_frozen_roles(named: Sequence[str], layers: Sequence[Layer], copied: 
 def find_freezing_faults(named: Sequence[str], layers: Sequence[Layer], copied: Collection[str]) -> Iterator[str]:
     """Yield the faults of the roles `named` in `frozen`, one sentence each."""
     known, unknown = list_weight_roles(layers), False
+    learning = {layer.role for layer in layers if layer.learns}
     for role in named:
         if role == COPIED:
             if not copied:
@@ -31,9 +32,9 @@ def find_freezing_faults(named: Sequence[str], layers: Sequence[Layer], copied: 
             close = find_nearest(role, known, 0.8)
             remedy = f"did you mean {close}?" if close else f"use {', '.join(known)}"
             yield f"unknown layer '{role}'; {remedy}"
-        elif role not in copied:
+        elif role not in copied and role in learning:
             yield f"{role} is fresh, so it would keep its initial weights; freeze copied layers: {_join_roles(copied)}"
-    if named and not unknown and set(known) <= resolve_frozen_roles(named, layers, copied):
+    if named and not unknown and learning <= resolve_frozen_roles(named, layers, copied):
         yield "all layers are frozen, so nothing would train; remove one, for example head"
 
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import Literal
 
 from deepen.core.errors import InputError
-from deepen.models.notation import find_width_fault, parse_notation
+from deepen.models.notation import WrittenKind, find_width_fault, parse_notation
 
 Kind = Literal["conv", "norm", "maxpool", "fc", "head"]
 Norm = Literal["none", "batch"]
@@ -16,6 +16,7 @@ WHITEN = "whiten"  # the role of the layer that whitens the patches of an image
 BATCH_NORM_EPSILON = 1e-5  # added to the variance
 
 _STATISTICS = ("running_mean", "running_var")
+_LEAST_WHITENED = 3  # pixels of a side of images: their statistics are of 3x3 patches
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Layer:
     outputs: Shape
     kernel: int = 1
     frozen: bool = False
+
+    @property
+    def padding(self) -> int:
+        """Pixels of zeros at each edge that keep height and width; none for an even kernel, which can't keep them."""
+        return self.kernel // 2 if self.kernel % 2 else 0
 
     @property
     def learns(self) -> bool:
@@ -59,25 +65,22 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
 
     `width` multiplies every channel and unit count (0.25 = a quarter of each); the head has `classes` outputs. With
     `norm` batch, `norm3_2` follows `conv3_2`.
-    Raises InputError, with the layer, if the width leaves no channel or an image is too small for its pools.
+    Raises InputError, with the layer, if the width leaves no channel, an image is too small for a layer, or a whitening
+    layer has too many filters.
     """
     if fault := find_width_fault(text, width):
         raise InputError(f"width: {fault}")
     layers: list[Layer] = []
     group, index, fc, shape = 1, 0, 0, image
     for position, (kind, kernel, count) in enumerate(parse_notation(text)):
+        if fault := _find_shape_fault(kind, kernel, count, shape, image):
+            raise InputError(f"layer {position + 1} of {text!r}: {fault}")
         scaled = round(count * width)
-        if kind != "fc" and min(shape[1:]) < kernel and (kind == "maxpool" or kernel % 2 == 0):
-            raise InputError(
-                f"layer {position + 1} of {text!r}: {kind} needs at least {kernel}x{kernel} pixels, but images of "
-                f"{image[1]}x{image[2]} are only {shape[1]}x{shape[2]} at this layer; use larger images or fewer pools"
-            )
-        cut = 0 if kernel % 2 else kernel - 1  # an even kernel has no padding
         if kind == "whiten":
-            layer = Layer("conv", WHITEN, shape, (count, shape[1] - cut, shape[2] - cut), kernel, frozen=True)
+            layer = _make_convolution(WHITEN, shape, count, kernel, frozen=True)
         elif kind == "conv":
             index += 1
-            layer = Layer("conv", f"conv{group}_{index}", shape, (scaled, shape[1] - cut, shape[2] - cut), kernel)
+            layer = _make_convolution(f"conv{group}_{index}", shape, scaled, kernel)
         elif kind == "maxpool":
             layer = Layer("maxpool", f"pool{group}", shape, (shape[0], *(side // kernel for side in shape[1:])), kernel)
             group, index = group + 1, 0
@@ -89,6 +92,30 @@ def plan(text: str, *, width: float, image: Shape, classes: int, norm: Norm = "n
         if kind == "conv" and norm == "batch":
             layers.append(Layer("norm", f"norm{group}_{index}", shape, shape))
     return (*layers, Layer("head", "head", shape, (classes,)))
+
+
+def _find_shape_fault(kind: WrittenKind, kernel: int, count: int, inputs: Shape, image: Shape) -> str | None:
+    """Return the fault of a layer that its inputs are too small for, or that has too many filters for them."""
+    without_padding = kind == "maxpool" or kernel % 2 == 0
+    least = _LEAST_WHITENED if kind == "whiten" else kernel if without_padding else 1
+    if kind != "fc" and min(inputs[1:]) < least:
+        return (
+            f"{kind} needs at least {least}x{least} pixels, but images of {image[1]}x{image[2]} are only "
+            f"{inputs[1]}x{inputs[2]} at this layer; use larger images, smaller kernels or fewer maxpool"
+        )
+    components = inputs[0] * kernel**2
+    if kind == "whiten" and count > 2 * components:
+        return (
+            f"whiten{kernel}-{count} has more filters than its patches have principal components, {components}, and "
+            f"their negatives; write at most whiten{kernel}-{2 * components}"
+        )
+    return None
+
+
+def _make_convolution(role: str, inputs: Shape, channels: int, kernel: int, frozen: bool = False) -> Layer:
+    layer = Layer("conv", role, inputs, inputs, kernel, frozen)
+    cut = kernel - 1 - 2 * layer.padding
+    return replace(layer, outputs=(channels, *(side - cut for side in inputs[1:])))
 
 
 def freeze(layers: Sequence[Layer], roles: Collection[str]) -> tuple[Layer, ...]:
@@ -150,30 +177,3 @@ def compute_receptive_field(layers: Sequence[Layer]) -> int:
         if layer.kind == "maxpool":
             spacing *= layer.kernel
     return side
-
-
-def find_identity_faults(layers: Sequence[Layer], fresh: Sequence[str]) -> list[str]:
-    """Return the faults of fresh layers that can't start as the identity, one sentence each.
-
-    The identity needs equal numbers of inputs and outputs, and inputs that are never negative, as after a ReLU: the
-    layer's own ReLU would set negative ones to zero.
-    """
-    chain = [layer for layer in layers if layer.kind not in ("maxpool", "norm")]
-    faults = []
-    for i, layer in enumerate(chain):
-        if layer.role not in fresh or layer.kind == "head":
-            continue
-        inputs, outputs = (shape[0] if layer.kind == "conv" else prod(shape) for shape in (layer.inputs, layer.outputs))
-        if inputs != outputs:
-            faults.append(
-                f"{layer.role} has {inputs} inputs and {outputs} outputs, growth: identity needs equal numbers; "
-                "make them equal, or use growth: random"
-            )
-        elif layer.kernel % 2 == 0:
-            faults.append(
-                f"{layer.role} has an even kernel, which makes height and width smaller, growth: identity needs an odd "
-                "one; make it odd, or use growth: random"
-            )
-        elif i == 0:
-            faults.append(f"{layer.role} is the first layer, growth: identity needs a ReLU before; use growth: random")
-    return faults

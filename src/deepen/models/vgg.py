@@ -30,8 +30,7 @@ class VGG(nn.Module):
             if layer.kind == "norm":
                 self.add_module(layer.role, BatchNorm(layer.outputs[0], layer.frozen))
             elif layer.kind == "conv":
-                padding = layer.kernel // 2 if layer.kernel % 2 else 0
-                conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=padding)
+                conv = nn.Conv2d(layer.inputs[0], layer.outputs[0], layer.kernel, padding=layer.padding)
                 self.add_module(layer.role, conv)
             elif layer.kind != "maxpool":
                 self.add_module(layer.role, nn.Linear(prod(layer.inputs), layer.outputs[0]))

@@ -50,7 +50,7 @@ def _list_blocks(record: Record, before: Record | None) -> dict[str, list[Block]
     fates = {fate.target.rpartition(".")[0]: fate for fate in record.tensors if fate.target}
     for layer in record.plan():
         if layer.kind == "maxpool":
-            block = _make_block(None, "maxpool", layer)
+            block = _make_block(None, "maxpool" + str(layer.kernel) * (layer.kernel != 2), layer)
         elif (fate := fates[layer.role]).fate == "copied":
             origin = (fate.source or "").rpartition(".")[0]
             block = _make_block("copied", f"from {record.after}" + (f", {origin}" * (origin != layer.role)), layer)

@@ -27,16 +27,19 @@ from deepen.models.vgg import build_network
 LAYERS = plan("conv3-8 maxpool conv3-8 fc-16", width=1, image=(3, 8, 8), classes=3)
 
 
-def both():
+def both(layers=LAYERS):
     """The plain network and ours with the same weights."""
-    state = draw_he_weights(LAYERS, seed=0, model="I")
-    plain = make_plain_network(LAYERS)
+    state = draw_he_weights(layers, seed=0, model="I")
+    plain = make_plain_network(layers)
     plain.load_state_dict(dict(zip(plain.state_dict(), state.values(), strict=True)))
-    return plain.eval(), build_network(LAYERS, state).eval()
+    return plain.eval(), build_network(layers, state).eval()
 
 
-def test_the_plain_network_is_the_same_but_for_its_softmax():
-    plain, ours = both()
+@pytest.mark.parametrize(
+    "layers", [LAYERS, plan("whiten2-24 conv3-8 maxpool3 conv2-8 fc-16", width=1, image=(3, 8, 8), classes=3)]
+)
+def test_the_plain_network_is_the_same_but_for_its_softmax(layers):
+    plain, ours = both(layers)
     images = torch.randn(5, 3, 8, 8)
     assert torch.allclose(plain(images), ours(images).softmax(1), atol=1e-6)
 

@@ -44,6 +44,19 @@ class TestModels:
         assert all(re.search(rf"^{name} .* >= {rows[name]['least epochs']:,} +-$", said, re.M) for name in rows)
         assert "epochs are at least as many as in the" in " ".join(said.split())
 
+    def test_models_counts_whitening_kernels_without_padding_and_large_pools(self, folder, capsys):
+        shutil.copy(ROOT / "ladders/fast.yaml", folder / "params.yaml")
+        main(["models", "--project", str(folder), "--image", "3x32x32", "--json"])
+        first, _ = json.loads(capsys.readouterr().out)
+        whitening, channels = 31**2 * 24 * 12, (40, 160, 320)
+        learned = [31**2 * 9 * 24 * 40, 15**2 * 9 * 40 * 160, 7**2 * 9 * 160 * 320, 320 * 10]
+        assert first["parameters"] == 24 * 13 + 9 * (24 * 40 + 40 * 160 + 160 * 320) + 3 * sum(channels) + 3210
+        assert first["MFLOPs an image"] == pytest.approx(2 * (whitening + sum(learned)) / 1e6)
+        assert first["MFLOPs to learn from one"] == pytest.approx(2 * (whitening + 3 * sum(learned) - learned[0]) / 1e6)
+        assert first["receptive field"] == 2 + 2 + 1 + 2 * 2 + 2 + 4 * 2 + 4 + 8 * 2
+        main(["models", "--project", str(folder), "--image", "3x32x32"])
+        assert "I, after scratch: whiten2-24 conv3-64 maxpool" in capsys.readouterr().out
+
     def test_models_too_large_for_this_machine_are_a_warning(self, folder, capsys):
         (folder / "params.yaml").write_text(PARAMS.replace("width: 1.0 ", "width: 64.0 "))
         main(["models", "--project", str(folder), "--image", "3x32x32"])

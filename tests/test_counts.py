@@ -5,7 +5,7 @@ import torch
 
 from deepen.convert.state_dicts import precision_notes
 from deepen.core.counts import pluralize
-from deepen.records.transfer_report import TensorFate, TransferReport, format_report
+from deepen.records.transfer_report import TensorTransfer, TransferReport, format_report
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ def test_one_thing_is_singular(count, what, told):
 def test_messages_about_one_thing_are_singular():
     (told,) = precision_notes({"x": torch.zeros(1, dtype=torch.float16)})
     assert told == "1 tensor of torch.float16, converted to torch.float32"
-    report = TransferReport((TensorFate("fresh", None, "head.weight", (2, 2), "random"),))
+    report = TransferReport((TensorTransfer("fresh", None, "head.weight", (2, 2), "random"),))
     assert format_report(report) == "1 tensor new (random)"

@@ -475,7 +475,7 @@ class TestInThePipeline:
         assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
         report = json.loads(project.read("transfers/I.json"))
         assert report["start"] == [start]
-        assert [report[f"{fate}_tensors"] for fate in ("copied", "fresh", "dropped")] == [10, 0, 0]
+        assert [report[f"{kind}_tensors"] for kind in ("copied", "fresh", "dropped")] == [10, 0, 0]
 
     def test_an_imported_start_is_trained_and_its_fresh_layers_start_random(self, project):
         start = f"imports/{small_start(project.path / 'imports')}"

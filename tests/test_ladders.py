@@ -82,8 +82,8 @@ def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures)
     assert project.read("params.yaml") == before
     assert project("git status --short") == ""
     assert "Checkout failed" in project("dvc exp apply paper", ok=False)  # of what B to D have not made
-    fates = json.loads(project.read("transfers/E.json"))["tensors"]
-    copied = {row["target"] for row in fates if row["source"] and row["target"]}
+    transfers = json.loads(project.read("transfers/E.json"))["tensors"]
+    copied = {row["target"] for row in transfers if row["source"] and row["target"]}
     assert {"conv3_2.weight", "head.bias"} < copied
     assert "conv4_1.weight" not in copied
     metrics = json.loads(project.read("metrics/E.json"))
@@ -137,8 +137,8 @@ def test_a_ladder_can_be_the_project_s_own(project, pictures):
         text = text.replace(old, new)
     (project.path / "params.yaml").write_text(text)
     assert project.ran("dvc repro transfer@C")[3:] == ["transfer@A", "train@A", "transfer@B", "train@B", "transfer@C"]
-    fates = json.loads(project.read("transfers/C.json"))["tensors"]
-    assert {row["target"] for row in fates if row["start"] == "identity"} == {
+    transfers = json.loads(project.read("transfers/C.json"))["tensors"]
+    assert {row["target"] for row in transfers if row["start"] == "identity"} == {
         f"conv{group}_3.{tensor}" for group in (3, 4, 5) for tensor in ("weight", "bias")
     }
     assert project.ran("dvc repro transfer@C") == []

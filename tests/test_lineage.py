@@ -2,9 +2,9 @@ from dataclasses import replace
 
 from made_up_ladders import ladder
 
-from deepen.records.transfer_report import TensorFate
+from deepen.records.transfer_report import TensorTransfer
 from deepen.report.lineage import Block, trace_lineage
-from deepen.report.page_tables import count_parameters_by_fate
+from deepen.report.page_tables import count_parameters_by_kind
 
 
 def cells(records):
@@ -30,32 +30,32 @@ def test_a_pool_names_its_size_unless_that_is_2():
 def test_a_layer_from_another_role_says_so_and_what_was_dropped_stands_beside_what_is_new():
     records, _ = ladder(2)
     tensors = [
-        replace(fate, source=fate.target.replace("conv2_2", "conv2_1"), fate="copied", start=None)
-        if fate.target.startswith("conv2_2")
-        else TensorFate("fresh", None, fate.target, fate.shape, "random")
-        if fate.target.startswith("head")
-        else fate
-        for fate in records[1].tensors
+        replace(transfer, source=transfer.target.replace("conv2_2", "conv2_1"), kind="copied", start=None)
+        if transfer.target.startswith("conv2_2")
+        else TensorTransfer("fresh", None, transfer.target, transfer.shape, "random")
+        if transfer.target.startswith("head")
+        else transfer
+        for transfer in records[1].tensors
     ]
-    tensors += [TensorFate("dropped", f"head.{name}", None, (1,)) for name in ("weight", "bias")]
+    tensors += [TensorTransfer("dropped", f"head.{name}", None, (1,)) for name in ("weight", "bias")]
     found = cells([records[0], replace(records[1], tensors=tensors)])
     assert found["conv2_2"][1][0].words == "from I, conv2_1"
-    assert [(block.fate, block.words) for block in found["head"][1]] == [("fresh", "random"), ("dropped", "of I")]
+    assert [(block.kind, block.words) for block in found["head"][1]] == [("fresh", "random"), ("dropped", "of I")]
 
 
 def test_a_layer_that_only_a_shallower_model_has_keeps_its_place():
     (one, two), _ = ladder(2)
     one = replace(one, layers="conv3-128 conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024")
-    extra = [TensorFate("fresh", None, f"conv1_2.{name}", (1,), "random") for name in ("weight", "bias")]
-    gone = [TensorFate("dropped", f"conv1_2.{name}", None, (1,)) for name in ("weight", "bias")]
+    extra = [TensorTransfer("fresh", None, f"conv1_2.{name}", (1,), "random") for name in ("weight", "bias")]
+    gone = [TensorTransfer("dropped", f"conv1_2.{name}", None, (1,)) for name in ("weight", "bias")]
     found = cells([replace(one, tensors=[*one.tensors, *extra]), replace(two, tensors=[*two.tensors, *gone])])
     assert list(found)[:3] == ["conv1_1", "conv1_2", "pool1"]
-    assert found["conv1_2"][1][0].fate == "dropped"
+    assert found["conv1_2"][1][0].kind == "dropped"
 
 
-def test_parameters_by_fate_add_up_to_those_of_the_model():
+def test_parameters_by_kind_add_up_to_those_of_the_model():
     records, _ = ladder(3)
-    counts = dict(count_parameters_by_fate(trace_lineage(records)))
+    counts = dict(count_parameters_by_kind(trace_lineage(records)))
     assert list(counts) == ["copied in all", "fresh in all"]
     sums = [sum(column) for column in zip(*counts.values(), strict=True)]
     assert sums == [record.parameters for record in records]

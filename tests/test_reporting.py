@@ -12,7 +12,7 @@ from deepen.data.augmentation import Augmentation
 from deepen.data.statistics import compute_statistics
 from deepen.records.history import Epoch, History
 from deepen.records.record import Record, encode_right, load_records, save_records
-from deepen.records.transfer_report import TensorFate
+from deepen.records.transfer_report import TensorTransfer
 from deepen.report import charts, figures, gains, tables, vega
 from deepen.training.examples import draw_augmentation_examples
 
@@ -21,7 +21,7 @@ def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics)
     epochs = [Epoch(1, 0.1, 1.0, 2.0, 50.0), Epoch(2, 0.1, 1.0, 2.0, 60.0)]
     return Record(
         model=model, after="scratch", layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
-        tensors=[TensorFate("fresh", None, "head.bias", (10,), "zero")],
+        tensors=[TensorTransfer("fresh", None, "head.bias", (10,), "zero")],
         training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, start="1", weights="2", epochs=epochs),
         data="mine", source=source, test_images=360, correct=list(correct), confusion=[(0, 0, 324), (0, 1, 36)], metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
         weights="2", grown_from=None,

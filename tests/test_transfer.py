@@ -11,9 +11,9 @@ from deepen.growth.transfer import RoleMapping, find_violations, map_roles, tran
 from deepen.models.layers import list_tensor_shapes, plan
 from deepen.models.vgg import build_network
 from deepen.records.transfer_report import (
-    TensorFate,
+    TensorTransfer,
     TransferReport,
-    count_fates,
+    count_by_kind,
     format_report,
     load_transfer,
     save_transfer,
@@ -172,11 +172,11 @@ def test_the_report_names_every_tensor_of_both_networks():
     )
     _, report = transfer(source, target, mapping)
     report = report.with_starts(dict.fromkeys(mapping.fresh, "identity"))
-    assert {fate.target for fate in report.tensors if fate.target} == set(target)
-    assert {fate.source for fate in report.tensors if fate.source} == set(source)
+    assert {transfer.target for transfer in report.tensors if transfer.target} == set(target)
+    assert {transfer.source for transfer in report.tensors if transfer.source} == set(source)
     assert report.count("dropped") == (1, 5)
-    assert sum(report.count(fate)[1] for fate in ("copied", "fresh")) == sum(t.size for t in target.values())
-    assert count_fates(report) == {
+    assert sum(report.count(kind)[1] for kind in ("copied", "fresh")) == sum(t.size for t in target.values())
+    assert count_by_kind(report) == {
         "copied_tensors": 10,
         "copied_parameters": report.count("copied")[1],
         "fresh_tensors": 6,
@@ -188,9 +188,9 @@ def test_the_report_names_every_tensor_of_both_networks():
 
 
 def test_the_file_of_a_transfer_has_numbers_on_top_and_comes_back(tmp_path):
-    report = TransferReport((TensorFate("fresh", None, "head.bias", (10,), "random"),))
+    report = TransferReport((TensorTransfer("fresh", None, "head.bias", (10,), "random"),))
     save_transfer(tmp_path / "I.json", report, "a" * 64, None)
     shown = {key: value for key, value in json.loads((tmp_path / "I.json").read_text()).items() if type(value) is int}
-    assert shown == count_fates(report)
+    assert shown == count_by_kind(report)
     assert load_transfer(tmp_path / "I.json").tensors == list(report.tensors)
     assert format_report(report) == "1 tensor new (random)"

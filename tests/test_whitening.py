@@ -88,7 +88,7 @@ def ladder(images, norm="none", **changes):
     covariance = compute_statistics(images.images).patch_covariance
     fresh = {name: draw_fresh_weights(layers, covariance, seed=0, model=name) for name, layers in plans.items()}
     start, report = initialize_model(settings, "I", plans, {}, fresh["I"])
-    assert {fate.start for fate in report.tensors if fate.target.startswith("whiten.")} == {"whitening"}
+    assert {transfer.start for transfer in report.tensors if transfer.target.startswith("whiten.")} == {"whitening"}
     trainer = trainer_for(images, recipe(), layers=plans["I"], state=as_tensors(start))
     train(trainer, images)
     return settings, plans, fresh, start, to_arrays(trainer.network.state_dict())
@@ -104,9 +104,9 @@ def test_growth_by_identity_keeps_the_function_and_the_whitening(colored, norm):
     assert np.array_equal(start["whiten.weight"], trained["whiten.weight"])
     assert not np.array_equal(start["conv1_1.weight"], trained["conv1_1.weight"])
     grown, report = initialize_model(settings, "II", plans, trained, fresh["II"])
-    fates = {fate.target: (fate.fate, fate.source, fate.start) for fate in report.tensors}
-    assert fates["whiten.weight"] == ("copied", "whiten.weight", None)
-    assert fates["conv2_2.weight"] == ("fresh", None, "identity")
+    transfers = {transfer.target: (transfer.kind, transfer.source, transfer.start) for transfer in report.tensors}
+    assert transfers["whiten.weight"] == ("copied", "whiten.weight", None)
+    assert transfers["conv2_2.weight"] == ("fresh", None, "identity")
     assert np.array_equal(grown["whiten.weight"], start["whiten.weight"])
     images = torch.rand(50, 3, 8, 8) - 0.5
     with torch.inference_mode():

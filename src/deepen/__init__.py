@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deepen.inference.classifier import load as load
     from deepen.models.networks import load_network as load_network
     from deepen.models.weights import ModelCard as ModelCard
-    from deepen.records.transfer_report import TensorFate as TensorFate
+    from deepen.records.transfer_report import TensorTransfer as TensorTransfer
     from deepen.records.transfer_report import TransferReport as TransferReport
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _MODULES = {
     "ModelCard": "models.weights",
     "RoleMapping": "growth.transfer",
     "Statistics": "data.statistics",
-    "TensorFate": "records.transfer_report",
+    "TensorTransfer": "records.transfer_report",
     "TransferReport": "records.transfer_report",
     "compute_statistics": "data.statistics",
     "load": "inference.classifier",

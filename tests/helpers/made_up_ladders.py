@@ -8,7 +8,7 @@ from deepen.evaluation.predictions import Predictions
 from deepen.models.layers import count_parameters, list_tensor_shapes, plan
 from deepen.records.history import Epoch, History
 from deepen.records.record import Record, encode_right
-from deepen.records.transfer_report import TensorFate
+from deepen.records.transfer_report import TensorTransfer
 
 NAMES = tuple(LADDER)
 
@@ -34,8 +34,8 @@ def ladder(models=3, classes=10, image=(3, 8, 8), source="digits", width=0.25, d
 
 
 def _record(name, layers, before, said, classes, image, source, width, data):
-    fates = [
-        TensorFate("copied", key, key, shape) if key in before else TensorFate("fresh", None, key, shape, "identity" if before else "random")
+    transfers = [
+        TensorTransfer("copied", key, key, shape) if key in before else TensorTransfer("fresh", None, key, shape, "identity" if before else "random")
         for key, shape in list_tensor_shapes(layers).items()
     ]  # fmt: skip
     right = sum(a == p for a, p in zip(said.actual, said.predicted, strict=True))
@@ -53,7 +53,7 @@ def _record(name, layers, before, said, classes, image, source, width, data):
         image=image,
         classes=classes,
         parameters=count_parameters(layers),
-        tensors=fates,
+        tensors=transfers,
         training=History(made_by, {"PyTorch": "2.0"}, images=100, learned=400, start=name, weights=name, epochs=epochs, validation_images=20),
         data=data,
         source=source,

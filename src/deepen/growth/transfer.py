@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deepen.core.errors import InputError
 from deepen.models.layers import Shape
 from deepen.models.tensors import State
-from deepen.records.transfer_report import TensorFate, TransferReport
+from deepen.records.transfer_report import TensorTransfer, TransferReport
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def transfer(
     state : dict of str to array
         Of the same type as the arguments, without shared memory.
     report : TransferReport
-        The fate of each tensor.
+        What happened to each tensor.
 
     Raises
     ------
@@ -156,15 +156,15 @@ def transfer(
     }
     if faults := faults + _find_dtype_faults(source_state, target_state, origins):
         raise InputError(faults)
-    state, fates = {}, []
+    state, transfers = {}, []
     for key, tensor in target_state.items():
         origin = origins.get(key)
         state[key] = deepcopy(source_state[origin] if origin else tensor)
-        fates.append(TensorFate("copied" if origin else "fresh", origin, key, tensor.shape))
+        transfers.append(TensorTransfer("copied" if origin else "fresh", origin, key, tensor.shape))
     for key, tensor in source_state.items():
         if _role(key) in mapping.dropped:
-            fates.append(TensorFate("dropped", key, None, tensor.shape))
-    return state, TransferReport(tuple(fates))
+            transfers.append(TensorTransfer("dropped", key, None, tensor.shape))
+    return state, TransferReport(tuple(transfers))
 
 
 def _find_dtype_faults(

@@ -11,7 +11,7 @@ from deepen.config.recipes import ViewKind
 from deepen.core.checksums import read_checked_json, write_checked_json
 from deepen.models.layers import Layer, Norm, count_training_flops, freeze, plan
 from deepen.records.history import History
-from deepen.records.transfer_report import TensorFate
+from deepen.records.transfer_report import TensorTransfer
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Record:
     image: tuple[int, int, int]
     classes: int
     parameters: int
-    tensors: list[TensorFate]
+    tensors: list[TensorTransfer]
     training: History
     data: str
     source: str

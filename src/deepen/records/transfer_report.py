@@ -10,16 +10,16 @@ from deepen.core.checksums import read_checked_json, write_checked_json
 from deepen.core.counts import pluralize
 from deepen.models.layers import Shape
 
-Fate = Literal["copied", "fresh", "dropped"]
+TransferKind = Literal["copied", "fresh", "dropped"]
 
 
 @dataclass(frozen=True)
-class TensorFate:
+class TensorTransfer:
     """Describe what a transfer did with one tensor.
 
     Attributes
     ----------
-    fate : {"copied", "fresh", "dropped"}
+    kind : {"copied", "fresh", "dropped"}
         Copied from source to target, only in the target, or only in the source.
     source, target : str or None
         Its keys in the state dicts.
@@ -28,7 +28,7 @@ class TensorFate:
         The initialization of a fresh tensor, for example `identity`.
     """
 
-    fate: Fate
+    kind: TransferKind
     source: str | None
     target: str | None
     shape: Shape
@@ -45,15 +45,15 @@ class TransferReport:
 
     Attributes
     ----------
-    tensors : tuple of TensorFate
+    tensors : tuple of TensorTransfer
         In the order of the target's layers; dropped ones last.
     """
 
-    tensors: tuple[TensorFate, ...]
+    tensors: tuple[TensorTransfer, ...]
 
-    def count(self, fate: Fate) -> tuple[int, int]:
-        """Return the number of tensors with this fate, and of their parameters."""
-        sizes = [tensor.parameters for tensor in self.tensors if tensor.fate == fate]
+    def count(self, kind: TransferKind) -> tuple[int, int]:
+        """Return the number of tensors of this kind, and of their parameters."""
+        sizes = [tensor.parameters for tensor in self.tensors if tensor.kind == kind]
         return len(sizes), sum(sizes)
 
     def with_starts(self, starts: Mapping[str, str]) -> "TransferReport":
@@ -61,7 +61,7 @@ class TransferReport:
         return TransferReport(
             tuple(
                 replace(tensor, start=starts[tensor.target.rpartition(".")[0]])
-                if tensor.fate == "fresh" and tensor.target
+                if tensor.kind == "fresh" and tensor.target
                 else tensor
                 for tensor in self.tensors
             )
@@ -70,25 +70,25 @@ class TransferReport:
 
 def format_report(report: TransferReport) -> str:
     """Return the report as text, for example `10 tensors copied, 6 new (identity)`."""
-    starts = dict.fromkeys(tensor.start for tensor in report.tensors if tensor.fate == "fresh" and tensor.start)
+    starts = dict.fromkeys(tensor.start for tensor in report.tensors if tensor.kind == "fresh" and tensor.start)
     words = {"copied": "copied", "fresh": f"new ({', '.join(starts)})", "dropped": "dropped"}
-    kinds = [(count, fate) for fate in get_args(Fate) if (count := report.count(fate)[0])]
-    parts = [f"{count if at else pluralize(count, 'tensor')} {words[fate]}" for at, (count, fate) in enumerate(kinds)]
+    kinds = [(count, kind) for kind in get_args(TransferKind) if (count := report.count(kind)[0])]
+    parts = [f"{count if at else pluralize(count, 'tensor')} {words[kind]}" for at, (count, kind) in enumerate(kinds)]
     return ", ".join(parts)
 
 
-def count_fates(report: TransferReport) -> dict[str, int]:
-    """Count the tensors and parameters of each fate: `copied_tensors`, `copied_parameters` and so on."""
+def count_by_kind(report: TransferReport) -> dict[str, int]:
+    """Count the tensors and parameters of each kind: `copied_tensors`, `copied_parameters` and so on."""
     return {
-        f"{fate}_{what}": count
-        for fate in get_args(Fate)
-        for what, count in zip(("tensors", "parameters"), report.count(fate), strict=True)
+        f"{kind}_{what}": count
+        for kind in get_args(TransferKind)
+        for what, count in zip(("tensors", "parameters"), report.count(kind), strict=True)
     }
 
 
 @dataclass(frozen=True)
 class TransferRecord:
-    """The content of a transfer file: counts, the checksum of the resulting weights, and the fate of each tensor.
+    """The content of a transfer file: counts, the checksum of the resulting weights, and what happened to each tensor.
 
     `start` has the name of the weights file that a first model starts from.
     """
@@ -100,15 +100,15 @@ class TransferRecord:
     dropped_tensors: int
     dropped_parameters: int
     weights: tuple[str]
-    tensors: list[TensorFate]
+    tensors: list[TensorTransfer]
     start: tuple[str] | None = None
 
 
 def save_transfer(path: Path, report: TransferReport, weights: str, start: str | None) -> None:
     """Write a transfer report as JSON; `dvc metrics show` displays the numbers, and the lists follow them."""
     origin = {"start": [start]} if start else {}
-    tensors = [asdict(fate) for fate in report.tensors]
-    write_checked_json(path, {**count_fates(report), **origin, "weights": [weights], "tensors": tensors})
+    tensors = [asdict(transfer) for transfer in report.tensors]
+    write_checked_json(path, {**count_by_kind(report), **origin, "weights": [weights], "tensors": tensors})
 
 
 def load_transfer(path: Path) -> TransferRecord:

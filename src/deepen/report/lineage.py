@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from deepen.models.layers import Layer, count_parameters
 from deepen.records.record import Record
-from deepen.records.transfer_report import Fate
+from deepen.records.transfer_report import TransferKind
 
 
 @dataclass(frozen=True)
 class Block:
-    """A layer of a model, with its size and its origin in words; `fate` is None for a pooling layer."""
+    """A layer of a model, with its size and its origin in words; `kind` is None for a pooling layer."""
 
-    fate: Fate | None
+    kind: TransferKind | None
     words: str
     size: str
     parameters: int
@@ -47,25 +47,29 @@ def _list_roles(records: Sequence[Record]) -> list[str]:
 def _list_blocks(record: Record, before: Record | None) -> dict[str, list[Block]]:
     """Return the blocks of a model by role; a dropped layer is listed under its role in the model before."""
     blocks: dict[str, list[Block]] = {}
-    fates = {fate.target.rpartition(".")[0]: fate for fate in record.tensors if fate.target}
+    transfers = {transfer.target.rpartition(".")[0]: transfer for transfer in record.tensors if transfer.target}
     for layer in record.plan():
         if layer.kind == "maxpool":
             block = _make_block(None, "maxpool" + str(layer.kernel) * (layer.kernel != 2), layer)
-        elif (fate := fates[layer.role]).fate == "copied":
-            origin = (fate.source or "").rpartition(".")[0]
+        elif (transfer := transfers[layer.role]).kind == "copied":
+            origin = (transfer.source or "").rpartition(".")[0]
             block = _make_block("copied", f"from {record.after}" + (f", {origin}" * (origin != layer.role)), layer)
         else:
-            block = _make_block("fresh", fate.start or "", layer)
+            block = _make_block("fresh", transfer.start or "", layer)
         blocks[layer.role] = [block]
-    dropped = {fate.source.rpartition(".")[0] for fate in record.tensors if fate.fate == "dropped" and fate.source}
+    dropped = {
+        transfer.source.rpartition(".")[0]
+        for transfer in record.tensors
+        if transfer.kind == "dropped" and transfer.source
+    }
     for layer in before.plan() if before else ():
         if layer.role in dropped:
             blocks.setdefault(layer.role, []).append(_make_block("dropped", f"of {record.after}", layer))
     return blocks
 
 
-def _make_block(fate: Fate | None, words: str, layer: Layer) -> Block:
-    return Block(fate, words, _format_size(layer), count_parameters([layer]))
+def _make_block(kind: TransferKind | None, words: str, layer: Layer) -> Block:
+    return Block(kind, words, _format_size(layer), count_parameters([layer]))
 
 
 def _format_size(layer: Layer) -> str:

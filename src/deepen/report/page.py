@@ -69,7 +69,7 @@ def render(
         gains=gains.describe_gains(records),
         warnings=tables.list_warnings(records),
         rows=rows,
-        parameters=list(page_tables.count_parameters_by_fate(rows)),
+        parameters=list(page_tables.count_parameters_by_kind(rows)),
         scores=page_tables.make_scores_table(records),
         published=any(tables.find_published_top1(record) is not None for record in records),
         few=", ".join(trim(_list_small_classes(last, classes))),

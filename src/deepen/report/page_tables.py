@@ -76,15 +76,15 @@ def _make_scores(record: Record) -> dict[str, str]:
     }
 
 
-def count_parameters_by_fate(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
+def count_parameters_by_kind(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
     """Yield the numbers of copied, fresh and, if any, dropped parameters of each model."""
-    for fate in ("copied", "fresh", "dropped"):
+    for kind in ("copied", "fresh", "dropped"):
         counts = [
-            sum(block.parameters for cell in column for block in cell if block.fate == fate)
+            sum(block.parameters for cell in column for block in cell if block.kind == kind)
             for column in zip(*(row.cells for row in rows), strict=True)
         ]
-        if fate != "dropped" or any(counts):
-            yield f"{fate} in all", counts
+        if kind != "dropped" or any(counts):
+            yield f"{kind} in all", counts
 
 
 def make_confusion_table(counts: Counts, classes: Sequence[str]) -> Table:

@@ -200,7 +200,7 @@ def spoilt(key, change):
 
 
 NEAREST = "error: x.pth: as torchvision's vgg16_bn, which is nearest: "
-OTHERWISE = "; describe a network of another shape by --layers"
+OTHERWISE = "; use --layers for another network"
 FIRST = "features.0.weight"
 DAMAGED = "error: x.pth: is damaged, truncated or not written by torch.save ("
 RUN = "which was not run; if you trust it, run torch.save(torch.load('x.pth', weights_only=False)"
@@ -241,7 +241,7 @@ class TestRefused:
             ),
             (
                 {"a.weight": torch.zeros(8, 3, 5, 5), "b.weight": torch.zeros(9, 8), "c.weight": torch.zeros(2, 9)},
-                "a.weight, b.weight, c.weight; describe a network of another shape by --layers, this one by 'conv5-8 fc-9' with its maxpools added",
+                "a.weight, b.weight, c.weight; use --layers for another network, for example 'conv5-8 fc-9' with its maxpools added",
             ),
         ],
         ids=range(14),

@@ -82,7 +82,7 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
         process.stdout.readline()
         process.send_signal(number)
         assert process.wait() == 128 + number
-        assert process.stderr.read() == f"stopped; {command} goes on with this stage\n"
+        assert process.stderr.read() == f"stopped; {command} resumes this stage\n"
     assert os.listdir(tmp_path) == []
 
 
@@ -95,7 +95,7 @@ def test_a_stage_that_is_still_importing_ends_at_once(built, seconds):
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
-        assert process.stderr.read() == "stopped; dvc repro goes on with this stage\n"
+        assert process.stderr.read() == "stopped; dvc repro resumes this stage\n"
 
 
 def told(work, *signals):

@@ -185,7 +185,7 @@ class TestHtml:
         def told(confusion):
             return page.page_tables.describe_extremes(replace(ladder(1)[0][0], confusion=confusion), ["cat", "dog"])
 
-        best = "I is best at cat, 90.0 % of 10 images, and worst at dog, 50.0 % of 10, most often taken for cat."
+        best = "I is best at cat, 90.0 % of 10 images, and worst at dog, 50.0 % of 10, most often predicted as cat."
         assert told([(0, 0, 9), (0, 1, 1), (1, 1, 5), (1, 0, 5)]) == best
         assert told([(0, 0, 9), (1, 1, 5)]) == "I recognizes all classes equally often, 100.0 % of the images of each."
         assert told([(0, 0, 9), (0, 1, 1)]) == "I recognizes 90.0 % of 10 images of cat."

@@ -488,9 +488,9 @@ class TestEvaluate:
             assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
-        (["train", "val"], [], "has train/ and val/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part val to use those of val/"),
-        (["train"], [], "has train/ but no test/, whose images count; put images that the network was not trained on into test/<class>/, or add --part train to use those of train/"),
-        (["train", "Test"], [], "has train/ but no test/, whose images count; rename Test to test; put images that the network was not trained on into test/<class>/, or add --part train to use those of train/"),
+        (["train", "val"], [], "has train/ and val/ but no test/, the default part; put images that the network was not trained on into test/<class>/, or add --part val to use those of val/"),
+        (["train"], [], "has train/ but no test/, the default part; put images that the network was not trained on into test/<class>/, or add --part train to use those of train/"),
+        (["train", "Test"], [], "has train/ but no test/, the default part; rename Test to test; put images that the network was not trained on into test/<class>/, or add --part train to use those of train/"),
         (["Training", "Testing"], [], "has Testing and Training, which resemble train and test; evaluate one of them, or rename them"),
         (["train", "test"], ["--part", "val"], "has no images in val/, only in test/ and train/; choose another --part"),
         ([""], ["--part", "test"], "has no images in test/; omit --part"),
@@ -525,7 +525,7 @@ class TestEvaluate:
         with pytest.raises(SystemExit) as exit:
             run("evaluate", weights[3], tmp_path)
         assert str(exit.value) == (
-            f"error: {tmp_path}: cat/dog/0.png and 9 more there: lies inside folders of two classes; move the class "
+            f"error: {tmp_path}: cat/dog/0.png and 9 more images of its folder: inside folders of two classes; move the class "
             "folders into test/"
         )
         (tmp_path / "test").mkdir()
@@ -555,10 +555,11 @@ class TestEvaluate:
         assert told.count("error: ") == 4
         assert "cat/x.png: can't be read as an image (unknown format; supported: JPEG" in told
         assert (
-            "emu/1.png: its folder is not one of the network's classes (cat, dog, a, <b>); rename or remove it" in told
+            "emu/1.png: not in a folder of the network's classes (cat, dog, a, <b>); move or remove it, or rename its folder"
+            in told
         )
         assert "cat/x.gif: can't be read as an image" in told
-        assert "2.png: its folder is not one" in told
+        assert "2.png: not in a folder of the network's classes" in told
 
     def test_evaluating_a_folder_without_images_is_an_error(self, weights, tmp_path):
         with pytest.raises(SystemExit, match="no images found in <class>/ or test/<class>/"):

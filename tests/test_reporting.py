@@ -109,7 +109,7 @@ class TestGains:
         assert self.gain(324, 270) == ["II loses 15.0 points against I (11.4 to 18.9)"]
         assert self.gain(324, 325) == ["II is 0.3 points above I (-0.8 to 1.4): no clear difference"]
         assert self.gain(325, 324) == ["II is 0.3 points below I (-1.4 to 0.8): no clear difference"]
-        assert self.gain(324, 324) == ["II equals I (-1.0 to 1.0): no clear difference"]
+        assert self.gain(324, 324) == ["II and I have equal top-1 (-1.0 to 1.0): no clear difference"]
 
     def test_a_small_difference_on_many_images_does_not_round_to_zero(self):
         def gain(one, other):

@@ -56,11 +56,12 @@ def test_deepen_reports_wrong_settings(project, capsys):
         re.sub("data: .*", "data: digist", (project / "params.yaml").read_text(), count=1)
     )
     first, second = said(capsys)
-    assert first.startswith(
-        "params.yaml has 1 error, for example params.yaml: data: unknown data set 'digist'; use one of digits"
-    )
+    assert first.startswith("params.yaml: data: unknown data set 'digist'; use one of digits")
     assert first.endswith("; did you mean digits?")
     assert second == "next: deepen settings"
+    with (project / "params.yaml").open("a") as file:
+        file.write("surprise: 1\n")
+    assert said(capsys)[0].endswith(" (and 1 more error)")
 
 
 def test_deepen_names_the_model_that_is_half_trained(project, capsys):

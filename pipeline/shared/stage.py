@@ -80,13 +80,13 @@ def _set_signal_handlers(handler: Callable[[int, object], None]) -> None:
 
 
 def _stop(number: int, frame: object) -> None:
-    raise Interrupted(f"stopped; {COMMAND} goes on with this stage", 128 + number)
+    raise Interrupted(f"stopped; {COMMAND} resumes this stage", 128 + number)
 
 
 def _stop_at_once(number: int, frame: object) -> None:
     """Exit during the imports, where an exception would appear as a library's error."""
     if _IS_RANK_0:
-        os.write(2, f"stopped; {COMMAND} goes on with this stage\n".encode())
+        os.write(2, f"stopped; {COMMAND} resumes this stage\n".encode())
     os._exit(128 + number)
 
 

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         commands,
         "results",
         "list the accuracy of models and experiments",
-        "Print top-1 of the models of this run with 95 % intervals, the gain of each over the model it grew from, and "
+        "Print top-1 of the models up to depth with 95 % intervals, the gain of each over the model it grew from, and "
         "the report's path. Then list the experiments that started from the last commit, best first, with the "
         "settings in which they differ. Experiments that differ only in their seed are also summarized together.",
         ["deepen results", "deepen results --all", "deepen results --csv > experiments.csv"],

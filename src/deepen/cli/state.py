@@ -32,7 +32,8 @@ def describe_state(project: Path) -> Iterator[str]:
     try:
         settings = load_settings(project / "params.yaml")
     except InputError as error:
-        yield f"params.yaml has {pluralize(len(error.faults), 'error')}, for example {error.faults[0]}"
+        first, *more = error.faults
+        yield first + f" (and {pluralize(len(more), 'more error')})" * bool(more)
         yield "next: deepen settings"
         return
     trained = [name for name in settings.models if (project / f"weights/{name}.safetensors").is_file()]

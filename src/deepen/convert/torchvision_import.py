@@ -14,7 +14,7 @@ from deepen.models.weights import ModelCard
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's own weights
 _HEAD = "classifier.6.weight"
-_ALTERNATIVE = "describe a network of another shape by --layers"
+_ALTERNATIVE = "use --layers for another network"
 
 
 def recognise(state: Mapping[str, Tensor]) -> tuple[str, int]:
@@ -47,7 +47,7 @@ def _describe_unknown_names(state: Mapping[str, Tensor]) -> str:
     if not any(tensor.ndim == 2 for tensor in state.values()):
         return f"{fault}; it has no linear layer, so the head is missing: import the whole network"
     words = suggest_notation(state)
-    return f"{fault}; {_ALTERNATIVE}" + (f", this one by '{words}' with its maxpools added" if words else "")
+    return f"{fault}; {_ALTERNATIVE}" + (f", for example '{words}' with its maxpools added" if words else "")
 
 
 def _tensor_faults(state: Mapping[str, Tensor], layers: Sequence[Layer]) -> list[str]:

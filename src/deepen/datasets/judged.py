@@ -6,6 +6,7 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
@@ -122,7 +123,7 @@ class _PartChooser:
             other = max(self.parts)  # val/ rather than train/, on which it was trained
             named = f"; rename {quote(self._meant['test'])} to test" if "test" in self._meant else ""
             return [
-                f"has {has} but no test/, whose images count{named}; put images that the network was not trained on "
+                f"has {has} but no test/, the default part{named}; put images that the network was not trained on "
                 f"into test/<class>/, or add --part {other} to use those of {other}/"
             ]
         if len(self._meant) > 1:
@@ -132,16 +133,18 @@ class _PartChooser:
             return [f"has images in {has} and elsewhere, such as {self._outside[0]}; choose the part: --part test"]
         classes = ", ".join(trim(list(map(quote, self.classes))))
         return [
-            *_summarize(self._nested, "lies inside folders of two classes; move the class folders into test/"),
+            *_summarize(self._nested, "inside folders of two classes; move the class folders into test/"),
             *_summarize(
-                self._unknown, f"its folder is not one of the network's classes ({classes}); rename or remove it"
+                self._unknown,
+                f"not in a folder of the network's classes ({classes}); move or remove it, or rename its folder",
             ),
         ]
 
 
 def _summarize(faulty: dict[PathParts, Loose], fault: str) -> list[str]:
     """Return one fault for each folder."""
+    counts = [(loose.example, loose.count - 1) for loose in faulty.values()]
     return [
-        f"{loose.example}{f' and {loose.count - 1:,} more there' * (loose.count > 1)}: {fault}"
-        for loose in faulty.values()
+        example + f" and {pluralize(more, 'more image')} of its folder" * bool(more) + f": {fault}"
+        for example, more in counts
     ]

@@ -89,9 +89,9 @@ def plot_confusion(counts: Counts, classes: Sequence[str]) -> Spec:
     axis = {"labels": len(classes) <= _MOST_NAMES, "ticks": False, "labelLimit": 110, "grid": False}
     x, y = (
         {"field": field, "type": "nominal", "title": title, "scale": {"domain": list(classes)}, "axis": axis | more}
-        for field, title, more in (("predicted", "taken for", {"labelAngle": -45}), ("actual", "actual class", {}))
+        for field, title, more in (("predicted", "predicted as", {"labelAngle": -45}), ("actual", "actual class", {}))
     )
-    about = (("actual", "actual class", None), ("predicted", "taken for", None), ("images", None, None))
+    about = (("actual", "actual class", None), ("predicted", "predicted as", None), ("images", None, None))
     tooltip = [*(_describe(*each) for each in about), _describe("percent", "% of the class", ".1f")]
     shade = {
         "field": "percent",

@@ -49,7 +49,7 @@ def _describe_gain(before: Record, record: Record) -> str:
     if high < 0:
         return f"{one} loses {points} against {other} {of_loss}"
     if gain == 0:
-        return f"{one} equals {other} {interval}: no clear difference"
+        return f"{one} and {other} have equal top-1 {interval}: no clear difference"
     return f"{one} is {points} {'below' if gain < 0 else 'above'} {other} {interval}: no clear difference"
 
 

@@ -159,7 +159,7 @@ def _iter_mistakes(images: ImageSet, predictions: Predictions) -> Iterator[dict[
             "predicted": predicted,
             "percent": percent,
             "name": predictions.name_of(row),
-            "alternative": f"A test image of {actual}, taken for {predicted} with {percent} percent",
+            "alternative": f"A test image of {actual}, predicted as {predicted} with {percent} percent",
         }
 
 

@@ -93,7 +93,7 @@ def make_confusion_table(counts: Counts, classes: Sequence[str]) -> Table:
         [classes[each.actual], classes[each.predicted], f"{each.images:,}", f"{each.percent:.1f}"]
         for each in list_confusions(counts, len(classes))[:_MOST_CONFUSIONS]
     ]
-    return Table(["actual class", "taken for", "images", "% of the class"], rows)
+    return Table(["actual class", "predicted as", "images", "% of the class"], rows)
 
 
 def make_class_table(records: Sequence[Record], classes: Sequence[str]) -> Table:
@@ -113,7 +113,7 @@ def make_class_table(records: Sequence[Record], classes: Sequence[str]) -> Table
         accuracies = [f"{by_label[label][0].percent:.1f}" for by_label in (last, *before)]
         rows.append([classes[label], *accuracies, f"{right.class_size:,}", *confusion])
     names = [f"{record.model}, %" for record in (records[-1], *records[:-1])]
-    return Table(["class", *names, "images", "most often taken for", "% of the class"], rows)
+    return Table(["class", *names, "images", "most often predicted as", "% of the class"], rows)
 
 
 def describe_extremes(record: Record, classes: Sequence[str]) -> str:
@@ -126,7 +126,7 @@ def describe_extremes(record: Record, classes: Sequence[str]) -> str:
         )
     if best.percent == worst.percent:
         return f"{record.model} recognizes all classes equally often, {best.percent:.1f} % of the images of each."
-    suffix = f", most often taken for {classes[confusion.predicted]}" if confusion else ""
+    suffix = f", most often predicted as {classes[confusion.predicted]}" if confusion else ""
     return (
         f"{record.model} is best at {classes[best.actual]}, {best.percent:.1f} % of {best.class_size:,} images, "
         f"and worst at {classes[worst.actual]}, {worst.percent:.1f} % of {worst.class_size:,}{suffix}."

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.accuracy.arms import Arm, Comparison, load_comparison
 from benchmarks.accuracy.runs import Row, find_row, hash_images, list_runs, read_rows, record
-from benchmarks.accuracy.summary import draw, save_figure, tabulate_arms, tabulate_differences
+from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
 from benchmarks.accuracy.training import train_arm
 from benchmarks.data import load_real_images
 from benchmarks.measure import RESULTS, THREADS
@@ -24,6 +24,7 @@ from deepen.core.files import write_text
 from deepen.data.images import ImageSet
 from deepen.data.split import hold_out
 from deepen.runtime.device import choose_device
+from study.figures import save_figure
 
 ARMS = Path(__file__).parent / "accuracy/arms.yaml"
 HELD_OUT = 0.1  # of the training images, for choosing

@@ -13,10 +13,11 @@ from scipy.stats import t
 
 from deepen.config.settings import load_settings
 from deepen.core.checksums import read_checked_json
-from deepen.core.files import write_atomically, write_json, write_text
+from deepen.core.files import write_json, write_text
 from deepen.report.spreadsheets import format_csv
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
+from study.figures import save_figure
 from study.settings import Study, load_studies
 
 
@@ -36,7 +37,7 @@ def summarize(name: str) -> None:
     write_json(Path(f"study/{name}.json"), {arm: {"top1": mean} for arm, mean in means.items()})
     curves = pd.DataFrame([{"arm": run["arm"], **point} for run in runs for point in run["curve"]])
     write_text(Path(f"study/{name}-curves.csv"), format_csv(_make_rows(curves)))
-    _save(draw(curves, study), Path(f"study/{name}-curves.png"))
+    save_figure(draw(curves, study), Path(f"study/{name}-curves.png"))
     print(Path(f"study/{name}.md").read_text())
 
 
@@ -83,12 +84,6 @@ def draw(curves: pd.DataFrame, study: Study) -> Figure:
 
 def _make_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(heading): cell for heading, cell in row.items()} for row in table.to_dict("records")]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG file without metadata, so that equal figures give equal bytes."""
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Tables of a comparison: means with 95 % intervals, differences paired by seed, compute to equal another arm."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.ticker as ticker
@@ -10,8 +9,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
-
-from deepen.core.files import write_atomically
 
 SCORES = {"single": "one view", "averaged": "averaged views"}
 
@@ -90,9 +87,3 @@ def draw(runs: pd.DataFrame) -> Figure:
     axes.grid(alpha=0.3)
     axes.spines[["right", "top"]].set_visible(False)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG file without metadata, so that equal figures give equal bytes."""
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})

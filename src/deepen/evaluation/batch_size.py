@@ -10,7 +10,7 @@ from deepen.runtime.device import get_total_memory
 
 _MOST = 500
 _MEMORY_SHARE = 1 / 16  # of a GPU's memory for the activations of evaluation; training has most of it
-_BYTES_AN_ACTIVATION = 4  # float32
+_FLOAT32_BYTES = 4  # of an activation
 _LARGEST_HELD = 3  # a layer's inputs and outputs, and what the allocator keeps of the layer before
 
 
@@ -29,4 +29,4 @@ def choose_validation_batch(layers: Sequence[Layer], trained: int, device: torch
 def _count_bytes(layers: Sequence[Layer]) -> int:
     """Estimate the memory (bytes) to evaluate one image: without gradients, a few layers' activations at a time."""
     largest = max(prod(shape) for layer in layers for shape in (layer.inputs, layer.outputs))
-    return _BYTES_AN_ACTIVATION * _LARGEST_HELD * largest
+    return _FLOAT32_BYTES * _LARGEST_HELD * largest

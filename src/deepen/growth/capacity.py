@@ -12,7 +12,7 @@ from deepen.models.layers import Layer, count_parameters, freeze, plan
 
 _BYTES_A_PARAMETER = 4  # float32
 _COPIES = 3  # of a trainable parameter: itself, its gradient and its momentum
-_BYTES_AN_ACTIVATION = 2  # at least: bfloat16
+_LEAST_ACTIVATION_BYTES = 2  # bfloat16
 
 
 def estimate_training_bytes(layers: Sequence[Layer], batch: int) -> int:
@@ -24,7 +24,7 @@ def estimate_training_bytes(layers: Sequence[Layer], batch: int) -> int:
     kept = dropwhile(lambda layer: not layer.learns, layers)
     activations = batch * sum(prod(layer.outputs) for layer in kept)
     held = count_parameters(layers) + (_COPIES - 1) * learning
-    return _BYTES_A_PARAMETER * held + _BYTES_AN_ACTIVATION * activations
+    return _BYTES_A_PARAMETER * held + _LEAST_ACTIVATION_BYTES * activations
 
 
 def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) -> list[str]:

@@ -10,8 +10,8 @@ from benchmarks.measure import show
 from deepen.models.layers import Layer, count_parameters, count_training_flops, plan
 
 RATE = 94e12  # floating-point operations per second of training on an A100: airbench94, 30 % of 312e12
-IN_A_BOX = 200e9  # bytes per second of an all-reduce on each GPU's links: an A100's NVLink has 300e9 per direction
-BETWEEN = {"InfiniBand, 200 Gbit/s for each GPU": 8 * 25e9, "Ethernet, 25 Gbit/s for a box": 25e9 / 8}  # a box of 8
+WITHIN = 200e9  # bytes per second of an all-reduce on each GPU's links: an A100's NVLink has 300e9 per direction
+BETWEEN = {"InfiniBand, 200 Gbit/s per GPU": 8 * 25e9, "Ethernet, 25 Gbit/s per machine": 25e9 / 8}  # of 8 GPUs
 BACKWARD = 2 / 3  # share of a step's operations during which gradients are already being sent
 D = "conv3-64*2 maxpool conv3-128*2 maxpool conv3-256*3 maxpool conv3-512*3 maxpool conv3-512*3 maxpool fc-4096*2"
 IMAGENET, VALIDATION, EPOCHS, STORED = 1_281_167, 50_000, 74, 3 * 256 * 256
@@ -27,9 +27,9 @@ class Cluster:
 
 
 CLUSTERS = [
-    Cluster("1", 1, IN_A_BOX),
-    Cluster("8 in a box", 8, IN_A_BOX),
-    *(Cluster(f"4 x 8, {name}", 32, min(rate, IN_A_BOX)) for name, rate in BETWEEN.items()),
+    Cluster("1", 1, WITHIN),
+    Cluster("8 in one machine", 8, WITHIN),
+    *(Cluster(f"4 x 8, {name}", 32, min(rate, WITHIN)) for name, rate in BETWEEN.items()),
 ]
 
 

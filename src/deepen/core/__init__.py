@@ -1,1 +1,4 @@
-"""Errors, atomic file writing, checksums, YAML, names and seeds for all packages. Imports no other package."""
+"""What all packages use: errors, warnings and their wording, files, checksums, YAML, names, seeds, and program entry.
+
+Imports no other package.
+"""

@@ -148,12 +148,8 @@ def transfer(
         Lists every tensor that is missing, mapped twice, or different in shape or type.
     """
     faults = find_violations(_shapes(source_state), _shapes(target_state), mapping)
-    origins = {
-        key: f"{mapping.copied[role]}.{name}"
-        for key in target_state
-        for role, name in [_split(key)]
-        if role in mapping.copied
-    }
+    split, copied = {key: _split(key) for key in target_state}, mapping.copied
+    origins = {key: f"{copied[role]}.{name}" for key, (role, name) in split.items() if role in copied}
     if faults := faults + _find_dtype_faults(source_state, target_state, origins):
         raise InputError(faults)
     state, transfers = {}, []

@@ -154,22 +154,10 @@ class Classifier:
             )
 
     def stream(self, images: Iterable[Picture] | Picture) -> Iterator[Answer]:
-        """Yield an answer for each image, in order; the next images are decoded while the network computes.
+        """Yield an answer for each image, in order, with a `fault` if it can't be read.
 
-        Parameters
-        ----------
-        images : an image, or several
-            As for `predict`; an iterator is read lazily.
-
-        Yields
-        ------
-        Answer
-            With a `fault` if the image can't be read.
-
-        Raises
-        ------
-        InputError
-            `images` is neither an image nor several.
+        The next images are decoded while the network computes. `images` is as for `predict`; an iterator is read
+        lazily. Raises InputError if `images` is neither an image nor several.
         """
         channels, height, width = self.card.prepared
         with closing(decode_ahead(images, (height, width), channels, BATCH)) as batches:

@@ -66,18 +66,17 @@ class Trainer:
         if group.size == 1 and dtype != torch.float32:  # several processes average the gradients of each layer early
             self._forward = CastTogether(self.network, dtype)
         self.steps = max(1, round(epochs * self.steps_per_epoch))
-        self.model, self._seed = model, seed
         self.loss = Loss(images.labels, len(images.classes), training, device)
         self._images = _place_images(images, augmentation, statistics, device, group)
         self._labels = torch.from_numpy(images.labels).to(device)
-        self.step = 0  # steps done
+        self.model, self._seed, self.step = model, seed, 0  # step: steps done
         self._losses = torch.zeros(0, device=device)  # one per step of this epoch
         self._lr = torch.zeros((), device=device)  # a tensor, so that it changes without synchronizing
         self._optimizer = _make_optimizer(network, training.optimizer, self._lr, group, dtype)
         self.schedule = Schedule(training.schedule, peak_lr, self.steps)
         self._generator = torch.Generator(device)
-        records = replayed and device.type == "cuda" and group.size == 1
-        self._replayed = ReplayedStep(self._generator) if records else None
+        replays = replayed and device.type == "cuda" and group.size == 1
+        self._replayed = ReplayedStep(self._generator) if replays else None
 
     @property
     def epochs(self) -> int:

@@ -1,4 +1,4 @@
-"""Runs of a comparison, one line of JSON each, so that a comparison can be stopped and goes on."""
+"""Runs of a comparison, one line of JSON each, so that a stopped comparison can resume."""
 
 import hashlib
 import json

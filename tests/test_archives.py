@@ -10,6 +10,7 @@ from conftest import archive, photos, train_and_test
 
 from deepen.core.errors import InputError
 from deepen.datasets import archive_bounds
+from deepen.datasets.archives import read_archive
 from deepen.datasets.folder import load_folder
 
 
@@ -35,6 +36,16 @@ def test_more_members_than_an_archive_s_size_can_have_are_refused(tmp_path, monk
         f"{path}: has more than {most} files and folders, too many for its size; if you trust it, unpack it by hand and "
         "set root to the folder",
     )
+
+
+def test_a_zip_with_a_password_is_an_error_that_names_a_file(tmp_path):
+    path = archive(tmp_path / "x.zip", photos(), "zip")
+    content = path.read_bytes().replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
+    path.write_bytes(content.replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1"))
+    with pytest.raises(InputError) as error:
+        list(read_archive(path))
+    (fault,) = error.value.faults
+    assert fault == f"{path}: 'train/cat/000.png' has a password; create the archive again without one"
 
 
 def test_an_archive_at_the_bound_is_read(tmp_path, monkeypatch):

@@ -246,6 +246,19 @@ def test_a_file_that_is_there_stays_unless_forced(small_nets, capsys, kind):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "torchvision"])
+@pytest.mark.parametrize("output", ["III.safetensors", "./III.safetensors", "link", "same", "linked/III.safetensors"])
+def test_the_input_is_never_replaced(small_nets, kind, output):
+    weights = written(CARD.model_copy(update={"layers": LAYERS["vgg11"], "width": 1.0, "image": (3, 32, 32)}))
+    Path("link").symlink_to(weights)
+    Path("same").hardlink_to(weights)
+    Path("linked").symlink_to(".")
+    before = Path(weights).read_bytes()
+    told = refused(weights, "--to", kind, "--output", output, "--force")
+    assert told == f"error: {Path(output)}: is the input; choose another --output"
+    assert Path(weights).read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchvision"])
 @pytest.mark.parametrize(
     ("output", "fault"),
     [

@@ -418,6 +418,37 @@ class TestPredict:
             run("predict", weights[3], "a.png", "--top", 0)
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["predict", "W", ""], "IMAGE"),
+        (["predict", "", "a.png"], "WEIGHTS"),
+        (["evaluate", "W", ""], "DATA"),
+        (["evaluate", "W", "more", "--mistakes", ""], "--mistakes"),
+        (["export", "W", "--to", "onnx", "--output", ""], "--output"),
+        (["import", ""], "FILE"),
+        (["import", "a.png", "--classes", ""], "--classes"),
+        (["settings", ""], "FILE"),
+        (["models", "--project", ""], "--project"),
+        (["compare", "I", "II", "--project", ""], "--project"),
+    ],
+)
+def test_an_empty_file_name_is_an_error_and_not_this_folder(weights, album, capsys, words, name):
+    with pytest.raises(SystemExit):
+        run(*(weights[3] if word == "W" else word for word in words))
+    told = f"error: {name}: empty file name; name a file or folder; see deepen {words[0]} --help\n"
+    assert capsys.readouterr().err == told
+
+
+def test_an_empty_file_name_is_an_error_in_python(weights):
+    for load in (deepen.load, deepen.load_network):
+        with pytest.raises(InputError, match=r"^weights: empty file name; name a file or folder$"):
+            load("")
+    for images in ("", [""]):
+        with pytest.raises(InputError, match=r"^images\[0\]: empty file name; name a file or folder$"):
+            deepen.load(weights[3], "cpu").predict(images)
+
+
 class TestEvaluate:
     @pytest.fixture
     def judged(self, rng):
@@ -473,6 +504,48 @@ class TestEvaluate:
         )
         with pytest.raises(SystemExit, match="is a folder, only regular files can be replaced; name a file"):
             run("evaluate", weights[3], tmp_path / "images", "--mistakes", tmp_path, "--device", "cpu")
+
+    @pytest.mark.parametrize(
+        ("output", "words", "fault"),
+        [
+            ("mine.txt", (), "mine.txt: already exists; add --force to replace it, or choose another --mistakes"),
+            ("3.safetensors", ("--force",), "3.safetensors: is the input; choose another --mistakes"),
+            ("link", ("--force",), "link: is the input; choose another --mistakes"),
+            ("i/cat/0.png", ("--force",), "i/cat/0.png: is an existing file of the input i; choose another --mistakes"),
+            ("i", ("--force",), "i: is a folder, only regular files can be replaced; name a file"),
+            ("mine.txt/x.csv", (), "mine.txt/x.csv: can't be written (Not a directory); move or remove what is at this path and run it again"),
+        ],
+    )  # fmt: skip
+    def test_mistakes_replace_no_file_unless_forced_and_no_input(
+        self, weights, judged, tmp_path, monkeypatch, output, words, fault
+    ):
+        monkeypatch.chdir(tmp_path)
+        write_tree(tmp_path / "i", judged)
+        (tmp_path / "3.safetensors").write_bytes(weights[3].read_bytes())
+        (tmp_path / "link").symlink_to("3.safetensors")
+        (tmp_path / "mine.txt").write_text("mine")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        monkeypatch.setattr(prediction.Classifier, "evaluate", None)  # the path is checked first
+        with pytest.raises(SystemExit) as exit:
+            run("evaluate", "3.safetensors", "i", "--mistakes", output, *words, "--device", "cpu")
+        assert str(exit.value) == f"error: {fault}"
+        assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def test_force_without_mistakes_is_an_error(self, weights, tmp_path):
+        with pytest.raises(SystemExit, match="--force: requires --mistakes; add --mistakes FILE.csv, or omit --force"):
+            run("evaluate", weights[3], tmp_path, "--force")
+
+    def test_mistakes_replace_a_file_by_force(self, weights, judged, tmp_path, capsys):
+        write_tree(tmp_path / "images", judged)
+        (tmp_path / "x.csv").write_text("old")
+        self.found(capsys, weights[3], tmp_path / "images", "--mistakes", tmp_path / "x.csv", "--force")
+        assert (tmp_path / "x.csv").read_text().startswith("image,actual,predicted,probability\n")
+
+    def test_mistakes_in_a_folder_that_is_not_writable_are_an_error_first(self, weights, judged, tmp_path, monkeypatch):
+        write_tree(tmp_path / "images", judged)
+        monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+        with pytest.raises(SystemExit, match=r"x.csv: can't be written .Permission denied.; make its folder writable"):
+            run("evaluate", weights[3], tmp_path / "images", "--mistakes", tmp_path / "x.csv", "--device", "cpu")
 
     def test_evaluate_takes_one_part_and_names_it(self, weights, judged, tmp_path, capsys):
         for part, first in (("train", 0), ("valid", 5), ("test", 20)):

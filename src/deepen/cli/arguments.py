@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from deepen.core.errors import InputError, escape_unprintable, quote
+from deepen.core.names import EMPTY
 from deepen.core.nearest import suggest_name
 
 REPORT = Path("reports/index.html")  # in a project
@@ -55,10 +56,26 @@ def add_command(
     return parser
 
 
+def parse_file_name(text: str) -> str:
+    """Return an argument unchanged unless it is empty; the argparse type of file names and patterns."""
+    if not text:
+        raise argparse.ArgumentTypeError(EMPTY)
+    return text
+
+
+def parse_path(text: str) -> Path:
+    """Convert an argument to a path; the argparse type of files and folders."""
+    return Path(parse_file_name(text))
+
+
 def add_project(parser: argparse.ArgumentParser) -> None:
     """Add the option --project."""
     parser.add_argument(
-        "--project", type=Path, default=Path(), metavar="FOLDER", help="the project's folder (default: this folder)"
+        "--project",
+        type=parse_path,
+        default=Path(),
+        metavar="FOLDER",
+        help="the project's folder (default: this folder)",
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.cli.arguments import add_command, add_device, make_choice_type
+from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_path
 from deepen.cli.missing_path import suggest_path
+from deepen.cli.output_file import check_output
 from deepen.cli.predict import add_views
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.counts import pluralize
@@ -40,7 +41,7 @@ def add(commands: Any) -> None:
     )
     add_weights(parser)
     parser.add_argument(
-        "data", type=Path, metavar="DATA", help="labelled images: a folder, .tar, .tar.gz, .tar.xz or .zip"
+        "data", type=parse_path, metavar="DATA", help="labelled images: a folder, .tar, .tar.gz, .tar.xz or .zip"
     )
     parser.add_argument(
         "--part",
@@ -50,10 +51,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--mistakes",
-        type=Path,
+        type=parse_path,
         metavar="FILE.csv",
         help="also write all misclassified images, most confident first: image, class, predicted class, probability",
     )
+    parser.add_argument("--force", action="store_true", help="replace an existing file of --mistakes")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
     add_views(parser)
@@ -68,6 +70,10 @@ def _run(options: argparse.Namespace) -> None:
     check_weights(options.weights)
     if not os.path.lexists(options.data):
         raise InputError(f"{quote(options.data)}: no such folder or archive{suggest_path(options.data)}")
+    if options.force and not options.mistakes:
+        raise InputError("--force: requires --mistakes; add --mistakes FILE.csv, or omit --force")
+    if options.mistakes:
+        check_output(options.mistakes, "--mistakes", (options.weights, options.data), force=options.force)
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
     labelled = load_judged(options.data, network.classes, network.card.prepared, options.part)
     for note in labelled.notes:

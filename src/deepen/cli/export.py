@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from deepen.cli.arguments import add_command, make_choice_type
+from deepen.cli.arguments import add_command, make_choice_type, parse_path
+from deepen.cli.output_file import check_output
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.errors import InputError, prefix_faults
 
@@ -31,7 +32,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=parse_path,
         metavar="FILE",
         help="output file (default: III.onnx or III-torchvision.safetensors in this folder)",
     )
@@ -43,8 +44,7 @@ def _run(options: argparse.Namespace) -> None:
     check_weights(options.weights)
     suffix = ".onnx" if options.to == "onnx" else "-torchvision.safetensors"
     output = options.output or Path(options.weights.stem + suffix)
-    if output.exists() and not options.force:
-        raise InputError(f"{output}: already exists; add --force to replace it, or choose another --output")
+    check_output(output, "--output", (options.weights,), force=options.force)
     write = _write_onnx if options.to == "onnx" else _write_torchvision
     write(options.weights, output)
 

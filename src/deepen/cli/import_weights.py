@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.cli.arguments import add_command, add_project
+from deepen.cli.arguments import add_command, add_project, parse_path
 from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
 from deepen.core.counts import pluralize
@@ -38,7 +38,9 @@ def add(commands: Any) -> None:
             "    --layers 'conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024'",
         ],
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a file written by torch.save, or a .safetensors file")
+    parser.add_argument(
+        "file", type=parse_path, metavar="FILE", help="a file written by torch.save, or a .safetensors file"
+    )
     parser.add_argument(
         "--key", metavar="KEY", help="if the file has several state dicts: the one to read, such as model_ema"
     )
@@ -50,7 +52,7 @@ def add(commands: Any) -> None:
         "maxpools whose stride is their size, and the options --image, --mean and --std",
     )
     parser.add_argument("--image", metavar="CxHxW", help="with --layers: shape of an image, for example 3x32x32")
-    parser.add_argument("--classes", type=Path, metavar="FILE", help="class names in order, one per line")
+    parser.add_argument("--classes", type=parse_path, metavar="FILE", help="class names in order, one per line")
     parser.add_argument(
         "--mean", type=float, nargs="+", metavar="R", help="normalization (x - mean) / std of x in 0-1: a number per "
         "channel (default without --layers: ImageNet's)"
@@ -65,17 +67,19 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.convert.state_dicts import precision_notes, read_state
 
     params = options.project / "params.yaml"
-    names = _read_class_names(options.classes) if options.classes else None
-    if options.image and not options.layers:
+    names = _read_class_names(options.classes) if options.classes is not None else None
+    if options.image is not None and options.layers is None:
         raise InputError(f"--image {options.image}: requires --layers; torchvision's networks take 3x224x224")
     state = read_state(options.file, options.key)
     with prefix_faults(quote(options.file)):
-        card, tensors, notes = (_convert_plain if options.layers else _convert_torchvision)(options, state, names)
+        card, tensors, notes = (_convert_plain if options.layers is not None else _convert_torchvision)(
+            options, state, names
+        )
     for line in (*state.notes, *precision_notes(state.tensors), *notes):
         print(line)
     start = _write_weights(options.project, card, tensors)
     print(describe_import(card, start))
-    if options.add:
+    if options.add is not None:
         add_model_to_file(params, options.add, lambda: _make_entry(card, start))
         print(f"{params}: models.{options.add} added")
 

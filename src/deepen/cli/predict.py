@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_whole_number
+from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_file_name, parse_whole_number
 from deepen.cli.missing_path import suggest_path
 from deepen.cli.prediction_formats import FilePrediction, write_csv, write_json, write_table
 from deepen.cli.weights_file import add_weights, check_weights
@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
     add_weights(parser)
     parser.add_argument(
         "images",
+        type=parse_file_name,
         nargs="+",
         metavar="IMAGE",
         help="a file, a folder (all images below it), a pattern such as 'photos/*.jpg', or - to read file names from "

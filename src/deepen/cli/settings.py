@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from deepen.cli.arguments import add_command
+from deepen.cli.arguments import add_command, parse_path
 from deepen.cli.missing_path import suggest_path
 from deepen.core.errors import InputError, quote
 
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "file",
         nargs="?",
-        type=Path,
+        type=parse_path,
         default=Path("params.yaml"),
         metavar="FILE",
         help="the settings file (default: params.yaml)",

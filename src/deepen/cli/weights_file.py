@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from deepen.cli.arguments import parse_path
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import SCRATCH
 from deepen.core.nearest import suggest_name
@@ -15,7 +16,7 @@ _EXTENSION = ".safetensors"
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """Add the argument WEIGHTS."""
     parser.add_argument(
-        "weights", type=Path, metavar="WEIGHTS", help="a weights file, for example weights/III.safetensors"
+        "weights", type=parse_path, metavar="WEIGHTS", help="a weights file, for example weights/III.safetensors"
     )
 
 

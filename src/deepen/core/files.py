@@ -50,7 +50,7 @@ def make_temporary_folder(path: Path) -> Iterator[Path]:
 
     Raises OSError, and InputError if `path` can't be replaced.
     """
-    _validate_target(path)
+    validate_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     with _make_locked_folder(path) as folder:
@@ -62,14 +62,14 @@ def make_temporary_folder(path: Path) -> Iterator[Path]:
 
 def replace_file(temporary: Path, path: Path) -> None:
     """Replace `path` by a finished file on the same disk; raises OSError."""
-    _validate_target(path)
+    validate_target(path)
     _flush(temporary)
     os.replace(temporary, path)
     _flush(path.parent)
 
 
-def _validate_target(path: Path) -> None:
-    """Raise InputError unless `path` is a file, a link to one, a dangling link, or missing."""
+def validate_target(path: Path) -> None:
+    """Raise InputError unless `path` can be replaced: a file, a link to one, a dangling link, or missing."""
     try:
         mode = path.stat().st_mode
     except OSError:  # missing, or not readable, which writing will report

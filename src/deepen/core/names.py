@@ -1,12 +1,24 @@
-"""Valid and reserved names of models and classes."""
+"""Valid and reserved names of models, classes and files."""
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+
+from deepen.core.errors import InputError
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 RESERVED = (SCRATCH, "final", "init")  # file names beside those of the models
+EMPTY = "empty file name; name a file or folder"
+
+
+def make_path(thing: str, name: str | os.PathLike[str]) -> Path:
+    """Return the path of a file name; raises InputError, about `thing`, if it is empty: it would be this folder."""
+    if not os.fspath(name):
+        raise InputError(f"{thing}: {EMPTY}")
+    return Path(name)
 
 
 def find_class_name_faults(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,7 @@ _DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, OSError, zlib.error, EOFError, RuntimeError),
     *(UnicodeDecodeError, ValueError, OverflowError, struct.error, MemoryError),  # raised for damaged headers
 )
+_ENCRYPTED = 1  # bit of a .zip member's flags
 _COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
 
 
@@ -148,6 +149,7 @@ def _read_zip(root: Path) -> Iterator[Entry]:
     limits = ArchiveLimits(root)
     with zipfile.ZipFile(root) as archive:
         members = archive.infolist()
+        _require_no_password(root, members)
         for member, name in zip(members, decode_zip_names(root, members), strict=True):
             path = _check_path(root, name)
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -155,6 +157,12 @@ def _read_zip(root: Path) -> Iterator[Entry]:
             limits.count(member.file_size)
             read = partial(_read, limits, name, member.file_size, partial(_read_zip_member, archive, member))
             yield Entry(path, None if name.endswith("/") else read)
+
+
+def _require_no_password(root: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    locked = next((member.filename for member in members if member.flag_bits & _ENCRYPTED), None)
+    if locked is not None:
+        raise InputError(f"{root}: {locked!a} has a password; create the archive again without one")
 
 
 def _read_zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int | None) -> bytes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deepen.config.recipes import ViewKind
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, trim
+from deepen.core.names import make_path
 from deepen.data.images import ImageSet
 from deepen.decoding.decode import DecodedImage, UnreadableImage
 from deepen.decoding.fitting import move_channels_first
@@ -56,7 +57,7 @@ def load(
     InputError
         The weights file is invalid, or the device is not available. A subclass of ValueError.
     """
-    return Classifier(Path(weights), device, flip_averaging, views)
+    return Classifier(make_path("weights", weights), device, flip_averaging, views)
 
 
 @dataclass(frozen=True)

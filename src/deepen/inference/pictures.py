@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deepen.core.errors import InputError, quote
+from deepen.core.names import make_path
 from deepen.datasets.files import MOST_FILE_BYTES, read_image_file
 from deepen.decoding.budget import Budget
 from deepen.decoding.decode import PIXELS, DecodedImage, UnreadableImage, decode_noted, run_decoder
@@ -75,8 +76,8 @@ def read_picture(name: str, image: object, size: tuple[int, int], channels: int)
 
     `name` is used in messages for an image that is not a path. Raises UnreadableImage with a sentence.
     """
-    name = quote(os.fspath(image)) if isinstance(image, str | os.PathLike) else name
     try:
+        name = quote(make_path(name, image)) if isinstance(image, str | os.PathLike) else name
         decoded = run_decoder(lambda: _read(name, image, (size, channels)))
     except InputError as error:
         raise UnreadableImage(str(error)) from error

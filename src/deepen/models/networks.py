@@ -1,8 +1,8 @@
 """Load a weights file as a PyTorch module."""
 
 from os import PathLike
-from pathlib import Path
 
+from deepen.core.names import make_path
 from deepen.models.vgg import VGG, build_network
 from deepen.models.weights import ModelCard, load_weights
 
@@ -27,5 +27,5 @@ def load_network(path: "str | PathLike[str]", dropout: float = 0.0) -> tuple[Mod
     InputError
         The file is not a weights file of Deepen, or its checksum does not match.
     """
-    card, state = load_weights(Path(path))
+    card, state = load_weights(make_path("weights", path))
     return card, build_network(card.plan(), state, dropout).eval()

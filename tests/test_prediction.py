@@ -89,6 +89,32 @@ class TestClassifier:
         larger = Image.fromarray(pixels[0]).resize((24, 24), Image.Resampling.NEAREST)
         assert network.predict(larger).shape == (1, 3)
 
+    @pytest.mark.parametrize(("views", "got"), [("foo", "the string 'foo'"), ("", "the string ''"), (None, "nothing"), (["crops"], "['crops']")])  # fmt: skip
+    def test_unknown_views_are_an_error(self, weights, views, got):
+        with pytest.raises(InputError) as error:
+            deepen.load(weights[3], "cpu", views=views)
+        assert str(error.value) == (
+            f"views: must be one of centre, shifts, crops, dense, got {got}; write for example crops"
+        )
+
+    @pytest.mark.parametrize("views", ["crops", "dense"])
+    def test_views_of_larger_images_that_are_the_centre_alone_are_an_error(self, weights, tmp_path, views):
+        card, state = load_weights(weights[3])
+        save_weights(tmp_path / "equal", state, card.model_copy(update={"stored": (8, 8)}))
+        (tmp_path / "x.png").write_bytes(picture())
+        told = (
+            f"views: {views} requires images larger than the network's input, but this network was trained on whole "
+            "images of 8x8; use centre or shifts, or train with a view smaller than the images"
+        )
+        for path in (weights[3], tmp_path / "equal"):
+            with pytest.raises(InputError) as error:
+                deepen.load(path, "cpu", views=views)
+            assert str(error.value) == told
+            for command, data in (("predict", tmp_path / "x.png"), ("evaluate", tmp_path)):
+                with pytest.raises(SystemExit) as exit:
+                    run(command, path, data, "--views", views, "--device", "cpu")
+                assert str(exit.value) == f"error: {told}"
+
     def test_paths_pictures_and_arrays_are_the_same_images(self, weights, pixels, tmp_path):
         pictures = [Image.fromarray(image) for image in pixels]
         paths = [tmp_path / f"{i}.png" for i in range(5)]
@@ -532,7 +558,7 @@ class TestEvaluate:
         assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def test_force_without_mistakes_is_an_error(self, weights, tmp_path):
-        with pytest.raises(SystemExit, match="--force: requires --mistakes; add --mistakes FILE.csv, or omit --force"):
+        with pytest.raises(SystemExit, match=r"--force: requires --mistakes; add --mistakes FILE.csv, or omit --force"):
             run("evaluate", weights[3], tmp_path, "--force")
 
     def test_mistakes_replace_a_file_by_force(self, weights, judged, tmp_path, capsys):

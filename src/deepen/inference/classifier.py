@@ -20,7 +20,7 @@ from deepen.data.images import ImageSet
 from deepen.decoding.decode import DecodedImage, UnreadableImage
 from deepen.decoding.fitting import move_channels_first
 from deepen.evaluation.accuracy import Evaluation, evaluate, infer
-from deepen.evaluation.views import Views
+from deepen.inference.checked_views import make_views
 from deepen.inference.pictures import Picture, decode_ahead
 from deepen.models.networks import load_network
 from deepen.runtime.device import choose_dtype, find_device, move_to_device, reraise_out_of_memory, use_device
@@ -45,8 +45,8 @@ def load(
     flip_averaging : bool or None
         Whether to average over an image and its mirror image. None: if the network was trained with flips.
     views : {"centre", "shifts", "crops", "dense"}
-        Evaluate the centre, or also its shifts by one pixel. For a network trained on a `view` of larger images: a grid
-        of crops, or all positions.
+        Evaluate the centre, or also its shifts by one pixel. Only for a network trained on a `view` of larger images: a
+        grid of crops, or all positions.
 
     Returns
     -------
@@ -55,7 +55,8 @@ def load(
     Raises
     ------
     InputError
-        The weights file is invalid, or the device is not available. A subclass of ValueError.
+        The weights file is invalid, or it does not support the views, or the device is not available. A subclass of
+        ValueError.
     """
     return Classifier(make_path("weights", weights), device, flip_averaging, views)
 
@@ -94,7 +95,7 @@ class Classifier:
         self, weights: Path, device: str = "auto", flip_averaging: bool | None = None, views: ViewKind = "centre"
     ) -> None:
         self.card, network = load_network(weights)
-        self.classes = self.card.classes
+        self.classes, self._views = self.card.classes, make_views(views, self.card)
         if self.card.image[0] not in (1, 3):
             channels = pluralize(self.card.image[0], "channel")
             raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
@@ -103,7 +104,6 @@ class Classifier:
         self._network = move_to_device(network, found)
         self._mean = torch.tensor(self.card.mean, device=found)
         self._device = self._mean.device  # with its number, should the caller make another GPU the current one
-        self._views = Views(views, self.card.image[1:])
         self._flip_averaging = self.card.flip if flip_averaging is None else flip_averaging
 
     def __repr__(self) -> str:

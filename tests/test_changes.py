@@ -1,5 +1,7 @@
 """Settings that -S changes are checked before DVC starts."""
 
+import copy
+
 import pytest
 import yaml_text
 from dvc_project import ROOT
@@ -69,6 +71,27 @@ def test_no_changes_have_the_faults_of_the_file():
     assert find_change_faults(CONTENT | {"seed": -1}, []) == [
         "params.yaml: seed: must be greater than or equal to 0, got -1; write for example seed: 0"
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "fault"),
+    [
+        ("lr", "lr=0.1", "-S lr: lr is missing in params.yaml; add for example lr: 0.01 there"),
+        ("recipes", "recipes.onecycle.training.lr=1", "-S recipes.onecycle.training.lr: recipes is missing in params.yaml; add it there"),
+        ("recipes.onecycle.training.lr", "recipes.onecycle.training.lr=1", "-S recipes.onecycle.training.lr: recipes.onecycle.training.lr is missing in params.yaml; add for example lr: 0.08 there"),
+        ("datasets.folder.root", "datasets.folder.root=x", "-S datasets.folder.root: datasets.folder.root is missing in params.yaml; add for example root: images there"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_params_yaml_lacks_is_called_missing(path, change, fault):
+    content = copy.deepcopy(CONTENT)
+    *parents, last = path.split(".")
+    node = content
+    for part in parents:
+        node = node[part]
+    del node[last]
+    assert find_change_faults(content, [change]) == [fault]
+    if last == "lr":
+        assert find_change_faults(content, [f"+{change}"]) == []
 
 
 def test_a_grid_of_a_million_is_not_tried_out():

@@ -21,6 +21,53 @@ def test_deepen_exp_without_dvc_is_an_error(monkeypatch):
         main(["exp", "--temp"])
 
 
+class TestOutsideAProject:
+    @pytest.fixture(autouse=True)
+    def _without_dvc(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(exp.os, "execvp", None)
+        monkeypatch.setattr(exp.shutil, "which", lambda name: name)
+
+    @pytest.mark.parametrize(
+        ("files", "error"),
+        [
+            ({}, "this folder: not a Deepen project, params.yaml is missing; run the command in the folder of your clone of Deepen"),
+            ({"params.yaml": ""}, "params.yaml: must be a mapping, got nothing; write for example data: digits"),
+            ({"params.yaml": "- 1"}, "params.yaml: must be a mapping, got [1]; write for example data: digits"),
+            ({"params.yaml": "a: 1"}, "dvc.yaml: can't be read (No such file or directory); run from the folder that holds it"),
+            ({"params.yaml": "a: 1", "dvc.yaml": ""}, "dvc.yaml: must be a mapping, got nothing; run git restore dvc.yaml"),
+            ({"params.yaml": "a: 1", "dvc.yaml": "stages: 1"}, "dvc.yaml: stages: must be a mapping, got 1; run git restore dvc.yaml"),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("words", [[], ["--temp", "-S", "lr=0.1"]])
+    def test_deepen_exp_is_one_error(self, tmp_path, files, error, words):
+        for name, content in files.items():
+            (tmp_path / name).write_text(content)
+        with pytest.raises(SystemExit) as exit:
+            main(["exp", *words])
+        assert str(exit.value) == f"error: {error}"
+
+    @pytest.mark.parametrize("command", ["exp", "settings", "models", "ladder mine"])
+    def test_in_a_folder_of_a_project_each_command_names_the_project(self, tmp_path, monkeypatch, command):
+        for name in ("params.yaml", "dvc.yaml"):
+            shutil.copy(ROOT / name, tmp_path)
+        (tmp_path / "deep/er").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / "deep/er")
+        with pytest.raises(SystemExit) as exit:
+            main(command.split())
+        told = (
+            f"error: this folder: not a Deepen project, params.yaml is missing; it is inside a project: cd {tmp_path}"
+        )
+        assert str(exit.value) == told + ", or add --project FOLDER" * (command == "models")
+
+    @pytest.mark.parametrize("models", ["5", "[I]", ""])
+    def test_models_of_another_kind_are_one_error(self, tmp_path, models):
+        shutil.copy(ROOT / "dvc.yaml", tmp_path)
+        (tmp_path / "params.yaml").write_text(f"models: {models}\n")
+        with pytest.raises(SystemExit, match=r"error: params\.yaml: models: must be "):
+            main(["exp"])
+
+
 def test_help_of_deepen_exp_has_an_example(capsys):
     main(["exp", "--help"])
     assert "deepen exp --temp -S lr=0.01" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -148,6 +149,8 @@ class TestTheCommand:
     @pytest.fixture(autouse=True)
     def _in_a_project(self, tmp_path, monkeypatch):
         (tmp_path / "ladders").mkdir()
+        for name in ("params.yaml", "dvc.yaml"):
+            shutil.copy(ROOT / name, tmp_path)
         monkeypatch.chdir(tmp_path)
         self.ladder = tmp_path / "ladders/mine.yaml"
         self.ladder.write_text((ROOT / "params.yaml").read_text())
@@ -165,10 +168,35 @@ class TestTheCommand:
 
     def test_a_wrong_ladder_is_an_error_and_nothing_runs(self, monkeypatch):
         assert told("ladder", "other") == (
-            "ladders/other.yaml: no such file; use an existing ladder (mine), and run it in the project's folder"
+            "ladders/other.yaml: no such file; use an existing ladder (mine), without .yaml"
         )
         monkeypatch.setenv("PATH", "")
         assert told("ladder", "mine") == "dvc: not available; source .venv/bin/activate first"
         self.ladder.write_text("data: 3")
         assert "mine.yaml: data: must be a string, got 3" in told("ladder", "mine")
         assert self.calls == []
+
+    @pytest.mark.parametrize(
+        ("name", "error"),
+        [
+            ("../params", "../params: must be a name without a folder; use an existing ladder (mine), without .yaml"),
+            ("./mine", "./mine: must be a name without a folder; use an existing ladder (mine), without .yaml; did you mean mine?"),
+            ("ladders/mine.yaml", "ladders/mine.yaml: must be a name without a folder; use an existing ladder (mine), without .yaml; did you mean mine?"),
+            ("mine.yaml", "ladders/mine.yaml.yaml: no such file; use an existing ladder (mine), without .yaml; did you mean mine?"),
+            ("nine", "ladders/nine.yaml: no such file; use an existing ladder (mine), without .yaml; did you mean mine?"),
+            ("", "'': must be a name without a folder; use an existing ladder (mine), without .yaml"),
+        ],
+    )  # fmt: skip
+    def test_a_ladder_is_a_name_and_not_a_path(self, name, error):
+        assert told("ladder", name) == error
+        assert self.calls == []
+
+    def test_a_ladder_adds_a_section_that_params_yaml_lacks(self, tmp_path):
+        (tmp_path / "params.yaml").write_text("data: digits\nmodels: {}\n")
+        main(["ladder", "mine"])
+        [(_, words)] = self.calls
+        assert [word for word in words if word[0] == "~"] == ["~models"]
+
+    def test_a_ladder_needs_a_project(self, tmp_path):
+        (tmp_path / "params.yaml").unlink()
+        assert told("ladder", "mine").startswith("this folder: not a Deepen project, params.yaml is missing; run the")

@@ -76,7 +76,7 @@ def test_an_option_without_a_setting_is_an_error(words):
 
 def test_whole_sections_of_settings_can_be_given():
     made = {}
-    for change in make_overrides(GOOD):
+    for change in make_overrides(GOOD, GOOD):
         if change.startswith("++"):
             made[change[2:].partition("=")[0]] = taken(change)
     assert made == GOOD

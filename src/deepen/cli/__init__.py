@@ -14,8 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> None:
     # imported here, so that Ctrl-C during the imports prints one line too
-    from deepen.cli.arguments import require_project
     from deepen.cli.parser import parse_arguments
+    from deepen.cli.project_folder import require_project
 
     options = parse_arguments(arguments)
     if "project" in options:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deepen.core.errors import InputError, escape_unprintable, quote
+from deepen.core.errors import escape_unprintable, quote
 from deepen.core.names import EMPTY
 from deepen.core.nearest import suggest_name
 
@@ -77,18 +77,6 @@ def add_project(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="the project's folder (default: this folder)",
     )
-
-
-def require_project(folder: Path) -> None:
-    """Raise InputError if a folder is not a Deepen project."""
-    where = "this folder" if folder == Path() else f"--project {quote(folder)}"
-    remedy = "run the command in the folder of your clone of Deepen, or add --project FOLDER"
-    if not folder.exists():
-        raise InputError(f"{where}: no such folder; {remedy}")
-    if not folder.is_dir():
-        raise InputError(f"{where}: is a file, not a folder; {remedy}")
-    if not (folder / "params.yaml").is_file():
-        raise InputError(f"{where}: not a Deepen project, params.yaml is missing; {remedy}")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

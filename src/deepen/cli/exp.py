@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from deepen.cli.arguments import add_command
+from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError
 from deepen.core.notes import print_warnings
+
+_RESTORE = "run git restore dvc.yaml"
 
 
 def add(commands: Any) -> None:
@@ -51,34 +54,47 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
 
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
+    require_project(Path(), has_option=False)
     arguments = list(quote_options(options))
-    _check_arguments(arguments, ladder)
+    params = _read_mapping(Path("params.yaml"), "write for example data: digits")
+    _check_arguments(arguments, ladder or params)
     if {"--temp", "--queue"} & set(options):
         _check_cache()
-    changes = [argument for change in make_overrides(ladder or {}) for argument in ("--set-param", change)]
+    changes = [argument for change in make_overrides(ladder or {}, params) for argument in ("--set-param", change)]
     os.execvp("dvc", ["dvc", "exp", "run", *changes, *arguments])
 
 
-def _check_arguments(arguments: Sequence[str], ladder: Mapping[str, Any] | None) -> None:
-    """Raise InputError with all invalid arguments of `dvc exp run`; outside a project, leave them to DVC."""
-    from deepen.cli.stages import find_argument_faults, find_name_faults
+def _read_mapping(path: Path, remedy: str) -> Mapping[str, Any]:
+    """Read a YAML file of the project; raises InputError unless its content is a mapping."""
     from deepen.core.yaml_reading import read_yaml
+
+    return _require_mapping(str(path), read_yaml(path), remedy)
+
+
+def _require_mapping(name: str, value: object, remedy: str) -> Mapping[str, Any]:
+    from deepen.core.wording import format_value
+
+    if not isinstance(value, dict):
+        raise InputError(f"{name}: must be a mapping, got {format_value(value)}; {remedy}")
+    return value
+
+
+def _check_arguments(arguments: Sequence[str], content: Mapping[str, Any]) -> None:
+    """Raise InputError with all invalid arguments of `dvc exp run`, and if this folder is not a project."""
+    from deepen.cli.stages import find_argument_faults, find_name_faults
     from deepen.experiments.changes import MOST_COMBINATIONS, count_combinations, find_change_faults
 
-    content = ladder or (read_yaml(Path("params.yaml")) if Path("params.yaml").is_file() else None)
-    stages = read_yaml(Path("dvc.yaml")) if Path("dvc.yaml").is_file() else None
-    if isinstance(content, dict) and isinstance(stages, dict):
-        models = [str(name) for name in content.get("models") or ()]
-        faults = [
-            *find_name_faults(arguments, Path()),
-            *find_argument_faults(arguments, stages.get("stages") or {}, models),
-        ]
-        changes = [value for flag, value in pairwise(arguments) if flag == "--set-param"]
-        faults += find_change_faults(content, changes)
-        if faults:
-            raise InputError(faults)
-        if (count := count_combinations(content, changes)) > MOST_COMBINATIONS:
-            print_warnings([f"{count:,} combinations; the settings of only the first {MOST_COMBINATIONS} were checked"])
+    stages = _require_mapping("dvc.yaml: stages", _read_mapping(Path("dvc.yaml"), _RESTORE).get("stages"), _RESTORE)
+    models = content.get("models")
+    faults = [
+        *find_name_faults(arguments, Path()),
+        *find_argument_faults(arguments, stages, list(map(str, models)) if isinstance(models, dict) else []),
+    ]
+    changes = [value for flag, value in pairwise(arguments) if flag == "--set-param"]
+    if faults := faults + find_change_faults(content, changes):
+        raise InputError(faults)
+    if (count := count_combinations(content, changes)) > MOST_COMBINATIONS:
+        print_warnings([f"{count:,} combinations; the settings of only the first {MOST_COMBINATIONS} were checked"])
 
 
 def _check_cache() -> None:

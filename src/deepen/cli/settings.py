@@ -7,7 +7,10 @@ from typing import Any
 
 from deepen.cli.arguments import add_command, parse_path
 from deepen.cli.missing_path import suggest_path
+from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError, quote
+
+_DEFAULT = Path("params.yaml")
 
 
 def add(commands: Any) -> None:
@@ -24,7 +27,7 @@ def add(commands: Any) -> None:
         "file",
         nargs="?",
         type=parse_path,
-        default=Path("params.yaml"),
+        default=_DEFAULT,
         metavar="FILE",
         help="the settings file (default: params.yaml)",
     )
@@ -34,6 +37,8 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from deepen.config.settings import load_settings
 
+    if options.file == _DEFAULT:
+        require_project(Path(), has_option=False)
     if not os.path.lexists(options.file):
         raise InputError(f"{quote(options.file)}: no such file{suggest_path(options.file)}")
     settings = load_settings(options.file)

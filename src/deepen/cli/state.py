@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepen.cli.arguments import REPORT
+from deepen.cli.project_folder import find_project_above, is_project
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 
 if TYPE_CHECKING:
     from deepen.config.settings import Settings
-
-_FILES = ("params.yaml", "dvc.yaml")  # of every project
 
 
 def print_state(options: argparse.Namespace) -> None:
@@ -26,7 +25,7 @@ def describe_state(project: Path) -> Iterator[str]:
     """Describe the state of a project and the next command, one sentence per item."""
     from deepen.config.settings import load_settings
 
-    if not _is_project(project):
+    if not is_project(project):
         yield from _describe_other_folder(project.resolve())
         return
     try:
@@ -45,13 +44,8 @@ def describe_state(project: Path) -> Iterator[str]:
     yield "next: " + _suggest_next(project, settings, trained, bool(unfinished))
 
 
-def _is_project(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _FILES)
-
-
 def _describe_other_folder(folder: Path) -> Iterator[str]:
-    above = next((each for each in folder.parents if _is_project(each)), None)
-    if above:
+    if above := find_project_above(folder):
         yield f"this folder is inside a Deepen project: cd {quote(above)}"
     else:
         yield f"{quote(folder)} is not a Deepen project: params.yaml or dvc.yaml is missing"

@@ -11,7 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from deepen.config.settings import Model, check_settings
+from deepen.config.keys import list_known_keys
+from deepen.config.settings import Model, Settings, check_settings
 from deepen.core.errors import InputError, quote
 from deepen.core.nearest import find_nearest
 
@@ -82,8 +83,12 @@ def _find_name_fault(content: Mapping[str, Any], override: Override) -> str:
         return ""
     if _can_be_added(content, key):
         return f"-S {quote(key)[:200]}: not in params.yaml yet; write -S +{quote(key)[:200]}=... to add it"
-    for part in key.split("."):
+    for i, part in enumerate(parts := key.split(".")):
         if not isinstance(node, Mapping) or part not in node:
+            if isinstance(node, Mapping) and part in (keys := list_known_keys(Settings, content, parts[:i])):
+                example = "it" if keys[part] is None else f"for example {part}: {keys[part]}"
+                where = quote(".".join(parts[: i + 1]))[:200]
+                return f"-S {quote(key)[:200]}: {where} is missing in params.yaml; add {example} there"
             siblings = list(map(str, node)) if isinstance(node, Mapping) else []
             return f"-S {quote(key)[:200]}: unknown setting{_suggest(content, key, part, siblings)}"
         node = node[part]

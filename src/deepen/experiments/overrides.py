@@ -1,7 +1,7 @@
 """Setting overrides in Hydra's grammar, as `dvc exp run` takes them: key=value, with special values quoted."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -66,10 +66,10 @@ def _is_valid(change: str) -> bool:
     return True
 
 
-def make_overrides(settings: Mapping[str, object]) -> Iterator[str]:
-    """Yield the overrides that replace the content of any params.yaml by these settings."""
+def make_overrides(settings: Mapping[str, object], present: Container[str]) -> Iterator[str]:
+    """Yield the overrides that replace the content of a params.yaml, in which some keys are `present`, by settings."""
     for name, value in settings.items():
-        if isinstance(value, dict):  # delete it first: Hydra merges mappings
+        if isinstance(value, dict) and name in present:  # delete it first: Hydra merges mappings
             yield f"~{name}"
         yield f"++{name}={_format(value)}"
 

@@ -83,6 +83,7 @@ class TestModels:
             ),
             (["--image", "3x0x32"], "--image 3x0x32: must be channels"),
             (["--image", "3x32x32", "--classes", 1], "--classes 1: must be at least 2; write for example --classes 10"),
+            (["--classes", 5], "--classes 5: requires --image; add for example --image 3x32x32"),
             (["--image", "3x4x4"], "params.yaml: models.I.layers: layer 6"),
         ],
     )

@@ -146,6 +146,33 @@ def test_all_violations_are_one_error_and_data_types_count():
     assert "a.weight is float64, but a.weight of the source is float32; convert one" in error.value.faults
 
 
+def test_a_key_without_a_dot_is_a_role_of_its_own():
+    source = {"scale": np.ones(2), "old": np.ones(3), "shift": np.full(2, 5.0), "a.weight": np.ones(1)}
+    target = {"scale": np.zeros(2), "bias": np.zeros(2), "a.weight": np.zeros(1), "new": np.zeros(4)}
+    mapping = map_roles(_sizes(source), _sizes(target), copied={"bias": "shift"}, dropped=["old"])
+    assert mapping == RoleMapping({"scale": "scale", "a": "a", "bias": "shift"}, fresh=("new",), dropped=("old",))
+    state, report = transfer(source, target, mapping)
+    assert {key: tensor.tolist() for key, tensor in state.items()} == {
+        "scale": [1, 1], "bias": [5, 5], "a.weight": [1], "new": [0] * 4
+    }  # fmt: skip
+    fates = {(fate.fate, fate.source, fate.target) for fate in report.tensors}
+    assert fates == {
+        ("copied", "scale", "scale"), ("copied", "shift", "bias"), ("copied", "a.weight", "a.weight"),
+        ("fresh", None, "new"), ("dropped", "old", None),
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"^source layer old is neither copied nor dropped; map it or list it under"):
+        transfer(source, target, map_roles(_sizes(source), _sizes(target), copied={"bias": "shift"}))
+    with pytest.raises(InputError) as error:
+        transfer({"scale": np.ones(3), "x": np.ones(1)}, {"scale": np.ones(2), "x.y": np.ones(1)}, RoleMapping({"scale": "scale", "x": "x"}))  # fmt: skip
+    assert [fault.partition(";")[0] for fault in error.value.faults] == [
+        "scale has shape (2,), but scale of the source has (3,)", "x: missing in the target", "x.y: missing in the source"
+    ]  # fmt: skip
+
+
+def _sizes(state):
+    return {key: tensor.shape for key, tensor in state.items()}
+
+
 def test_overrides_take_the_place_of_equal_names():
     source, target = shapes(a=(1,), b=(1,)), shapes(a=(1,), b=(1,), c=(1,))
     mapping = map_roles(source, target, copied={"c": "b"}, fresh=["b"])

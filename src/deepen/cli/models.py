@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deepen.growth.ladder import Plans
 
 TRAIN = Path("data/train.safetensors")
+_CLASSES = 10
 UNKNOWN = sys.maxsize  # the number of training images if it is not known
 
 
@@ -37,8 +38,7 @@ def add(commands: Any) -> None:
         "--classes",
         type=parse_whole_number,
         metavar="N",
-        help="number of classes, with --image (default: 10)",
-        default=10,
+        help=f"number of classes, with --image (default: {_CLASSES})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_project(parser)
@@ -138,15 +138,18 @@ def _read_image_shape(options: argparse.Namespace) -> tuple[tuple[int, int, int]
     from deepen.data.images import load_images
 
     if options.image is None:
+        if options.classes is not None:
+            raise InputError(f"--classes {options.classes}: requires --image; add for example --image 3x32x32")
         path = options.project / TRAIN
         if not path.is_file():
             raise InputError(f"{path}: no such file; run dvc repro prepare, or add --image 3x32x32")
         images = load_images(path)
         return images.shape, len(images.classes), len(images)
     image = parse_image(options.image)
-    if options.classes < 2:
-        raise InputError(f"--classes {options.classes}: must be at least 2; write for example --classes 10")
-    return image, options.classes, UNKNOWN
+    classes = _CLASSES if options.classes is None else options.classes
+    if classes < 2:
+        raise InputError(f"--classes {classes}: must be at least 2; write for example --classes {_CLASSES}")
+    return image, classes, UNKNOWN
 
 
 def parse_image(text: str) -> tuple[int, int, int]:

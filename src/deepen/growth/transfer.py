@@ -53,7 +53,7 @@ def map_roles(
     Parameters
     ----------
     source, target : mapping of str to shape
-        The shape of each tensor by its state-dict key, `<role>.<name>`.
+        The shape of each tensor by its state-dict key, `<role>.<name>`. A key without a dot is a role of its own.
     copied : mapping of str to str, optional
         Role in the target -> role in the source, where names differ.
     fresh, dropped : sequence of str
@@ -101,11 +101,11 @@ def find_violations(source: Mapping[str, Shape], target: Mapping[str, Shape], ma
 
 def _compare_tensors(role: str, origin: str, theirs: Mapping[str, Shape], ours: Mapping[str, Shape]) -> list[str]:
     faults = [
-        f"{role}.{name}: missing in the {'source' if name in ours else 'target'}; map {role} to an equal layer"
+        f"{_join(role, name)}: missing in the {'source' if name in ours else 'target'}; map {role} to an equal layer"
         for name in sorted(ours.keys() ^ theirs.keys())
     ]
     return faults + [
-        f"{role}.{name} has shape {ours[name]}, but {origin}.{name} of the source has {theirs[name]}; "
+        f"{_join(role, name)} has shape {ours[name]}, but {_join(origin, name)} of the source has {theirs[name]}; "
         f"give both layers the same shape, or list {role} under fresh and {origin} under dropped"
         for name in sorted(ours.keys() & theirs.keys())
         if ours[name] != theirs[name]
@@ -149,7 +149,7 @@ def transfer(
     """
     faults = find_violations(_shapes(source_state), _shapes(target_state), mapping)
     split, copied = {key: _split(key) for key in target_state}, mapping.copied
-    origins = {key: f"{copied[role]}.{name}" for key, (role, name) in split.items() if role in copied}
+    origins = {key: _join(copied[role], name) for key, (role, name) in split.items() if role in copied}
     if faults := faults + _find_dtype_faults(source_state, target_state, origins):
         raise InputError(faults)
     state, transfers = {}, []
@@ -158,7 +158,7 @@ def transfer(
         state[key] = deepcopy(source_state[origin] if origin else tensor)
         transfers.append(TensorTransfer("copied" if origin else "fresh", origin, key, tensor.shape))
     for key, tensor in source_state.items():
-        if _role(key) in mapping.dropped:
+        if _split(key)[0] in mapping.dropped:
             transfers.append(TensorTransfer("dropped", key, None, tensor.shape))
     return state, TransferReport(tuple(transfers))
 
@@ -175,15 +175,15 @@ def _find_dtype_faults(
 
 def _split(key: str) -> tuple[str, str]:
     role, _, name = key.rpartition(".")
-    return role, name
+    return (role, name) if role and name else (key, "")
 
 
-def _role(key: str) -> str:
-    return _split(key)[0]
+def _join(role: str, name: str) -> str:
+    return f"{role}.{name}" if name else role
 
 
 def _roles(shapes: Mapping[str, Shape]) -> list[str]:
-    return list(dict.fromkeys(_role(key) for key in shapes))
+    return list(dict.fromkeys(_split(key)[0] for key in shapes))
 
 
 def _group_by_role(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:

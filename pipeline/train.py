@@ -57,7 +57,7 @@ def train_model(name: str, group: Group) -> None:
             settings, name, settings.view_shape(images.shape), len(images.classes), len(images)
         )
         with (
-            Interruption(name, COMMAND, speaks=group.rank == 0) as interruption,
+            Interruption(name, COMMAND, speaks=group.rank == 0, can_resume=checkpoints.exist) as interruption,
             _show_progress(name, settings, trainer, to_follow, group) as callbacks,
         ):
             own_checkpoints = checkpoints if group.writes else None

@@ -209,6 +209,14 @@ def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
     assert all(torch.equal(tensor, EXAMPLE.tensors[key]) for key, tensor in found.tensors.items())
 
 
+def test_a_checkpoint_exists_once_it_is_saved(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "I-0a1b2c", 0)
+    assert not checkpoints.exist()
+    checkpoints.save(at(10))
+    assert checkpoints.exist()
+    assert Checkpoints(tmp_path / "I-0a1b2c", 0).exist()
+
+
 def test_the_newest_and_the_one_before_are_kept_and_what_a_killed_process_left_goes(tmp_path):
     checkpoints = Checkpoints(tmp_path / "x", 0)
     (tmp_path / "x" / ".left.writing").mkdir(parents=True)

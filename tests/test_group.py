@@ -57,6 +57,7 @@ def test_a_rank_that_does_not_respond_is_named(tmp_path, does):
     found = together(3, ladder_with_one_that, does, tmp_path, lost={1})
     told = [str(found[rank]) for rank in (0, 2)]
     assert any("InputError: rank 1 (process " in text and "did not respond within 2 s" in text for text in told), told
+    assert all("training resumes from its last checkpoint, if it has one" in text for text in told if "respond" in text)
 
 
 def test_a_gpu_s_process_is_named_before_nccl_ends_those_that_wait_for_it(tmp_path):

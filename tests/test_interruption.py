@@ -29,7 +29,7 @@ def test_a_signal_is_noted_and_told_when_asked_for(number):
 BUSY = """
 import sys, time, torch
 from deepen.runtime.interrupt import Interruption
-with Interruption("III", "the same dvc exp run"):
+with Interruption("III", "the same dvc exp run", can_resume=lambda: {resumes}):
     print("ready", flush=True)
     while True:
         {work}
@@ -46,6 +46,14 @@ def test_a_step_that_takes_too_long_is_not_waited_for(work):
         == "III: stopped during a step; the same dvc exp run resumes from its last checkpoint and repeats the steps since\n"
     )
     assert seconds < 5
+
+
+@pytest.mark.slow
+def test_before_the_first_checkpoint_nothing_is_said_to_resume():
+    _, output, _ = told("time.sleep(60)", signal.SIGTERM, signal.SIGTERM, resumes=False)
+    assert output == (
+        "III: stopped during a step, before its first checkpoint; the same dvc exp run trains it from the start\n"
+    )
 
 
 @pytest.mark.slow
@@ -98,9 +106,12 @@ def test_a_stage_that_is_still_importing_ends_at_once(built, seconds):
         assert process.stderr.read() == "stopped; dvc repro resumes this stage\n"
 
 
-def told(work, *signals):
+def told(work, *signals, resumes=True):
     with subprocess.Popen(
-        [sys.executable, "-c", BUSY.format(work=work)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", BUSY.format(work=work, resumes=resumes)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         process.stdout.readline()
         start = time.monotonic()

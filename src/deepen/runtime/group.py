@@ -189,7 +189,8 @@ class Group:
             missing = self._roll_call.find_missing_ranks()
             raise InputError(
                 f"{missing}: ended, or did not respond within {TIMEOUT.total_seconds():.0f} s; "
-                "see its output, or why it hangs, and run it again: training resumes from the last checkpoint"
+                "see its output, or why it hangs, and run it again: "
+                "training resumes from its last checkpoint, if it has one"
             ) from error
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,13 +18,20 @@ class Interruption:
     """A context that records SIGINT and SIGTERM in `received`, for the training loop to check between steps.
 
     If the context does not end within 4 seconds, or a second signal comes, the process exits at once: files on disk are
-    complete at any time. The last message names the `model` and the `command` that resumes it; it is printed if
-    `speaks`, for one of several processes. Only for the main thread.
+    complete at any time. The last message names the `model` and the `command` that resumes it, or, unless it
+    `can_resume`, starts it again; it is printed if `speaks`, for one of several processes. Only for the main thread.
     """
 
-    def __init__(self, model: str, command: str = "dvc repro", *, speaks: bool = True) -> None:
+    def __init__(
+        self,
+        model: str,
+        command: str = "dvc repro",
+        *,
+        speaks: bool = True,
+        can_resume: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.received: signal.Signals | None = None
-        self._model, self._command, self._speaks = model, command, speaks
+        self._model, self._command, self._speaks, self._can_resume = model, command, speaks, can_resume
 
     def check(self, when: str, elsewhere: signal.Signals | None = None) -> None:
         """Raise Interrupted if a signal came to this process or, `elsewhere`, to another of its group."""
@@ -59,12 +67,16 @@ class Interruption:
             except TimeoutError:
                 pass
             if self._speaks:
-                message = self._format_message("during a step")
-                print(f"{message} and repeats the steps since", file=sys.stderr, flush=True)
+                message = self._format_message("during a step", " and repeats the steps since")
+                print(message, file=sys.stderr, flush=True)
             os._exit(_get_exit_code(self.received))
 
-    def _format_message(self, when: str) -> str:
-        return f"{self._model}: stopped {when}; {self._command} resumes from its last checkpoint"
+    def _format_message(self, when: str, repeats: str = "") -> str:
+        if not self._can_resume():
+            return (
+                f"{self._model}: stopped {when}, before its first checkpoint; {self._command} trains it from the start"
+            )
+        return f"{self._model}: stopped {when}; {self._command} resumes from its last checkpoint{repeats}"
 
 
 def _get_exit_code(number: signal.Signals) -> int:

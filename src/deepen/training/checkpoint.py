@@ -49,6 +49,10 @@ class Checkpoints:
         self._newest: Path | None = None
         self._request = ExitStack()  # holds this process's lock while it waits for the result
 
+    def exist(self) -> bool:
+        """Return whether the training has a checkpoint to resume from."""
+        return any(self.folder.glob("*.safetensors"))
+
     @property
     def due(self) -> bool:
         """Whether the last checkpoint is `seconds` old."""

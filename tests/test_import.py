@@ -104,7 +104,32 @@ class TestTheCommand:
         torch.save(their_state("vgg11"), "x.pth")
         with pytest.raises(SystemExit, match=r"models\.III: already exists; choose another name"):
             main(["import", "x.pth", "--add", "III"])
+        assert not Path("imports").exists()
         assert yaml_text.load(Path("params.yaml").read_text()) == PARAMS
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "error"),
+        [
+            ("", "", "", "params.yaml: models.'': invalid model name; use 1 to 32 letters"),
+            ("../x", "", "", "params.yaml: models.'../x': invalid model name; use 1 to 32 letters"),
+            ("new", "seed: 0 ", "seed: -1 ", "params.yaml: seed: must be greater than or equal to 0, got -1"),
+        ],
+    )
+    def test_a_model_that_can_t_be_added_leaves_no_file(self, folder, name, old, new, error):
+        torch.save(their_state("vgg11"), "x.pth")
+        text = TEXT.replace(old, new, 1)
+        Path("params.yaml").write_text(text)
+        assert refused("x.pth", "--add", name).startswith(f"error: {error}")
+        assert sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") == ["params.yaml", "x.pth"]
+        assert Path("params.yaml").read_text() == text
+
+    def test_a_missing_file_is_an_error_that_suggests_one(self, folder):
+        Path("net.pth").touch()
+        assert refused("nett.pth") == "error: nett.pth: no such file; did you mean net.pth?"
+        assert refused("q.pth") == "error: q.pth: no such file; this folder contains net.pth, params.yaml"
+        assert (
+            refused("net.pth", "--classes", "q") == "error: q: no such file; this folder contains net.pth, params.yaml"
+        )
 
     def test_an_import_takes_class_names_from_a_file(self, folder):
         torch.save(their_state("vgg11"), "x.pth")
@@ -254,8 +279,8 @@ class TestRefused:
         assert not Path("it-ran").exists()
 
     def test_a_checkpoint_that_can_t_be_read_is_an_error(self, folder):
-        assert refused("gone.pth") == "error: gone.pth: can't be read (No such file or directory); name a readable file"
-        assert "gone.safetensors: can't be read (" in refused("gone.safetensors")
+        Path("folder.pth").mkdir()
+        assert refused("folder.pth") == "error: folder.pth: can't be read (Is a directory); name a readable file"
         assert "error: .: can't be read (Is a directory)" in refused(".")
         Path("x.safetensors").write_bytes(b"x" * 100)
         assert "error: x.safetensors: is damaged (" in refused("x.safetensors")
@@ -302,7 +327,8 @@ class TestRefused:
             (["--classes", "turned"], "error: x.pth: class name 'b\\u202e' has a line break, control character"),
             (["--classes", "twice"], "error: x.pth: duplicate class name 'a': 2 classes have it; rename all but one"),
             (["--classes", "empty"], "error: x.pth: it has 4 classes, but 0 names are given; name each once"),
-            (["--classes", "gone"], "error: gone: can't be read as UTF-8 text ("),
+            (["--classes", "gone"], "error: gone: no such file; this folder contains "),
+            (["--classes", "x.pth"], "error: x.pth: can't be read as UTF-8 text (not UTF-8 text, byte 0x"),
             (
                 ["--mean", "124", "116", "104"],
                 "error: x.pth: mean: 124 116 104 must lie between 0 and 1; divide values for 0-255",

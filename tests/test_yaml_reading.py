@@ -63,6 +63,21 @@ def test_every_fault_is_told_and_what_an_alias_stands_for_once():
     assert [line.partition(":")[0] for line in told("a: 010\nb: &b [0x1]\nc: *b\na: 3")] == ["a", "a", "b[0]"]
 
 
+@pytest.mark.parametrize("text", ["a:\n\tb: 2", "\ta: 1", "b: 1\n\tc: 2", "a: [1,\n2]\nb:\n\t- 2"])
+def test_a_tab_is_named_with_its_line(text):
+    line = text[: text.index("\t")].count("\n") + 1
+    assert told(text) == [f"invalid YAML: line {line}: a tab in place of spaces; use spaces"]
+
+
+@pytest.mark.parametrize("text", ["a: 1\n---\nb: 2", "a: 1\n...\nb: 2", "--- \na: 1\n---\n"])
+def test_a_second_document_is_refused(text):
+    (fault,) = told(text)
+    assert re.fullmatch(
+        "invalid YAML: line [23]: a second document starts here; keep one, and remove this line and what follows it",
+        fault,
+    )
+
+
 def test_a_version_of_yaml_is_refused():
     assert told("%YAML 1.1\n---\na: yes") == ["has a line %YAML, which changes what values mean; remove that line"]
 

@@ -180,6 +180,7 @@ def params_cases() -> dict[str, Case]:
         "a model named by a number": text.replace("  III:", "  3:"),
         "a tag": text.replace("seed: 0 ", "seed: !!float 0 "),
         "a tag of a program's own": text.replace("models: ", "models: !mine "),
+        "two documents": text + "---\n" + text,
         "YAML 1.1": "%YAML 1.1\n---\n" + text,
         "an alias of a megabyte under a known key": f"data: &a {'x' * 1000}\nmodels: [{'*a,' * 1000}]\n",
         "300,000 characters": text + "#" * 300_000,

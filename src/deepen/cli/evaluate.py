@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_path
-from deepen.cli.missing_path import suggest_path
+from deepen.cli.missing_path import require_path
 from deepen.cli.output_file import check_output
 from deepen.cli.predict import add_views
 from deepen.cli.weights_file import add_weights, check_weights
@@ -68,8 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.inference.classifier import Classifier
 
     check_weights(options.weights)
-    if not os.path.lexists(options.data):
-        raise InputError(f"{quote(options.data)}: no such folder or archive{suggest_path(options.data)}")
+    require_path(options.data, "folder or archive")
     if options.force and not options.mistakes:
         raise InputError("--force: requires --mistakes; add --mistakes FILE.csv, or omit --force")
     if options.mistakes:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, add_project, parse_path
+from deepen.cli.missing_path import require_path
 from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
 from deepen.core.counts import pluralize
@@ -70,6 +71,7 @@ def _run(options: argparse.Namespace) -> None:
     names = _read_class_names(options.classes) if options.classes is not None else None
     if options.image is not None and options.layers is None:
         raise InputError(f"--image {options.image}: requires --layers; torchvision's networks take 3x224x224")
+    require_path(options.file)
     state = read_state(options.file, options.key)
     with prefix_faults(quote(options.file)):
         card, tensors, notes = (_convert_plain if options.layers is not None else _convert_torchvision)(
@@ -77,10 +79,17 @@ def _run(options: argparse.Namespace) -> None:
         )
     for line in (*state.notes, *precision_notes(state.tensors), *notes):
         print(line)
-    start = _write_weights(options.project, card, tensors)
-    print(describe_import(card, start))
-    if options.add is not None:
-        add_model_to_file(params, options.add, lambda: _make_entry(card, start))
+
+    def write() -> dict[str, object]:
+        start = _write_weights(options.project, card, tensors)
+        print(describe_import(card, start))
+        return _make_entry(card, start)
+
+    if options.add is None:
+        write()
+    else:
+        planned = _make_entry(card, f"{IMPORTS}/{card.model}-{'0' * 8}.safetensors")  # the hash follows the content
+        add_model_to_file(params, options.add, write, planned)
         print(f"{params}: models.{options.add} added")
 
 
@@ -136,6 +145,7 @@ def _write_weights(project: Path, card: "ModelCard", tensors: "dict[str, Tensor]
 
 
 def _read_class_names(path: Path) -> Sequence[str]:
+    require_path(path)
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

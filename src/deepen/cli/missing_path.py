@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from deepen.core.errors import quote
+from deepen.core.errors import InputError, quote
 from deepen.core.nearest import find_nearest
 
 _MOST_NAMES = 10_000  # read from a folder
 _LISTED = 3
 _LIKENESS = 0.8  # photos and phtos have 0.91
+
+
+def require_path(path: Path, kind: str = "file") -> None:
+    """Raise InputError, with a suggestion, if nothing is at a path that must be of this kind."""
+    if not os.path.lexists(path):
+        raise InputError(f"{quote(path)}: no such {kind}{suggest_path(path)}")
 
 
 def suggest_path(path: Path) -> str:

@@ -40,11 +40,15 @@ def _run(options: argparse.Namespace) -> None:
     print(f"{path}: models.{options.name}: " + ", ".join(f"{key} {value}" for key, value in entry.items()))
 
 
-def add_model_to_file(path: Path, name: str, make_entry: Callable[[], dict[str, object]]) -> dict[str, object]:
+def add_model_to_file(
+    path: Path, name: str, make_entry: Callable[[], dict[str, object]], planned: dict[str, object] | None = None
+) -> dict[str, object]:
     """Add a model to a params.yaml, or to the file that it links to, under a lock; return the model's settings.
 
-    `make_entry` returns the settings; it is called while the lock is held.
+    `make_entry` returns the settings; it is called while the lock is held, and after `planned` settings, if given, have
+    been validated, since it may write files.
     """
+    from deepen.cli.edit import add_model
     from deepen.config.settings import load_settings
     from deepen.runtime.lock import hold_lock
 
@@ -55,6 +59,8 @@ def add_model_to_file(path: Path, name: str, make_entry: Callable[[], dict[str, 
 
     file = path.resolve()  # links to the same file share one lock
     with hold_lock(file.with_name(f".{file.name}.lock"), report_wait):
+        if planned is not None:
+            add_model(path.read_bytes().decode(), name, planned)
         entry = make_entry()
         _write_model(path, name, entry)
     return entry

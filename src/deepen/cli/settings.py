@@ -1,14 +1,12 @@
 """`deepen settings`: validate params.yaml and report all errors."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 from deepen.cli.arguments import add_command, parse_path
-from deepen.cli.missing_path import suggest_path
+from deepen.cli.missing_path import require_path
 from deepen.cli.project_folder import require_project
-from deepen.core.errors import InputError, quote
 
 _DEFAULT = Path("params.yaml")
 
@@ -39,7 +37,6 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.file == _DEFAULT:
         require_project(Path(), has_option=False)
-    if not os.path.lexists(options.file):
-        raise InputError(f"{quote(options.file)}: no such file{suggest_path(options.file)}")
+    require_path(options.file)
     settings = load_settings(options.file)
     print(f"{options.file}: valid; data {settings.data}, models {', '.join(settings.models)}")

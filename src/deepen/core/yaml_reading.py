@@ -25,6 +25,10 @@ _PLAIN = {  # the allowed notation of each kind of value
     "null": "|~|null|Null|NULL",
     "str": "(?s).*",
 }
+_PROBLEMS = {  # of the parser, in words that name the remedy
+    "found character '\\t' that cannot start any token": "a tab in place of spaces; use spaces",
+    "but found another document": "a second document starts here; keep one, and remove this line and what follows it",
+}
 _KINDS = {"int": "number", "float": "number", "bool": "boolean", "null": "null"}
 
 
@@ -65,7 +69,7 @@ def parse_yaml(text: str, name: str) -> object:
     except RecursionError as error:
         raise InputError(f"{name}: invalid YAML: nested too deeply; use fewer levels") from error
     except YAMLError as error:
-        raise InputError(f"{name}: invalid YAML: {_format_problem(error)}; fix it") from error
+        raise InputError(f"{name}: invalid YAML: {_format_problem(error)}") from error
 
 
 def is_plain_number(text: str) -> bool:
@@ -80,9 +84,11 @@ def compose(text: str) -> Node | None:
 
 
 def _format_problem(error: YAMLError) -> str:
+    """Return the line, the problem and the remedy of invalid YAML."""
     if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return " ".join(str(error).split())
+        problem = _PROBLEMS.get(error.problem, f"{error.problem}; fix it")
+        return f"line {error.problem_mark.line + 1}: {problem}"
+    return f"{' '.join(str(error).split())}; fix it"
 
 
 def _list_children(node: Node) -> list[Node]:

@@ -78,6 +78,17 @@ def test_deepen_names_the_model_that_is_half_trained(project, capsys):
     assert said(capsys)[0] == "1 model trained"
 
 
+def test_deepen_names_the_model_that_trains_before_its_first_checkpoint(project, capsys):
+    with hold_lock(project / "checkpoints/I-0a1b2c.lock", print):
+        first, second = said(capsys)
+        assert first.startswith("I is being trained by process ")
+        assert second == "next: dvc repro"
+        (project / "checkpoints/I-0a1b2c").mkdir()
+        assert said(capsys) == [first, second]
+    (project / "checkpoints/II-0a1b2c.lock").touch()  # of a killed process
+    assert said(capsys)[0] == "nothing trained yet"
+
+
 def test_deepen_says_that_all_models_are_trained(built, monkeypatch, capsys):
     monkeypatch.chdir(built.path)
     top1 = json.loads(built.read("metrics/final.json"))["top1"]

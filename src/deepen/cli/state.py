@@ -68,7 +68,8 @@ def _describe_unfinished(project: Path, complete: bool) -> Iterator[str]:
     from deepen.runtime.lock import read_lock_holder
     from deepen.training.position import FOLDER, describe_checkpoint
 
-    for folder in sorted(path for path in (project / FOLDER).glob("*") if path.is_dir()):
+    paths = (project / FOLDER).glob("*")  # a lock is older than its folder, which the first checkpoint makes
+    for folder in sorted({path.with_suffix("") for path in paths if path.suffix == ".lock" or path.is_dir()}):
         model, holder = quote(folder.name.rpartition("-")[0]), read_lock_holder(folder.with_suffix(".lock"))
         newest = max(folder.glob("*.safetensors"), default=None)
         try:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from types import SimpleNamespace
 
@@ -109,6 +110,8 @@ def test_two_machines_with_a_clone_each_write_the_same_files_and_report_once(mac
         ("torchrum -n 2", "DEEPEN_LAUNCH: torchrum -n 2 can't be started (No such file or directory); write for example"),
         ("torchrun --standalone --nproc-per-node two", "DEEPEN_LAUNCH: torchrun can't start (Unsupported nproc_per_node value: two); write for example DEEPEN_LAUNCH='torchrun"),
         ("torchrun --standalone --nproc-per-node 0", "DEEPEN_LAUNCH: torchrun can't start (an invalid number of processes or nodes); write"),
+        ("true", "DEEPEN_LAUNCH: true ended without running the stage; write for example DEEPEN_LAUNCH='torchrun"),
+        ("env true", "DEEPEN_LAUNCH: env true ended without running the stage; write for example"),
         ("torchrun '", "DEEPEN_LAUNCH: torchrun ' is not a valid command line (No closing quotation); write for example DEEPEN_LAUNCH='torchrun"),
     ],
 )  # fmt: skip
@@ -124,6 +127,28 @@ def test_an_error_of_all_processes_is_told_once_and_without_torchrun_s_traceback
     (project.path / path).write_text("{}")
     said = project(f"python -m pipeline.{stage} I", ok=False)
     assert re.fullmatch(rf"error: {path}: invalid file \(its checksum is missing\); .*\n", said)
+
+
+def test_a_launcher_of_another_kind_runs_the_stage_and_passes_its_exit_code_on(project):
+    project.env["DEEPEN_LAUNCH"] = "env"  # runs -m: not a command
+    assert project("python -m pipeline.train I", ok=False)
+    (project.path / "launch").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (project.path / "launch").chmod(0o755)
+    project.env["DEEPEN_LAUNCH"] = "./launch"
+    assert project("python -m pipeline.evaluate I").endswith(" on 898 test images\n")
+    (project.path / "transfers/I.json").write_text("{}")
+    assert project("python -m pipeline.evaluate I", ok=False).startswith("error: transfers/I.json: invalid file")
+    assert list((project.path / "weights").glob(".launch-*")) == []
+
+
+def test_sigterm_reaches_the_stage_of_a_launcher_of_another_kind(project):
+    project.env["DEEPEN_LAUNCH"] = f"env {sys.executable}"
+    process = project.start("python -m pipeline.train I")
+    project.trainer()
+    wait_for_epoch(project, 2)
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert re.search(r"^I: stopped after \d+ of \d+ steps; dvc repro resumes from", project.output, re.MULTILINE)
 
 
 def test_an_unknown_model_is_told_before_processes_start(project):

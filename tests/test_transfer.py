@@ -155,8 +155,8 @@ def test_a_key_without_a_dot_is_a_role_of_its_own():
     assert {key: tensor.tolist() for key, tensor in state.items()} == {
         "scale": [1, 1], "bias": [5, 5], "a.weight": [1], "new": [0] * 4
     }  # fmt: skip
-    fates = {(fate.fate, fate.source, fate.target) for fate in report.tensors}
-    assert fates == {
+    transfers = {(each.kind, each.source, each.target) for each in report.tensors}
+    assert transfers == {
         ("copied", "scale", "scale"), ("copied", "shift", "bias"), ("copied", "a.weight", "a.weight"),
         ("fresh", None, "new"), ("dropped", "old", None),
     }  # fmt: skip

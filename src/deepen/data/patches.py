@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 SIDE = 3  # pixels of a patch
 _ENOUGH = 4_000_000  # patches
-_AT_ONCE = 1 << 16  # patches in memory at once, for each thread
+_AT_ONCE = 1 << 13  # patches in memory at once, for each thread
 
 
 def compute_patch_covariance(images: NDArray[np.uint8]) -> list[list[float]]:

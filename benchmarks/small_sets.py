@@ -18,7 +18,6 @@ from benchmarks.photo_sets import SETS, SIZE, PhotoSet, load_set
 from deepen.config.settings import Settings, check_settings
 from deepen.core.names import SCRATCH
 from deepen.core.yaml_reading import read_yaml
-from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
@@ -26,8 +25,8 @@ from deepen.growth.initialization import draw_fresh_weights, initialize_model
 from deepen.growth.ladder import plan_ladder
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
-from deepen.runtime.device import choose_device, choose_dtype
-from deepen.training.trainer import Trainer
+from deepen.runtime.device import choose_device
+from deepen.training.from_settings import make_trainer
 
 WIDTH, THREADS, SEEDS = 0.0625, 1, 3
 BATCHES, STEPS, RATES = (32, 64), (150, 500, 1500), (0.015, 0.03)  # of the grid
@@ -58,9 +57,8 @@ def settings_for(setting: Setting, seed: int, images: int) -> Settings:
 
 def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[str, Any]:
     """Train each model from the one before; returns top-1 (percent), steps and epochs by model, and seconds."""
-    begin, training = time.perf_counter(), settings.training
+    begin, device = time.perf_counter(), choose_device("cpu", THREADS)
     plans = plan_ladder(settings, settings.view_shape(images.shape), len(images.classes))
-    device, augmentation = choose_device("cpu", THREADS), Augmentation.of(settings.dataset, training)
     statistics, states = compute_statistics(images.images), {SCRATCH: State()}
     found: dict[str, Any] = {
         "images": len(images),
@@ -71,19 +69,8 @@ def train_ladder(settings: Settings, images: ImageSet, test: ImageSet) -> dict[s
     for name, model in settings.models.items():
         fresh = draw_fresh_weights(plans[name], statistics.patch_covariance, seed=settings.seed, model=name)
         state, _ = initialize_model(settings, name, plans, states[model.after], fresh)
-        trainer = Trainer(
-            build_network(plans[name], state, training.dropout),
-            images,
-            statistics,
-            augmentation,
-            training,
-            model=name,
-            peak_lr=settings.peak_lr(name),
-            epochs=settings.epochs(name, len(images)),
-            seed=settings.seed,
-            device=device,
-            dtype=choose_dtype(settings.precision, device),
-        )
+        network = build_network(plans[name], state, settings.training.dropout)
+        trainer = make_trainer(settings, name, network, images, statistics, device)
         for epoch in range(1, trainer.epochs + 1):
             trainer.run_epoch(epoch, lambda: None)
         states[name] = to_arrays(trainer.network.state_dict())

@@ -14,7 +14,6 @@ from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import Statistics, load_statistics
 from deepen.growth.ladder import estimate_remaining_work
 from deepen.models.networks import load_network
-from deepen.models.vgg import VGG
 from deepen.models.weights import ModelCard, read_weights_checksum, save_weights
 from deepen.records.history import History
 from deepen.runtime.device import choose_device, choose_dtype
@@ -24,6 +23,7 @@ from deepen.runtime.lock import hold_lock
 from deepen.training.callback import Callback
 from deepen.training.checkpoint import FOLDER, Checkpoints, compute_training_key
 from deepen.training.examples import draw_augmentation_examples
+from deepen.training.from_settings import make_trainer
 from deepen.training.live import LiveCurves
 from deepen.training.loop import train
 from deepen.training.progress import TrainingProgress
@@ -51,7 +51,7 @@ def train_model(name: str, group: Group) -> None:
         card, network = load_network(start, settings.training.dropout)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
-        trainer = _make_trainer(name, settings, network, images, statistics, device, group)
+        trainer = make_trainer(settings, name, network, images, statistics, device, group=group)
         require_unchanged()  # or the checkpoints would not match their key
         to_follow = estimate_remaining_work(
             settings, name, settings.view_shape(images.shape), len(images.classes), len(images)
@@ -155,31 +155,6 @@ def _require_agreement(
             ("image shape", (files.VALIDATION, validation.shape), (files.TRAIN, images.shape)),
             *compare_statistics(files.STATISTICS, statistics, files.TRAIN, images),
         ]
-    )
-
-
-def _make_trainer(
-    name: str,
-    settings: Settings,
-    network: VGG,
-    images: ImageSet,
-    statistics: Statistics,
-    device: torch.device,
-    group: Group,
-) -> Trainer:
-    return Trainer(
-        network,
-        images,
-        statistics,
-        Augmentation.of(settings.dataset, settings.training),
-        settings.training,
-        model=name,
-        peak_lr=settings.peak_lr(name),
-        epochs=settings.epochs(name, len(images)),
-        seed=settings.seed,
-        device=device,
-        dtype=choose_dtype(settings.precision, device),
-        group=group,
     )
 
 

@@ -85,13 +85,17 @@ def rng():
     return np.random.default_rng(0)
 
 
+def make_colored(rng, count=60, side=8):
+    """Make colour images of three classes that differ in their brightest channel."""
+    labels = np.arange(count) * 3 // count
+    images = rng.integers(0, 80, (count, 3, side, side), dtype=np.uint8)
+    images[np.arange(count), labels] += 150
+    return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
+
+
 @pytest.fixture
 def colored(rng):
-    """Sixty 8x8 colour images of three classes that differ in their brightest channel."""
-    labels = np.repeat(np.arange(3), 20)
-    images = rng.integers(0, 80, (60, 3, 8, 8), dtype=np.uint8)
-    images[np.arange(60), labels] += 150
-    return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
+    return make_colored(rng)
 
 
 @pytest.fixture

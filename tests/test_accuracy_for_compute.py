@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import make_colored
 from dvc_project import ROOT
 from scipy import stats
 
@@ -28,15 +29,7 @@ LADDER = Arm(params=PARAMS, width=WIDTH, changes={"threads": 1})
 PEER = Arm(peer="sgd", width=0.0625, changes={"batch_size": 20})
 
 
-def make_images(count, seed):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    images = rng.integers(0, 80, (count, 3, 32, 32), dtype=np.uint8)
-    images[np.arange(count), labels] += 150
-    return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
-
-
-IMAGES, TEST = make_images(60, 0), make_images(30, 1)
+IMAGES, TEST = (make_colored(np.random.default_rng(seed), count, 32) for seed, count in enumerate((60, 30)))
 
 
 def write_arms(tmp_path, text):

@@ -5,6 +5,7 @@ import torch
 from kernels import list_kernels
 from torch.utils.flop_counter import FlopCounterMode
 
+from deepen.runtime.device import permit_tf32
 from deepen.training import gram_newton_schulz, muon
 from deepen.training.gram_newton_schulz import group_sizes, orthogonalize_together
 from deepen.training.muon import Muon
@@ -199,16 +200,14 @@ def test_float32_is_not_rounded_to_tf32_even_where_that_is_allowed(monkeypatch):
     multiply = gram_newton_schulz._iterate_gram_matrix
 
     def note(x):
-        used.append(matmul.fp32_precision)
+        used.append(matmul.allow_tf32)
         return multiply(x)
 
     monkeypatch.setattr(gram_newton_schulz, "_iterate_gram_matrix", note)
-    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
-    try:
+    with permit_tf32(True):
         orthogonalize(torch.randn(3, 5))
-        assert [*used, matmul.fp32_precision] == ["ieee", "tf32"]
-    finally:
-        matmul.fp32_precision = before
+        assert [*used, matmul.allow_tf32] == [False, True]
+    assert not matmul.allow_tf32
 
 
 def stepped(parameter, gradients, **settings):

@@ -1,8 +1,8 @@
 """The network and training of cifar10-airbench, against the numbers and rules of its paper."""
 
-import numpy as np
 import pytest
 import torch
+from conftest import make_colored
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,7 +14,6 @@ from benchmarks.peer.recipes import MUON, RECIPES, SGD
 from benchmarks.peer.training import PeerTrainer, count_whitening_flops, plan_training
 from benchmarks.peer.views import evaluate_peer, infer
 from deepen.core.errors import InputError
-from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 
 CPU = torch.device("cpu")
@@ -23,11 +22,7 @@ CIFAR = 50_000
 
 @pytest.fixture
 def photos(rng):
-    """Sixty 32x32 colour images of three classes that differ in their brightest channel."""
-    labels = np.repeat(np.arange(3), 20)
-    images = rng.integers(0, 80, (60, 3, 32, 32), dtype=np.uint8)
-    images[np.arange(60), labels] += 150
-    return ImageSet(images, labels.astype(np.int64), ("red", "green", "blue"))
+    return make_colored(rng, side=32)
 
 
 def make_network(width, classes=10, divisor=9.0):

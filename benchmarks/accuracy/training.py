@@ -13,7 +13,6 @@ from benchmarks.peer.training import PeerTrainer, count_whitening_flops, plan_tr
 from benchmarks.peer.views import evaluate_peer
 from deepen.config.settings import Settings
 from deepen.core.errors import InputError
-from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
@@ -24,6 +23,7 @@ from deepen.models.layers import count_training_flops
 from deepen.models.tensors import State, to_arrays
 from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_dtype
+from deepen.training.from_settings import make_trainer
 from deepen.training.trainer import Trainer
 
 _TOLERANCE = 0.01  # by which an arm may miss its budget, since it takes whole steps
@@ -43,13 +43,11 @@ class Result:
 Score = Callable[[], tuple[float, float]]  # top-1 (percent) from one view and from averaged views
 
 
-def train_arm(
-    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device, precision: str = "auto"
-) -> Result:
+def train_arm(arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device) -> Result:
     """Train an arm for a budget (PFLOP), and score it on `test`; raises InputError."""
     train = _train_peer if arm.peer else _train_ladder
     begin = time.perf_counter()
-    flops, epochs, score = train(arm, budget, seed, images, test, device, choose_dtype(precision, device))
+    flops, epochs, score = train(arm, budget, seed, images, test, device)
     if device.type == "cuda":
         torch.cuda.synchronize()
     seconds = time.perf_counter() - begin
@@ -67,11 +65,11 @@ def count_statistics_flops(images: ImageSet) -> int:
 
 
 def _train_peer(
-    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device, dtype: torch.dtype
+    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device
 ) -> tuple[float, dict[str, float], Score]:
     if images.shape != IMAGE:
         raise InputError(f"the peer takes images of 3x32x32, got {'x'.join(map(str, images.shape))}; leave it out")
-    recipe, width = arm.load_recipe(budget), arm.get_width(budget) or 1.0
+    recipe, width, dtype = arm.load_recipe(budget), arm.get_width(budget) or 1.0, choose_dtype("auto", device)
     before = count_statistics_flops(images) + count_whitening_flops(len(images))
     left = budget * 1e15 - before
     plan = plan_training(recipe, width=width, classes=len(images.classes), images=len(images), budget=left)
@@ -83,7 +81,7 @@ def _train_peer(
 
 
 def _train_ladder(
-    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device, dtype: torch.dtype
+    arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageSet, device: torch.device
 ) -> tuple[float, dict[str, float], Score]:
     settings = arm.load_settings(budget, seed)
     plans = plan_ladder(settings, settings.view_shape(images.shape), len(images.classes))
@@ -97,19 +95,9 @@ def _train_ladder(
     for name, layers in plans.items():
         fresh = draw_fresh_weights(layers, statistics.patch_covariance, seed=seed, model=name)
         state, _ = initialize_model(settings, name, plans, state, fresh)
-        trainer = Trainer(
-            build_network(layers, state, settings.training.dropout),
-            images,
-            statistics,
-            Augmentation.of(settings.dataset, settings.training),
-            settings.training,
-            model=name,
-            peak_lr=settings.peak_lr(name),
-            epochs=factor * settings.epochs(name, len(images)),
-            seed=seed,
-            device=device,
-            dtype=dtype,
-        )
+        network = build_network(layers, state, settings.training.dropout)
+        epochs_of_model = factor * settings.epochs(name, len(images))
+        trainer = make_trainer(settings, name, network, images, statistics, device, epochs=epochs_of_model)
         for epoch in range(1, trainer.epochs + 1):
             trainer.run_epoch(epoch, lambda: None)
         spent += trainer.steps * flops_per_step[name]

@@ -1,7 +1,6 @@
 """Speed and accuracy of each precision on a card."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -11,6 +10,7 @@ from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.sections import Row
 from benchmarks.gpu.speed import time_step
 from benchmarks.measure import measure_matmul_rate
+from deepen.runtime.device import permit_tf32
 
 
 def time_precisions(bench: Bench) -> Iterator[Row]:
@@ -21,20 +21,9 @@ def time_precisions(bench: Bench) -> Iterator[Row]:
     first, *_, last = bench.plans
     for precision, dtype in {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}.items():
         other = replace(bench, dtype=dtype)
-        with _allow_tf32(precision == "tf32"):
+        with permit_tf32(precision == "tf32"):
             peak = measure_matmul_rate(dtype, str(bench.device), bench.size.side)
             row = {"model": last, "precision": precision, "matmul (TFLOP/s)": peak / 1e12}
             row |= time_step(other, last, bench.settings.recipe, peak)
             trained = next(train_ladder(other, choose_usual_epochs(bench), 0))
             yield row | {f"top1 of {first}": trained["top1"]}
-
-
-@contextmanager
-def _allow_tf32(allowed: bool) -> Iterator[None]:
-    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, cudnn.allow_tf32
-    products.allow_tf32 = cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        products.allow_tf32, cudnn.allow_tf32 = before

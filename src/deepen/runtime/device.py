@@ -65,7 +65,7 @@ def choose_device(name: str, threads: int, local_rank: int | None = None) -> tor
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for deterministic matrix products on CUDA
     torch.set_num_threads(threads)
     _keep_freed_memory()
-    _turn_off_tf32()
+    _set_tf32(False, False)  # PyTorch's default in convolutions is TF32
     # Same as use_deterministic_algorithms, which also imports the compiler, and that is slow.
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and not needed
@@ -100,10 +100,20 @@ def seed_dropout(device: torch.device, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def _turn_off_tf32() -> None:
-    """Have CUDA multiply float32 in full precision: TF32, PyTorch's default in convolutions, keeps 10 of 23 bits."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False  # not fp32_precision of convolutions alone: then torch.export fails
+@contextmanager
+def permit_tf32(permitted: bool) -> Iterator[None]:
+    """Have CUDA multiply float32 in TF32, which keeps 10 of 23 bits, or not, within this context."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    _set_tf32(permitted, permitted)
+    try:
+        yield
+    finally:
+        _set_tf32(*before)
+
+
+def _set_tf32(products: bool, convolutions: bool) -> None:
+    """Set both by the same flags: where fp32_precision sets one of them, torch.export fails."""
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
 
 
 def _keep_freed_memory() -> None:

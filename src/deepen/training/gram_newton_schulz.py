@@ -9,11 +9,12 @@ and a step adds to them what half-precision factors give: a small eigenvalue cha
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+
+from deepen.runtime.device import permit_tf32
 
 # The polynomials a + b * g + c * g**2 of the steps. On singular values from 0 to 1, three equal ones have the steepest
 # slope at 0 of all that stay below 1 and never shrink a value to less than a tenth of that slope: rounding errors grow
@@ -22,11 +23,8 @@ _GROW, _SETTLE = (3.8766, -9.6828, 6.7182), (4.2378, -8.9397, 5.8329)
 _POLYNOMIALS = (_GROW, _GROW, _GROW, _SETTLE)
 _MULTIPLICATIONS = 13  # of Gram matrices, for these four steps
 
-_NEWTON_SCHULZ = (
-    3.4445,
-    -4.7750,
-    2.0315,
-)  # in float32, those of the post on Muon: steep at 0, so that few steps suffice
+# In float32, the polynomial of the post on Muon: steep at 0, so that few steps suffice.
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _STEPS = 5  # in float32; `group_sizes` compares with as many steps on the matrix itself
 _PADDED_SHARE = 0.4  # of the operations of these steps: padding may fill up to that
 _LEAST_NORM = 1e-18  # of a Gram matrix: a matrix of zeros stays one
@@ -41,7 +39,7 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     rows, columns = matrices.shape[1:]
     x = matrices if rows <= columns else matrices.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    with _without_tf32():
+    with permit_tf32(False):
         x = _iterate_gram_matrix(x)
     return x if rows <= columns else x.mT * math.sqrt(rows / columns)
 
@@ -58,17 +56,6 @@ def _iterate_gram_matrix(x: Tensor) -> Tensor:
         factor = _compute_factor(gram)
         factors = factor @ factors
     return factors @ x
-
-
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    """Have CUDA multiply float32 in full precision, also where a program allows TF32."""
-    matmul = torch.backends.cuda.matmul
-    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
 
 
 def _compute_factor(gram: Tensor) -> Tensor:
@@ -135,9 +122,8 @@ def _compute_factors(gram: Tensor, norms: Tensor) -> Tensor:
         g, rest, added = halves[0, ..., :size], halves[1, ..., :size], halves[2]
         _multiply(rest, g, g, beta=b, alpha=c)  # the polynomial of g, less a
         if step < len(_POLYNOMIALS) - 1:
-            _multiply(
-                added[..., :size], rest, g, beta=2.0, alpha=1 / a
-            )  # g * polynomial**2 is a * (a * g + rest @ this)
+            # g * polynomial**2 is a * (a * g + rest @ this)
+            _multiply(added[..., :size], rest, g, beta=2.0, alpha=1 / a)
         else:
             used = slice(size, None)
         _multiply(state[..., used], rest, added[..., used], beta=a, alpha=1 / scale)

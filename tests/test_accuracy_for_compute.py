@@ -72,6 +72,12 @@ def test_a_ladder_costs_its_budget_and_keeps_its_shares():
     assert result.averaged > 60
 
 
+def test_statistics_cost_sums_and_products_of_pixels_and_of_patches():
+    images = ImageSet(np.zeros((5, 3, 6, 4), np.uint8), np.zeros(5, np.int64), ("a", "b"))
+    pixels, patches = 5 * 6 * 4, 5 * 4 * 2
+    assert count_statistics_flops(images) == pixels * (3 + 2 * 6) + patches * (27 + 2 * 27 * 28 // 2)
+
+
 @pytest.mark.slow
 def test_a_model_from_scratch_has_the_whole_budget():
     arm = LADDER.model_copy(update={"models": ["III"]})

@@ -14,6 +14,7 @@ from benchmarks.peer.views import evaluate_peer
 from deepen.config.settings import Settings
 from deepen.core.errors import InputError
 from deepen.data.images import ImageSet
+from deepen.data.patches import SIDE, select_images
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.evaluation.views import Views
@@ -59,9 +60,20 @@ def train_arm(arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageS
 
 
 def count_statistics_flops(images: ImageSet) -> int:
+    """Return the FLOPs of the sums and products of channels over all pixels, and of the values of patches."""
+    channels, *sides = images.shape
+    patches = len(select_images(images.images)) * prod(side - SIDE + 1 for side in sides)
+    return count_pixel_flops(images) + patches * _count_moments(channels * SIDE**2)
+
+
+def count_pixel_flops(images: ImageSet) -> int:
     """Return the FLOPs of the sums and products of channels over all pixels."""
-    channels = images.shape[0]
-    return len(images) * prod(images.shape[1:]) * (channels + channels * (channels + 1))
+    return len(images) * prod(images.shape[1:]) * _count_moments(images.shape[0])
+
+
+def _count_moments(values: int) -> int:
+    """Return the FLOPs of adding values, and the product of each pair of them, to sums."""
+    return values + values * (values + 1)
 
 
 def _train_peer(
@@ -70,7 +82,7 @@ def _train_peer(
     if images.shape != IMAGE:
         raise InputError(f"the peer takes images of 3x32x32, got {'x'.join(map(str, images.shape))}; leave it out")
     recipe, width, dtype = arm.load_recipe(budget), arm.get_width(budget) or 1.0, choose_dtype("auto", device)
-    before = count_statistics_flops(images) + count_whitening_flops(len(images))
+    before = count_pixel_flops(images) + count_whitening_flops(len(images))
     left = budget * 1e15 - before
     plan = plan_training(recipe, width=width, classes=len(images.classes), images=len(images), budget=left)
     statistics = compute_statistics(images.images)

@@ -15,9 +15,6 @@ _AT_ONCE = 1 << 13  # patches in memory at once, for each thread
 def compute_patch_covariance(images: NDArray[np.uint8]) -> list[list[float]]:
     """Compute the covariance of the values of 3x3 patches, on the 0-1 scale, with divisor patches.
 
-    Of eight million patches or more only those of every second, third, ... image are used, so that at least four
-    million are left, or one image.
-
     Parameters
     ----------
     images : uint8 array (n, channels, height, width), 0-255
@@ -30,7 +27,7 @@ def compute_patch_covariance(images: NDArray[np.uint8]) -> list[list[float]]:
     rows, columns = images.shape[2] - SIDE + 1, images.shape[3] - SIDE + 1
     if min(rows, columns) < 1:
         return []
-    images = images[:: max(1, len(images) * rows * columns // _ENOUGH)]
+    images = select_images(images)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         sums, products = (sum(part) for part in zip(*threads.map(_sum_patches, _cut_blocks(images)), strict=True))
     count, size = len(images) * rows * columns, len(sums)
@@ -38,6 +35,15 @@ def compute_patch_covariance(images: NDArray[np.uint8]) -> list[list[float]]:
     totals, matrix = sums.tolist(), products.tolist()
     scale = count**2 * 255**2
     return [[(count * matrix[i][j] - totals[i] * totals[j]) / scale for j in range(size)] for i in range(size)]
+
+
+def select_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the images whose patches are used: all, or from eight million patches on every second, third, ... image.
+
+    At least four million patches are left, or one image.
+    """
+    rows, columns = images.shape[2] - SIDE + 1, images.shape[3] - SIDE + 1
+    return images[:: max(1, len(images) * rows * columns // _ENOUGH)]
 
 
 def _cut_blocks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

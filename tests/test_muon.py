@@ -231,6 +231,24 @@ def test_biases_take_plain_nesterov_steps_without_decay():
 
 
 @pytest.mark.usefixtures("step")
+@pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)])
+def test_vectors_can_have_another_rate_than_matrices(rate):
+    starts = torch.randn(6, 10), torch.randn(6)
+    gradients = [tuple(torch.randn_like(start) for start in starts) for _ in range(2)]
+    moved = {}
+    for factor in (1.0, 10.0):
+        parameters = [torch.nn.Parameter(start.clone()) for start in starts]
+        optimizer = Muon(parameters, rate, momentum=0.5, weight_decay=0.2, vector_lr=factor)
+        for each in gradients:
+            for parameter, gradient in zip(parameters, each, strict=True):
+                parameter.grad = gradient.clone()
+            optimizer.step()
+        moved[factor] = [parameter.detach() - start for parameter, start in zip(parameters, starts, strict=True)]
+    assert torch.equal(moved[1.0][0], moved[10.0][0])
+    assert torch.allclose(10 * moved[1.0][1], moved[10.0][1], rtol=1e-4)
+
+
+@pytest.mark.usefixtures("step")
 def test_a_matrix_shrinks_by_its_decay_and_moves_by_the_learning_rate_in_every_direction():
     start, gradient = torch.randn(4, 3, 3, 3), torch.randn(4, 3, 3, 3)
     moved = stepped(torch.nn.Parameter(start.clone()), [gradient]) - (1 - 0.1 * 0.2) * start

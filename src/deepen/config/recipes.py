@@ -47,11 +47,15 @@ class SgdSettings(Section):
 
 
 class MuonSettings(Section):
-    """Muon, with orthogonalized steps; each step shrinks weights by the learning rate times `weight_decay`."""
+    """Muon, with orthogonalized steps; each step shrinks weights by the learning rate times `weight_decay`.
+
+    The learning rate of biases and norms is `vector_lr` times that of weights.
+    """
 
     name: Literal["muon"] = Field(examples=["muon"])
     momentum: float = Field(ge=0, le=0.999, examples=[0.9])
     weight_decay: float = Field(ge=0, le=10, examples=[0.1])
+    vector_lr: float = Field(default=1.0, ge=1e-6, le=1e6, examples=[1.0])
 
 
 class TrainingSettings(Section):

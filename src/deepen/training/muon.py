@@ -19,10 +19,10 @@ class Muon(Uncompiled):
     """Nesterov momentum; the update of a parameter with two or more dimensions is the nearest orthogonal matrix.
 
     Such an update changes a layer equally for all directions of its input. Convolutions count as matrices
-    (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay per step; biases get plain updates
-    without decay. `lr` may be a tensor on the parameters' device. Computes in float32; `in_half` has the factors of the
-    Newton-Schulz steps on CUDA in half precision. The processes of a `group`, whose gradients are equal, divide the
-    matrices among them.
+    (out, in * height * width). `weight_decay` shrinks matrices by lr * weight_decay per step. Vectors, which are biases
+    and norms, get plain updates without decay, at `vector_lr` times `lr`. `lr` may be a tensor on the parameters'
+    device. Computes in float32; `in_half` has the factors of the Newton-Schulz steps on CUDA in half precision. The
+    processes of a `group`, whose gradients are equal, divide the matrices among them.
     """
 
     def __init__(
@@ -32,10 +32,12 @@ class Muon(Uncompiled):
         *,
         momentum: float,
         weight_decay: float,
+        vector_lr: float = 1.0,
         in_half: bool = False,
         group: Group = SINGLE_PROCESS,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._vector_lr = vector_lr
         self._in_half, self._group = in_half, group
 
     @torch.no_grad()
@@ -61,6 +63,9 @@ class Muon(Uncompiled):
         directions = self._orthogonalize([step.flatten(1) for step in channels_last])
         for index, step, direction in zip(matrices, channels_last, directions, strict=True):
             steps[index] = direction.reshape(step.shape).movedim(-1, 1)
+        vectors = [index for index, parameter in enumerate(parameters) if parameter.ndim == 1]
+        if vectors and self._vector_lr != 1:
+            torch._foreach_mul_([steps[index] for index in vectors], self._vector_lr)
         torch._foreach_mul_(steps, lr)
         torch._foreach_sub_(parameters, steps)
 
@@ -71,7 +76,8 @@ class Muon(Uncompiled):
         matrices = [parameter for parameter in group["params"] if parameter.ndim > 1]
         if vectors:
             gradients, buffers = self._get_gradients(vectors)
-            _fused_sgd(vectors, gradients, buffers, lr=lr, momentum=momentum, nesterov=momentum > 0)
+            rate = lr if self._vector_lr == 1 else lr * self._vector_lr
+            _fused_sgd(vectors, gradients, buffers, lr=rate, momentum=momentum, nesterov=momentum > 0)
         if matrices:
             gradients, buffers = self._get_gradients(matrices)
             # SGD of the gradients by themselves at the rate -momentum: Nesterov's gradient + momentum * buffer.

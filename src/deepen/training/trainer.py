@@ -184,15 +184,7 @@ def _make_optimizer(
 ) -> optim.Optimizer:
     """Make the optimizer of the parameters that are not frozen."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    momentum, weight_decay = settings.momentum, settings.weight_decay
+    rates = settings.model_dump(exclude={"name"})
     if settings.name == "muon":
-        in_half = dtype != torch.float32
-        return Muon(parameters, lr, momentum=momentum, weight_decay=weight_decay, in_half=in_half, group=group)
-    return SGD(
-        parameters,
-        lr,
-        momentum=momentum,
-        nesterov=settings.nesterov,
-        weight_decay=weight_decay,
-        fused=lr.is_cuda,
-    )
+        return Muon(parameters, lr, **rates, in_half=dtype != torch.float32, group=group)
+    return SGD(parameters, lr, **rates, fused=lr.is_cuda)

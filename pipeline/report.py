@@ -1,16 +1,14 @@
-"""Stage `report`: tables, plots and the report page of the ladder up to `depth`, and that model's metrics."""
+"""Stage `report`: tables, plots and the page of every model, and the metrics of the one that `depth` names."""
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from deepen.config.settings import load_settings
-from deepen.core.errors import InputError
 from deepen.core.files import write_atomically, write_json, write_text
 from deepen.data.images import ImageSet, load_images
 from deepen.evaluation.predictions import Predictions, load_predictions
 from deepen.models.weights import ModelCard, load_weights, read_weights_checksum
-from deepen.records.record import Record, load_records
+from deepen.records.ladder import LadderResults, load_ladder_results
 from deepen.report import charts, figures, page, tables, vega
 from deepen.report.mistakes import HEADINGS, make_mistakes_table
 from deepen.report.spreadsheets import format_csv
@@ -24,45 +22,43 @@ DVC_PLOTS = Path("dvc_plots")  # where `dvc plots show` writes its page, which d
 
 def report() -> None:
     depth = load_settings().depth
-    records, predictions = load_records(files.records(depth)), load_predictions(files.predictions(depth))
+    results, predictions = load_ladder_results(files.RESULTS), load_predictions(files.predictions(depth))
     (card, state), (_, before) = (load_weights(path) for path in (files.weights(depth), files.init(depth)))
     mistakes, examples = load_images(files.mistakes(depth)), load_images(files.examples(depth))
-    _require_agreement(depth, records, predictions, mistakes, examples, card)
+    _require_agreement(depth, results, predictions, mistakes, examples, card)
     first = next(layer.role for layer in card.plan() if layer.kind == "conv")
     ended, began = state[f"{first}.weight"], before[f"{first}.weight"]
     augmentation = figures.draw_augmentation(examples)
     require_unchanged()
 
-    write_json(files.metrics("final"), records[-1].metrics)
-    _write_tables(records, predictions, card.classes)
+    write_json(files.metrics("final"), results.last.metrics)
+    _write_tables(results, predictions, card.classes)
     write_text(REPORTS / "mistakes.csv", format_csv(make_mistakes_table(predictions, card.classes), HEADINGS))
     pictures = page.Pictures(
         augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began)
     )
-    _write_pictures(records, card.classes, pictures)
+    _write_pictures(results, card.classes, pictures)
     write_text(DVC_PLOTS / "vega.js", vega.load_javascript())
-    write_text(REPORTS / "index.html", page.render(records, card.classes, mistakes, predictions, pictures))
-    accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
+    write_text(REPORTS / "index.html", page.render(results, card.classes, mistakes, predictions, pictures))
+    accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in results.records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
 
 
 def _require_agreement(
     depth: str,
-    records: Sequence[Record],
+    results: LadderResults,
     predictions: Predictions,
     mistakes: ImageSet,
     examples: ImageSet,
     card: ModelCard,
 ) -> None:
-    path, weights, init = files.records(depth), files.weights(depth), files.init(depth)
-    predicted = files.predictions(depth)
-    if not records:
-        raise InputError(f"{path}: has no model; remove it and run dvc repro")
-    last = records[-1]
-    grown = [(record.grown_from, before.weights) for before, record in itertools.pairwise(records)]
+    path, weights, init = files.RESULTS, files.weights(depth), files.init(depth)
+    predicted, last = files.predictions(depth), results.last
+    weights_of = {record.model: record.weights for record in results.records}
+    grown = [(record.grown_from, weights_of.get(record.after)) for record in results.records]
     require_agreement(
         [
-            ("model", (path, last.model), (files.PARAMS, depth)),
+            ("depth", (path, results.depth), (files.PARAMS, depth)),
             ("checksum of the weights", (path, last.weights), (weights, read_weights_checksum(weights))),
             ("checksum of the start", (path, last.training.start), (init, read_weights_checksum(init))),
             *(("checksum of what a model grew from", (path, one), (path, other)) for one, other in grown),
@@ -78,9 +74,10 @@ def _require_agreement(
     )
 
 
-def _write_tables(records: Sequence[Record], predictions: Predictions, classes: Sequence[str]) -> None:
+def _write_tables(results: LadderResults, predictions: Predictions, classes: Sequence[str]) -> None:
+    records = results.records
     write_text(REPORTS / "table.csv", format_csv(tables.make_results_table(records)))
-    write_text(REPORTS / "table.md", tables.format_markdown(records))
+    write_text(REPORTS / "table.md", tables.format_markdown(records, results.missing))
     write_text(REPORTS / "curves.csv", format_csv(tables.make_curves_table(records)))
     write_text(REPORTS / "topk.csv", format_csv(tables.make_topk_table(records)))
     pairs = zip(predictions.actual, predictions.predicted, strict=True)
@@ -89,12 +86,13 @@ def _write_tables(records: Sequence[Record], predictions: Predictions, classes: 
     )
 
 
-def _write_pictures(records: Sequence[Record], classes: Sequence[str], pictures: page.Pictures) -> None:
+def _write_pictures(results: LadderResults, classes: Sequence[str], pictures: page.Pictures) -> None:
     """Write the page's charts and pictures of images as PNG files."""
-    curves, last = tables.make_curves_table(records), records[-1]
+    curves, topk = tables.make_curves_table(results.records), tables.make_topk_table(results.records)
+    last, after = results.last, results.after
     specs = {
-        "curves": (charts.plot_validation_accuracy(curves), f"Validation top-1 on {last.named}"),
-        "depth": (charts.plot_accuracy_by_depth(tables.make_topk_table(records)), f"Test accuracy on {last.named}"),
+        "curves": (charts.plot_validation_accuracy(curves, after), f"Validation top-1 on {last.named}"),
+        "depth": (charts.plot_accuracy_by_depth(topk, after), f"Test accuracy on {last.named}"),
         "confusion": (charts.plot_confusion(last.confusion, classes), f"Model {last.model} on the test images"),
     }
     contents = {name: vega.draw(spec, title) for name, (spec, title) in specs.items()}

@@ -12,6 +12,7 @@ from deepen.data.statistics import load_statistics
 from deepen.evaluation.predictions import load_predictions
 from deepen.models.weights import save_weights
 from deepen.records.history import load_history
+from deepen.records.ladder import load_ladder_results
 from deepen.records.record import load_records, save_records
 
 
@@ -68,6 +69,24 @@ def of_other_weights(path):
     save_records(path, [*records[:-1], replace(records[-1], weights="0" * 64)])
 
 
+def without_results(path):
+    replace(load_ladder_results(path), records=[]).save(path)
+
+
+def of_another_depth(path):
+    replace(load_ladder_results(path), depth="II").save(path)
+
+
+def of_other_results(path):
+    results = load_ladder_results(path)
+    replace(results, records=[*results.records[:-1], replace(results.last, weights="0" * 64)]).save(path)
+
+
+def of_another_source(path):
+    results = load_ladder_results(path)
+    replace(results, records=[replace(results.records[0], weights="0" * 64), *results.records[1:]]).save(path)
+
+
 def cut_predictions(path):
     found = load_predictions(path)
     replace(found, actual=found.actual[:-1]).save(path)
@@ -79,6 +98,7 @@ def of_another_training(path):
 
 TRAIN, TEST, VALIDATION = (f"data/{part}.safetensors" for part in ("train", "test", "validation"))
 INIT, WEIGHTS, STATISTICS = "weights/init/II.safetensors", "weights/II.safetensors", "data/statistics.json"
+RESULTS = "reports/models.json"
 CASES = [
     (
         "transfer II",
@@ -105,10 +125,13 @@ CASES = [
     ("evaluate II", WEIGHTS, grown_elsewhere, f"{WEIGHTS}: checksum of what it grew from 0+, but"),
     ("evaluate II", "records/I.json", of_other_weights, f"{WEIGHTS}: checksum of what it grew from"),
     ("evaluate II", "curves/II.json", of_another_start, "transfers/II.json: checksum of the start"),
-    ("report", "records/III.json", without_models, "records/III.json: has no model"),
-    ("report", "records/III.json", of_other_weights, "records/III.json: checksum of the weights"),
-    ("report", "weights/III.safetensors", trained_longer, "records/III.json: checksum of the weights"),
-    ("report", "weights/init/III.safetensors", trained_longer, "records/III.json: checksum of the start"),
+    ("collect", "records/III.json", without_models, "records/III.json: has no results of III; remove it and run"),
+    ("report", RESULTS, without_results, f"{RESULTS}: has no results of III; remove it and run dvc repro"),
+    ("report", RESULTS, of_another_depth, rf"{RESULTS}: depth II, but III in params\.yaml"),
+    ("report", RESULTS, of_another_source, f"{RESULTS}: checksum of what a model grew from"),
+    ("report", RESULTS, of_other_results, f"{RESULTS}: checksum of the weights"),
+    ("report", "weights/III.safetensors", trained_longer, f"{RESULTS}: checksum of the weights"),
+    ("report", "weights/init/III.safetensors", trained_longer, f"{RESULTS}: checksum of the start"),
     (
         "report",
         "curves/III-examples.safetensors",

@@ -30,7 +30,8 @@ READ_BY = {  # a file of each kind, and the stage that reads it
     "curves/III-examples.safetensors": "report",
     "transfers/II.json": "evaluate II",
     "records/I.json": "evaluate II",
-    "records/III.json": "report",
+    "records/III.json": "collect",
+    "reports/models.json": "report",
     "predictions/III.json": "report",
     "predictions/III-mistakes.safetensors": "report",
 }

@@ -25,6 +25,7 @@ from deepen.data.images import load_images
 from deepen.data.statistics import load_statistics
 from deepen.models.weights import save_weights
 from deepen.records.history import Epoch
+from deepen.records.ladder import load_ladder_results
 from deepen.records.record import load_records
 from deepen.training.checkpoint import Checkpoints
 from deepen.training.live import LiveCurves
@@ -152,7 +153,12 @@ def test_a_read_only_disk_is_one_error(small_disk):
 
 @pytest.mark.parametrize(
     ("read", "name"),
-    [(load_statistics, "statistics.json"), (load_records, "III.json"), (load_images, "train.safetensors")],
+    [
+        (load_statistics, "statistics.json"),
+        (load_records, "III.json"),
+        (load_ladder_results, "models.json"),
+        (load_images, "train.safetensors"),
+    ],
 )
 @pytest.mark.parametrize("content", [None, "", "{", "[{}]", '{"images": 3}', "null"])
 def test_a_missing_output_of_an_earlier_stage_is_one_error(tmp_path, read, name, content):

@@ -15,6 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from deepen.data.images import ImageSet
 from deepen.evaluation.intervals import wilson_interval
+from deepen.records.ladder import LadderResults
 from deepen.report import figures, gains, page
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,8 @@ def rendered(
     pixels = np.random.default_rng(0).integers(0, 256, (len(rows), *image), dtype=np.uint8)
     mistakes = ImageSet(pixels, np.array(said.actual, np.int64)[rows], named)
     png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
-    return page.render(records, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
+    results = LadderResults(records[-1].model, records, [])
+    return page.render(results, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
 
 
 class Read(HTMLParser):

@@ -16,11 +16,13 @@ from deepen.records.transfer_report import TensorTransfer
 from deepen.report import charts, figures, gains, tables, vega
 from deepen.training.examples import draw_augmentation_examples
 
+AFTER = {"I": "scratch", "II": "I", "III": "II"}
+
 
 def record(model="I", source="digits", width=1.0, correct=(324, 342), **metrics):
     epochs = [Epoch(1, 0.1, 1.0, 2.0, 50.0), Epoch(2, 0.1, 1.0, 2.0, 60.0)]
     return Record(
-        model=model, after="scratch", layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
+        model=model, after=AFTER[model], layers=LADDER[model], norm="none", width=width, image=(3, 8, 8), classes=10, parameters=1234,
         tensors=[TensorTransfer("fresh", None, "head.bias", (10,), "zero")],
         training=History({"seed": 0}, {"PyTorch": "2"}, images=100, learned=200, start="1", weights="2", epochs=epochs),
         data="mine", source=source, test_images=360, correct=list(correct), confusion=[(0, 0, 324), (0, 1, 36)], metrics=metrics or {"top1": 90.0, "top2": 95.0, "loss": 0.5},
@@ -207,12 +209,12 @@ class TestCharts:
         records = [record(name) for name in ("I", "II", "III")[:models]]
         curves, topk = tables.make_curves_table(records), tables.make_topk_table(records)
         specs = [
-            charts.plot_validation_accuracy(curves),
-            charts.plot_losses(curves),
-            charts.plot_accuracy_by_depth(topk),
+            charts.plot_validation_accuracy(curves, AFTER),
+            charts.plot_losses(curves, AFTER),
+            charts.plot_accuracy_by_depth(topk, AFTER),
         ]
         specs += [
-            charts.plot_accuracy_by_compute(topk),
+            charts.plot_accuracy_by_compute(topk, AFTER),
             charts.plot_confusion(records[0].confusion, list("abcdefghij")),
         ]
         for spec in specs:
@@ -231,13 +233,13 @@ class TestCharts:
         one, *_, last = tables.make_curves_table([record("I"), record("II")])
         assert one["flops"] == record("I").flops // 2
         assert last["flops"] == record("I").flops + record("II").flops
-        spec = charts.plot_validation_accuracy(tables.make_curves_table([record("I"), record("II")]))
+        spec = charts.plot_validation_accuracy(tables.make_curves_table([record("I"), record("II")]), AFTER)
         begins = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
         assert [moment["words"] for moment in begins] == ["II begins"]
 
     def test_many_epochs_have_lines_without_marks(self):
         many = replace(record("I").training, epochs=[Epoch(i, 0.1, 1.0, 2.0, 50.0) for i in range(1, 300)])
-        spec = charts.plot_validation_accuracy(tables.make_curves_table([replace(record("I"), training=many)]))
+        spec = charts.plot_validation_accuracy(tables.make_curves_table([replace(record("I"), training=many)]), AFTER)
         assert sum(layer["mark"] == "line" for layer in spec["layer"]) == 1
         assert pixels(vega.draw(spec, "title")).std() > 0
 

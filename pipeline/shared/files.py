@@ -6,6 +6,7 @@ TRAIN, VALIDATION, TEST = (Path(f"data/{part}.safetensors") for part in ("train"
 SOURCE = Path("data/source.json")
 STATISTICS = Path("data/statistics.json")
 NOTES = Path("data/notes.txt")
+RESULTS = Path("reports/models.json")
 PARAMS = Path("params.yaml")
 
 

@@ -15,6 +15,7 @@ import fork_server
 
 ROOT = Path(__file__).parents[2]
 LADDER = [f"{stage}@{model}" for model in ("I", "II", "III") for stage in ("transfer", "train")]
+ALWAYS = ("scan", "collect")  # stages that run each time
 EVALUATIONS = ["evaluate@I", "evaluate@II", "evaluate@III"]
 
 
@@ -89,18 +90,20 @@ class Project:
         return found[0]
 
     def ran(self, command: str, *words: str) -> list[str]:
-        """Run a command; return the stages that it executed, in order, without `scan`, which runs each time."""
+        """Run a command; return the stages that it executed, in order, without those that run each time."""
         return self.stages(self(command, *words))
 
     @staticmethod
     def stages(said: str) -> list[str]:
         """Return the stages that DVC reports to have run."""
         stages = re.findall(r"^Running stage '(.*)':", said, re.MULTILINE)
-        return [stage for stage in stages if stage != "scan"]
+        return [stage for stage in stages if stage not in ALWAYS]
 
     def is_up_to_date(self) -> bool:
-        """Return whether DVC would run nothing but `scan`."""
-        return self("dvc status") == "scan:\n\talways changed\n"
+        """Return whether DVC would run nothing but what runs each time."""
+        return sorted(self("dvc status").splitlines()) == sorted(
+            f"{line}" for name in ALWAYS for line in (f"{name}:", "\talways changed")
+        )
 
     def experiment(self, name: str) -> str:
         """Return the git reference of an experiment."""

@@ -64,6 +64,12 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
     os.execvp("dvc", ["dvc", "exp", "run", *changes, *arguments])
 
 
+def read_stages(project: Path) -> Mapping[str, Any]:
+    """Return the stages of a project's dvc.yaml; raises InputError if it has none."""
+    content = _read_mapping(project / "dvc.yaml", _RESTORE)
+    return _require_mapping("dvc.yaml: stages", content.get("stages"), _RESTORE)
+
+
 def _read_mapping(path: Path, remedy: str) -> Mapping[str, Any]:
     """Read a YAML file of the project; raises InputError unless its content is a mapping."""
     from deepen.core.yaml_reading import read_yaml
@@ -84,7 +90,7 @@ def _check_arguments(arguments: Sequence[str], content: Mapping[str, Any]) -> No
     from deepen.cli.stages import find_argument_faults, find_name_faults
     from deepen.experiments.changes import MOST_COMBINATIONS, count_combinations, find_change_faults
 
-    stages = _require_mapping("dvc.yaml: stages", _read_mapping(Path("dvc.yaml"), _RESTORE).get("stages"), _RESTORE)
+    stages = read_stages(Path())
     models = content.get("models")
     faults = [
         *find_name_faults(arguments, Path()),

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project, parse_whole_number
 from deepen.core.errors import InputError
+from deepen.core.tree import draw_tree
 
 if TYPE_CHECKING:
     from deepen.config.settings import Settings
@@ -53,11 +54,12 @@ def _run(options: argparse.Namespace) -> None:
     image, classes, images = _read_image_shape(options)
     image = settings.view_shape(image)
     plans = plan_ladder(settings, image, classes)
-    rows = [_describe_model(settings, plans, name, images) for name in settings.models]
+    tree = draw_tree({name: model.after for name, model in settings.models.items()})
+    rows = [_describe_model(settings, plans, name, images) for name in tree]
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
-        print(_format_text(rows))
+        print(_format_text(rows, tree))
         if rows and any(row["steps"] is None for row in rows):
             print(f"\n{_UNKNOWN_STEPS}")
         print(f"\nFor images of {'x'.join(map(str, image))} in {classes} classes, width {settings.network_width:g}.")
@@ -90,11 +92,11 @@ def _describe_model(settings: "Settings", plans: "Plans", name: str, images: int
     }
 
 
-def _format_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Format the numbers as a table of 80 columns, followed by the layers of each model."""
+def _format_text(rows: Sequence[dict[str, Any]], tree: Mapping[str, str]) -> str:
+    """Format the numbers as a table of 80 columns, followed by the layers of each model; `tree`: see draw_tree."""
     cells = [
         [
-            row["model"],
+            tree[row["model"]] + row["model"],
             row["weight layers"],
             f"{row['parameters']:,}",
             f"{row['MFLOPs an image']:,.{1 if row['MFLOPs an image'] >= 1 else 3}f}",
@@ -105,7 +107,9 @@ def _format_text(rows: Sequence[dict[str, Any]]) -> str:
         for row in rows
     ]
     headings = ["model", "layers", "parameters", "MFLOPs", "field", "epochs", "steps"]
-    table = tabulate(cells, headings, disable_numparse=True, colalign=("left", *["right"] * 6))
+    table = tabulate(
+        cells, headings, disable_numparse=True, preserve_whitespace=True, colalign=("left", *["right"] * 6)
+    )
     layers = [textwrap.fill(f"{row['model']}, after {row['after']}: {row['layers']}", 80, **_WRAPPED) for row in rows]
     return "\n".join((table, "", _LEGEND, "", *layers))
 

@@ -7,6 +7,8 @@ from deepen import __version__
 from deepen.cli import (
     checkpoints,
     compare,
+    completion,
+    dag,
     evaluate,
     exp,
     export,
@@ -28,7 +30,7 @@ from deepen.core.nearest import suggest_name
 # Modules with one command each, in the order of use. Each imports slow packages in its `run`.
 _COMMANDS = (
     *(settings, models, exp, watch, results, compare, predict, evaluate),
-    *(new, ladder, queue, import_weights, export, checkpoints),
+    *(new, ladder, queue, import_weights, export, checkpoints, dag, completion),
 )
 _PASSED_ON = ("exp", "ladder")  # commands that pass further arguments to dvc exp run
 
@@ -38,6 +40,18 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises SystemExit if an argument is invalid.
     """
+    parser, commands = _make_parser()
+    _check_names(parser, commands, arguments)
+    options, left = parser.parse_known_args(arguments)
+    if left:
+        name = next((argument for argument in arguments if argument in commands), None)
+        (commands[name] if name else parser).error(f"{quote(left[0])[:60]}: unexpected argument")
+    options.parser = parser  # of which completion writes a script
+    return options
+
+
+def _make_parser() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser, and the parsers of its commands by name."""
     parser = Parser(
         prog="deepen",
         usage="deepen [COMMAND ...]",
@@ -53,12 +67,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         command.add(commands)
     for each in (parser, *(each for each in commands.choices.values() if "-" in each.prefix_chars)):
         each.add_argument("--debug", action="store_true", help="print the traceback of an error too")
-    _check_names(parser, commands.choices, arguments)
-    options, left = parser.parse_known_args(arguments)
-    if left:
-        name = next((argument for argument in arguments if argument in commands.choices), None)
-        (commands.choices[name] if name else parser).error(f"{quote(left[0])[:60]}: unexpected argument")
-    return options
+    return parser, commands.choices
 
 
 def _check_names(parser: Parser, commands: dict[str, Parser], arguments: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         commands,
         "results",
         "list the accuracy of models and experiments",
-        "Print top-1 of the models up to depth with 95 % intervals, the gain of each over the model it grew from, and "
+        "Print top-1 of every model with its 95 % interval, the gain of each over the model it grew from, and "
         "the report's path. Then list the experiments that started from the last commit, best first, with the "
         "settings in which they differ. Experiments that differ only in their seed are also summarized together.",
         ["deepen results", "deepen results --all", "deepen results --csv > experiments.csv"],
@@ -57,17 +57,17 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _describe_models(project: Path, here: "Experiment | None") -> str:
-    """Describe the accuracy of this run's models, up to the one that `depth` names."""
-    from deepen.records.record import load_records
+    """Describe the accuracy of the models in params.yaml."""
+    from deepen.experiments.collecting import collect_results
     from deepen.report.tables import format_summary
 
     depth = here.settings.get("depth") if here else None
     if here and depth not in (models := list(map(str, here.settings.get("models") or ()))):
         return f"params.yaml: depth: unknown model {quote(depth)}; use one of {', '.join(map(quote, models))}."
-    path = project / "records" / f"{depth}.json"
-    if here is None or not path.is_file():
+    results = collect_results(project, here.settings) if here else None
+    if here is None or results is None or not results.records:
         return "No evaluated model in this run yet: run dvc repro."
-    text = format_summary(load_records(path)).rstrip()
+    text = format_summary(results.records, results.missing).rstrip()
     if here.why:
         text += f"\n\nNote: {here.why}, so these results do not match params.yaml: run dvc repro."
     return text + (f"\n\nReport: {quote(project / REPORT)}" if (project / REPORT).is_file() else "")

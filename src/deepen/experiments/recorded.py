@@ -12,6 +12,8 @@ from ruamel.yaml.error import YAMLError
 _STAGE = re.compile(r"^  (\S+):\n((?:    .*\n)+)", re.MULTILINE)
 _FILE = re.compile(r"^    - path: (.*)\n((?:      .*\n)*)", re.MULTILINE)
 _PARAMS = re.compile(r"^    params:\n      params\.yaml:\n((?:        .*\n)+)", re.MULTILINE)
+_MODEL_STAGES = ("transfer", "train", "evaluate")
+_CODE = ("pipeline/", "src/")
 _MISSING = object()
 
 
@@ -47,6 +49,16 @@ def find_changes(lock: str, settings: Mapping[str, object], stage: str = "report
     return list(changes)
 
 
+def find_code_changes(lock: str, model: str, other: str) -> list[str]:
+    """Return the code that has changed between the last runs of the stages of two models, in the text of a dvc.lock."""
+    stages = _parse_stages(lock)
+    changes: dict[str, None] = {}  # an ordered set
+    for kind in _MODEL_STAGES:
+        one, two = (stages[name].deps if (name := f"{kind}@{each}") in stages else {} for each in (model, other))
+        changes |= {path: None for path, md5 in one.items() if path.startswith(_CODE) and two.get(path, md5) != md5}
+    return list(changes)
+
+
 def get_md5(lock: str, path: str) -> str:
     """Return the MD5 of an output in the text of a dvc.lock; empty if it has none."""
     return next((each.outs[path] for each in _parse_stages(lock).values() if path in each.outs), "")
@@ -58,7 +70,7 @@ def hash_code(lock: str) -> str:
         (path, md5)
         for name, each in _parse_stages(lock).items()
         for path, md5 in each.deps.items()
-        if name.startswith(("transfer@", "train@", "evaluate@")) and path.endswith(".py")
+        if name.partition("@")[0] in _MODEL_STAGES and path.endswith(".py")
     }
     return hashlib.md5(repr(sorted(files)).encode(), usedforsecurity=False).hexdigest()
 

@@ -1,8 +1,8 @@
 """The charts of the report as Vega-Lite specifications, for the page and for PNG files."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
+from deepen.report.branches import After, connect_models, plot_starts
 from deepen.report.confusion import Counts, count_class_images
 from deepen.report.tables import Rows, choose_unit
 from deepen.report.vega import CONFIG, Spec, color
@@ -14,36 +14,36 @@ _MOST_POINTS = 200  # of all curves together; with more, lines have no marks
 _LEGEND_WIDTH = 45  # characters on the narrowest screen
 
 
-def plot_accuracy_by_compute(topk: Rows) -> Spec:
+def plot_accuracy_by_compute(topk: Rows, after: After) -> Spec:
     """Plot test top-1 with its interval over cumulative training compute; `topk` is that of make_topk_table."""
     rows, unit = _convert_unit([row for row in topk if row["k"] == 1])
     x, y = _make_compute_axis(unit), _make_percent_axis(rows, "accuracy", "test top-1 (percent)", "low", "high")
     mark = {"color": color("series0")}
     tooltip = [_describe("model"), _describe("accuracy", "top-1", ".2f"), *_INTERVAL, _describe("flops", unit, ".3~g")]
-    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold", "limit": 80}
+    lines = {"data": {"values": connect_models(rows, after)}, "mark": {"type": "line", **mark}}
     layers = [
-        {"mark": {"type": "line", **mark}, "encoding": {"x": x, "y": y}},
+        lines | {"encoding": {"x": x, "y": y, "detail": {"field": "line"}}},
         _plot_intervals(x, y, mark),
         {"mark": {"type": "point", "filled": True, "size": 90, **mark}, "encoding": {"x": x, "y": y}},
-        {"mark": name, "encoding": {"x": x, "y": y, "text": {"field": "model"}}},
+        _plot_names(x, y),
         _add_tooltip(x, y, tooltip),
     ]
     return _make_chart(rows, layers)
 
 
-def plot_accuracy_by_depth(topk: Rows) -> Spec:
+def plot_accuracy_by_depth(topk: Rows, after: After) -> Spec:
     """Plot test accuracy with intervals over weight layers, a line per k; `topk` is that of make_topk_table."""
     rows = [row | {"kind": f"top-{row['k']}"} for row in topk]
     layers = sorted({row["layers"] for row in rows})
     x = {"field": "layers", **_QUANTITY, "title": "weight layers", "axis": {"values": layers, "format": "d"}}
     y = _make_percent_axis(rows, "accuracy", "test accuracy (percent)", "low", "high")
     tooltip = [_describe("model"), _describe("kind", "accuracy"), _describe("accuracy", "percent", ".2f"), *_INTERVAL]
-    return _make_chart(
-        rows, [*_plot_series(x, y, "kind", rows), _plot_intervals(x, y, {}, "kind"), _add_tooltip(x, y, tooltip)]
-    )
+    series = _plot_series(x, y, "kind", rows, ends=connect_models(rows, after))
+    names = [_plot_names(x, y)] if len(layers) < len({row["model"] for row in rows}) else []
+    return _make_chart(rows, [*series, _plot_intervals(x, y, {}, "kind"), *names, _add_tooltip(x, y, tooltip)])
 
 
-def plot_validation_accuracy(curves: Rows) -> Spec:
+def plot_validation_accuracy(curves: Rows, after: After) -> Spec:
     """Plot validation top-1 over cumulative training compute, a line per model; `curves`: see make_curves_table."""
     rows, unit = _convert_unit(curves)
     x, y = _make_compute_axis(unit), _make_percent_axis(rows, "val_top1", "validation top-1 (percent)")
@@ -54,11 +54,11 @@ def plot_validation_accuracy(curves: Rows) -> Spec:
         _describe("flops", unit, ".3~g"),
     ]
     return _make_chart(
-        rows, [*_plot_starts(rows, top=False), *_plot_series(x, y, "model", rows), _add_tooltip(x, y, tooltip)]
+        rows, [*plot_starts(rows, after, top=False), *_plot_series(x, y, "model", rows), _add_tooltip(x, y, tooltip)]
     )
 
 
-def plot_losses(curves: Rows) -> Spec:
+def plot_losses(curves: Rows, after: After) -> Spec:
     """Plot training and validation loss over compute, two lines per model; `curves`: see make_curves_table."""
     rows, unit = _convert_unit(curves)
     long = [
@@ -72,7 +72,7 @@ def plot_losses(curves: Rows) -> Spec:
     return _make_chart(
         long,
         [
-            *_plot_starts(rows, top=True),
+            *plot_starts(rows, after, top=True),
             *_plot_series(x, y, "model", long, strokeDash=dash),
             _add_tooltip(x, y, tooltip),
         ],
@@ -150,19 +150,31 @@ def _make_compute_axis(unit: str) -> Spec:
     return {"field": "flops", "type": "quantitative", "title": title, "scale": {"zero": True}}
 
 
-def _plot_series(x: Spec, y: Spec, field: str, rows: Rows, **more: Spec) -> list[Spec]:
-    """Plot a line with its own marks per value of `field`; the legend selects which are shown."""
+def _plot_series(x: Spec, y: Spec, field: str, rows: Rows, ends: Rows | None = None, **more: Spec) -> list[Spec]:
+    """Plot a line with its own marks per value of `field`; the legend selects which are shown.
+
+    With `ends`, of connect_models, the lines lead from model to model.
+    """
     longest = max(len(str(row[field])) for row in rows)
     legend = _LEGEND | {"columns": max(1, min(5, _LEGEND_WIDTH // (longest + 4)))}
     by = {"field": field, "type": "nominal", "sort": None, "legend": legend}
     chosen = {"name": "chosen", "select": {"type": "point", "fields": [field], "toggle": "true"}, "bind": "legend"}
     encoding: Spec = {"x": x, "y": y, "opacity": _fade(1)}
     line: Spec = {"mark": "line", "encoding": encoding | {"stroke": by} | more}
+    if ends is not None:
+        line = line | {"data": {"values": ends}, "encoding": line["encoding"] | {"detail": {"field": "line"}}}
     if len(rows) > _MOST_POINTS:
         return [line | {"params": [chosen]}]
     line["encoding"]["stroke"] = by | {"legend": None}  # the legend of the points shows colour and shape together
     point = {"type": "point", "filled": True, "size": 45}
     return [line, {"mark": point, "params": [chosen], "encoding": encoding | {"color": by, "shape": by}}]
+
+
+def _plot_names(x: Spec, y: Spec) -> Spec:
+    """Plot the name of each model beside its top-1."""
+    name = {"type": "text", "align": "left", "baseline": "top", "dx": 6, "dy": 6, "fontWeight": "bold", "limit": 80}
+    encoding = {"x": x, "y": y, "text": {"field": "model"}}
+    return {"transform": [{"filter": "datum.k == 1"}], "mark": name, "encoding": encoding}
 
 
 def _fade(opacity: float) -> Spec:
@@ -182,18 +194,3 @@ def _add_tooltip(x: Spec, y: Spec, tooltip: list[Spec]) -> Spec:
     """Return large invisible marks, so that the pointer need not hit a mark exactly."""
     mark = {"type": "point", "filled": True, "size": 300, "opacity": 0, "color": color("ink")}
     return {"mark": mark, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
-
-
-def _plot_starts(rows: Rows, *, top: bool) -> list[Spec]:
-    """Plot a vertical line where each model but the first begins, named at the top or the bottom."""
-    ends = list({row["model"]: row["flops"] for row in rows}.items())
-    moments = [{"flops": end, "words": f"{model} begins"} for (_, end), (model, _) in pairwise(ends)]
-    if not moments:
-        return []
-    x, data = {"field": "flops", "type": "quantitative"}, {"data": {"values": moments}}
-    place: Spec = {"align": "right", "y": 0, "dx": -2} if top else {"align": "left", "y": {"expr": "height"}, "dx": 4}
-    words = {"type": "text", "baseline": "top", "angle": 270, "dy": 4, "fontSize": 11, "color": color("quiet"), **place}
-    return [
-        data | {"mark": {"type": "rule", "strokeDash": [2, 3]}, "encoding": {"x": x}},
-        data | {"mark": words, "encoding": {"x": x, "text": {"field": "words"}}},
-    ]

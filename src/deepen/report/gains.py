@@ -1,8 +1,7 @@
-"""Sentences on what each model of a ladder gains over the one before, with 95 % intervals."""
+"""Sentences on what each model of a ladder gains over the one that it grew from, with 95 % intervals."""
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 from deepen.core.counts import pluralize
 from deepen.evaluation.intervals import difference, paired_difference, wilson_interval
@@ -11,8 +10,9 @@ from deepen.records.record import Record
 
 
 def describe_gains(records: Sequence[Record]) -> list[str]:
-    """Return a sentence per model but the first: its difference in top-1 to the one before, with a 95 % interval."""
-    return [_describe_gain(before, record) for before, record in pairwise(records)]
+    """Return a sentence per grown model: its difference in top-1 to the one it grew from, with a 95 % interval."""
+    by_name = {record.model: record for record in records}
+    return [_describe_gain(by_name[record.after], record) for record in records if record.after in by_name]
 
 
 def describe_best(records: Sequence[Record]) -> str:
@@ -20,7 +20,7 @@ def describe_best(records: Sequence[Record]) -> str:
 
     Of equally good models, the shallowest is the best.
     """
-    best = max(records, key=lambda record: record.correct[0])
+    best = max(records, key=lambda record: (record.correct[0], -count_weight_layers(record.layers)))
     low, high = wilson_interval(best.correct[0], best.test_images)
     equals = [each.model for each in records if each is not best and _estimate_difference(best, each)[1] <= 0]
     rest = f", not clearly better than {_join_names(equals)}" if equals else ""

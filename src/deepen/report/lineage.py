@@ -1,9 +1,11 @@
-"""The origin of each layer of each model of a ladder, for the diagram of the page: a row per role."""
+"""The models of a ladder for the page: as a tree, and with the origin of each layer, a row per role."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepen.models.layers import Layer, count_parameters
+from deepen.models.notation import count_weight_layers
+from deepen.records.ladder import LadderResults, MissingModel, draw_models
 from deepen.records.record import Record
 from deepen.records.transfer_report import TransferKind
 
@@ -20,22 +22,40 @@ class Block:
 
 @dataclass(frozen=True)
 class Row:
-    """The blocks of a role in each model, shallowest first: none, one, or two if a layer was dropped and replaced."""
+    """The blocks of a role in each model: none, one, or two if a layer was dropped and replaced."""
 
     role: str
     cells: tuple[tuple[Block, ...], ...]
 
 
+def describe_tree(results: LadderResults) -> list[tuple[str, str, str]]:
+    """Return a row per model in the order of the tree: the lines before it, its name and its accuracy, in words.
+
+    Empty if the ladder has no branches.
+    """
+    models = draw_models(results.records, results.missing)
+    if not any(lines for lines, _ in models):
+        return []
+    return [(lines, each.model, _describe_model(each)) for lines, each in models]
+
+
+def _describe_model(model: Record | MissingModel) -> str:
+    if isinstance(model, MissingModel):
+        return model.state
+    return f"{count_weight_layers(model.layers)} weight layers, top-1 {model.metrics['top1']:.2f} %"
+
+
 def trace_lineage(records: Sequence[Record]) -> list[Row]:
-    """Return the rows of a ladder, from input to output; `records` are those of a model and all its ancestors."""
-    blocks = [_list_blocks(record, records[i - 1] if i else None) for i, record in enumerate(records)]
+    """Return the rows of a ladder, from input to output; `records` have every ancestor of each model."""
+    by_name = {record.model: record for record in records}
+    blocks = [_list_blocks(record, by_name.get(record.after)) for record in records]
     return [Row(role, tuple(tuple(by_role.get(role, [])) for by_role in blocks)) for role in _list_roles(records)]
 
 
 def _list_roles(records: Sequence[Record]) -> list[str]:
     """Return the roles of the deepest model in order; roles of other models follow the role before them there."""
     roles: list[str] = []
-    for record in reversed(records):
+    for record in sorted(records, key=lambda record: count_weight_layers(record.layers), reverse=True):
         place = 0
         for layer in record.plan():
             if layer.role not in roles:

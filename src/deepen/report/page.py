@@ -17,10 +17,11 @@ from PIL import Image
 from deepen.core.errors import trim
 from deepen.data.images import FEW, ImageSet
 from deepen.evaluation.predictions import Predictions
+from deepen.records.ladder import LadderResults
 from deepen.records.record import Record
 from deepen.report import charts, figures, gains, page_tables, tables, vega
 from deepen.report.confusion import count_class_images
-from deepen.report.lineage import trace_lineage
+from deepen.report.lineage import describe_tree, trace_lineage
 
 _TEMPLATE, _STYLE = "page.html.j2", "page.css"
 _SMALL = 64  # pixels per side; smaller images of mistakes are enlarged without smoothing
@@ -48,15 +49,20 @@ class Chart:
 
 
 def render(
-    records: Sequence[Record], classes: Sequence[str], mistakes: ImageSet, predictions: Predictions, pictures: Pictures
+    results: LadderResults,
+    classes: Sequence[str],
+    mistakes: ImageSet,
+    predictions: Predictions,
+    pictures: Pictures,
 ) -> str:
     """Render the page as HTML; equal arguments give equal text.
 
-    `records` are those of a model and all its ancestors. `predictions` are the model's for the test images; `mistakes`
-    are the first images of predictions.worst.
+    `predictions` are those for the test images of the model that `depth` names; `mistakes` are the first images of
+    predictions.worst.
     """
-    last, rows = records[-1], trace_lineage(records)
-    plots, confusions = _make_charts(records), [_describe_confusion(record, classes) for record in records]
+    records, last = results.records, results.last
+    rows, tree = trace_lineage(records), describe_tree(results)
+    plots, confusions = _make_charts(results), [_describe_confusion(record, classes) for record in records]
     specs = {chart.name: chart.spec for chart in [*plots.values(), *(each["chart"] for each in confusions)] if chart}
     return _load_template().render(
         css=Markup(_load_style()),
@@ -67,16 +73,18 @@ def render(
         classes=len(classes),
         headline=gains.describe_best(records),
         gains=gains.describe_gains(records),
+        missing=results.missing,
         warnings=tables.list_warnings(records),
+        tree=tree,
         rows=rows,
         parameters=list(page_tables.count_parameters_by_kind(rows)),
-        scores=page_tables.make_scores_table(records),
+        scores=page_tables.make_scores_table(records, results.missing),
         published=any(tables.find_published_top1(record) is not None for record in records),
         few=", ".join(trim(_list_small_classes(last, classes))),
         least=FEW,
         charts=plots,
         confusions=confusions,
-        by_class=page_tables.make_class_table(records, classes),
+        by_class=page_tables.make_class_table([*(each for each in records if each is not last), last], classes),
         extremes=page_tables.describe_extremes(last, classes),
         **_prepare_images(mistakes, predictions, pictures),
         settings=page_tables.make_settings_table(records),
@@ -103,7 +111,8 @@ def _list_small_classes(record: Record, classes: Sequence[str]) -> list[str]:
     return [f"{name} ({size})" for name, size in zip(classes, sizes, strict=True) if size < FEW]
 
 
-def _make_charts(records: Sequence[Record]) -> dict[str, Chart]:
+def _make_charts(results: LadderResults) -> dict[str, Chart]:
+    records, after = results.records, results.after
     curves, topk = tables.make_curves_table(records), tables.make_topk_table(records)
     reached = "; ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
     ends = "; ".join(f"{record.model} {record.training.epochs[-1].val_top1:.2f}" for record in records)
@@ -112,11 +121,11 @@ def _make_charts(records: Sequence[Record]) -> dict[str, Chart]:
     first, numbers = page_tables.make_table([row for row in topk if row["k"] == 1]), page_tables.make_table(topk)
     epochs = page_tables.make_table(curves)
     return {
-        "compute": Chart("compute-chart", charts.plot_accuracy_by_compute(topk), test, first),
-        "depth": Chart("depth-chart", charts.plot_accuracy_by_depth(topk), test, numbers),
-        "accuracy": Chart("accuracy-chart", charts.plot_validation_accuracy(curves), validation, epochs),
+        "compute": Chart("compute-chart", charts.plot_accuracy_by_compute(topk, after), test, first),
+        "depth": Chart("depth-chart", charts.plot_accuracy_by_depth(topk, after), test, numbers),
+        "accuracy": Chart("accuracy-chart", charts.plot_validation_accuracy(curves, after), validation, epochs),
         "losses": Chart(
-            "loss-chart", charts.plot_losses(curves), f"Validation loss at the end in nats: {losses}", epochs
+            "loss-chart", charts.plot_losses(curves, after), f"Validation loss at the end in nats: {losses}", epochs
         ),
     }
 

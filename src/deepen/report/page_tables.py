@@ -7,6 +7,7 @@ from typing import Any
 
 from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import count_weight_layers
+from deepen.records.ladder import MissingModel, draw_models
 from deepen.records.record import Record
 from deepen.report.confusion import Counts, list_confusions, summarize_classes
 from deepen.report.lineage import Row
@@ -50,13 +51,20 @@ def _format_cell(name: str, value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) or name == "flops" else str(value)
 
 
-def make_scores_table(records: Sequence[Record]) -> Table:
+def make_scores_table(records: Sequence[Record], missing: Sequence[MissingModel] = ()) -> Table:
     """Make a row per model, with top-1 and its interval first, and a last row for the majority class."""
-    rows = [_make_scores(record) for record in records]
-    headings = list(dict.fromkeys(heading for row in rows for heading in row))
+    headings = list(dict.fromkeys(heading for record in records for heading in _make_scores(record)))
+    rows = [
+        _make_scores(each) if isinstance(each, Record) else _make_missing_row(each)
+        for _, each in draw_models(records, missing)
+    ]
     baseline = {format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
     rows.append({"model": MAJORITY} | baseline)
     return Table(headings, [[row.get(heading, "") for heading in headings] for row in rows])
+
+
+def _make_missing_row(model: MissingModel) -> dict[str, str]:
+    return {"model": model.model, "top-1": model.state, "weight layers": model.weight_layers}
 
 
 def _make_scores(record: Record) -> dict[str, str]:

@@ -10,6 +10,7 @@ from tabulate import tabulate
 from deepen.core.counts import pluralize
 from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import count_weight_layers
+from deepen.records.ladder import MissingModel, draw_models
 from deepen.records.record import Record
 from deepen.report.confusion import count_class_images
 from deepen.report.gains import describe_gains
@@ -62,19 +63,24 @@ def format_heading(metric: str) -> str:
     return metric.replace("top", "top-").replace("_", " ")
 
 
-def format_markdown(records: Sequence[Record]) -> str:
+def format_markdown(records: Sequence[Record], missing: Sequence[MissingModel] = ()) -> str:
     """Format the results as Markdown: the table, what each model gains, a caption and warnings."""
-    rows = [_format_row(row, record) for row, record in zip(make_results_table(records), records, strict=True)]
+    cells_of = {
+        record.model: _format_row(row, record) for row, record in zip(make_results_table(records), records, strict=True)
+    }
+    headings = list(cells_of[records[0].model])
+    cells_of |= {each.model: _format_missing_row(each) for each in missing}
+    rows = [cells_of[each.model] for _, each in draw_models(records, missing)]
     rows.append(
         {"model": MAJORITY}
         | {format_heading(name): f"{value:.2f}" for name, value in compute_majority_metrics(records[-1]).items()}
     )
-    headings = list(rows[0])
     align = ["left" if heading in ("model", "after") else "right" for heading in headings]
     cells = [[row.get(heading, "") for heading in headings] for row in rows]
     table = tabulate(cells, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
     gains = "".join(f"\n{sentence}.\n" for sentence in describe_gains(records))
-    notes = "".join(f"\nWarning: {warning}\n" for warning in list_warnings(records))
+    notes = "".join(f"\n{each.describe()}.\n" for each in missing)
+    notes += "".join(f"\nWarning: {warning}\n" for warning in list_warnings(records))
     return f"{table}\n{gains}\n{format_caption(records[-1])}\n{notes}"
 
 
@@ -88,6 +94,10 @@ def _format_row(row: dict[str, Any], record: Record) -> dict[str, str]:
         if heading == "top-1":
             cells["95 % interval"] = format_interval(record)
     return cells
+
+
+def _format_missing_row(model: MissingModel) -> dict[str, str]:
+    return {"model": model.model, "after": model.after, "weight layers": model.weight_layers, "top-1": model.state}
 
 
 def _format_cell(heading: str, value: object) -> str:
@@ -121,29 +131,29 @@ def list_warnings(records: Sequence[Record]) -> list[str]:
     return [*records[-1].notes, *trainings]
 
 
-def format_summary(records: Sequence[Record]) -> str:
+def format_summary(records: Sequence[Record], missing: Sequence[MissingModel] = ()) -> str:
     """Format the results for a terminal of 80 columns: top-1 with its interval, the majority class, gains, warnings."""
     last = records[-1]
     headings = ["model", "weight layers", "parameters", "top-1", "95 % interval"]
-    rows = [
-        [
-            _shorten(record.model),
-            str(count_weight_layers(record.layers)),
-            f"{record.parameters:,}",
-            f"{record.metrics['top1']:.2f}",
-            format_interval(record),
-        ]
-        for record in records
-    ]
+    rows = [[lines + _shorten(each.model), *_summarize(each)] for lines, each in draw_models(records, missing)]
     rows.append([MAJORITY, "", "", f"{compute_majority_metrics(last)['top1']:.2f}", ""])
     align = ["left", *["right"] * 4]
-    table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True)
+    table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True, preserve_whitespace=True)
     notes = [
         f"Top-1 in percent on {pluralize(last.test_images, 'test image')} of {last.named}.",
         *describe_gains(records),
     ]
+    notes += [f"{each.describe()}." for each in missing]
     notes += [textwrap.fill(f"Warning: {each}", 80, subsequent_indent="  ") for each in list_warnings(records)]
     return "\n".join([*(line.rstrip() for line in table.splitlines()), "", *notes]) + "\n"
+
+
+def _summarize(model: Record | MissingModel) -> list[str]:
+    """Return weight layers, parameters, top-1 and its interval, or why there are none."""
+    if isinstance(model, MissingModel):
+        return [model.weight_layers, "", "", model.state]
+    depth, top1 = count_weight_layers(model.layers), model.metrics["top1"]
+    return [str(depth), f"{model.parameters:,}", f"{top1:.2f}", format_interval(model)]
 
 
 def _shorten(name: str, most: int = 20) -> str:
@@ -153,14 +163,21 @@ def _shorten(name: str, most: int = 20) -> str:
 
 def make_curves_table(records: Sequence[Record]) -> Rows:
     """Return a row per model and epoch: learning rate, losses, validation top-1, and cumulative training FLOPs."""
-    rows, before = [], 0
+    rows, totals = [], sum_flops(records)
     for record in records:
-        epochs = record.training.epochs
+        epochs, before = record.training.epochs, totals.get(record.after, 0)
         for done, row in enumerate(epochs, 1):
             flops = before + record.flops * done // len(epochs)
             rows.append({"model": record.model, **asdict(row), "flops": flops})
-        before += record.flops
     return rows
+
+
+def sum_flops(records: Sequence[Record]) -> dict[str, int]:
+    """Return the training FLOPs of each model, with those of the models that it grew from."""
+    totals: dict[str, int] = {}
+    for record in records:  # each after the one that it grew from
+        totals[record.model] = totals.get(record.after, 0) + record.flops
+    return totals
 
 
 def make_topk_table(records: Sequence[Record]) -> Rows:
@@ -168,10 +185,9 @@ def make_topk_table(records: Sequence[Record]) -> Rows:
 
     Each row also has the number of weight layers, and the cumulative training FLOPs.
     """
-    rows, flops = [], 0
+    rows, totals = [], sum_flops(records)
     for record in records:
-        flops += record.flops
-        size = {"layers": count_weight_layers(record.layers), "flops": flops}
+        size = {"layers": count_weight_layers(record.layers), "flops": totals[record.model]}
         for k, correct in enumerate(record.correct, 1):
             low, high = wilson_interval(correct, record.test_images)
             accuracy = {"accuracy": record.metrics[f"top{k}"], "low": low, "high": high}

@@ -95,7 +95,7 @@ class TestCompare:
     @pytest.fixture
     def folder(self, tmp_path):
         (tmp_path / "metrics").mkdir()
-        (tmp_path / "params.yaml").touch()
+        (tmp_path / "params.yaml").write_text(PARAMS)
         for name, metrics in {"I": {"top1": 80.0, "top6": 1.0}, "II": {"top1": 84.5, "loss": 0.5}}.items():
             (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(metrics))
         return tmp_path
@@ -146,9 +146,15 @@ class TestCompare:
         assert capsys.readouterr().out.startswith("| Metric")
 
     def test_models_that_have_not_run_are_an_error(self, folder):
-        error = told("compare", "I", "V", "--project", folder)
-        assert error == f"{folder}/metrics/V.json: no such file; use evaluated models (I, II), or run dvc repro"
-        assert told("compare", "I", "IIX", "--project", folder).endswith("; did you mean II?")
+        error = told("compare", "I", "III", "--project", folder)
+        assert error.startswith(
+            f"{folder}/metrics/III.json: no such file; use evaluated models (I, II), or run dvc repro"
+        )
+        error = told("compare", "I", "IIX", "--project", folder)
+        assert error == "IIX: not in params.yaml; use its models (I, II, III); did you mean II?"
+        assert told("compare", "I", "--project", folder) == (
+            "deepen compare I: names one model; name two, or none to compare all"
+        )
         shutil.rmtree(folder / "metrics")
         assert told("compare", "I", "II", "--project", folder).endswith("II.json: no such file; run dvc repro")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_ladders import ladder
+from made_up_ladders import branches, ladder
 from playwright.sync_api import expect, sync_playwright
 
 from deepen.data.images import ImageSet
 from deepen.evaluation.intervals import wilson_interval
-from deepen.records.ladder import LadderResults
+from deepen.records.ladder import LadderResults, MissingModel
 from deepen.report import figures, gains, page
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +26,16 @@ HOSTILE = ("<script>boom()</script>", "\"'><img src=x onerror=boom()>", "</scrip
 
 def names(classes):
     return tuple(f"class {i}" for i in range(classes))
+
+
+def rendered_branches(depth, missing=()):
+    """The page of a made-up ladder with two branches, for one of its models."""
+    records, said = branches()
+    rows = said.worst(24)
+    mistakes = ImageSet(np.zeros((len(rows), 3, 8, 8), np.uint8), np.array(said.actual, np.int64)[rows], names(10))
+    png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
+    results = LadderResults(depth, records, list(missing))
+    return page.render(results, names(10), mistakes, said, page.Pictures(png, "conv1_1", png, png))
 
 
 def rendered(
@@ -72,6 +82,31 @@ class Read(HTMLParser):
 @pytest.fixture(scope="module")
 def html():
     return rendered()
+
+
+class TestBranches:
+    def test_the_page_draws_the_tree_with_the_accuracy_of_each_model(self):
+        text = rendered_branches("III")
+        (drawn,) = re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)
+        plain = re.sub("<[^>]*>", "", drawn).splitlines()
+        assert [line.split("  ")[0] for line in plain] == ["I", "├─ II", "└─ III"]
+        assert all(re.search(r"  \d+ weight layers, top-1 \d+\.\d\d %$", line) for line in plain)
+        assert "but not that of other branches" in text
+        assert "<pre>" not in rendered()
+
+    def test_the_pictures_are_those_of_the_model_that_depth_names(self):
+        text = rendered_branches("II")
+        assert re.findall(r'value="(\w+)" checked', text) == ["II"]
+        assert "Test images that II misclassified" in text
+        assert "the filters are those of I." in text
+        assert text.index('scope="col">II, %') < text.index('scope="col">I, %') < text.index('scope="col">III, %')
+        assert "Before training, the filters are random." in rendered_branches("I")
+
+    def test_a_model_that_is_not_trained_has_a_row_and_a_note(self):
+        text = rendered_branches("II", [MissingModel("IV", "III", "conv3-128 fc-1024", "not trained yet")])
+        assert re.search(r'<th scope="row">IV</th><td>not trained yet</td>', text)
+        assert '<p class="note">IV is not trained yet: run dvc repro.</p>' in text
+        assert re.search(r"   └─ </span><b>IV</b>  not trained yet", text)
 
 
 class TestHtml:

@@ -6,14 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import LADDER
+from made_up_ladders import branches
 from PIL import Image
 
 from deepen.data.augmentation import Augmentation
 from deepen.data.statistics import compute_statistics
 from deepen.records.history import Epoch, History
+from deepen.records.ladder import LadderResults, MissingModel, load_ladder_results
 from deepen.records.record import Record, encode_right, load_records, save_records
 from deepen.records.transfer_report import TensorTransfer
-from deepen.report import charts, figures, gains, tables, vega
+from deepen.report import charts, figures, gains, page_tables, tables, vega
+from deepen.report.lineage import trace_lineage
 from deepen.training.examples import draw_augmentation_examples
 
 AFTER = {"I": "scratch", "II": "I", "III": "II"}
@@ -197,6 +200,82 @@ II gains 13.9 points over I (10.3 to 17.6)
             for i in (1, 2)
         ]
         assert max(map(len, tables.format_summary(long).splitlines()[:4])) <= 80
+
+
+class TestBranches:
+    """Two models that grew from the same one, and one that is not trained yet."""
+
+    MISSING = MissingModel("wide", "II", "conv3-128 maxpool fc-1024", "not trained yet")
+    CHANGED = MissingModel("old", "III", "conv3-128", "out of date", "lr, seed and 2 more")
+
+    def test_each_model_is_compared_with_the_one_it_grew_from(self):
+        told = gains.describe_gains(branches()[0])
+        assert [re.search(r"^(\w+) .* (?:over|against|above|below|and) (\w+)", each).groups() for each in told] == [
+            ("II", "I"),
+            ("III", "I"),
+        ]
+
+    def test_the_compute_of_a_branch_is_that_of_its_own_ancestors(self):
+        one, two, three = records = branches()[0]
+        assert tables.sum_flops(records) == {
+            "I": one.flops,
+            "II": one.flops + two.flops,
+            "III": one.flops + three.flops,
+        }
+        ends = {row["model"]: row["flops"] for row in tables.make_curves_table(records)}
+        assert ends == tables.sum_flops(records)
+        assert {row["model"]: row["flops"] for row in tables.make_topk_table(records)} == ends
+
+    def test_tables_draw_the_tree_and_say_what_is_missing(self):
+        records = branches()[0]
+        lines = tables.format_summary(records, [self.MISSING, self.CHANGED]).splitlines()
+        assert [line[:12].rstrip() for line in lines[1:6]] == ["I", "├─ II", "│  └─ wide", "└─ III", "   └─ old"]
+        assert re.fullmatch(r"│  └─ wide +3 +not trained yet", lines[3])
+        assert "wide is not trained yet: run dvc repro." in lines
+        assert "old is out of date (lr, seed and 2 more changed): run dvc repro." in lines
+        markdown = tables.format_markdown(records, [self.MISSING])
+        assert re.search(r"^\| wide +\| II +\| +3 \| +\| +\| +not trained yet \|", markdown, re.MULTILINE)
+        assert "\nwide is not trained yet: run dvc repro.\n" in markdown
+        scores = page_tables.make_scores_table(records, [self.MISSING])
+        assert scores.rows[2][:2] == ["wide", "not trained yet"]
+
+    def test_a_model_with_invalid_layers_has_no_number_of_them(self):
+        assert replace(self.MISSING, layers="conv").weight_layers == ""
+
+    def test_charts_lead_from_each_model_to_those_that_grew_from_it(self):
+        records = branches()[0]
+        after = {record.model: record.after for record in records}
+        topk, curves = tables.make_topk_table(records), tables.make_curves_table(records)
+        for spec in (charts.plot_accuracy_by_compute(topk, after), charts.plot_accuracy_by_depth(topk, after)):
+            lines = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
+            pairs = list(zip(lines[::2], lines[1::2], strict=True))
+            assert {(one["model"], two["model"]) for one, two in pairs} == {("I", "II"), ("I", "III")}
+            assert all(one["k"] == two["k"] and one["line"] == two["line"] for one, two in pairs)
+        spec = charts.plot_losses(curves, after)
+        (begins,) = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
+        assert (begins["words"], begins["flops"] > 0) == ("II, III begin", True)
+
+    def test_models_of_equal_depth_are_named_in_the_chart_over_depth(self):
+        one, two, three = branches()[0]
+        for records, named in (([one, two, three], 0), ([one, two, replace(three, layers=two.layers)], 1)):
+            after = {record.model: record.after for record in records}
+            spec = charts.plot_accuracy_by_depth(tables.make_topk_table(records), after)
+            marks = [layer["mark"]["type"] for layer in spec["layer"] if isinstance(layer["mark"], dict)]
+            assert marks.count("text") == named
+            assert pixels(vega.draw(spec, "title")).std() > 0
+
+    def test_a_dropped_layer_is_that_of_the_model_it_grew_from(self):
+        one, two, three = branches()[0]
+        gone = [TensorTransfer("dropped", f"fc1.{name}", None, (1,)) for name in ("weight", "bias")]
+        found = trace_lineage([one, two, replace(three, tensors=[*three.tensors, *gone])])
+        cells = {row.role: row.cells for row in found}
+        assert [(block.kind, block.words) for block in cells["fc1"][2]][-1] == ("dropped", "of I")
+
+    def test_results_are_loaded_as_they_were_saved(self, tmp_path):
+        results = LadderResults("II", branches()[0], [self.MISSING, self.CHANGED])
+        results.save(tmp_path / "models.json")
+        assert load_ladder_results(tmp_path / "models.json") == results
+        assert results.last.model == "II"
 
 
 def pixels(png):

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import socket
 from urllib.error import HTTPError, URLError
 
 import pytest
+from dvc_project import ROOT
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -96,7 +98,7 @@ def test_metrics(tmp_path, content, fault):
 
 def test_commands_that_read_metrics(tmp_path, monkeypatch):
     (tmp_path / "metrics").mkdir()
-    (tmp_path / "params.yaml").touch()
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     for content in ("", "[]", "{"):
         for name in ("I", "II"):

@@ -1,5 +1,7 @@
 """Records of made-up ladders, without training, to test reports and tables."""
 
+from dataclasses import replace
+
 import numpy as np
 from conftest import LADDER
 
@@ -31,6 +33,12 @@ def ladder(models=3, classes=10, image=(3, 8, 8), source="digits", width=0.25, d
         records.append(_record(name, layers, before, said, classes, image, source, width, data))
         before = list_tensor_shapes(layers)
     return records, said
+
+
+def branches(**options):
+    """Return records of I, and of II and III that both grew from it, as in a ladder with branches."""
+    (one, two, three), said = ladder(3, **options)
+    return [one, two, replace(three, after="I", grown_from="I")], said
 
 
 def _record(name, layers, before, said, classes, image, source, width, data):

@@ -1,17 +1,21 @@
-"""`deepen compare`: compare the metrics of two models of one run."""
+"""`deepen compare`: compare the metrics of two models of one run, or of each with the one that it grew from."""
 
 import argparse
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.errors import InputError, quote
+from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import MODEL_NAME, RESERVED
 from deepen.core.nearest import suggest_name
+from deepen.core.notes import print_warnings
+
+_MAIN = ("top1", "balanced_top1", "loss")  # metrics to compare for all models
 
 
 def add(commands: Any) -> None:
@@ -19,13 +23,14 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "compare",
-        "compare two models of this run",
+        "compare models of this run",
         "Print the metrics of two models of this run and their difference, second minus first, in the format of "
-        "dvc metrics diff, which compares revisions instead of models.",
-        ["deepen compare I III", "deepen compare I III --json"],
+        "dvc metrics diff, which compares revisions instead of models. Without models, compare each with the one that "
+        "it grew from.",
+        ["deepen compare", "deepen compare I III", "deepen compare I III --json"],
     )
-    parser.add_argument("first", metavar="MODEL", help="a model, for example I")
-    parser.add_argument("second", metavar="MODEL", help="another model, for example III")
+    parser.add_argument("first", metavar="MODEL", nargs="?", help="a model, for example I")
+    parser.add_argument("second", metavar="MODEL", nargs="?", help="another model, for example III")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--md", action="store_true", help="print a Markdown table")
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -34,27 +39,103 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    for name in (options.first, options.second):
-        if not re.fullmatch(MODEL_NAME, name) or name.lower() in RESERVED:
-            raise InputError(f"{quote(name)}: invalid model name; use models of params.yaml, for example I and III")
-    folder = options.project / "metrics"
-    files = [folder / f"{name}.json" for name in (options.first, options.second)]
+    if options.first is None:
+        _compare_all(options)
+    elif options.second is None:
+        raise InputError(f"deepen compare {quote(options.first)}: names one model; name two, or none to compare all")
+    else:
+        _compare_two(options)
+
+
+def _compare_two(options: argparse.Namespace) -> None:
+    names, project = (options.first, options.second), options.project
+    params = _read_params(project)
+    for name in names:
+        _require_model(name, list(params["models"]))
+    folder = project / "metrics"
+    files = [folder / f"{name}.json" for name in names]
     if missing := [file for file in files if not file.is_file()]:
-        models = sorted(file.stem for file in folder.glob("*.json") if file.stem not in RESERVED)
+        models = [name for name in params["models"] if (folder / f"{name}.json").is_file()]
         raise InputError([f"{file}: no such file; {_suggest_models(file.stem, models)}" for file in missing])
-    old, new = (_read_metrics(options.project, file) for file in files)
+    rows = _make_rows(*(_read_metrics(project, file) for file in files))
+    _warn_of_changes(project, params, names)
+    if options.json:
+        print(json.dumps({row.pop("metric"): row for row in rows}, indent=1))
+        return
+    cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
+    headings = ["Metric", *names, "Change"]
+    print(tabulate(cells, headings, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))
+
+
+def _compare_all(options: argparse.Namespace) -> None:
+    """Print a row per model: its main metrics, each with the difference to those of the model that it grew from."""
+    from deepen.experiments.collecting import collect_results
+    from deepen.records.ladder import draw_models
+    from deepen.records.record import Record
+
+    results = collect_results(options.project, _read_params(options.project))
+    metrics = {record.model: record.metrics for record in results.records}
+    changes = {
+        record.model: {row.pop("metric"): row for row in _make_rows(metrics.get(record.after, {}), record.metrics)}
+        for record in results.records
+    }
+    if options.json:
+        print(json.dumps(changes, indent=1))
+        return
+    rows = [
+        [lines + each.model, each.after, *_format_changes(changes[each.model])]
+        if isinstance(each, Record)
+        else [lines + each.model, each.after, each.state]
+        for lines, each in draw_models(results.records, results.missing)
+    ]
+    form = "github" if options.md else "plain"
+    print(tabulate(rows, ["Model", "After", *_MAIN], form, disable_numparse=True, preserve_whitespace=True))
+
+
+def _format_changes(changes: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    for name in _MAIN:
+        row = changes.get(name, {})
+        difference = f" ({row['diff']:+.5g})" if "diff" in row else ""
+        yield f"{row['new']:.5g}{difference}" if row.get("new") is not None else "-"
+
+
+def _make_rows(old: Mapping[str, float], new: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return a row per metric with its old and its new value, and their difference if both are known."""
     rows: list[dict[str, Any]] = [
         {"metric": name, "old": old.get(name), "new": new.get(name)} for name in dict.fromkeys((*old, *new))
     ]
     for row in rows:
         if None not in row.values():
             row["diff"] = round(row["new"] - row["old"], 6)
-    if options.json:
-        print(json.dumps({row.pop("metric"): row for row in rows}, indent=1))
-        return
-    cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
-    headings = ["Metric", options.first, options.second, "Change"]
-    print(tabulate(cells, headings, tablefmt="github" if options.md else "plain", floatfmt=".5g", missingval="-"))
+    return rows
+
+
+def _require_model(name: str, known: Sequence[str]) -> None:
+    """Raise InputError unless this is one of the known models, those in params.yaml."""
+    if not re.fullmatch(MODEL_NAME, name) or name.lower() in RESERVED:
+        raise InputError(f"{quote(name)}: invalid model name; use models of params.yaml, for example I and III")
+    if name not in known:
+        models = f"({', '.join(trim(known))}){suggest_name(name, known)}"
+        raise InputError(f"{name}: not in params.yaml; use its models {models}")
+
+
+def _read_params(project: Path) -> dict[str, Any]:
+    """Return the content of params.yaml; raises InputError if it is invalid."""
+    from deepen.config.settings import check_settings
+    from deepen.core.yaml_reading import read_yaml
+
+    content = read_yaml(project / "params.yaml", name="params.yaml")
+    check_settings(content)
+    assert isinstance(content, dict)  # check_settings checks it
+    return content
+
+
+def _warn_of_changes(project: Path, params: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Warn about metrics that were not made with the settings in params.yaml."""
+    from deepen.experiments.collecting import collect_results
+
+    missing = {each.model: each for each in collect_results(project, params).missing}
+    print_warnings([missing[name].describe() for name in names if name in missing and missing[name].changed])
 
 
 def _suggest_models(name: str, models: list[str]) -> str:

@@ -9,7 +9,6 @@ from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
 from deepen.cli.exp import read_stages
-from deepen.cli.project_folder import require_project
 from deepen.core.tree import draw_tree
 
 
@@ -29,7 +28,6 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    require_project(options.project)
     rows = list(describe_stages(options.project))
     print(tabulate(rows, tablefmt="plain", disable_numparse=True, preserve_whitespace=True))
 

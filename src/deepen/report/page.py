@@ -61,7 +61,6 @@ def render(
     predictions.worst.
     """
     records, last = results.records, results.last
-    rows, tree = trace_lineage(records), describe_tree(results)
     plots, confusions = _make_charts(results), [_describe_confusion(record, classes) for record in records]
     specs = {chart.name: chart.spec for chart in [*plots.values(), *(each["chart"] for each in confusions)] if chart}
     return _load_template().render(
@@ -71,15 +70,7 @@ def render(
         records=records,
         last=last,
         classes=len(classes),
-        headline=gains.describe_best(records),
-        gains=gains.describe_gains(records),
-        missing=results.missing,
-        warnings=tables.list_warnings(records),
-        tree=tree,
-        rows=rows,
-        parameters=list(page_tables.count_parameters_by_kind(rows)),
-        scores=page_tables.make_scores_table(records, results.missing),
-        published=any(tables.find_published_top1(record) is not None for record in records),
+        **_describe_ladder(results),
         few=", ".join(trim(_list_small_classes(last, classes))),
         least=FEW,
         charts=plots,
@@ -89,6 +80,22 @@ def render(
         **_prepare_images(mistakes, predictions, pictures),
         settings=page_tables.make_settings_table(records),
     )
+
+
+def _describe_ladder(results: LadderResults) -> dict[str, Any]:
+    """Return the scores of the models, their tree, and the origin of each layer."""
+    records, rows = results.records, trace_lineage(results.records)
+    return {
+        "headline": gains.describe_best(records),
+        "gains": gains.describe_gains(records),
+        "missing": results.missing,
+        "warnings": tables.list_warnings(records),
+        "tree": describe_tree(results),
+        "rows": rows,
+        "parameters": list(page_tables.count_parameters_by_kind(rows)),
+        "scores": page_tables.make_scores_table(records, results.missing),
+        "published": any(tables.find_published_top1(record) is not None for record in records),
+    }
 
 
 def _load_template() -> Template:

@@ -59,9 +59,11 @@ def test_the_report_has_every_branch_and_depth_names_the_one_that_the_metrics_de
     main(["results", "--project", str(project.path)])
     assert re.findall(r"^\S*[├└│].*?(\w+)  ", capsys.readouterr().out, re.MULTILINE) == ["II", "III", "wide"]
     main(["compare", "--project", str(project.path)])
-    compared = {line.split()[-7 if line.endswith(")") else -5]: line for line in capsys.readouterr().out.splitlines()}
     change = wide["top1"] - json.loads(project.read("metrics/I.json"))["top1"]
-    assert any(f"wide   I        {wide['top1']:.5g} ({change:+.5g})" in line for line in compared.values())
+    told = re.search(r"^└─ wide +I +(\S+ \(\S+\))", capsys.readouterr().out, re.MULTILINE)[1]
+    assert told == f"{wide['top1']:.2f} ({change:+.2f})"
+    main(["compare", "--project", str(project.path), "--json"])
+    assert json.loads(capsys.readouterr().out)["wide"]["top1"]["diff"] == pytest.approx(change)
 
     project.edit("params.yaml", (WIDE, ""), ("depth: wide", "depth: III"))
     assert project.ran("dvc repro") == ["check", "report"]
@@ -158,4 +160,4 @@ class TestDag:
     def test_a_folder_without_stages_is_one_error(self, project):
         Path(project.path, "dvc.yaml").write_text("stages:\n")
         said = project("deepen dag", ok=False)
-        assert said == "error: dvc.yaml: stages: must be a mapping, got null; run git restore dvc.yaml\n"
+        assert said == "error: dvc.yaml: stages: must be a mapping, got nothing; run git restore dvc.yaml\n"

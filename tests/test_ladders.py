@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -89,9 +90,27 @@ def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures)
     assert "conv4_1.weight" not in copied
     metrics = json.loads(project.read("metrics/E.json"))
     assert {"top1", "top1_single_view"} < metrics.keys()
-    assert "views: dense" in project.read("reports/table.md")
+    table = project.read("reports/table.md")
+    assert "views: dense" in table
+    assert all(f"{name} is not trained yet: run dvc repro." in table for name in "BCD")
     asked = "deepen predict weights/E.safetensors --views crops"
     assert "cat" in project(asked, f"{pictures}/test/cat/000.png")
+
+
+def test_all_networks_of_the_paper_are_in_the_report(project, pictures):
+    words = ["--temp", "-n", "paper", "-S", f"datasets.folder.root='{pictures}'", *short("paper")]
+    project("deepen ladder paper", *words)
+    project("dvc exp apply paper")
+    table = project.read("reports/table.md")
+    assert re.findall(r"^\| ([A-E]) +\| (\w+)", table, re.MULTILINE) == [
+        ("A", "scratch"),
+        *((name, "A") for name in "BCDE"),
+    ]
+    assert len(re.findall(r"^[B-E] .* A ", table, re.MULTILINE)) == 4
+    drawn = re.findall(r"</span><b>(\w)</b>", project.read("reports/index.html"))
+    assert drawn == list("ABCDE")
+    assert project.read("metrics/final.json") == project.read("metrics/E.json")
+    assert project.is_up_to_date()
 
 
 def test_the_fast_ladder_copies_all_layers_and_adds_one_after_each_of_three_pools():

@@ -95,8 +95,9 @@ def _compare_all(options: argparse.Namespace) -> None:
 def _format_changes(changes: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     for name in _MAIN:
         row = changes.get(name, {})
-        difference = f" ({row['diff']:+.5g})" if "diff" in row else ""
-        yield f"{row['new']:.5g}{difference}" if row.get("new") is not None else "-"
+        digits = 3 if name == "loss" else 2
+        difference = f" ({row['diff']:+.{digits}f})" if "diff" in row else ""
+        yield f"{row['new']:.{digits}f}{difference}" if row.get("new") is not None else "-"
 
 
 def _make_rows(old: Mapping[str, float], new: Mapping[str, float]) -> list[dict[str, Any]]:

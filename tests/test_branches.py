@@ -65,7 +65,7 @@ def test_the_report_has_every_branch_and_depth_names_the_one_that_the_metrics_de
     main(["compare", "--project", str(project.path), "--json"])
     assert json.loads(capsys.readouterr().out)["wide"]["top1"]["diff"] == pytest.approx(change)
 
-    project.edit("params.yaml", (WIDE, ""), ("depth: wide", "depth: III"))
+    project.edit("params.yaml", (WIDE, ""), ("depth: wide", "depth: I"))
     assert project.ran("dvc repro") == ["check", "report"]
     assert rows(project) == before
     assert (project.path / "records/wide.json").exists()

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import yaml_text
+from dvc_project import ALWAYS
 
 from pipeline.ready import remove_empty_dvc_lock, remove_invalid_rwlock
 
@@ -98,7 +99,7 @@ def test_a_run_that_is_killed_many_times_ends_in_the_same_bytes(
 
 def test_a_run_that_is_killed_in_each_stage_ends_in_the_same_bytes(built, tmp_path, torture, record_property):
     chance, project = random.Random(1), built.copy(tmp_path)
-    stages = ["scan", *built.first] if torture else ["prepare", "evaluate@I"]
+    stages = [*ALWAYS, *built.first] if torture else ["prepare", "evaluate@I"]
     hits, cleared, emptied = dict.fromkeys(stages, 0), 0, 0
     for stage in stages:
         for _ in range(5 if torture else 1):

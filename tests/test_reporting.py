@@ -255,6 +255,15 @@ class TestBranches:
         (begins,) = next(layer["data"]["values"] for layer in spec["layer"] if "data" in layer)
         assert (begins["words"], begins["flops"] > 0) == ("II, III begin", True)
 
+    def test_a_chart_of_one_model_has_no_lines(self):
+        (one, *_), _ = branches()
+        topk = tables.make_topk_table([one])
+        for spec in (
+            charts.plot_accuracy_by_compute(topk, {"I": "scratch"}),
+            charts.plot_accuracy_by_depth(topk, {"I": "scratch"}),
+        ):
+            assert not [layer for layer in spec["layer"] if "data" in layer]
+
     def test_models_of_equal_depth_are_named_in_the_chart_over_depth(self):
         one, two, three = branches()[0]
         for records, named in (([one, two, three], 0), ([one, two, replace(three, layers=two.layers)], 1)):

@@ -15,6 +15,14 @@ def connect_models(topk: Rows, after: After) -> Rows:
     return [end | {"line": row["model"]} for origin, row in pairs if origin for end in (origin, row)]
 
 
+def draw_lines(line: Spec, ends: Rows | None) -> list[Spec]:
+    """Return the layer of a line, between `ends` of connect_models unless they are None; no layer without ends."""
+    if ends is None:
+        return [line]
+    encoding = line["encoding"] | {"detail": {"field": "line"}}
+    return [line | {"data": {"values": ends}, "encoding": encoding}] if ends else []
+
+
 def plot_starts(rows: Rows, after: After, *, top: bool) -> list[Spec]:
     """Plot a vertical line where grown models begin, named at the top or the bottom; `rows`: make_curves_table."""
     moments = _list_starts(rows, after)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from deepen.report.branches import After, connect_models, plot_starts
+from deepen.report.branches import After, connect_models, draw_lines, plot_starts
 from deepen.report.confusion import Counts, count_class_images
 from deepen.report.tables import Rows, choose_unit
 from deepen.report.vega import CONFIG, Spec, color
@@ -20,9 +20,9 @@ def plot_accuracy_by_compute(topk: Rows, after: After) -> Spec:
     x, y = _make_compute_axis(unit), _make_percent_axis(rows, "accuracy", "test top-1 (percent)", "low", "high")
     mark = {"color": color("series0")}
     tooltip = [_describe("model"), _describe("accuracy", "top-1", ".2f"), *_INTERVAL, _describe("flops", unit, ".3~g")]
-    lines = {"data": {"values": connect_models(rows, after)}, "mark": {"type": "line", **mark}}
+    line = {"mark": {"type": "line", **mark}, "encoding": {"x": x, "y": y}}
     layers = [
-        lines | {"encoding": {"x": x, "y": y, "detail": {"field": "line"}}},
+        *draw_lines(line, connect_models(rows, after)),
         _plot_intervals(x, y, mark),
         {"mark": {"type": "point", "filled": True, "size": 90, **mark}, "encoding": {"x": x, "y": y}},
         _plot_names(x, y),
@@ -161,13 +161,14 @@ def _plot_series(x: Spec, y: Spec, field: str, rows: Rows, ends: Rows | None = N
     chosen = {"name": "chosen", "select": {"type": "point", "fields": [field], "toggle": "true"}, "bind": "legend"}
     encoding: Spec = {"x": x, "y": y, "opacity": _fade(1)}
     line: Spec = {"mark": "line", "encoding": encoding | {"stroke": by} | more}
-    if ends is not None:
-        line = line | {"data": {"values": ends}, "encoding": line["encoding"] | {"detail": {"field": "line"}}}
-    if len(rows) > _MOST_POINTS:
-        return [line | {"params": [chosen]}]
+    if len(rows) > _MOST_POINTS and ends != []:
+        return [each | {"params": [chosen]} for each in draw_lines(line, ends)]
     line["encoding"]["stroke"] = by | {"legend": None}  # the legend of the points shows colour and shape together
     point = {"type": "point", "filled": True, "size": 45}
-    return [line, {"mark": point, "params": [chosen], "encoding": encoding | {"color": by, "shape": by}}]
+    return [
+        *draw_lines(line, ends),
+        {"mark": point, "params": [chosen], "encoding": encoding | {"color": by, "shape": by}},
+    ]
 
 
 def _plot_names(x: Spec, y: Spec) -> Spec:

@@ -11,6 +11,7 @@ from deepen.core.wording import format_value
 
 Image = tuple[int, int, int]  # shape: (channels, height, width)
 Width = Annotated[float, Field(gt=0, le=64)]
+_Column = Annotated[str, Field(min_length=1, max_length=200)]
 _Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
 
 
@@ -64,12 +65,26 @@ class Downloaded(_Rooted):
     root: PathText = Field(examples=["downloads"])
 
 
+class Columns(Section):
+    """The columns of a table that lists images, by name; `auto` takes those with usual names."""
+
+    file: _Column = Field(default="auto", examples=["file_name"])
+    label: _Column = Field(default="auto", examples=["label"])
+    split: _Column = Field(default="auto", examples=["split"])  # train, validation or test; `none`: don't use it
+
+
 class Folder(_Rooted):
-    """The user's own images, resized to `size` pixels a side; None (`auto`): all have the same size already."""
+    """The user's own images, resized to `size` pixels a side; None (`auto`): all have the same size already.
+
+    `labels` is a table with the class of each image, in `root` or relative to the project folder; `auto`: metadata.csv
+    or class folders.
+    """
 
     source: Literal["folder"] = Field(examples=["folder"])
     root: PathText = Field(examples=["images"])
     size: _Side = Field(examples=[32])
+    labels: PathText = Field(default="auto", examples=["labels.csv"])
+    columns: Columns = Field(default=Columns(), examples=["{label: breed}"])
 
 
 Dataset = Annotated[Digits | Downloaded | Folder, Field(discriminator="source")]

@@ -1,0 +1,133 @@
+"""The table that lists the classes of images, as settings or the command line name it, and its columns."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple, Self, get_args
+
+from deepen.config.dataset_settings import Columns, Folder
+from deepen.core.errors import InputError, quote, trim
+from deepen.core.nearest import suggest_name
+from deepen.datasets.tables import Table
+
+Kind = Literal["file", "label", "split"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# usual names, in lower case: those of the first group that a table has
+_USUAL: dict[Kind, tuple[tuple[str, ...], ...]] = {
+    "file": (
+        ("file_name",),
+        ("filename", "file", "filepath", "file_path", "path", "image", "image_name", "image_path", "img"),
+        ("image_id", "img_id", "id"),
+    ),
+    "label": (("label",), ("class", "category", "target", "class_name", "class_label", "label_name")),
+    "split": (("split",), ("subset", "partition")),
+}
+_MEANING: dict[Kind, str] = {"file": "file names", "label": "classes", "split": "parts"}
+
+
+class Chosen(NamedTuple):
+    """The positions of a table's columns; `split` is None if no column says which part an image is in."""
+
+    file: int
+    label: int
+    split: int | None
+
+
+@dataclass(frozen=True)
+class TableChoice:
+    """The table to use: its path, in the images' root or relative to `base`; None for class folders or metadata.csv.
+
+    `entry` is the data set in params.yaml, None on the command line.
+    """
+
+    table: str | None = None
+    columns: Columns = field(default_factory=Columns)
+    base: Path = Path()
+    entry: str | None = None
+
+    @classmethod
+    def from_settings(cls, dataset: Folder, base: Path, entry: str) -> Self:
+        """Return the choice of a data set in params.yaml; relative paths start at `base`."""
+        table = None if dataset.labels == "auto" else dataset.labels
+        return cls(table, dataset.columns, base, entry)
+
+    def find_outside(self) -> Path | None:
+        """Return the path of a table that is a file by itself; None if at most the images' root has it."""
+        if self.table is None:
+            return None
+        try:
+            path = self.base / Path(self.table).expanduser()
+            return path if path.is_file() else None
+        except (RuntimeError, OSError):  # ~ of an unknown user, or a name that is too long
+            return None
+
+    def name_setting(self, key: str) -> str:
+        """Return what to set: `-S datasets.folder.labels`, or `--labels`; for a column, its `Kind`."""
+        if self.entry is None:
+            return "--labels" if key == "labels" else f"--{key}-column"
+        return f"-S datasets.{self.entry}." + ("labels" if key == "labels" else f"columns.{key}")
+
+    def choose_columns(self, table: Table) -> Chosen:
+        """Return the columns of a table; raises InputError for those that are missing or not unique."""
+        faults: list[str] = []
+        file, label, split = (self._find(kind, table.columns, faults) for kind in KINDS)
+        if label is None and file is not None and self.table and len(table.columns) == 2:
+            label = 1 - file
+        for kind, found in zip(KINDS[:2], (file, label), strict=True):
+            if found is None and not any(fault.startswith(f"column of {_MEANING[kind]}") for fault in faults):
+                faults.append(self._describe_missing(kind, table))
+        if faults or file is None or label is None:
+            raise InputError(faults)
+        return Chosen(file, label, split)
+
+    def _find(self, kind: Kind, columns: list[str], faults: list[str]) -> int | None:
+        wanted = getattr(self.columns, kind)
+        if kind == "split" and wanted == "none":
+            return None
+        groups = _USUAL[kind] if wanted == "auto" else ((wanted,),)
+        for group in groups:
+            found = [at for at, name in enumerate(columns) if name in group] or [
+                at for at, name in enumerate(columns) if name.lower() in map(str.lower, group)
+            ]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                faults.append(self._describe_several(kind, [columns[at] for at in found]))
+                return None
+        if wanted != "auto":
+            names = ", ".join(trim(list(map(quote, columns))))
+            faults.append(
+                f"column of {_MEANING[kind]}: {self.name_setting(kind)}={quote(wanted)}, but the columns are {names}"
+                f"{suggest_name(wanted, columns) or '; name one of them'}"
+            )
+        return None
+
+    def _describe_several(self, kind: Kind, names: list[str]) -> str:
+        several = " and ".join(map(quote, names))
+        if len(set(names)) == 1:
+            return (
+                f"column of {_MEANING[kind]}: {len(names)} columns have the name {quote(names[0])}; rename all but one"
+            )
+        return (
+            f"column of {_MEANING[kind]}: may be {several}; choose one with {self.name_setting(kind)}={quote(names[0])}"
+        )
+
+    def _describe_missing(self, kind: Kind, table: Table) -> str:
+        names = ", ".join(trim(list(map(quote, table.columns))))
+        if kind == "label" and len(marked := _find_indicators(table)) > 1:
+            return (
+                f"column of classes: {', '.join(trim(list(map(quote, marked)), 3))} have only 0 and 1, so each may be "
+                "a class; write one column, label, with the name of each image's only class"
+            )
+        usual = _USUAL[kind][0][0]
+        return (
+            f"column of {_MEANING[kind]}: none is named {usual}, the columns are {names}; "
+            f"name one with {self.name_setting(kind)}=..."
+        )
+
+
+def _find_indicators(table: Table) -> list[str]:
+    """Return the columns whose cells are all 0 or 1."""
+    kept = set(range(len(table.columns)))
+    for row in table.rows:
+        kept = {at for at in kept if row.cells[at] in ("0", "1", "0.0", "1.0")}
+    return [table.columns[at] for at in sorted(kept)]

@@ -9,7 +9,9 @@ from conftest import archive, assert_equal, photos, picture, train_and_test, wri
 from PIL import Image
 
 from deepen.core.errors import InputError, quote
-from deepen.datasets.folder import data_name, load_folder
+from deepen.datasets.folder import load_folder
+from deepen.datasets.image_sets import data_name
+from deepen.datasets.table_choice import TableChoice
 
 
 def told(root, size=None):
@@ -99,7 +101,7 @@ class TestFolder:
             "-S datasets.folder.size=64, or size: 64 below datasets.folder in params.yaml"
         )
         with pytest.raises(InputError, match=r"with -S datasets\.mine\.size=64, or size: 64 below datasets\.mine in"):
-            load_folder(tmp_path, None, dataset="mine")
+            load_folder(tmp_path, None, choice=TableChoice(entry="mine"))
 
     def test_grey_stays_one_channel_until_a_color_joins(self, tmp_path):
         files = {f"train/{name}/{i}.png": picture("L", value=10 * i) for name in "ab" for i in range(2)}

@@ -129,12 +129,14 @@ class TestWrongLayouts:
     @pytest.mark.parametrize("around", ["", "all/of them/"])
     def test_class_folders_beside_test_without_train_are_an_error(self, tmp_path, classes, around):
         root = write_tree(tmp_path / "it's", {f"{around}{name}/{i}.png": IMAGE for name in classes for i in range(3)})
+        (root / around / "test").mkdir()
         told = fault(root)
         assert told.startswith(f"has {len(classes)} folders of images (")
         assert ") but no train/; if these are the classes, type: cd -- " in told
         subprocess.run(["bash", "-ec", told.partition("type: ")[2]], check=True)
         if "e\nmu" in classes:
             (next(root.rglob("e\nmu"))).rename(next(root.rglob("train")) / "emu")
+        (root / around / "test").rmdir()
         assert len(load_folder(root, None).images["train"].classes) == len(classes)
 
     @pytest.mark.parametrize("below", ["", "cat"])
@@ -154,8 +156,8 @@ class TestWrongLayouts:
         )
         assert load_folder(root / "train", None)
 
-    def test_class_folders_without_train_in_an_archive_are_an_error(self, tmp_path):
-        files = {f"{name}/{i}.png": IMAGE for name in ("cat", "dog") for i in range(3)}
+    def test_class_folders_beside_test_without_train_in_an_archive_are_an_error(self, tmp_path):
+        files = {f"{name}/{i}.png": IMAGE for name in ("cat", "dog", "test/cat") for i in range(3)}
         assert fault(archive(tmp_path / "x.zip", files, "zip")) == (
             "has 2 folders of images (cat, dog) but no train/; if these are the classes, unpack it, move them into "
             "a folder train, and set root to the folder that contains train"
@@ -225,6 +227,7 @@ def test_commands_are_safe_to_type(tmp_path):
     root = write_tree(
         tmp_path / "x", {f"{name}/1.png": IMAGE for name in ("$(touch pwned)", "`touch pwned`", "a;b", "c'\x07\\d")}
     )
+    (root / "test").mkdir()
     command = fault(root).partition("type: ")[2]
     assert len(shlex.split(command.replace("$'", "'"))) > 10
     subprocess.run(["bash", "-ec", command], check=True, cwd=tmp_path)

@@ -31,6 +31,7 @@ from tensors import draw_he_weights
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.datasets.folder import load_folder
+from deepen.datasets.table_choice import TableChoice
 from deepen.growth.ladder import plan_ladder
 from deepen.models.networks import load_network
 from deepen.models.tensors import compute_tensors_checksum
@@ -71,7 +72,8 @@ def settings(text: str) -> Case:
 def params_cases() -> dict[str, Case]:
     cases = {}
     for path, value in leaves(GOOD):
-        wrong = [3, ""] if isinstance(value, str) and value != "auto" else ["text", -1]
+        any_text = path[-1] == "labels" or path[-2:-1] == ("columns",)
+        wrong = [3, ""] if any_text or (isinstance(value, str) and value != "auto") else ["text", -1]
         for bad in wrong:
             if not (isinstance(value, bool) and bad == ""):
                 cases[f"{'.'.join(path)}: {json.dumps(bad)}"] = settings(yaml_text.dump(changed(path, bad)))
@@ -347,6 +349,7 @@ def image_cases() -> dict[str, Case]:
         "raw camera data": image(picture(format="TIFF"), "train/cat/x.NEF"),
         "half an image without a suffix": image(whole["PNG"][:40], "train/cat/x"),
         **{name: laid_out(*paths) for name, paths in LAYOUTS.items()},
+        **{f"a table {name}": listed(content) for name, content in TABLES.items()},
     }  # fmt: skip
 
 
@@ -354,12 +357,51 @@ LAYOUTS = {
     "Train and Test for train and test": ["Train/{}/{}.png", "Test/{}/{}.png"],
     "class folders without train": ["{}/{}.png"],
     "class folders without train, two folders down": ["my photos/all of them/{}/{}.png"],
+    "images/ and masks/ without train": ["images/{}-{}.png", "masks/{}-{}.png"],
     "images in train itself": ["train/{}-{}.png"],
     "images beside a table of their classes": ["{}-{}.png", "labels.csv"],
     "images/ and labels/ as YOLO has them": ["images/train/{}-{}.png", "labels/train/{}-{}.txt"],
     "tiny-imagenet with its val/": ["train/{}/images/{}.png", "val/images/{}-{}.png", "val/val_annotations.txt"],
     "test images in no class": ["train/{}/{}.png", "test/{}-{}.png"],
 }
+
+
+TABLES = {
+    "with a name that no image has": b"file,label\n0.png,cat\nx.png,dog\n",
+    "with a name in another case": b"file,label\n0.PNG,cat\n",
+    "with an absolute path of Windows": b"file,label\nC:\\photos\\0.png,cat\n",
+    "with a cell without a class": b"file,label\n0.png,\n",
+    "with two classes for an image": b"file,label\n0.png,cat\n0.png,dog\n",
+    "with several classes in a cell": b"file,label\n0.png,cat|dog\n1.png,cat\n2.png,dog\n",
+    "with a column for each class": b"file,cat,dog\n0.png,1,0\n1.png,0,1\n",
+    "with an unknown split": b"file,label,split\n0.png,cat,trian\n",
+    "with an image in two parts": b"file,label,split\n0.png,cat,train\n0.png,cat,test\n",
+    "with a number written in two ways": b"file,label\n0.png,1\n1.png,01\n",
+    "with one class": b"file,label\n0.png,cat\n1.png,cat\n",
+    "with a class named with an escape sequence": b"file,label\n0.png,\x1b[31mred\n1.png,dog\n",
+    "with unknown columns": b"a,b,c\n0.png,cat,x\n",
+    "with two columns for the names": b"file,image,label\n0.png,0.png,cat\n",
+    "without names of columns": b"0.png,cat\n1.png,dog\n",
+    "with rows of unequal length": b"file,label\n0.png,cat,x\n",
+    "with an open quote": b'file,label\n0.png,"cat\n1.png,dog\n',
+    "in another encoding": b"file,label\n0.png,b\xe4r\n",
+    "of one column": b"file\n0.png\n",
+    "without rows": b"file,label\n",
+    "that is empty": b"",
+    "that is an archive": b"PK\3\4\0\0\0",
+}
+
+
+def listed(content: bytes) -> Case:
+    """Return images in one folder, with a table of their classes."""
+
+    def read(folder: Path):
+        for i in range(3):
+            (folder / f"{i}.png").write_bytes(picture())
+        (folder / "labels.csv").write_bytes(content)
+        load_folder(folder, None, choice=TableChoice("labels.csv", base=folder, entry="folder"))
+
+    return read
 
 
 def laid_out(*paths: str) -> Case:
@@ -622,7 +664,7 @@ KINDS = {
 }
 HARMLESS = (  # and so taken
     *("a file name", "a class named to be mathematics", "a class named with a dash"),
-    *("named .png and something else", "sound beside its pixels"),
+    *("named .png and something else", "sound beside its pixels", "class folders without train"),
 )
 
 

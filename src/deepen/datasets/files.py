@@ -43,7 +43,7 @@ def is_folder(root: Path) -> bool:
 def read_folder(root: Path, faults: list[str]) -> Iterator[Entry]:
     """Yield each folder and file below a folder, in the order of `list_folder`."""
     for below, file in list_folder(root, faults):
-        yield Entry(PurePosixPath(below), None if file is None else partial(_read, file.path))
+        yield Entry(PurePosixPath(below), None if file is None else partial(read_file, file.path))
 
 
 def list_folder(root: Path, faults: list[str]) -> Iterator[tuple[str, "os.DirEntry[str] | None"]]:
@@ -99,12 +99,13 @@ def read_image_file(path: Path) -> bytes:
     Raises OSError, and ValueError for a device or pipe (which might never end), a file that is too large, or an
     unsupported format.
     """
-    content = _read(path, None)
+    content = read_file(path)
     require_supported(path.name, content[:HEAD_BYTES])
     return content
 
 
-def _read(path: Path | str, size: int | None) -> bytes:
+def read_file(path: Path | str, size: int | None = None) -> bytes:
+    """Return the first `size` bytes of a file, or all; raises OSError, and ValueError for what may not end."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")

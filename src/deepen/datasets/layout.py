@@ -15,6 +15,11 @@ FOLDERS: dict[str, Part] = {
     "validation": "validation",
     "test": "test",
 }
+PART_ALIASES = {  # what the parts are also called, in lower case
+    **dict.fromkeys(("train", "training", "trainset", "train_set", "training_set"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tests", "testset", "test_set"), "test"),
+}
 Classes = dict[str, dict[str, int]]  # class name -> path below the class -> row of the image
 
 
@@ -46,9 +51,11 @@ class Loose:
 class Layout:
     """The layout of a root: rows of images by parent folder, part, class and path.
 
-    `loose` has images elsewhere, by folder; `duplicates` has paths that occur more than once.
+    `loose` has images elsewhere, by folder; `duplicates` has paths that occur more than once. If the class folders are
+    in no train/, `base` is the folder that contains them, and all images are for training.
     """
 
+    base: PathParts | None = None
     parents: dict[PathParts, dict[str, Classes]] = field(default_factory=dict)
     loose: dict[PathParts, Loose] = field(default_factory=dict)
     folders: set[PathParts] = field(default_factory=set)
@@ -57,7 +64,7 @@ class Layout:
     def add_folder(self, folder: FoundEntry) -> None:
         """Add a folder, which may be a part or a class without images."""
         self.folders.add(folder.parts)
-        place = locate(folder.parts, len(folder.parts))
+        place = self._locate(folder.parts, len(folder.parts))
         if place and len(place.below) <= 1:
             classes = self.parents.setdefault(place.parent, {}).setdefault(place.part, {})
             for name in place.below:
@@ -65,7 +72,7 @@ class Layout:
 
     def add_image(self, image: FoundEntry, row: int) -> bool:
         """Add an image; return False if it is in no class, or a duplicate."""
-        place = locate(image.parts, len(image.parts) - 1)
+        place = self._locate(image.parts, len(image.parts) - 1)
         if place is None or len(place.below) < 2:
             self.loose.setdefault(image.parts[:-1], Loose(quote(image.path))).count += 1
             return False
@@ -76,6 +83,21 @@ class Layout:
             return False
         images["/".join(below)] = row
         return True
+
+    def _locate(self, parts: PathParts, folders: int) -> Place | None:
+        if self.base is None:
+            return locate(parts, folders)
+        at = len(self.base)
+        return Place(self.base, "train", parts[at:]) if folders >= at and parts[:at] == self.base else None
+
+    def name_class(self, part: str, name: str) -> str:
+        """Return the folder of a class, for messages."""
+        folders = (part, name) if self.base is None else (*self.base, name)
+        return quote(f"{'/'.join(folders)}/")
+
+    def describe_origin(self, part: str) -> str:
+        """Return for example `from train/`."""
+        return f"from {part}/" if self.base is None else "from the class folders"
 
     @property
     def parents_with_images(self) -> list[PathParts]:

@@ -15,7 +15,7 @@ from deepen.datasets.wrong_layout import (
 
 def layout_faults(layout: Layout, walk: Walk) -> list[str]:
     """Return every fault of a layout; without train/ there is only one."""
-    hidden = _hidden_class_faults(walk)
+    hidden = _hidden_class_faults(layout, walk)
     if fault := describe_detection_layout(layout):
         return [fault]
     if not any(layout.parts.get("train", {}).values()) and not layout.loose_in("train"):
@@ -37,13 +37,13 @@ def class_faults(layout: Layout) -> list[str]:
         deeper = f"; if train/{name}/ contains the classes, set root to the folder train" if name in FOLDERS else ""
         faults.append(f"has only one class, {name!a}; train/ must contain at least two class folders{deeper}")
     faults += [
-        f"{quote(f'{part}/{name}/')}: contains no images; add some or remove it"
+        f"{layout.name_class(part, name)}: contains no images; add some or remove it"
         for part, classes in parts.items()
         for name, images in classes.items()
         if not images
     ]
     faults += [
-        f"{quote(f'{part}/{name}/')}: this class is missing in train/; add {quote(f'train/{name}/')} or remove it"
+        f"{layout.name_class(part, name)}: this class is missing in train/; add {quote(f'train/{name}/')} or remove it"
         for part, classes in parts.items()
         for name in sorted(classes.keys() - train.keys())
     ]
@@ -89,11 +89,11 @@ def _suggest_holding_out(part: str) -> str:
     return f"move {part}/ elsewhere, and images of train/ are held out instead"
 
 
-def _hidden_class_faults(walk: Walk) -> list[str]:
+def _hidden_class_faults(layout: Layout, walk: Walk) -> list[str]:
     """Return a fault for each class whose name starts with a dot, since it would be ignored."""
     return [
         f"{quote('/'.join(folder))}/: contains images, but names that start with a dot are ignored; rename it, for "
         f"example to {quote(folder[-1].lstrip('.') or 'dot')}"
         for folder in sorted(walk.hidden_folders)
-        if len(folder) > 1 and folder[-2] in FOLDERS
+        if (folder[-2:-1] and folder[-2] in FOLDERS) or folder[:-1] == layout.base
     ]

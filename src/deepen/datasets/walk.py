@@ -4,13 +4,14 @@ A file is an image by its extension or its first bytes; an unreadable image is a
 are skipped and reported. Clutter is ignored silently.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepen.core.errors import InputError, quote
+from deepen.core.wording import describe_cause
 from deepen.datasets.archive_names import normalize_nfc
 from deepen.datasets.archives import read_archive
 from deepen.datasets.clutter import is_clutter, is_resource_fork
@@ -18,6 +19,7 @@ from deepen.datasets.files import Entry, is_folder, read_folder
 from deepen.decoding.formats import HEAD_BYTES, find_format_by_head, find_format_by_name, require_supported
 
 PathParts = tuple[str, ...]  # of a path below the root, in NFC
+METADATA: tuple[PathParts, ...] = (("metadata.csv",), ("metadata.jsonl",))  # tables of Hugging Face's imagefolder
 _MOST_NAMES, _KEPT = 3, 10  # names of skipped files: shown, and kept
 
 
@@ -54,10 +56,14 @@ class Skipped:
 
 
 class Walk:
-    """Walks a root once; afterwards `notes` lists skipped files, and `faults` what could not be read."""
+    """Walks a root once; afterwards `notes` lists skipped files, and `faults` what could not be read.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    `tables` has the content of the files whose paths end in one of `names`.
+    """
+
+    def __init__(self, root: Path, names: Collection[PathParts] = ()) -> None:
+        self.root, self._names = root, names
+        self.tables: dict[PathParts, bytes] = {}
         self.faults: list[str] = []
         self.others = Skipped("file{s} that {are} not {an}image{s}")
         self.hidden = Skipped("hidden image{s}, whose own or folder's name starts with a dot")
@@ -75,16 +81,31 @@ class Walk:
                 self._note_hidden(parts, entry)
             elif entry.read is None:
                 yield FoundEntry(entry.path, parts, None)
+            elif any(parts[-len(name) :] == name for name in self._names):
+                self._keep_table(parts, entry)
+                yield FoundEntry(entry.path.parent, parts[:-1], None)  # an archive may lack an entry for it
             elif parts and _is_image(parts[-1], partial(entry.read, HEAD_BYTES)):
                 yield FoundEntry(entry.path, parts, partial(_read_image, entry.read, parts[-1]))
             else:
                 self.others.add(entry.path)
-                yield FoundEntry(entry.path.parent, parts[:-1], None)  # an archive may lack an entry for it
+                yield FoundEntry(entry.path.parent, parts[:-1], None)
 
     @property
     def notes(self) -> list[str]:
         """Sentences on skipped files, one for each kind."""
         return self.others.describe() + self.hidden.describe()
+
+    def _keep_table(self, path: PathParts, entry: Entry) -> None:
+        try:
+            content = entry.read(None) if entry.read else b""
+        except (OSError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            self.faults.append(f"{quote(entry.path)}: can't be read ({describe_cause(error)}); make it readable")
+            return
+        if path in self.tables:
+            self.faults.append(f"{quote(entry.path)}: occurs twice; keep one")
+        self.tables[path] = content
 
     def _check_unique(self, folder: PathParts, entry: Entry) -> None:
         """Add a fault for two folders whose names are equal in NFC."""

@@ -8,15 +8,10 @@ from itertools import takewhile
 from pathlib import Path
 
 from deepen.core.errors import quote
-from deepen.datasets.layout import FOLDERS, Layout, Loose
+from deepen.datasets.layout import FOLDERS, PART_ALIASES, Layout, Loose
 from deepen.datasets.walk import PathParts, Walk
 from deepen.decoding.formats import NAMES
 
-_ALIASES = {
-    **dict.fromkeys(("train", "training", "trainset", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "tests", "testset", "test_set"), "test"),
-}
 _PART_IN_NAME = re.compile(r"(?<![a-z])(train|training|test|testing|val|valid|validation)(?![a-z])", re.IGNORECASE)
 _TABLES = (".csv", ".tsv", ".xlsx", ".json", ".txt", ".xml")  # which may list the class of each image
 _MOST_WORDS = 10  # folders named in a command
@@ -29,26 +24,31 @@ def describe_missing_train(layout: Layout, walk: Walk) -> str:
         return describe_no_images("train/<class>/", walk)
     if rename := suggest_renames(walk.root, loose, "train"):
         return f"has no train/, but similar folder names; rename: {rename}"
-    if (above := _find_parent_of_train(walk.root)) is not None:
+    if (above := find_parent_of_train(walk.root)) is not None:
         return f"is, or is inside, a folder named train; if that contains the classes, set root to {_quote(above)}"
-    base = _find_common_folder(loose)
+    base = find_common_folder(loose)
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
         where = quote("/".join(base)) + "/: " if base else ""
         return f"{where}{describe_images(loose)} in no class folder{mention_table(walk)}; move them into train/<class>/"
     names = ", ".join(map(quote, classes[:3])) + (", ..." if len(classes) > 3 else "")
-    if len({match[0].lower() for name in classes if (match := _PART_IN_NAME.search(name))}) > 1:
+    if resemble_parts(classes):
         return (
             f"has no train/, but {names}; rename the training folder to train, with the class folders directly below it"
         )
     return (
         f"has {len(classes)} folders of images ({names}) but no train/; "
         "if these are the classes, "
-        f"{_suggest_moves(walk.root, base, classes, (*base, 'train') in layout.folders)}"
+        f"{_suggest_moves(walk.root, base, classes, [name for name in FOLDERS if (*base, name) in layout.folders])}"
     )
 
 
-def _find_parent_of_train(root: Path) -> Path | None:
+def resemble_parts(names: Iterable[str]) -> bool:
+    """Return whether folders are named after different parts, such as seg_train and seg_test."""
+    return len({match[0].lower() for name in names if (match := _PART_IN_NAME.search(name))}) > 1
+
+
+def find_parent_of_train(root: Path) -> Path | None:
     """Return the parent of a folder train that is, or contains, this root; None if the root is an archive."""
     folder = root.absolute()
     train = next((each for each in (folder, folder.parent) if each.name == "train"), None)
@@ -72,7 +72,12 @@ def describe_detection_layout(layout: Layout) -> str:
 def find_misnamed_part(folders: Iterable[str]) -> tuple[str, str] | None:
     """Return the first folder with a name similar to a part, such as Training, and that part; else None."""
     return next(
-        ((name, _ALIASES[name.lower()]) for name in folders if name.lower() in _ALIASES and name not in FOLDERS), None
+        (
+            (name, PART_ALIASES[name.lower()])
+            for name in folders
+            if name.lower() in PART_ALIASES and name not in FOLDERS
+        ),
+        None,
     )
 
 
@@ -84,7 +89,7 @@ def suggest_renames(root: Path, folders: Iterable[PathParts], needed: str = "") 
     renames = {}
     for folder in folders:
         for at, name in enumerate(folder):
-            if (part := _ALIASES.get(name.lower())) and name not in FOLDERS:
+            if (part := PART_ALIASES.get(name.lower())) and name not in FOLDERS:
                 renames[folder[: at + 1]] = (*folder[:at], part)
     if needed and needed not in {new[-1] for new in renames.values()}:
         return ""
@@ -94,15 +99,16 @@ def suggest_renames(root: Path, folders: Iterable[PathParts], needed: str = "") 
     return ", ".join(f"{quote('/'.join(old))} to {'/'.join(new)}" for old, new in pairs)
 
 
-def _suggest_moves(root: Path, base: PathParts, classes: list[str], has_train: bool) -> str:
-    """Return how to move class folders into train/, which may exist without images."""
+def _suggest_moves(root: Path, base: PathParts, classes: list[str], parts: list[str]) -> str:
+    """Return how to move class folders into train/; `parts` are the folders train, val and test beside them."""
     if not root.is_dir():
         return "unpack it, move them into a folder train, and set root to the folder that contains train"
-    words = " ".join(map(_quote, classes)) if len(classes) <= _MOST_WORDS else "*/"
-    enter = "rmdir train && " if has_train else ""
-    return (
-        f"type: cd -- {_quote(root.joinpath(*base))} && {enter}mkdir .train && mv -- {words} .train && mv .train train"
-    )
+    enter = f"cd -- {_quote(root.joinpath(*base))} && {'rmdir train && ' * ('train' in parts)}mkdir .train"
+    move = f"mv -- {' '.join(map(_quote, classes)) if len(classes) <= _MOST_WORDS else '*/'} .train"
+    if len(classes) > _MOST_WORDS and (kept := [part for part in parts if part != "train"]):
+        skipped = "".join(f" ! -name {name}" for name in (".train", *kept))
+        move = f"find . -mindepth 1 -maxdepth 1 -type d{skipped} -exec mv {{}} .train \\;"
+    return f"type: {enter} && {move} && mv .train train"
 
 
 def _quote(path: object) -> str:
@@ -133,7 +139,7 @@ def mention_table(walk: Walk, part: str = "") -> str:
     return f" ({names[0]} may list their classes)" if names else ""
 
 
-def _find_common_folder(folders: Iterable[PathParts]) -> PathParts:
+def find_common_folder(folders: Iterable[PathParts]) -> PathParts:
     """Return the deepest folder that contains all of these."""
     levels = zip(*folders, strict=False)
     return tuple(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))

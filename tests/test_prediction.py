@@ -639,6 +639,56 @@ class TestEvaluate:
             "skipped 1 hidden image, whose own or folder's name starts with a dot: cat/.1.png",
         ]
 
+    def listed(self, path, judged):
+        """The images in one folder, and a table of their classes and parts beside it."""
+        files = {name.replace("/", "-"): content for name, content in judged.items()}
+        rows = [f"{name},{name[:3]},{'train' if name.endswith('1.png') else 'test'}" for name in files]
+        write_tree(path / "i", files)
+        (path / "list.csv").write_text("\n".join(["photo,kind,split", *rows]))
+        return ["--labels", path / "list.csv", "--file-column", "photo", "--label-column", "kind"]
+
+    def test_evaluate_takes_classes_from_a_table(self, weights, judged, tmp_path, capsys):
+        words = self.listed(tmp_path, judged)
+        parts = self.found(capsys, weights[3], tmp_path / "i", *words)
+        assert (parts["part"], parts["images"]) == ("test", 36)
+        every = self.found(capsys, weights[3], tmp_path / "i", *words, "--split-column", "none")
+        assert every["part"] is None
+        assert [(row["class"], row["images"]) for row in every["classes"]] == [("cat", 30), ("dog", 10)]
+        write_tree(tmp_path / "sorted", judged)
+        assert every == self.found(capsys, weights[3], tmp_path / "sorted")
+
+    def test_evaluate_finds_the_metadata_of_an_imagefolder(self, weights, judged, tmp_path, capsys):
+        rows = [f"{name},{name[:3]}" for name in judged]
+        files = {f"data/{name}": content for name, content in judged.items()}
+        write_tree(tmp_path, files | {"data/metadata.csv": "\n".join(["file_name,label", *rows]).encode()})
+        assert self.found(capsys, weights[3], tmp_path)["images"] == 40
+        (tmp_path / "data/cat").rename(tmp_path / "data/a cat")
+        rows = [row.replace("cat/", "a cat/", 1) for row in rows]
+        (tmp_path / "data/metadata.csv").write_text("\n".join(["file_name,label", *rows]))
+        assert self.found(capsys, weights[3], tmp_path)["images"] == 40
+
+    def test_a_table_is_not_replaced(self, weights, judged, tmp_path):
+        words = self.listed(tmp_path, judged)
+        with pytest.raises(SystemExit, match=r"list.csv: is the input; choose another --mistakes"):
+            run("evaluate", weights[3], tmp_path / "i", *words, "--mistakes", tmp_path / "list.csv", "--force")
+
+    @pytest.mark.parametrize(
+        ("words", "fault"),
+        [
+            (["--label-column", "x"], "--label-column: requires --labels; add --labels FILE.csv, or omit it"),
+            (["--labels", "l.csv", "--file-column", ""], "--file-column: empty name; write the name of a column"),
+        ],
+    )
+    def test_columns_without_a_table_or_a_name_are_an_error(self, weights, tmp_path, words, fault):
+        with pytest.raises(SystemExit) as exit:
+            run("evaluate", weights[3], tmp_path, *words)
+        assert str(exit.value) == f"error: {fault}"
+
+    def test_an_unknown_column_is_an_error_of_any_length(self, weights, judged, tmp_path):
+        words = self.listed(tmp_path, judged)
+        with pytest.raises(SystemExit, match=r"list.csv: column of classes: --label-column=x+ ?.*photo, kind, split"):
+            run("evaluate", weights[3], tmp_path / "i", *words, "--label-column", "x" * 500)
+
     def test_evaluate_prints_tables(self, weights, judged, tmp_path, capsys):
         write_tree(tmp_path, judged)
         run("evaluate", weights[3], tmp_path, "--device", "cpu")

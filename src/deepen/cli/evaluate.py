@@ -13,6 +13,7 @@ from deepen.cli.arguments import add_command, add_device, make_choice_type, pars
 from deepen.cli.missing_path import require_path
 from deepen.cli.output_file import check_output
 from deepen.cli.predict import add_views
+from deepen.cli.table_options import add_table, make_table_choice
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote
@@ -32,10 +33,12 @@ def add(commands: Any) -> None:
         "Evaluate a trained network on other labelled images: top-1 to top-5 accuracy with 95 % intervals (Wilson), "
         "balanced top-1 and per-class recall. DATA has <class>/* or test/<class>/*, with folders named after the "
         "network's classes; classes may be missing. If DATA has train/, valid/ and test/, test/ is used, or the one "
-        "given with --part.",
+        "given with --part. With --labels, the classes are in a table, as in training with labels: labels.csv; the "
+        "metadata.csv of Hugging Face's imagefolder is found without it.",
         [
             "deepen evaluate weights/III.safetensors other-photos/",
             "deepen evaluate weights/III.safetensors photos.zip --part valid",
+            "deepen evaluate weights/III.safetensors photos/ --labels labels.csv",
         ],
     )
     add_weights(parser)
@@ -48,6 +51,7 @@ def add(commands: Any) -> None:
         metavar="PART",
         help="the folder to evaluate: train, val, valid, validation or test (default: test)",
     )
+    add_table(parser)
     parser.add_argument(
         "--mistakes",
         type=parse_path,
@@ -70,10 +74,12 @@ def _run(options: argparse.Namespace) -> None:
     require_path(options.data, "folder or archive")
     if options.force and not options.mistakes:
         raise InputError("--force: requires --mistakes; add --mistakes FILE.csv, or omit --force")
+    choice = make_table_choice(options)
     if options.mistakes:
-        check_output(options.mistakes, "--mistakes", (options.weights, options.data), force=options.force)
+        inputs = filter(None, (options.weights, options.data, choice.find_outside()))
+        check_output(options.mistakes, "--mistakes", tuple(inputs), force=options.force)
     network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
-    labelled = load_judged(options.data, network.classes, network.card.prepared, options.part)
+    labelled = load_judged(options.data, network.classes, network.card.prepared, options.part, choice)
     for note in labelled.notes:
         print(note, file=sys.stderr)
     evaluation = network.evaluate(labelled.images)

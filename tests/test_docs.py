@@ -135,8 +135,31 @@ def write_photos(root, **counts):
             photo(root / name / f"{number:04}", rng, number, np.array(shades[name]))
 
 
+COUNTS = {"apple": 60, "pear": 25, "plum": 12}
+
+
+def write_listed(root, table, header, folders):
+    """Photos in no class folder, and tables of their classes; `folders` has those of the parts."""
+    write_photos(root.with_name(f"{root.name} sorted"), **COUNTS)
+    for number, source in enumerate(sorted(root.with_name(f"{root.name} sorted").glob("*/*"))):
+        part = {0: "test", 1: "validation"}.get(int(source.stem) % 10, "train")
+        folder = folders.get(part, part)
+        path = root / folder / f"{number:04}{source.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(path)
+        listing = root / table.format(part=folder)
+        cells = [path.name, source.parent.name, part][: header.count(",") + 1]
+        listing.write_text(f"{listing.read_text() if listing.exists() else header}\n{','.join(cells)}")
+
+
+def printed(heading):
+    """The lines that the page shows as what the commands below a heading print, after them."""
+    body = (ROOT / "docs/your-images.md").read_text().partition(f"\n## {heading}\n")[2]
+    return re.search(r"```bash\n.*?```text\n(.*?)```", body, re.DOTALL)[1].splitlines()
+
+
 def test_the_commands_of_your_images_md_run(project, tmp_path):
-    write_photos(tmp_path / "photos/train", apple=60, pear=25, plum=12)
+    write_photos(tmp_path / "photos/train", **COUNTS)
     write_photos(tmp_path / "other-photos", apple=4, pear=3, plum=2)
     walk = Walk("docs/your-images.md")
 
@@ -162,6 +185,25 @@ def test_the_commands_of_your_images_md_run(project, tmp_path):
     said = walk.run(project, "Use the network")
     assert all(name in said for name in ("apple", "pear", "plum"))
     assert "9 images" in said
+
+    write_photos(tmp_path / "fruit", **COUNTS)
+    said = walk.run(project, "Class folders without train")
+    assert set(printed("Class folders without train")) < set(said.splitlines())
+
+    write_listed(tmp_path / "hub", "{part}/metadata.csv", "file_name,label", {"validation": "train"})
+    said = walk.run(project, "Hugging Face's imagefolder")
+    assert set(printed("Hugging Face's imagefolder")) < set(said.splitlines())
+    assert "11 images of test/, accuracy" in said
+
+    write_listed(
+        tmp_path / "listed", "labels.csv", "file,fruit,split", dict.fromkeys(("train", "validation", "test"), "")
+    )
+    said = walk.run(project, "Classes in a table")
+    assert set(printed("Classes in a table")) < set(said.splitlines())
+    assert "11 images of test/, accuracy" in said
+    table = tmp_path / "listed/labels.csv"
+    table.write_text(table.read_text().replace("pear,test", "plum,test"))
+    assert project.ran("dvc repro")[0] == "prepare"
     assert not walk.left
 
 

@@ -189,11 +189,16 @@ class TestWrongLayouts:
             assert "as for object detection (YOLO), where folders are not classes; move the images into" in fault(root)
 
     def test_images_without_class_folders_beside_a_table_are_an_error(self, tmp_path):
-        files = {f"{i}.png": IMAGE for i in range(12)} | {"labels.csv": b"0.png,cat"}
-        assert fault(write_tree(tmp_path / "x", files)) == (
-            "12 images, such as 0.png, are in no class folder (labels.csv may list their classes); move them into "
-            "train/<class>/"
-        )
+        files = {f"{i}.png": IMAGE for i in range(12)}
+        for name, told in {
+            "in/labels.csv": "if in/labels.csv lists their classes, set labels: labels.csv",
+            "labels.xlsx": "labels.xlsx may list their classes",
+        }.items():
+            root = write_tree(tmp_path / name.partition(".")[2], files | {name: b"0.png,cat"})
+            assert (
+                fault(root)
+                == f"12 images, such as 0.png, are in no class folder ({told}); move them into train/<class>/"
+            )
 
     def test_images_in_train_itself_are_an_error(self, tmp_path):
         files = {f"train/{i}.png": IMAGE for i in range(12)}

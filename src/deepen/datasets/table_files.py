@@ -13,6 +13,7 @@ from deepen.datasets.layout import locate
 from deepen.datasets.table_choice import TableChoice
 from deepen.datasets.tables import read_table
 from deepen.datasets.walk import METADATA, PathParts, Walk
+from deepen.datasets.wrong_layout import READABLE
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _relate(path: Path, root: Path) -> PathParts | None:
 
 def _describe_missing(choice: TableChoice, walk: Walk) -> str:
     """Return the fault of a table that does not exist, with the tables that do."""
-    others = [name for name in walk.others.first if name.lower().endswith((".csv", ".tsv", ".jsonl"))]
+    others = [name for name in walk.others.first if name.lower().endswith(READABLE)]
     where = "the project folder" if choice.entry else "the current folder"
     found = f"; choose the table with {choice.name_setting('labels')}={others[0]}" if others else "; correct its name"
     return f"{quote(choice.table)}: no such file in it or in {where}{found}"

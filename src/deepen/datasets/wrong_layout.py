@@ -13,7 +13,8 @@ from deepen.datasets.walk import PathParts, Walk
 from deepen.decoding.formats import NAMES
 
 _PART_IN_NAME = re.compile(r"(?<![a-z])(train|training|test|testing|val|valid|validation)(?![a-z])", re.IGNORECASE)
-_TABLES = (".csv", ".tsv", ".xlsx", ".json", ".txt", ".xml")  # which may list the class of each image
+READABLE = (".csv", ".tsv", ".jsonl")  # tables that `labels` may name
+_TABLES = (*READABLE, ".xlsx", ".json", ".txt", ".xml")  # which may list the class of each image
 _MOST_WORDS = 10  # folders named in a command
 
 
@@ -136,7 +137,11 @@ def describe_images(loose: dict[PathParts, Loose]) -> str:
 def mention_table(walk: Walk, part: str = "") -> str:
     """Return a hint at a table file that may list the class of each image; "" if there is none."""
     names = [name for name in walk.others.first if name.lower().endswith(_TABLES) and part in name]
-    return f" ({names[0]} may list their classes)" if names else ""
+    if not names:
+        return ""
+    if names[0].lower().endswith(READABLE):
+        return f" (if {names[0]} lists their classes, set labels: {names[0].rpartition('/')[2]})"
+    return f" ({names[0]} may list their classes)"
 
 
 def find_common_folder(folders: Iterable[PathParts]) -> PathParts:

@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from pipeline.shared.installed import is_changed
+
 _CODE = ("src/deepen", "pipeline", "study")
 _SETTINGS = ("params.yaml", "study/params.yaml")
 _TEXTS = (".py", ".yaml", ".css", ".j2")
@@ -67,10 +69,11 @@ class Inputs:
         self._files = {path: _CODE_AT_START.get(path) or _fingerprint(path) for path in self._list_paths()}
 
     def find_changes(self) -> list[str]:
-        """Return the changed, new and missing files, and changed settings as `params.yaml: lr`."""
+        """Return changed, new and missing files, packages installed anew, and changed settings as `params.yaml: lr`."""
         paths = dict.fromkeys([*self._files, *self._list_paths()])  # new files too
         files = [str(path) for path in paths if _fingerprint(path) != self._files.get(path, "missing")]
-        return [*files, *self._find_changed_settings()]
+        packages = [f"the installed package deepen.{path.stem}" for path in paths if is_changed(path)]
+        return [*files, *packages, *self._find_changed_settings()]
 
     def _list_paths(self) -> Iterator[Path]:
         for name in (self.stage or {}).get("deps", ()):

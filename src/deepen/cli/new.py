@@ -2,13 +2,12 @@
 
 import argparse
 import re
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deepen.cli.arguments import add_command, add_project, parse_whole_number
+from deepen.cli.settings_file import lock_settings, read_settings_text, write_settings_text
 from deepen.core.errors import InputError
 from deepen.core.nearest import suggest_name
 
@@ -49,20 +48,12 @@ def add_model_to_file(
     been validated, since it may write files.
     """
     from deepen.cli.edit import add_model
-    from deepen.config.settings import load_settings
-    from deepen.runtime.lock import hold_lock
 
-    load_settings(path)  # report its errors before creating the lock file beside it
-
-    def report_wait(holder: str) -> None:
-        print(f"{path}: {holder}, is changing it; waiting until it ends", file=sys.stderr)
-
-    file = path.resolve()  # links to the same file share one lock
-    with hold_lock(file.with_name(f".{file.name}.lock"), report_wait):
+    with lock_settings(path):
         if planned is not None:
-            add_model(path.read_bytes().decode(), name, planned)
+            add_model(read_settings_text(path), name, planned)
         entry = make_entry()
-        _write_model(path, name, entry)
+        write_settings_text(path, add_model(read_settings_text(path), name, entry))
     return entry
 
 
@@ -89,17 +80,6 @@ def _make_entry(options: argparse.Namespace, path: Path) -> dict[str, object]:
     if source and source.norm != "none":
         entry["norm"] = source.norm
     return entry
-
-
-def _write_model(path: Path, name: str, entry: dict[str, object]) -> None:
-    """Write the model into params.yaml, or the file that it links to; nothing else in the file changes."""
-    from deepen.cli.edit import add_model
-    from deepen.core.files import write_atomically
-
-    new = add_model(path.read_bytes().decode(), name, entry).encode()
-    with write_atomically(path.resolve()) as temporary:
-        temporary.write_bytes(new)
-        shutil.copymode(path, temporary)
 
 
 EXAMPLE = "--layers 'conv3-128 maxpool fc-1024'"

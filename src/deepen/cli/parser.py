@@ -13,6 +13,7 @@ from deepen.cli import (
     exp,
     export,
     import_weights,
+    init,
     ladder,
     models,
     new,
@@ -30,7 +31,7 @@ from deepen.core.nearest import suggest_name
 # Modules with one command each, in the order of use. Each imports slow packages in its `run`.
 _COMMANDS = (
     *(settings, models, exp, watch, results, compare, predict, evaluate),
-    *(new, ladder, queue, import_weights, export, checkpoints, dag, completion),
+    *(init, new, ladder, queue, import_weights, export, checkpoints, dag, completion),
 )
 _PASSED_ON = ("exp", "ladder")  # commands that pass further arguments to dvc exp run
 

@@ -1,6 +1,7 @@
 """Stratified hold-out split, by a hash of each image's pixels: independent of path and order."""
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +19,30 @@ def hold_out(images: ImageSet, fraction: float, purpose: str, keep: int = 1) -> 
     `keep` images. Images are not copied.
     """
     counts = np.bincount(images.labels, minlength=len(images.classes))
-    faults = [
-        f"class {name!r} has {pluralize(count, 'image')}, but {keep + 1} are needed to hold one out for "
-        f"{purpose}; add images or remove the class"
-        for name, count in zip(images.classes, counts.tolist(), strict=True)
-        if count <= keep
-    ]
-    if faults:
+    if faults := find_split_faults(dict(zip(images.classes, counts.tolist(), strict=True)), purpose, keep):
         raise InputError(trim(faults))
     held = np.zeros(len(images), dtype=bool)
     digests = hash_images(images)
     for label, count in enumerate(counts.tolist()):
         rows = np.flatnonzero(images.labels == label)
         ranked = rows[np.argsort(digests[rows], kind="stable")]
-        held[ranked[: min(max(1, round(count * fraction)), count - keep)]] = True
+        held[ranked[: count_held_out(count, fraction, keep)]] = True
     return images.select(np.flatnonzero(~held)), images.select(np.flatnonzero(held))
+
+
+def find_split_faults(counts: Mapping[str, int], purpose: str, keep: int) -> list[str]:
+    """Return a fault for each class, of so many images, from which none can be held out."""
+    return [
+        f"class {name!r} has {pluralize(count, 'image')}, but {keep + 1} are needed to hold one out for "
+        f"{purpose}; add images or remove the class"
+        for name, count in counts.items()
+        if count <= keep
+    ]
+
+
+def count_held_out(count: int, fraction: float, keep: int) -> int:
+    """Return how many of the images of a class are held out."""
+    return min(max(1, round(count * fraction)), count - keep)
 
 
 def hash_images(images: ImageSet) -> NDArray[np.bytes_]:

@@ -75,14 +75,15 @@ def run_decoder(read: Callable[[], DecodedImage]) -> DecodedImage:
     except (UnreadableImage, InputError):
         raise
     except Exception as error:  # decoders raise anything on a damaged file
-        raise UnreadableImage(_describe_error(error)) from error
+        raise UnreadableImage(describe_error(error)) from error
     return replace(decoded, notes=(*decoded.notes, *(f"was read with a Pillow warning: {quote(w)}" for w in warnings)))
 
 
 _VAGUE = ("not identified by this driver", "cannot load this image")  # Pillow's messages for damaged files
 
 
-def _describe_error(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
+    """Return why an image can't be read, from any exception of a decoder."""
     if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, which is higher
         return f"it has more than {MOST_PIXELS:,} pixels"
     if isinstance(error, MemoryError):
@@ -94,20 +95,33 @@ def _describe_error(error: Exception) -> str:
     return text if clear else f"its format is damaged: {type(error).__name__} {text}".rstrip()
 
 
-def _decode(content: bytes, size: tuple[int, int] | None, channels: int | None) -> DecodedImage:
+def open_image_file(content: bytes) -> tuple[str, ParsedFile, ImageFile.ImageFile]:
+    """Return the format of an image file, its parsed content, and its image, which is not decoded yet.
+
+    Raises UnreadableImage for an unknown format; decoders may raise anything.
+    """
     named = parse_image_file(content)
     if named is None:
         raise UnreadableImage(f"unknown format; supported: {', '.join(NAMES)}")
     name, parsed = named
-    image = _READERS[name](io.BytesIO(parsed.content))
+    return name, parsed, _READERS[name](io.BytesIO(parsed.content))
+
+
+def _decode(content: bytes, size: tuple[int, int] | None, channels: int | None) -> DecodedImage:
+    name, parsed, image = open_image_file(content)
     with PIXELS.reserve(_count_pixels(image, parsed)):
         image.load()
-        orientation = parsed.orientation or find_orientation(image.info.get("exif", b""), image.info.get("xmp", b""))
+        orientation = find_image_orientation(image, parsed)
         opened: list[Image.Image] = [image]
         opened[0], dark = reduce_file(image, partial(_READERS[name], io.BytesIO(parsed.content)), parsed)
         del image  # the only reference is passed on, so that the image is freed once it is converted
         pixels, note = fit(opened.pop(), size, channels, orientation, parsed.significant)
     return DecodedImage(pixels, tuple(filter(None, (dark, note))))
+
+
+def find_image_orientation(image: ImageFile.ImageFile, parsed: ParsedFile) -> int:
+    """Return the EXIF orientation of an image, 1 to 8."""
+    return parsed.orientation or find_orientation(image.info.get("exif", b""), image.info.get("xmp", b""))
 
 
 def _count_pixels(image: ImageFile.ImageFile, parsed: ParsedFile) -> int:

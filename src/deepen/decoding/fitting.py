@@ -42,7 +42,7 @@ def fit(
 
 def _flatten(image: Image.Image, wanted: str) -> Image.Image:
     """Return an opaque image of the `wanted` mode L or RGB; without one, of the mode that loses nothing."""
-    mode = "L" if image.mode in _GREY else "RGB"
+    mode = "L" if is_grey(image) else "RGB"
     if image.mode in (wanted or "L", wanted or "RGB") and not image.has_transparency_data:
         return image
 
@@ -55,6 +55,11 @@ def _flatten(image: Image.Image, wanted: str) -> Image.Image:
         return part.convert(wanted) if wanted else part
 
     return convert_by_strips(image.size, lambda box: convert(image.crop(box)))
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Return whether an image has no colours, by its mode."""
+    return image.mode in _GREY or is_sixteen_bits(image)
 
 
 def move_channels_first(pixels: Pixels) -> NDArray[np.uint8]:

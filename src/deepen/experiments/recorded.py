@@ -13,7 +13,7 @@ _STAGE = re.compile(r"^  (\S+):\n((?:    .*\n)+)", re.MULTILINE)
 _FILE = re.compile(r"^    - path: (.*)\n((?:      .*\n)*)", re.MULTILINE)
 _PARAMS = re.compile(r"^    params:\n      params\.yaml:\n((?:        .*\n)+)", re.MULTILINE)
 _MODEL_STAGES = ("transfer", "train", "evaluate")
-_CODE = ("pipeline/", "src/")
+_CODE = ("pipeline/", "src/", "data/installed/")  # dependencies that are code, or checksums of it
 _MISSING = object()
 
 
@@ -70,7 +70,7 @@ def hash_code(lock: str) -> str:
         (path, md5)
         for name, each in _parse_stages(lock).items()
         for path, md5 in each.deps.items()
-        if name.partition("@")[0] in _MODEL_STAGES and path.endswith(".py")
+        if name.partition("@")[0] in _MODEL_STAGES and path.startswith(_CODE)
     }
     return hashlib.md5(repr(sorted(files)).encode(), usedforsecurity=False).hexdigest()
 

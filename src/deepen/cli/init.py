@@ -1,0 +1,122 @@
+"""`deepen init`: start a project, or write settings that fit a folder of images."""
+
+import argparse
+import shlex
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepen.cli.arguments import add_command, parse_path
+from deepen.cli.project_folder import is_project
+from deepen.core.errors import InputError, quote
+
+if TYPE_CHECKING:
+    from deepen.project.survey import Survey
+
+PARAMS, IGNORE = Path("params.yaml"), Path(".gitignore")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = add_command(
+        commands,
+        "init",
+        "start a project, or fit its settings to images",
+        "With a new or empty folder: write the files of a project there, as a git and DVC repository. With a folder or "
+        "archive of images: write settings that fit them into the project's params.yaml, which keeps its comments, and "
+        "print what will run and for how long; the project is started if there is none. A new project overwrites no "
+        "file.",
+        ["deepen init flowers", "deepen init photos/", "deepen init photos.zip --project flowers"],
+    )
+    parser.add_argument(
+        "folder", type=parse_path, metavar="FOLDER", help="a new folder, or a folder or archive of images"
+    )
+    parser.add_argument(
+        "--project",
+        dest="into",
+        type=parse_path,
+        metavar="FOLDER",
+        help="with images: the project's folder, which may be new (default: this folder)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.cli.init_purpose import holds_images, require_outside
+
+    folder: Path = options.folder
+    _require_no_missing_archive(folder)
+    if holds_images(folder):
+        _fit_to_images(folder, options.into or Path())
+        return
+    if options.into is not None:
+        raise InputError(f"--project {quote(options.into)}: only with images, and {quote(folder)} has none; omit it")
+    require_outside(folder)
+    create_new(folder)
+
+
+def _require_no_missing_archive(path: Path) -> None:
+    from deepen.cli.missing_path import require_path
+
+    if path.suffix.lower() in _ARCHIVES:
+        require_path(path)
+
+
+def create_new(folder: Path) -> None:
+    """Create a project with the default settings."""
+    from deepen.project.creation import create_project
+    from deepen.project.template import read_template
+
+    create_project(folder, read_template())
+    _print_next(folder)
+
+
+def _fit_to_images(images: Path, project: Path) -> None:
+    """Write settings that fit the images into a project, or create the project."""
+    from deepen.cli.init_purpose import require_place
+    from deepen.cli.settings_file import lock_settings, read_settings_text, write_settings_text
+    from deepen.project.creation import create_project, ignore_more
+    from deepen.project.description import describe_images
+    from deepen.project.suggestion import list_ignored
+    from deepen.project.survey import survey_images
+    from deepen.project.template import read_template
+
+    require_place(project, images)
+    survey = survey_images(images)
+    _print(describe_images(images, survey))
+    inside, path = list_ignored(images, project), project / PARAMS
+    if is_project(project):
+        with lock_settings(path):
+            text = _fit(read_settings_text(path), images, project, survey)
+            write_settings_text(path, text)
+        ignore_more(project, inside)
+        return
+    contents = read_template()
+    contents[PARAMS] = _fit(contents[PARAMS].decode(), images, project, survey).encode()
+    contents[IGNORE] += "".join(f"{line}\n" for line in inside).encode()
+    create_project(project, contents)
+    _print_next(project)
+
+
+def _fit(text: str, images: Path, project: Path, survey: "Survey") -> str:
+    """Return the text of params.yaml with settings that fit the images; print what changes, and what will run."""
+    from deepen.config.settings import check_text
+    from deepen.project.description import describe_run
+    from deepen.project.suggestion import change_settings, locate_images, suggest_settings
+
+    changes = suggest_settings(check_text(text), locate_images(images, project), survey)
+    new = change_settings(text, changes)
+    run = describe_run(check_text(new), survey)
+    _print("params.yaml: " + ", ".join(f"{path}: {value}" for path, value in changes.items()))
+    _print(run)
+    return new
+
+
+def _print_next(project: Path) -> None:
+    enter = "" if project == Path() else f"cd {shlex.quote(str(project))} && "
+    print(f"{quote(project)}: a new project; next: {enter}git add --all && git commit -m Start && dvc repro")
+
+
+def _print(text: str) -> None:
+    print(textwrap.fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))

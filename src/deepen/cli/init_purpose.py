@@ -1,0 +1,96 @@
+"""Tell a folder of images from one for a new project; where both are possible, the error has both remedies."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from deepen.cli.project_folder import find_project_above, is_project
+from deepen.core.errors import InputError, quote, trim
+from deepen.datasets.clutter import is_clutter
+from deepen.datasets.layout import locate
+from deepen.datasets.walk import Walk
+
+_BESIDE = ("readme", "license", "licence")  # what a new repository may have
+
+
+def holds_images(folder: Path) -> bool:
+    """Return whether a path is a folder or archive of images; False if it is a place for a new project.
+
+    An archive is a file. A folder of images has some, at any depth. A place for a new project is missing, empty, or a
+    git repository without images. Raises InputError, with a remedy for either purpose, if it is neither or both.
+    """
+    if folder.is_file():
+        return True
+    if is_project(folder):
+        raise InputError(
+            f"{quote(folder)}: is a Deepen project; for settings that fit images write deepen init IMAGES --project "
+            f"{quote(folder)}, for a new project name another folder"
+        )
+    is_repository = (folder / ".git").exists()
+    example = _find_image(folder) if folder.is_dir() else None
+    if example and is_repository and not _has_train(folder):
+        raise InputError(
+            f"{quote(folder)}: is a git repository with images, such as {example}; for a new project name a new folder "
+            "in it, for settings that fit images name the folder that contains train"
+        )
+    others = [] if is_repository or example else list_content(folder)
+    if others:
+        raise InputError(
+            f"{quote(folder)}: contains {', '.join(trim(others, 3))} but no images; for a new project name a new or "
+            "empty folder, or run git init there first; for settings that fit images name a folder of images"
+        )
+    return example is not None
+
+
+def require_outside(folder: Path) -> None:
+    """Raise InputError if a folder for a new project is inside of another one."""
+    if above := find_project_above(folder):
+        state = "is empty" if folder.exists() else "no such folder"
+        raise InputError(
+            f"{quote(folder)}: {state}, inside the Deepen project {quote(above)}; for settings that fit images "
+            f"name a folder of images, for a new project name a folder outside of {quote(above)}"
+        )
+
+
+def require_place(project: Path, images: Path) -> None:
+    """Raise InputError unless the project for these images can be in a folder: an existing one, or a new one.
+
+    Beside the images, the folder of a new one may contain nothing, unless it is a git repository.
+    """
+    if images.resolve() in (project.resolve(), *project.resolve().parents):
+        raise InputError(
+            f"{quote(images)}: contains images, and the project would be inside; name the folder in it that contains "
+            "train, or add --project NEW, a new folder elsewhere"
+        )
+    if is_project(project):
+        return
+    where = "this folder" if project == Path() else quote(project)
+    if above := find_project_above(project):
+        raise InputError(f"{where}: is inside the Deepen project {quote(above)}; add --project {quote(above)}")
+    others = [] if (project / ".git").exists() else list_content(project, but=images)
+    if others:
+        raise InputError(
+            f"{where}: contains {', '.join(trim(others, 3))} and is not a Deepen project; for a new project add "
+            "--project NEW, a new folder; for a project that exists, add --project and its folder"
+        )
+
+
+def list_content(folder: Path, but: Path | None = None) -> list[str]:
+    """Return the names in a folder, if any, without hidden ones, what a new repository has, and the way to `but`."""
+    entries: Iterable[Path] = sorted(folder.iterdir()) if folder.is_dir() else ()
+    way = (but.resolve(), *but.resolve().parents) if but else ()
+    names = [entry.name for entry in entries if entry.resolve() not in way]
+    return [quote(name) for name in names if not (name.startswith(".") or is_clutter(name) or _is_beside(name))]
+
+
+def _is_beside(name: str) -> bool:
+    return name.lower().partition(".")[0] in _BESIDE
+
+
+def _find_image(folder: Path) -> str | None:
+    return next((quote(entry.path) for entry in Walk(folder) if entry.read), None)
+
+
+def _has_train(folder: Path) -> bool:
+    """Return whether a folder has images in train/<class>/."""
+    places = (locate(entry.parts, len(entry.parts) - 1) for entry in Walk(folder) if entry.read)
+    return any(place and place.part == "train" and len(place.below) > 1 for place in places)

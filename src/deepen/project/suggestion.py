@@ -1,0 +1,110 @@
+"""Settings that fit a folder of images, and the text of a params.yaml with them."""
+
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median_low
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+
+from deepen.config.dataset_settings import Folder
+from deepen.config.settings import Settings, check_text
+from deepen.core.errors import InputError
+from deepen.core.yaml_reading import compose, parse_yaml
+from deepen.project.survey import Survey
+
+_LARGEST, _SMALLEST = 64, 8  # sides in pixels: suggested, and that three pools leave a pixel of
+_PREFERRED = (64, 32)
+
+Changes = dict[str, str | int]  # path of a setting, such as datasets.folder.size -> value
+
+
+def choose_size(sizes: Counter[tuple[int, int]]) -> int | str:
+    """Return the size to resize images to, in pixels: auto for small images that all have the same size.
+
+    Else 64 or 32, the larger that at least half of the images have in height and width; of smaller images, the
+    multiple of 8 below.
+    """
+    if len(sizes) == 1 and _SMALLEST <= min(next(iter(sizes))) <= max(next(iter(sizes))) <= _LARGEST:
+        return "auto"
+    side = median_low(min(size) for size in sizes.elements())
+    return next((size for size in _PREFERRED if side >= size), max(_SMALLEST, side // _SMALLEST * _SMALLEST))
+
+
+def suggest_settings(settings: Settings, root: str, survey: Survey) -> Changes:
+    """Return the settings that have to change for these images; raises InputError without a data set for folders."""
+    folders = [name for name, each in settings.datasets.items() if isinstance(each, Folder)]
+    if not folders:
+        raise InputError("params.yaml: datasets: no data set has source: folder; add one, as deepen init NEW writes it")
+    name = settings.data if settings.data in folders else "folder" if "folder" in folders else folders[0]
+    where = f"datasets.{name}"
+    return {"data": name, f"{where}.root": root, f"{where}.size": choose_size(survey.sizes)}
+
+
+def locate_images(images: Path, project: Path) -> str:
+    """Return the path of images for a project's params.yaml: absolute if it was given so, else from the project."""
+    if images.is_absolute() or str(images).startswith("~"):
+        return str(images)
+    there = images.absolute()
+    return os.path.relpath(there.parent.resolve() / there.name, project.resolve())
+
+
+def change_settings(text: str, changes: Changes) -> str:
+    """Return the text of a params.yaml with other values of some settings, and all else unchanged.
+
+    Raises InputError with all faults of the new settings, and if a setting can't be found or has an alias.
+    """
+    root, before = compose(text), parse_yaml(text, "params.yaml")
+    spans = {path: _find_value(root, path) for path in changes}
+    new = text
+    for path, (start, end) in sorted(spans.items(), key=lambda item: item[1], reverse=True):
+        new = new[:start] + _dump(changes[path]) + new[end:]
+    check_text(new)
+    if parse_yaml(new, "params.yaml") != _with_changes(before, changes):
+        raise InputError("params.yaml: can't be edited automatically; " + describe_by_hand(changes))
+    return new
+
+
+def describe_by_hand(changes: Changes) -> str:
+    """Return what a person has to write instead."""
+    return "write " + ", ".join(f"{path}: {_dump(value)}" for path, value in changes.items())
+
+
+def _find_value(node: Node | None, path: str) -> tuple[int, int]:
+    """Return where the value of a setting starts and ends in the text."""
+    for key in path.split("."):
+        pairs = node.value if isinstance(node, MappingNode) else []
+        node = next((value for name, value in pairs if name.value == key), None)
+    if not isinstance(node, ScalarNode):
+        raise InputError(f"params.yaml: {path}: missing; add it, as deepen init NEW writes it")
+    return node.start_mark.index, node.end_mark.index
+
+
+def _dump(value: str | int) -> str:
+    yaml, file = YAML(), io.StringIO()
+    yaml.width = 1_000_000
+    yaml.dump({"value": value}, file)
+    return file.getvalue().removeprefix("value: ").rstrip("\n")
+
+
+def _with_changes(content: object, changes: Mapping[str, object]) -> object:
+    """Return the content of a params.yaml with these values, for comparison."""
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        node = content
+        for name in parents:
+            assert isinstance(node, dict)
+            node = node[name]
+        assert isinstance(node, dict)
+        node[last] = value
+    return content
+
+
+def list_ignored(images: Path, project: Path) -> list[str]:
+    """Return the lines of a project's .gitignore for images inside the project: large files are not git's."""
+    below = os.path.relpath(images.absolute().parent.resolve() / images.absolute().name, project.resolve())
+    return [] if below.startswith("..") else ["/" + re.sub(r"([\\*?\[\]!# ])", r"\\\1", below)]

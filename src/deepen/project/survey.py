@@ -1,0 +1,100 @@
+"""Look over a folder of images before anything is read in full: classes, numbers, sizes, grey or colour."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deepen.core.errors import InputError, quote, trim
+from deepen.data.split import count_held_out, find_split_faults
+from deepen.datasets import TEST_FRACTION
+from deepen.datasets.layout import FOLDERS, Layout
+from deepen.datasets.layout_faults import class_faults, layout_faults
+from deepen.datasets.parts import PARTS, Part
+from deepen.datasets.walk import FoundEntry, Walk
+from deepen.decoding.decode import UnreadableImage
+from deepen.decoding.measuring import measure_image
+
+_ALL, _EVERY = 2000, 50  # so many of the first images are measured, and one in so many of the others
+_KEPT = {"test": 2, "validation": 1}  # training images of a class that holding out leaves, as when they are read
+
+Counts = Mapping[str, int]  # images by class
+
+
+@dataclass
+class Survey:
+    """The images of a root: number by part and class, and, of those that were measured, sizes (height, width)."""
+
+    parts: Mapping[Part, Counts] = field(default_factory=dict)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    is_grey: bool = True
+
+    @property
+    def measured(self) -> int:
+        """The number of measured images."""
+        return self.sizes.total()
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return sum(map(sum, (part.values() for part in self.parts.values())))
+
+    def count_by_class(self) -> dict[str, int]:
+        """Return the number of images of each class."""
+        return dict(sum(map(Counter, self.parts.values()), Counter[str]()))
+
+    def split(self, val_fraction: float) -> dict[Part, int]:
+        """Return the number of images of each part after holding out; raises InputError for too small classes."""
+        parts = {name: dict(counts) for name, counts in self.parts.items()}
+        for part, fraction in (("test", TEST_FRACTION), ("validation", val_fraction)):
+            if part in parts:
+                continue
+            keep, train = _KEPT[part], parts["train"]
+            if faults := find_split_faults(train, part, keep):
+                raise InputError(trim(faults))
+            parts[part] = {name: count_held_out(count, fraction, keep) for name, count in train.items()}  # type: ignore[index]
+            parts["train"] = {name: count - parts[part][name] for name, count in train.items()}  # type: ignore[index]
+        return {part: sum(parts[part].values()) for part in PARTS}
+
+
+def survey_images(root: Path) -> Survey:
+    """Return what a folder or archive of images holds; raises InputError with every fault that training would report.
+
+    Of many images only some are measured.
+    """
+    walk, layout, survey = Walk(root), Layout(), Survey()
+    faults: list[str] = []
+    row = 0
+    for entry in walk:
+        if entry.read is None:
+            layout.add_folder(entry)
+        elif layout.add_image(entry, row):
+            if row < _ALL or row % _EVERY == 0:
+                faults += _measure(entry, survey)
+            row += 1
+    faults = walk.faults + faults
+    faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
+    if faults:
+        raise InputError([f"{root}: {fault}" for fault in trim(faults)])
+    survey.parts = {
+        FOLDERS[name]: {each: len(rows) for each, rows in part.items()} for name, part in layout.parts.items()
+    }
+    return survey
+
+
+def _measure(entry: FoundEntry, survey: Survey) -> list[str]:
+    """Add the size and colours of an image to a survey; return its fault, if it can't be read."""
+    assert entry.read is not None
+    try:
+        form = measure_image(entry.read())
+    except InputError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (UnreadableImage, ValueError) as error:
+        reason = str(error)
+    else:
+        survey.sizes[form.height, form.width] += 1
+        survey.is_grey = survey.is_grey and form.is_grey
+        return []
+    return [f"{quote(entry.path)}: can't be read as an image ({reason}); replace or remove it"]

@@ -15,7 +15,11 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE params.yaml dvc.yaml .gitignore .dvcignore ./
+COPY .dvc/.gitignore .dvc/config .dvc/plots.html ./.dvc/
+COPY .dvc/plots ./.dvc/plots
+COPY ladders ./ladders
+COPY pipeline ./pipeline
 COPY src ./src
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 

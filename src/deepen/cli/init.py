@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, parse_path
-from deepen.cli.project_folder import is_project
+from deepen.cli.project_folder import is_project, name_folder
 from deepen.core.errors import InputError, quote
 
 if TYPE_CHECKING:
@@ -88,35 +88,36 @@ def _fit_to_images(images: Path, project: Path) -> None:
     inside, path = list_ignored(images, project), project / PARAMS
     if is_project(project):
         with lock_settings(path):
-            text = _fit(read_settings_text(path), images, project, survey)
+            text, lines = _fit(read_settings_text(path), images, project, survey)
             write_settings_text(path, text)
         ignore_more(project, inside)
+        _print(*lines)
         return
     contents = read_template()
-    contents[PARAMS] = _fit(contents[PARAMS].decode(), images, project, survey).encode()
+    text, lines = _fit(contents[PARAMS].decode(), images, project, survey)
+    contents[PARAMS] = text.encode()
     contents[IGNORE] += "".join(f"{line}\n" for line in inside).encode()
     create_project(project, contents)
+    _print(*lines)
     _print_next(project)
 
 
-def _fit(text: str, images: Path, project: Path, survey: "Survey") -> str:
-    """Return the text of params.yaml with settings that fit the images; print what changes, and what will run."""
+def _fit(text: str, images: Path, project: Path, survey: "Survey") -> tuple[str, tuple[str, str]]:
+    """Return the text of params.yaml with settings that fit the images, and what changes and what will run."""
     from deepen.config.settings import check_text
     from deepen.project.description import describe_run
-    from deepen.project.suggestion import change_settings, locate_images, suggest_settings
+    from deepen.project.suggestion import change_settings, describe_changes, locate_images, suggest_settings
 
     changes = suggest_settings(check_text(text), locate_images(images, project), survey)
     new = change_settings(text, changes)
-    run = describe_run(check_text(new), survey)
-    _print("params.yaml: " + ", ".join(f"{path}: {value}" for path, value in changes.items()))
-    _print(run)
-    return new
+    return new, (f"params.yaml: {describe_changes(text, changes)}", describe_run(check_text(new), survey))
 
 
 def _print_next(project: Path) -> None:
     enter = "" if project == Path() else f"cd {shlex.quote(str(project))} && "
-    print(f"{quote(project)}: a new project; next: {enter}git add --all && git commit -m Start && dvc repro")
+    print(f"{name_folder(project)}: a new project; next: {enter}git add --all && git commit -m Start && dvc repro")
 
 
-def _print(text: str) -> None:
-    print(textwrap.fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+def _print(*texts: str) -> None:
+    for text in texts:
+        print(textwrap.fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))

@@ -1,9 +1,11 @@
 """Tell a folder of images from one for a new project; where both are possible, the error has both remedies."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from deepen.cli.project_folder import find_project_above, is_project
+from deepen.cli.missing_path import find_similar_path
+from deepen.cli.project_folder import find_project_above, is_project, name_folder
 from deepen.core.errors import InputError, quote, trim
 from deepen.datasets.clutter import is_clutter
 from deepen.datasets.layout import locate
@@ -20,25 +22,37 @@ def holds_images(folder: Path) -> bool:
     """
     if folder.is_file():
         return True
+    if not folder.exists():
+        _require_unlike_images(folder)
     if is_project(folder):
         raise InputError(
-            f"{quote(folder)}: is a Deepen project; for settings that fit images write deepen init IMAGES --project "
-            f"{quote(folder)}, for a new project name another folder"
+            f"{name_folder(folder)}: is a Deepen project; for settings that fit images write deepen init "
+            f"IMAGES --project {shlex.quote(str(folder))}, for a new project name another folder"
         )
     is_repository = (folder / ".git").exists()
     example = _find_image(folder) if folder.is_dir() else None
     if example and is_repository and not _has_train(folder):
         raise InputError(
-            f"{quote(folder)}: is a git repository with images, such as {example}; for a new project name a new folder "
-            "in it, for settings that fit images name the folder that contains train"
+            f"{name_folder(folder)}: is a git repository with images, such as {example}; for a new project "
+            "name a new folder in it, for settings that fit images name the folder that contains train"
         )
     others = [] if is_repository or example else list_content(folder)
     if others:
         raise InputError(
-            f"{quote(folder)}: contains {', '.join(trim(others, 3))} but no images; for a new project name a new or "
-            "empty folder, or run git init there first; for settings that fit images name a folder of images"
+            f"{name_folder(folder)}: contains {', '.join(trim(others, 3))} but no images; for a new project name "
+            "a new or empty folder, or run git init there first; for settings that fit images name a folder of images"
         )
     return example is not None
+
+
+def _require_unlike_images(folder: Path) -> None:
+    """Raise InputError if a missing folder may be a misspelt one of images."""
+    near = find_similar_path(folder)
+    if near is not None and (near.is_file() or _find_image(near)):
+        raise InputError(
+            f"{quote(folder)}: no such folder; for settings that fit the images of {quote(near)} write deepen init "
+            f"{shlex.quote(str(near))}, for a new project choose a name less similar to it"
+        )
 
 
 def require_outside(folder: Path) -> None:
@@ -46,7 +60,7 @@ def require_outside(folder: Path) -> None:
     if above := find_project_above(folder):
         state = "is empty" if folder.exists() else "no such folder"
         raise InputError(
-            f"{quote(folder)}: {state}, inside the Deepen project {quote(above)}; for settings that fit images "
+            f"{name_folder(folder)}: {state}, inside the Deepen project {quote(above)}; for settings that fit images "
             f"name a folder of images, for a new project name a folder outside of {quote(above)}"
         )
 
@@ -58,12 +72,12 @@ def require_place(project: Path, images: Path) -> None:
     """
     if images.resolve() in (project.resolve(), *project.resolve().parents):
         raise InputError(
-            f"{quote(images)}: contains images, and the project would be inside; name the folder in it that contains "
-            "train, or add --project NEW, a new folder elsewhere"
+            f"{name_folder(images)}: contains images, and the project would be inside; name the folder in it "
+            "that contains train, or add --project NEW, a new folder elsewhere"
         )
     if is_project(project):
         return
-    where = "this folder" if project == Path() else quote(project)
+    where = name_folder(project)
     if above := find_project_above(project):
         raise InputError(f"{where}: is inside the Deepen project {quote(above)}; add --project {quote(above)}")
     others = [] if (project / ".git").exists() else list_content(project, but=images)

@@ -31,6 +31,12 @@ def suggest_path(path: Path) -> str:
     return suggestion or f"; {_describe_content(folder, names)}"
 
 
+def find_similar_path(path: Path) -> Path | None:
+    """Return what exists beside a missing path under a similar name; None if there is nothing, or no such folder."""
+    similar = _find_similar(path.name, _list_names(path.parent))
+    return path.parent / similar if similar else None
+
+
 def _list_names(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:

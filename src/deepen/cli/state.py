@@ -49,7 +49,7 @@ def _describe_other_folder(folder: Path) -> Iterator[str]:
         yield f"this folder is inside a Deepen project: cd {quote(above)}"
     else:
         yield f"{quote(folder)} is not a Deepen project: params.yaml or dvc.yaml is missing"
-        yield "next: cd to your clone of Deepen; without one, git clone its repository and run make repro there"
+        yield "next: cd to your clone of Deepen or a project; or start one: deepen init NEW, or deepen init photos/"
 
 
 def _is_complete(project: Path, settings: "Settings", trained: Sequence[str]) -> bool:
@@ -121,7 +121,8 @@ def _suggest_next(project: Path, settings: "Settings", trained: Sequence[str], u
     here = load_workspace(project)
     left = [name for name in settings.models if name not in trained]
     if not trained:
-        return "dvc repro" if unfinished else f"make repro (or dvc repro), which trains {', '.join(trim(left))}"
+        first = "make repro (or dvc repro)" if (project / "Makefile").is_file() else "dvc repro"
+        return "dvc repro" if unfinished else f"{first}, which trains {', '.join(trim(left))}"
     if left:
         return f"dvc repro, which trains {', '.join(trim(left))}"
     if here is None or here.why:

@@ -1,5 +1,6 @@
 """What `deepen init` prints: the images, and what will run and for how long."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from deepen.config.dataset_settings import Folder
@@ -36,16 +37,26 @@ def describe_run(settings: Settings, survey: Survey) -> str:
         return estimate_run(settings, image, len(survey.parts["train"]), parts, pixels)
 
     run = estimate(settings)
-    epochs = ", ".join(f"{name} for {pluralize(count, 'epoch')}" for name, count in run.epochs.items())
     shape = "x".join(map(str, settings.view_shape(image)))
     text = (
-        f"dvc repro will train {epochs}, on {pluralize(parts['train'], 'image')} of {shape}, and test each on "
-        f"{parts['test']:,}: about {format_duration(run.seconds)} on this machine ({run.device})"
+        f"dvc repro will train {_describe_epochs(run.epochs)}, on {pluralize(parts['train'], 'image')} of {shape}, "
+        f"and test each on {parts['test']:,}: about {format_duration(run.seconds)} on this machine ({run.device})"
     )
     if run.device == "cpu" and run.seconds > _LONG and settings.network_width > _NARROW:
         narrow = estimate(settings.model_copy(update={"width": _NARROW}))
         text += f"; with width: {_NARROW} in params.yaml about {format_duration(narrow.seconds)}"
     return text
+
+
+def _describe_epochs(epochs: Mapping[str, int]) -> str:
+    """Return for example `I and II for 3 epochs each, III for 12 epochs`."""
+    models: dict[int, list[str]] = {}
+    for name, count in epochs.items():
+        models.setdefault(count, []).append(name)
+    return ", ".join(
+        f"{', '.join(trim(names))} for {pluralize(count, 'epoch')}" + " each" * (len(names) > 1)
+        for count, names in models.items()
+    )
 
 
 def _get_shape(settings: Settings, survey: Survey) -> tuple[int, int, int]:

@@ -1,30 +1,32 @@
-"""Estimate how long a ladder trains on this machine, from operations and the rate of a matrix product."""
+"""Estimate how long a run will take on this machine, from steps of its models that are timed on random images."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
+import numpy as np
 import torch
 
 from deepen.config.settings import Settings
+from deepen.data.images import ImageSet
+from deepen.data.statistics import compute_statistics
 from deepen.datasets.parts import Part
+from deepen.growth.initialization import draw_he_weights
 from deepen.growth.ladder import plan_ladder
-from deepen.models.layers import Layer, count_forward_flops, count_training_flops
-from deepen.runtime.device import choose_device, choose_dtype
+from deepen.models.layers import Layer, Shape, count_forward_flops, count_training_flops
+from deepen.models.vgg import build_network
+from deepen.runtime.device import choose_device
+from deepen.training.from_settings import make_trainer
 
-_SHARE = {"cpu": 0.7}  # of the rate of a matrix product that training reaches; measured: docs/estimates.md
-_OTHER_SHARE = 0.25  # on GPUs
-_LEAST_STEP = 0.002  # seconds that launching a step takes
+_TIMED = 0.5  # seconds of steps that are enough
+_SLOW = 2.0  # seconds of a step after which deeper models are not timed
 _STAGE = 2.0  # seconds that a stage takes to start
 _PIXELS = 3e7  # per second that are decoded
-_SIDE = {"cpu": 1024}  # of the matrices that are multiplied
-_OTHER_SIDE = 8192
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The estimated seconds of a run, and the device and epochs of the models."""
+    """The estimated seconds of a run, its device, and the epochs of each model."""
 
     seconds: float
     device: str
@@ -34,48 +36,55 @@ class Estimate:
 def estimate_run(
     settings: Settings, image: tuple[int, int, int], classes: int, parts: Mapping[Part, int], pixels: float
 ) -> Estimate:
-    """Estimate a run of all stages for images of this shape, so many in each part, from files of so many `pixels`."""
+    """Estimate a run of all stages for images of this shape, so many in each part, from files of so many `pixels`.
+
+    Raises InputError if a model can't take the images.
+    """
     device = choose_device(settings.device, settings.cpu_threads)
-    dtype = choose_dtype(settings.precision, device)
-    rate = measure_rate(device, dtype) * _SHARE.get(device.type, _OTHER_SHARE)
     plans = plan_ladder(settings, settings.view_shape(image), classes)
-    epochs = {name: settings.epochs(name, parts["train"]) for name in settings.models}
-    trained = sum(_count_seconds(settings, name, plans[name], parts, rate) for name in settings.models)
-    stages = _STAGE * (6 + 3 * len(settings.models))
-    return Estimate(stages + pixels / _PIXELS + trained, device.type, epochs)
+    images = _draw_images(settings.batch_size(parts["train"]), image, classes)
+    seconds = pixels / _PIXELS + _STAGE * (6 + 3 * len(plans))
+    step, before = 0.0, 0
+    for name, layers in plans.items():
+        flops = count_training_flops(layers)
+        step = step * flops / before if step > _SLOW else time_step(settings, name, layers, images, device)
+        before = flops
+        seconds += step * _count_steps(settings, name, layers, parts)
+    return Estimate(seconds, device.type, {name: settings.epochs(name, parts["train"]) for name in plans})
 
 
-def measure_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the operations per second of a matrix product: the best of five."""
-    side = _SIDE.get(device.type, _OTHER_SIDE)
-    matrix = torch.ones(side, side, device=device, dtype=dtype)
-    seconds = []
-    for _ in range(6):
+def time_step(settings: Settings, name: str, layers: Sequence[Layer], images: ImageSet, device: torch.device) -> float:
+    """Return the seconds of a training step on all of some images; of several if they are short, the shortest."""
+    recipe = settings.recipes[settings.recipe]
+    training = recipe.training.model_copy(update={"batch_size": len(images)})
+    recipes = {settings.recipe: recipe.model_copy(update={"training": training})}
+    weights = draw_he_weights(layers, seed=settings.seed, model=name)
+    trainer = make_trainer(
+        settings.model_copy(update={"recipes": recipes}),
+        name,
+        build_network(layers, weights, training.dropout),
+        images,
+        compute_statistics(images.images),
+        device,
+        epochs=1000,
+    )
+    seconds: list[float] = []
+    while not seconds or (sum(seconds) < _TIMED and len(seconds) < trainer.steps):
         start = time.perf_counter()
-        torch.mm(matrix, matrix)[0, 0].item()  # which waits for a GPU
+        trainer.run_epoch(len(seconds) + 1, lambda: None)
         seconds.append(time.perf_counter() - start)
-    return 2 * side**3 / min(seconds[1:])
+    return min(seconds)
 
 
-def _count_seconds(
-    settings: Settings, name: str, layers: Sequence[Layer], parts: Mapping[Part, int], rate: float
-) -> float:
-    """Return the estimated seconds of training a model, of its validation after each epoch, and of its test."""
-    batch = settings.batch_size(parts["train"])
-    step = batch * count_training_flops(layers) + _count_optimizer_flops(settings, layers)
+def _draw_images(count: int, shape: Shape, classes: int) -> ImageSet:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, *shape), dtype=np.uint8)
+    return ImageSet(images, np.arange(count) % classes, tuple(map(str, range(classes))))
+
+
+def _count_steps(settings: Settings, name: str, layers: Sequence[Layer], parts: Mapping[Part, int]) -> float:
+    """Return the training steps that take as long as training a model, validating it each epoch, and testing it."""
     views = 2 if settings.dataset.flip and settings.evaluation.flip_averaging else 1
-    looked_at = parts["validation"] * settings.epochs(name, parts["train"]) + views * parts["test"]
-    steps = settings.steps(name, parts["train"])
-    return steps * max(step / rate, _LEAST_STEP) + looked_at * count_forward_flops(layers) / rate
-
-
-def _count_optimizer_flops(settings: Settings, layers: Sequence[Layer]) -> int:
-    """Return the operations of Muon's Newton-Schulz steps on the Gram matrices of all weights; 0 of SGD."""
-    if settings.training.optimizer.name != "muon":
-        return 0
-    flops = 0
-    for layer in layers:
-        if layer.learns and (shape := layer.tensors().get(f"{layer.role}.weight")) and layer.kind != "norm":
-            rows, columns = sorted((shape[0], prod(shape[1:])))
-            flops += 4 * rows**2 * columns + 34 * rows**3
-    return flops
+    evaluated = parts["validation"] * settings.epochs(name, parts["train"]) + views * parts["test"]
+    images = evaluated * count_forward_flops(layers) / count_training_flops(layers)
+    return settings.steps(name, parts["train"]) + images / settings.batch_size(parts["train"])

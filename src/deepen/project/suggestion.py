@@ -62,16 +62,24 @@ def change_settings(text: str, changes: Changes) -> str:
     spans = {path: _find_value(root, path) for path in changes}
     new = text
     for path, (start, end) in sorted(spans.items(), key=lambda item: item[1], reverse=True):
-        new = new[:start] + _dump(changes[path]) + new[end:]
+        value = _dump(changes[path])
+        new = new[:start] + value + _keep_column(new[end:], len(value) - (end - start))
     check_text(new)
     if parse_yaml(new, "params.yaml") != _with_changes(before, changes):
-        raise InputError("params.yaml: can't be edited automatically; " + describe_by_hand(changes))
+        by_hand = ", ".join(f"{path}: {_dump(value)}" for path, value in changes.items())
+        raise InputError(f"params.yaml: can't be edited automatically; write {by_hand}")
     return new
 
 
-def describe_by_hand(changes: Changes) -> str:
-    """Return what a person has to write instead."""
-    return "write " + ", ".join(f"{path}: {_dump(value)}" for path, value in changes.items())
+def describe_changes(text: str, changes: Changes) -> str:
+    """Return the settings with their new values and, where they differ, those in the text of a params.yaml."""
+    root = compose(text)
+    before = {path: text[slice(*_find_value(root, path))] for path in changes}
+    after = {path: _dump(value) for path, value in changes.items()}
+    return ", ".join(
+        f"{path}: {value}" + (f" (was {before[path]})" if before[path] != value else "")
+        for path, value in after.items()
+    )
 
 
 def _find_value(node: Node | None, path: str) -> tuple[int, int]:
@@ -82,6 +90,13 @@ def _find_value(node: Node | None, path: str) -> tuple[int, int]:
     if not isinstance(node, ScalarNode):
         raise InputError(f"params.yaml: {path}: missing; add it, as deepen init NEW writes it")
     return node.start_mark.index, node.end_mark.index
+
+
+def _keep_column(rest: str, longer: int) -> str:
+    """Return what follows a value, with its comment in the same column if the value is `longer` by some characters."""
+    if match := re.match(" +(?=#)", rest):
+        return " " * max(1, len(match[0]) - longer) + rest[match.end() :]
+    return rest
 
 
 def _dump(value: str | int) -> str:

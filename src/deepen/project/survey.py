@@ -62,7 +62,11 @@ def survey_images(root: Path) -> Survey:
 
     Of many images only some are measured.
     """
-    walk, layout, survey = Walk(root), Layout(), Survey()
+    return _survey(root, Layout())
+
+
+def _survey(root: Path, layout: Layout) -> Survey:
+    walk, survey = Walk(root), Survey()
     faults: list[str] = []
     row = 0
     for entry in walk:

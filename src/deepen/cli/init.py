@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, parse_path
-from deepen.cli.project_folder import is_project, name_folder
+from deepen.cli.project_folder import is_project
 from deepen.core.errors import InputError, quote
+from deepen.core.names import name_folder
 
 if TYPE_CHECKING:
     from deepen.project.survey import Survey

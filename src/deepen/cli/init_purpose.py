@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deepen.cli.missing_path import find_similar_path
-from deepen.cli.project_folder import find_project_above, is_project, name_folder
+from deepen.cli.project_folder import find_project_above, is_project
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.names import name_folder
 from deepen.datasets.clutter import is_clutter
 from deepen.datasets.layout import locate
 from deepen.datasets.walk import Walk

@@ -17,11 +17,6 @@ def find_project_above(folder: Path) -> Path | None:
     return next((each for each in folder.resolve().parents if is_project(each)), None)
 
 
-def name_folder(folder: Path) -> str:
-    """Return the name of a folder for a message."""
-    return "this folder" if folder == Path() else quote(folder)
-
-
 def require_project(folder: Path, *, has_option: bool = True) -> None:
     """Raise InputError if a folder is not a Deepen project; `has_option` is whether the command has --project."""
     where = "this folder" if folder == Path() else f"--project {quote(folder)}"

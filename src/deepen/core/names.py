@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepen.core.errors import InputError
+from deepen.core.errors import InputError, quote
 
 SCRATCH = "scratch"  # the pseudo-model that the first model grows from
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
@@ -19,6 +19,11 @@ def make_path(thing: str, name: str | os.PathLike[str]) -> Path:
     if not os.fspath(name):
         raise InputError(f"{thing}: {EMPTY}")
     return Path(name)
+
+
+def name_folder(folder: Path) -> str:
+    """Return the name of a folder for a message."""
+    return "this folder" if folder == Path() else quote(folder)
 
 
 def find_class_name_faults(names: Sequence[str]) -> list[str]:

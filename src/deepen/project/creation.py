@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.files import make_temporary_folder, make_write_error, write_text
+from deepen.core.names import name_folder
 from deepen.project.ignored import add_lines
 
 _IGNORE = ".gitignore"  # lines are added to one that exists
@@ -43,7 +44,7 @@ def _require_new(folder: Path, contents: Iterable[Path]) -> None:
     taken = [quote(name) for name in names if name != _IGNORE and os.path.lexists(folder / name)]
     if taken:
         raise InputError(
-            f"{quote(folder)}: contains {', '.join(trim(taken))}, which a new project would overwrite; "
+            f"{name_folder(folder)}: contains {', '.join(trim(taken))}, which a new project would overwrite; "
             "move them away, or name another folder"
         )
 
@@ -79,10 +80,15 @@ def _merge(made: Path, folder: Path) -> None:
         for path in sorted(made.iterdir()):
             if path.name == _IGNORE and (folder / _IGNORE).exists():
                 continue
-            undo.callback(os.rename, folder / path.name, path)
+            undo.callback(_move_back, folder / path.name, path)
             os.rename(path, folder / path.name)
         ignore_more(folder, (made / _IGNORE).read_text().splitlines() if (made / _IGNORE).exists() else ())
         undo.pop_all()
+
+
+def _move_back(moved: Path, path: Path) -> None:
+    if not os.path.lexists(path):
+        os.rename(moved, path)
 
 
 def ignore_more(folder: Path, lines: Iterable[str]) -> None:

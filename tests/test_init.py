@@ -1,0 +1,406 @@
+"""`deepen init`: start a project, and write settings that fit images."""
+
+import os
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import archive, photos, picture, write_tree
+
+from deepen.cli import main
+from deepen.config.settings import load_settings
+from deepen.core.errors import InputError
+from deepen.project import creation
+from deepen.project.file_list import list_project_files
+from deepen.project.suggestion import change_settings, choose_size, locate_images
+from deepen.project.survey import survey_images
+from deepen.project.template import read_template
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder, outside of every repository."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Steps are not timed."""
+    monkeypatch.setattr("deepen.project.estimate.time_step", lambda *arguments: 0.5)
+
+
+def init(*words):
+    main(["init", *map(str, words)])
+
+
+def fault(*words):
+    with pytest.raises(SystemExit) as exit:
+        init(*words)
+    return str(exit.value).removeprefix("error: ")
+
+
+def content(folder):
+    """All files and folders below a folder, without git's own."""
+    paths = (path for path in folder.rglob("*") if ".git" not in path.relative_to(folder).parts)
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in paths}
+
+
+def files(folder):
+    return {name for name, data in content(folder).items() if data is not None}
+
+
+def is_repository(folder):
+    return (folder / ".git").is_dir()
+
+
+NAMES = {str(path) for path in list_project_files(ROOT)}
+MOVED = {name.partition("/")[0] for name in NAMES} - {".gitignore"} | {".git"}  # into a folder that exists
+
+
+class TestNewProject:
+    @pytest.mark.parametrize("name", ["flowers", "some/where/new", "."])
+    def test_a_new_or_empty_folder_becomes_a_project(self, here, capsys, name):
+        init(name)
+        assert files(here / name) == NAMES
+        assert is_repository(here / name)
+        assert load_settings(here / name / "params.yaml").data == "digits"
+        enter = "" if name == "." else f"cd {name} && "
+        who = "this folder" if name == "." else name
+        said = f"{who}: a new project; next: {enter}git add --all && git commit -m Start && dvc repro\n"
+        assert capsys.readouterr().out == said
+
+    def test_all_but_dvc_yaml_and_gitignore_are_the_repository_s_files(self, here):
+        init("new")
+        differ = {name for name in NAMES if (here / "new" / name).read_bytes() != (ROOT / name).read_bytes()}
+        assert differ == {"dvc.yaml", ".gitignore"}
+        ignored = (here / "new/.gitignore").read_text()
+        assert "/data/\n" in ignored
+        assert "study" not in ignored
+
+    def test_the_folder_has_the_usual_permissions(self, here):
+        init("new")
+        (here / "usual").mkdir()
+        assert (here / "new").stat().st_mode == (here / "usual").stat().st_mode
+        assert [path.name for path in here.iterdir() if path.name.startswith(".")] == []
+
+    def test_a_repository_keeps_its_files_and_history(self, here):
+        subprocess.run(["git", "init", "-q"], check=True)
+        before = (here / ".git/HEAD").stat().st_mtime_ns
+        write_tree(here, {"README.md": b"mine", ".gitignore": b"*.log\n/data/", "notes/x.txt": b"x"})
+        init(".")
+        after = content(here)
+        assert after["README.md"] == b"mine"
+        assert after[".gitignore"].startswith(b"*.log\n/data/\n")
+        assert after[".gitignore"].count(b"/data/") == 1
+        assert b"\n/weights/\n" in after[".gitignore"]
+        assert (here / ".git/HEAD").stat().st_mtime_ns == before
+
+    def test_a_folder_of_a_repository_is_part_of_it(self, here):
+        subprocess.run(["git", "init", "-q"], check=True)
+        (here / ".gitignore").write_text("/ignored/\n")
+        init("below")
+        assert not is_repository(here / "below")
+        init("ignored/below")
+        assert is_repository(here / "ignored/below")
+
+    @pytest.mark.parametrize("taken", ["params.yaml", "pipeline", ".dvc", ".dvcignore"])
+    def test_no_file_is_overwritten(self, here, taken):
+        subprocess.run(["git", "init", "-q"], check=True)
+        write_tree(here, {f"{taken}/a" if "." not in taken[1:] else taken: b"mine"})
+        before = content(here)
+        rule = "which a new project would overwrite; move them away, or name another folder"
+        assert fault(".") == f"this folder: contains {taken}, {rule}"
+        assert content(here) == before
+
+    @pytest.mark.parametrize(("exists", "at"), [(False, 1), *((True, at) for at in range(1, len(MOVED) + 1))])
+    def test_after_an_error_nothing_is_left(self, here, monkeypatch, exists, at):
+        target = here / "a/b"
+        if exists:
+            write_tree(target, {".gitignore": b"*.log\n"})
+        before, renames = content(here), []
+        rename = os.rename
+
+        def fail(old, new):
+            renames.append(new)
+            if len(renames) == at:
+                raise OSError(28, "No space left on device")
+            rename(old, new)
+
+        monkeypatch.setattr(creation.os, "rename", fail)
+        assert fault("a/b") == "a/b: can't be written (No space left on device); free some disk space and run it again"
+        assert content(here) == before
+
+    def test_a_folder_that_is_not_writable_is_named(self, here):
+        (here / "file").write_text("x")
+        rule = "move or remove what is at this path and run it again"
+        assert fault("file/new") == f"file/new: can't be written (File exists); {rule}"
+
+    def test_git_that_is_missing_or_fails_is_named(self, here, monkeypatch):
+        monkeypatch.setenv("PATH", str(here))
+        assert fault("new") == "git: not available, and DVC needs it; install it"
+        (here / "git").write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+        (here / "git").chmod(0o755)
+        assert fault("new") == "git init: failed (broken); make git init work, and run it again"
+        assert files(here) == {"git"}
+
+    def test_an_installation_without_the_files_is_named(self, here, monkeypatch):
+        monkeypatch.setattr("deepen.project.template._find_files", lambda: here)
+        assert re.match("deepen: its installation lacks files of a project .*; install it again$", fault("new"))
+        assert content(here) == {}
+
+
+class TestImages:
+    def test_settings_that_fit_are_written_into_a_project(self, here, quick, capsys):
+        init("project")
+        write_tree(here / "photos", photos(train=10, test=3, size=(30, 40)))
+        before = (here / "project/params.yaml").read_text()
+        os.chdir("project")
+        capsys.readouterr()
+        init("../photos")
+        said = re.sub(r"\n  ", " ", capsys.readouterr().out).splitlines()
+        assert said[0] == "../photos: 26 colour images (test 6, train 20), 30x40 pixels, in 2 classes: cat 13, dog 13"
+        assert said[1] == (
+            "params.yaml: data: folder (was digits), datasets.folder.root: ../photos (was images), "
+            "datasets.folder.size: auto"
+        )
+        assert re.fullmatch(
+            r"dvc repro will train I, II, III for 100 epochs each, on 18 images of 3x40x30, and test each on 6: about "
+            r"\d+ min on this machine \(cpu\)",
+            said[2],
+        )
+        after = (here / "project/params.yaml").read_text()
+        assert after == before.replace("data: digits", "data: folder").replace("root: images", "root: ../photos")
+
+    def test_comments_stay_in_their_column(self, here, quick):
+        write_tree(here / "photos", photos(size=(100, 100)))
+        init("photos")
+        before = (ROOT / "params.yaml").read_text()
+        after = (here / "params.yaml").read_text()
+        (size,) = re.findall("^    size: 64 .*", after, re.MULTILINE)
+        assert before.replace("    size: auto ", "    size: 64   ").count(size) == 1
+        assert re.findall("#.*", after) == re.findall("#.*", before)
+
+    def test_outside_a_project_one_is_started_and_git_ignores_the_images(self, here, quick, capsys):
+        write_tree(here / "my photos", photos())
+        init("my photos/")
+        assert files(here) >= NAMES
+        assert load_settings(here / "params.yaml").dataset.root == "my photos"
+        assert subprocess.run(["git", "check-ignore", "-q", "my photos/train/cat/000.png"]).returncode == 0
+        assert "this folder: a new project; next: git add" in capsys.readouterr().out
+
+    def test_an_archive_takes_a_project_of_its_own(self, here, quick, capsys):
+        archive(here / "x.zip", photos(), "zip")
+        init("x.zip", "--project", "new")
+        settings = load_settings(here / "new/params.yaml")
+        assert (settings.data, settings.dataset.root, settings.dataset.size) == ("folder", "../x.zip", None)
+        assert "/x.zip" not in (here / "new/.gitignore").read_text()
+        assert "cd new && git add" in capsys.readouterr().out
+
+    def test_a_second_call_follows_the_images(self, here, quick, capsys):
+        write_tree(here / "photos", photos())
+        init("photos")
+        first = (here / "params.yaml").read_text()
+        init("photos")
+        assert (here / "params.yaml").read_text() == first
+        assert (here / ".gitignore").read_text().count("/photos\n") == 1
+        (here / "photos/train/cat/large.png").write_bytes(picture(size=(200, 90)))
+        capsys.readouterr()
+        init("photos")
+        assert "datasets.folder.size: 8 (was auto)" in capsys.readouterr().out.replace("\n  ", " ")
+
+    def test_a_slow_run_is_told_what_a_quarter_of_the_width_takes(self, here, monkeypatch, capsys):
+        monkeypatch.setattr("deepen.project.estimate.time_step", lambda settings, *more: 9 * settings.network_width)
+        write_tree(here / "photos", photos(train=40))
+        init("photos", "--project", "a")
+        assert "; with width: 0.25 in params.yaml about " in capsys.readouterr().out.replace("\n  ", " ")
+
+    def test_faults_of_the_images_are_told_and_nothing_is_written(self, here):
+        write_tree(here / "photos", photos() | {"train/cat/bad.png": b"\x89PNG\r\n\x1a\nbad"})
+        before = content(here)
+        assert re.fullmatch(
+            r"photos: train/cat/bad\.png: can't be read as an image \(.*\); replace or remove it", fault("photos")
+        )
+        write_tree(here / "flat", {"a.png": picture(), "b.png": picture()})
+        assert fault("flat", "--project", "x") == (
+            "flat: 2 images, such as a.png, are in no class folder; move them into train/<class>/"
+        )
+        write_tree(here / "few", photos(train=2, test=0))
+        assert fault("few", "--project", "x").startswith("class 'cat' has 2 images, but 3 are needed to hold one out")
+        assert {name: data for name, data in content(here).items() if name in before} == before
+        assert not (here / "x").exists()
+
+    def test_images_that_are_too_small_for_the_models_are_told(self, here, quick):
+        write_tree(here / "photos", photos())
+        init("photos")
+        text = (here / "params.yaml").read_text().replace("fc-1024\n", "maxpool fc-1024\n")
+        (here / "params.yaml").write_text(text)
+        assert re.match(r"params\.yaml: models\.I\.layers: layer 7 of .*use larger images", fault("photos"))
+        assert (here / "params.yaml").read_text() == text
+
+
+class TestPurpose:
+    """A folder is for images or for a new project; where that is unclear, the error has both remedies."""
+
+    @pytest.mark.parametrize(
+        ("tree", "word", "said"),
+        [
+            (
+                {"notes.txt": b"x", "b/c.txt": b"x"},
+                ".",
+                "this folder: contains b, notes.txt but no images; for a new project name a new or empty folder, or run "
+                "git init there first; for settings that fit images name a folder of images",
+            ),
+            (
+                {".git/x": b"", "docs/logo.png": picture()},
+                ".",
+                "this folder: is a git repository with images, such as docs/logo.png; for a new project name a new folder "
+                "in it, for settings that fit images name the folder that contains train",
+            ),
+            (
+                {f"photos/{name}": data for name, data in photos().items()},
+                ".",
+                "this folder: contains images, and the project would be inside; name the folder in it that contains "
+                "train, or add --project NEW, a new folder elsewhere",
+            ),
+            (
+                {"notes.txt": b"x"} | {f"photos/{name}": data for name, data in photos().items()},
+                "photos",
+                "this folder: contains notes.txt and is not a Deepen project; for a new project add --project NEW, a new "
+                "folder; for a project that exists, add --project and its folder",
+            ),
+            (
+                {f"photos/{name}": data for name, data in photos().items()},
+                "phtos",
+                "phtos: no such folder; for settings that fit the images of photos write deepen init photos, for a new "
+                "project choose a name less similar to it",
+            ),
+            ({}, "gone.zip", "gone.zip: no such file; this folder is empty"),
+        ],
+    )
+    def test_an_unclear_folder_is_an_error(self, here, tree, word, said):
+        write_tree(here, tree)
+        before = content(here)
+        assert fault(word) == said
+        assert content(here) == before
+
+    def test_a_project_is_none_again(self, here):
+        init("old")
+        before = content(here)
+        images = (
+            "for settings that fit images write deepen init IMAGES --project old, for a new project name another folder"
+        )
+        assert fault("old") == f"old: is a Deepen project; {images}"
+        other = f"for settings that fit images name a folder of images, for a new project name a folder outside of {here}/old"
+        assert fault("old/new") == f"old/new: no such folder, inside the Deepen project {here}/old; {other}"
+        write_tree(here, {"old/empty/.keep": b""})
+        assert fault("old/empty") == f"old/empty: is empty, inside the Deepen project {here}/old; {other}"
+        write_tree(here / "photos", photos())
+        os.chdir("old/empty")
+        assert (
+            fault("../../photos") == f"this folder: is inside the Deepen project {here}/old; add --project {here}/old"
+        )
+        assert content(here).items() >= before.items()
+
+    def test_a_repository_of_images_in_train_is_one_of_images(self, here, quick):
+        write_tree(here / "set", photos() | {".git/x": b""})
+        init("set", "--project", "new")
+        assert load_settings(here / "new/params.yaml").dataset.root == "../set"
+
+    def test_the_option_project_is_for_images_only(self, here):
+        assert fault("new", "--project", "x") == "--project x: only with images, and new has none; omit it"
+        assert content(here) == {}
+
+
+class TestSurvey:
+    def test_it_counts_as_training_does(self, tmp_path):
+        grey = {name: picture("L", value=9) for name in photos(train=20, test=0)}
+        write_tree(tmp_path, grey | {"notes.txt": b"x"})
+        survey = survey_images(tmp_path)
+        assert survey.is_grey
+        assert survey.parts == {"train": {"cat": 20, "dog": 20}}
+        assert survey.split(0.1) == {"train": 28, "validation": 4, "test": 8}
+
+    def test_sizes_are_those_of_upright_images(self, tmp_path):
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+        tree = photos(train=3, test=0, size=(30, 40), format="JPEG")
+        write_tree(tmp_path, tree | {"train/cat/turned.png": picture(size=(30, 40), format="JPEG", exif=exif)})
+        assert survey_images(tmp_path).sizes == Counter({(40, 30): 6, (30, 40): 1})
+
+    def test_of_many_images_only_some_are_measured(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("deepen.project.survey._ALL", 5)
+        monkeypatch.setattr("deepen.project.survey._EVERY", 4)
+        write_tree(tmp_path, photos(train=10, test=0))
+        survey = survey_images(tmp_path)
+        assert (survey.images, survey.measured) == (20, 8)
+
+    @pytest.mark.parametrize(
+        ("sizes", "chosen"),
+        [
+            ({(28, 28): 9}, "auto"),
+            ({(40, 30): 9}, "auto"),
+            ({(64, 64): 9}, "auto"),
+            ({(224, 224): 9}, 64),
+            ({(6, 9): 9}, 8),
+            ({(300, 65): 2, (31, 500): 1}, 64),
+            ({(300, 65): 1, (31, 500): 2}, 24),
+            ({(300, 63): 2, (400, 500): 1}, 32),
+        ],
+    )
+    def test_a_size_that_half_of_the_images_have_is_suggested(self, sizes, chosen):
+        assert choose_size(Counter(sizes)) == chosen
+
+
+class TestSettingsText:
+    TEXT = (ROOT / "params.yaml").read_text()
+
+    @pytest.mark.parametrize("root", ["a: b", "#x", "0x10", "ü [1], 'q' \"r\"", "~/photos", "yes", "- a"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_any_path_is_read_back_as_it_was_given(self, tmp_path, root, end):
+        new = change_settings(self.TEXT.replace("\n", end), {"datasets.folder.root": root})
+        (tmp_path / "params.yaml").write_bytes(new.encode())
+        assert load_settings(tmp_path / "params.yaml").datasets["folder"].root == root
+        assert new.count(end) == self.TEXT.count("\n")
+
+    def test_a_setting_that_is_missing_or_shared_is_an_error(self):
+        with pytest.raises(InputError, match=r"^params\.yaml: datasets\.photos\.root: missing; add it"):
+            change_settings(self.TEXT, {"datasets.photos.root": "x"})
+        first, second = "root: downloads", "root: images"
+        shared = self.TEXT.replace(first, "root: &x downloads", 1).replace(second, "root: *x")
+        for name in ("cifar10", "folder"):
+            with pytest.raises(InputError, match=rf"^params\.yaml: datasets\.{name}\.root: has an anchor or alias"):
+                change_settings(shared, {f"datasets.{name}.root": "y"})
+
+    def test_paths_are_relative_to_the_project_if_they_were_relative(self, here):
+        assert locate_images(Path("photos"), here / "project") == "../photos"
+        assert locate_images(here / "photos", here / "project") == str(here / "photos")
+        (here / "link").symlink_to(here / "project/deep/er")
+        (here / "project/deep/er").mkdir(parents=True)
+        assert locate_images(Path("photos"), here / "link") == "../../../photos"
+
+    def test_a_ladder_without_a_data_set_of_a_folder_is_an_error(self, here, quick):
+        init("project")
+        path = here / "project/params.yaml"
+        text = re.sub(r"  folder: .*?(?=\nrecipes)", "", path.read_text(), flags=re.DOTALL)
+        path.write_text(text)
+        write_tree(here / "photos", photos())
+        assert fault("photos", "--project", "project") == (
+            "params.yaml: datasets: no data set has source: folder; add one, as deepen init NEW writes it"
+        )
+
+
+def test_stages_depend_on_the_installed_packages_in_place_of_src():
+    text = read_template()[Path("dvc.yaml")].decode()
+    assert "src/deepen" not in text
+    own = (ROOT / "dvc.yaml").read_text()
+    outs = set(re.findall(r"data/installed/(\w+)\.txt", text))
+    assert outs == set(re.findall(r"- src/deepen/(\w+)", own))
+    for comment in re.findall(r"  # .*", own):
+        assert comment in text

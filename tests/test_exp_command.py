@@ -31,7 +31,7 @@ class TestOutsideAProject:
     @pytest.mark.parametrize(
         ("files", "error"),
         [
-            ({}, "this folder: not a Deepen project, params.yaml is missing; run the command in the folder of your clone of Deepen"),
+            ({}, "this folder: not a Deepen project, params.yaml is missing; run the command in a project's folder; deepen init NEW starts a project"),
             ({"params.yaml": ""}, "params.yaml: must be a mapping, got nothing; write for example data: digits"),
             ({"params.yaml": "- 1"}, "params.yaml: must be a mapping, got [1]; write for example data: digits"),
             ({"params.yaml": "a: 1"}, "dvc.yaml: can't be read (No such file or directory); run from the folder that holds it"),

@@ -21,6 +21,7 @@ IMPORTS = {  # what the modules of a package may import from other packages; Non
     "training": ("core", "runtime", "models", "config", "data", "records", "evaluation"),
     "report": ("core", "models", "data", "records", "evaluation"),
     "experiments": ("core", "runtime", "config", "records", "evaluation", "training"),
+    "project": ("core", "runtime", "models", "config", "data", "decoding", "datasets", "growth", "training"),
     "convert": ("core", "models", "data"),
     "cli": None,
 }

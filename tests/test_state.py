@@ -18,7 +18,7 @@ from deepen.training.checkpoint import Checkpoints
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """One in which nothing has run, and of which git knows nothing."""
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "Makefile"):
         shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -37,7 +37,7 @@ def test_deepen_outside_a_project_says_where_to_go(tmp_path, monkeypatch, capsys
     first, second = said(capsys)
     assert first == f"{tmp_path} is not a Deepen project: params.yaml or dvc.yaml is missing"
     assert second.startswith(
-        "next: cd to your clone of Deepen; without one, git clone its repository and run make repro"
+        "next: cd to your clone of Deepen or a project; or start one: deepen init NEW, or deepen init photos/"
     )
 
 
@@ -49,6 +49,11 @@ def test_deepen_finds_the_project_from_below(project, monkeypatch, capsys):
 
 def test_deepen_says_that_nothing_is_trained(project, capsys):
     assert said(capsys) == ["nothing trained yet", "next: make repro (or dvc repro), which trains I, II, III"]
+
+
+def test_deepen_names_make_only_where_it_works(project, capsys):
+    (project / "Makefile").unlink()
+    assert said(capsys) == ["nothing trained yet", "next: dvc repro, which trains I, II, III"]
 
 
 def test_deepen_reports_wrong_settings(project, capsys):

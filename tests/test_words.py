@@ -143,7 +143,7 @@ def test_a_project_that_is_none_is_told_alike_by_all_commands(tmp_path, words):
     ):
         with pytest.raises(SystemExit) as exit:
             main([*words, "--project", str(folder)])
-        remedy = "run the command in the folder of your clone of Deepen, or add --project FOLDER"
+        remedy = "run the command in a project's folder, or add --project FOLDER; deepen init NEW starts a project"
         assert str(exit.value) == f"error: --project {folder}: {fault}; {remedy}"
 
 

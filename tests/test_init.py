@@ -10,13 +10,16 @@ import pytest
 from conftest import archive, photos, picture, write_tree
 
 from deepen.cli import main
-from deepen.config.settings import load_settings
+from deepen.config.settings import check_text, load_settings
 from deepen.core.errors import InputError
+from deepen.experiments.recorded import hash_code
 from deepen.project import creation
+from deepen.project.estimate import estimate_run
 from deepen.project.file_list import list_project_files
 from deepen.project.suggestion import change_settings, choose_size, locate_images
 from deepen.project.survey import survey_images
-from deepen.project.template import read_template
+from deepen.project.template import INSTALLED, read_template
+from pipeline.shared import installed
 
 ROOT = Path(__file__).parents[1]
 
@@ -404,3 +407,66 @@ def test_stages_depend_on_the_installed_packages_in_place_of_src():
     assert outs == set(re.findall(r"- src/deepen/(\w+)", own))
     for comment in re.findall(r"  # .*", own):
         assert comment in text
+
+
+class TestEstimate:
+    PARTS = {"train": 70, "validation": 8, "test": 19}  # noqa: RUF012
+
+    def estimate(self, **changes):
+        settings = check_text((ROOT / "params.yaml").read_text()).model_copy(update={"data": "folder", **changes})
+        return settings, estimate_run(settings, (3, 16, 16), 3, self.PARTS, 3e7)
+
+    def test_steps_of_each_model_are_timed_with_its_batch(self, monkeypatch):
+        timed = []
+
+        def time_each(settings, name, layers, images, device):
+            timed.append((name, images.shape, len(images), device.type))
+            return 0.1
+
+        monkeypatch.setattr("deepen.project.estimate.time_step", time_each)
+        _, estimate = self.estimate(device="cpu")
+        assert timed == [(name, (3, 16, 16), 16, "cpu") for name in ("I", "II", "III")]
+        assert estimate.epochs == {"I": 100, "II": 100, "III": 100}
+        least = 3 * 100 * (70 // 16) * 0.1
+        assert least < estimate.seconds - 1 - 15 * 2.0 < 1.7 * least  # besides decoding and starting: validation, test
+
+    def test_models_deeper_than_a_slow_one_are_not_timed(self, monkeypatch):
+        timed = []
+        monkeypatch.setattr(
+            "deepen.project.estimate.time_step", lambda settings, name, *more: timed.append(name) or 3.0
+        )
+        _, estimate = self.estimate(device="cpu")
+        assert timed == ["I"]
+        assert estimate.seconds > 3 * 100 * 4 * 3.0
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("recipe", ["onecycle", "published"])
+    def test_a_step_takes_some_time(self, recipe):
+        _, estimate = self.estimate(device="cpu", width=0.03125, threads=1, recipe=recipe)
+        assert 31 < estimate.seconds < 3600
+
+
+def test_the_checksums_of_an_installed_package_follow_its_files(tmp_path, monkeypatch):
+    write_tree(tmp_path / "lib", {"core/a.py": b"a", "core/b/c.j2": b"c", "core/x.pyc": b"x", "data/d.py": b"d"})
+    monkeypatch.setattr(installed, "_find_library", lambda: tmp_path / "lib")
+    monkeypatch.chdir(tmp_path)
+    first = installed.list_checksums("core")
+    assert [line.split("  ")[1] for line in first.splitlines()] == ["a.py", "b/c.j2"]
+    path = write_tree(tmp_path, {"data/installed/core.txt": first.encode()}) and installed.FOLDER / "core.txt"
+    assert not installed.is_changed(path)
+    (tmp_path / "lib/core/b/c.j2").write_text("new")
+    assert installed.is_changed(path)
+    assert not installed.is_changed(Path("data/installed/gone.txt"))
+    assert not installed.is_changed(Path("data/source.json"))
+    assert str(installed.FOLDER) == INSTALLED
+
+
+@pytest.mark.parametrize(
+    "path", ["pipeline/train.py", "pipeline/shared", "src/deepen/training", "data/installed/x.txt"]
+)
+def test_the_code_of_a_run_is_that_of_scripts_folders_and_installed_packages(path):
+    lock = "stages:\n  train@I:\n    deps:\n    - path: {}\n      md5: {}\n    outs:\n    - path: a\n      md5: b\n"
+    assert hash_code(lock.format(path, "1")) != hash_code(lock.format(path, "2"))
+    assert hash_code(lock.format("data/train.safetensors", "1")) == hash_code(
+        lock.format("data/train.safetensors", "2")
+    )

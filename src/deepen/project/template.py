@@ -14,7 +14,12 @@ from deepen.project.file_list import PACKAGED, list_project_files
 
 INSTALLED = "data/installed"  # the outputs of the stage `installed`, by which stages depend on packages of the library
 _LIBRARY = "src/deepen/"
-_NOT_HERE = ("/study/", "/site/")  # what the repository's .gitignore names, and a project does not have
+_NOT_HERE = (
+    "/study/",
+    "/build/",
+    "/dist/",
+    "/site/",
+)  # what the repository's .gitignore names, and a project does not have
 _HEADER = """\
 # Each stage runs pipeline/<stage>.py. Its deps list the scripts that it imports and, as data/installed/<package>.txt,
 # checksums of the packages of the installed library. So an upgrade that changes a package makes the stages that use it

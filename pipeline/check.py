@@ -19,12 +19,14 @@ from deepen.growth.pretrained import read_start_shapes
 from deepen.models.layers import count_parameters
 from deepen.records.record import save_records
 from deepen.runtime.machine import check_threads, get_device_memory
+from deepen.tracking.packages import require_packages
 from pipeline.shared import files
 from pipeline.shared.stage import BASE, require_unchanged, run
 
 
 def check() -> None:
     settings = load_settings()
+    require_packages(settings.tracking)
     train = load_images(files.TRAIN)
     image, classes, images = train.shape, train.classes, len(train)
     plans = plan_ladder(settings, settings.view_shape(image), len(classes), read_start_shapes(settings.models, BASE))
@@ -37,6 +39,8 @@ def check() -> None:
     shape = "x".join(map(str, image))
     print(f"images of {shape} in {len(classes)} classes, {pluralize(settings.batch_size(images), 'image')} per step")
     print("; ".join(_describe_first_and_last(settings, plans, images)))
+    if settings.tracking != "none":
+        print(f"tracking: {settings.tracking}; stages that are up to date, or restored from DVC's cache, log nothing")
     if warning := _warn_of_few_steps(settings, images):
         print(f"warning: {warning}", file=sys.stderr)
 

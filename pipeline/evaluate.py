@@ -24,6 +24,7 @@ from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged
 from pipeline.shared.together import run_together
+from pipeline.shared.tracked import log_evaluation, make_tracker
 
 MISTAKES = 24  # misclassified images to keep, those with the highest confidence
 
@@ -64,9 +65,15 @@ def evaluate_model(name: str, group: Group) -> None:
     write_json(files.metrics(name), record.metrics)
     predictions.save(files.predictions(name))
     test.select(predictions.worst(MISTAKES)).save(files.mistakes(name))
+    with make_tracker(settings, name, group.rank) as tracker:
+        log_evaluation(tracker, settings, card, record)
+    print(_describe(name, evaluation))
+
+
+def _describe(name: str, evaluation: Evaluation) -> str:
     low, high = wilson_interval(evaluation.correct[0], evaluation.images)
     tested = pluralize(evaluation.images, "test image")
-    print(f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {tested}")
+    return f"{name}: top-1 {evaluation.percent(1):.2f} % ({low:.1f} to {high:.1f}) on {tested}"
 
 
 def _require_agreement(

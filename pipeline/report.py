@@ -15,13 +15,15 @@ from deepen.report.spreadsheets import format_csv
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
+from pipeline.shared.tracked import make_tracker, open_record
 
 REPORTS = Path("reports")
 DVC_PLOTS = Path("dvc_plots")  # where `dvc plots show` writes its page, which draws with Vega
 
 
 def report() -> None:
-    depth = load_settings().depth
+    settings = load_settings()
+    depth = settings.depth
     results, predictions = load_ladder_results(files.RESULTS), load_predictions(files.predictions(depth))
     (card, state), (_, before) = (load_weights(path) for path in (files.weights(depth), files.init(depth)))
     mistakes, examples = load_images(files.mistakes(depth)), load_images(files.examples(depth))
@@ -40,6 +42,11 @@ def report() -> None:
     _write_pictures(results, card.classes, pictures)
     write_text(DVC_PLOTS / "vega.js", vega.load_javascript())
     write_text(REPORTS / "index.html", page.render(results, card.classes, mistakes, predictions, pictures))
+    with make_tracker(settings, depth) as tracker:
+        open_record(tracker, settings, card, results.last)
+        table = tables.make_results_table(results.records), tables.format_markdown(results.records, results.missing)
+        tracker.log_table("ladder", *table)
+        tracker.log_file(REPORTS / "index.html", "report")
     accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in results.records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
 

@@ -20,6 +20,7 @@ from deepen.runtime.device import choose_device, choose_dtype
 from deepen.runtime.group import Group
 from deepen.runtime.interrupt import Interruption
 from deepen.runtime.lock import hold_lock
+from deepen.tracking.following import TrackedTraining
 from deepen.training.callback import Callback
 from deepen.training.checkpoint import FOLDER, Checkpoints, compute_training_key
 from deepen.training.examples import draw_augmentation_examples
@@ -32,6 +33,7 @@ from pipeline.shared import files
 from pipeline.shared.agreement import compare_statistics, require_agreement
 from pipeline.shared.stage import BASE, COMMAND, require_unchanged
 from pipeline.shared.together import run_together
+from pipeline.shared.tracked import list_settings, make_tracker
 
 VERSIONS = {"PyTorch": torch.__version__, "Python": platform.python_version()}
 
@@ -47,11 +49,13 @@ def train_model(name: str, group: Group) -> None:
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # Rank 0 waits for the end of other trainings of this model; the other ranks wait for it, and can be stopped then.
     before = Interruption(name, COMMAND, speaks=False) if group.rank else _lock_training(name, checkpoints)
-    with before, group.join(BASE / FOLDER):
+    with before, group.join(BASE / FOLDER), make_tracker(settings, name, group.rank) as tracker:
         card, network = load_network(start, settings.training.dropout)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
         trainer = make_trainer(settings, name, network, images, statistics, device, group=group)
+        weight_settings |= {"frozen": card.frozen} if card.frozen else {}
+        tracked = TrackedTraining(tracker, checkpoints.folder.name, list_settings(settings, card, weight_settings))
         require_unchanged()  # or the checkpoints would not match their key
         to_follow = estimate_remaining_work(
             settings, name, settings.view_shape(images.shape), len(images.classes), len(images)
@@ -61,21 +65,26 @@ def train_model(name: str, group: Group) -> None:
             _show_progress(name, settings, trainer, to_follow, group) as callbacks,
         ):
             own_checkpoints = checkpoints if group.writes else None
-            result = train(trainer, validation, own_checkpoints, interruption, group, callbacks)
+            result = train(trainer, validation, own_checkpoints, interruption, group, [*callbacks, tracked])
         if not group.writes:
             return
         require_unchanged()  # if not, the trained weights stay in the checkpoint
         weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
         seen = trainer.steps * trainer.batch_size
-        weight_settings |= {"frozen": card.frozen} if card.frozen else {}
         began = read_weights_checksum(start)
         history = (weight_settings, VERSIONS, len(images), seen, began, weights, result.epochs)
         History(*history, len(validation), result.warning).save(files.history(name))
-        augmentation = Augmentation.of(settings.dataset, settings.training)
-        examples = draw_augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
-        examples.save(files.examples(name))
+        _save_examples(name, settings, images, statistics, weights)
+        tracker.log_weights(weights, files.weights(name))
         require_unchanged()
         checkpoints.remove()
+
+
+def _save_examples(name: str, settings: Settings, images: ImageSet, statistics: Statistics, weights: str) -> None:
+    """Save training images, original and augmented, for the report."""
+    augmentation = Augmentation.of(settings.dataset, settings.training)
+    examples = draw_augmentation_examples(images, augmentation, statistics, seed=settings.seed, origin=weights)
+    examples.save(files.examples(name))
 
 
 @contextmanager

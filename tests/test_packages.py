@@ -19,6 +19,7 @@ IMPORTS = {  # what the modules of a package may import from other packages; Non
     "evaluation": ("core", "runtime", "models", "config", "data"),
     "inference": ("core", "runtime", "models", "config", "data", "decoding", "datasets", "evaluation"),
     "training": ("core", "runtime", "models", "config", "data", "records", "evaluation"),
+    "tracking": ("core", "config", "records", "training"),
     "report": ("core", "models", "data", "records", "evaluation"),
     "experiments": ("core", "runtime", "config", "records", "evaluation", "training"),
     "project": ("core", "runtime", "models", "config", "data", "decoding", "datasets", "growth", "training"),

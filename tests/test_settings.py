@@ -341,7 +341,7 @@ class TestBounds:
 
 
 class TestWhatCanTBePrinted:
-    @pytest.mark.parametrize("path", ["data", "depth", "recipe", "device", "growth", "precision", "progress", "datasets__digits__source", "datasets__folder__root", "models__II__after", "models__II__layers", "models__II__norm", "models__II__start", "recipes__onecycle__evaluation__views"])  # fmt: skip
+    @pytest.mark.parametrize("path", ["data", "depth", "recipe", "device", "growth", "precision", "progress", "tracking", "datasets__digits__source", "datasets__folder__root", "models__II__after", "models__II__layers", "models__II__norm", "models__II__start", "recipes__onecycle__evaluation__views"])  # fmt: skip
     @pytest.mark.parametrize("value", ["\0", "a\nb", "\x1b[31m", "\ud800", "x" * 100_000, "\u202eabc"])
     def test_no_text_is_printed_as_it_is(self, path, value):
         if path == "datasets__folder__root" and value == "\u202eabc":

@@ -48,7 +48,7 @@ def hash_settings(arm: Arm, budget: float) -> str:
     if arm.peer:
         content |= {"peer": arm.load_recipe(budget).model_dump()}
     else:
-        content |= arm.load_settings(budget, 0).model_dump(exclude={"threads", "device", "progress"})
+        content |= arm.load_settings(budget, 0).model_dump(exclude={"threads", "device", "progress", "tracking"})
     return _hash(json.dumps(content, sort_keys=True).encode())
 
 

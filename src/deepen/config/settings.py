@@ -22,6 +22,7 @@ from deepen.models.layers import Norm
 
 _NARROW = 0.125  # of the width; below it two threads wait for each other longer than they compute
 Growth = Literal["identity", "copy", "random"]
+Tracking = Literal["none", "tensorboard", "mlflow", "wandb"]
 _Role = Annotated[str, Field(max_length=64)]
 
 
@@ -66,6 +67,7 @@ class Settings(Section):
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
     checkpoint_seconds: float = Field(ge=0, le=365 * 86_400, examples=[60])
     progress: Literal["quiet", "normal", "verbose"] = Field(examples=["normal"])
+    tracking: Tracking = Field(default="none", examples=["mlflow"])
     datasets: dict[str, Dataset] = Field(min_length=1)
     recipes: dict[str, Recipe] = Field(min_length=1)
     models: dict[str, Model] = Field(min_length=1, max_length=1000)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_WITHOUT_EFFECT = ("checkpoint_seconds", "progress")
+_WITHOUT_EFFECT = ("checkpoint_seconds", "progress", "tracking")
 _SELECTORS = {"datasets": "data", "recipes": "recipe"}  # each setting selects an entry of the section
 _DEFAULT = "default"  # shown for a setting that an entry lacks
 

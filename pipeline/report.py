@@ -15,7 +15,7 @@ from deepen.report.spreadsheets import format_csv
 from pipeline.shared import files
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
-from pipeline.shared.tracked import make_tracker, open_record
+from pipeline.shared.tracked import log_report, make_tracker
 
 REPORTS = Path("reports")
 DVC_PLOTS = Path("dvc_plots")  # where `dvc plots show` writes its page, which draws with Vega
@@ -43,10 +43,8 @@ def report() -> None:
     write_text(DVC_PLOTS / "vega.js", vega.load_javascript())
     write_text(REPORTS / "index.html", page.render(results, card.classes, mistakes, predictions, pictures))
     with make_tracker(settings, depth) as tracker:
-        open_record(tracker, settings, card, results.last)
         table = tables.make_results_table(results.records), tables.format_markdown(results.records, results.missing)
-        tracker.log_table("ladder", *table)
-        tracker.log_file(REPORTS / "index.html", "report")
+        log_report(tracker, settings, card, results.last, *table, REPORTS / "index.html")
     accuracies = ", ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in results.records)
     print(f"test top-1 in percent: {accuracies}\nreport: {REPORTS / 'index.html'}")
 

@@ -65,7 +65,7 @@ def train_model(name: str, group: Group) -> None:
             _show_progress(name, settings, trainer, to_follow, group) as callbacks,
         ):
             own_checkpoints = checkpoints if group.writes else None
-            result = train(trainer, validation, own_checkpoints, interruption, group, [*callbacks, tracked])
+            result = train(trainer, validation, own_checkpoints, interruption, group, [tracked, *callbacks])
         if not group.writes:
             return
         require_unchanged()  # if not, the trained weights stay in the checkpoint

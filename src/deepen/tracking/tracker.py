@@ -12,7 +12,7 @@ from typing import Self
 from tqdm import tqdm
 
 from deepen.config.settings import Tracking
-from deepen.core.errors import Interrupted
+from deepen.core.errors import Interrupted, escape_unprintable
 from deepen.core.notes import print_warnings
 from deepen.core.wording import describe_cause
 from deepen.records.history import Epoch
@@ -35,6 +35,11 @@ class Tracker:
         self._training, self._link = "", Link("")
         self._works = tracking != "none"
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the run that is open was made by this process."""
+        return self._run is not None and self._run.is_new
+
     def open(self, training: str, settings: Mapping[str, Scalar], history: Sequence[Epoch]) -> None:
         """Open the run of a training, and log the epochs of its history that the run lacks.
 
@@ -48,7 +53,7 @@ class Tracker:
         def open_run() -> None:
             training = self._links.find_training(weights)
             self._open(training or f"{self._model}-{weights[:12]}", settings, history)
-            if training is None or self._get_run().is_new:
+            if self.is_new:
                 self._log_weights(weights, file)
 
         self._try(open_run)
@@ -154,5 +159,5 @@ def open_run(tracking: Tracking, project: Path, model: str, id: str | None) -> R
 
 def _describe(error: Exception) -> str:
     """Return what a library says, on one line; its exceptions are not about files of this project."""
-    text = " ".join(str(error).split())[:200]
+    text = escape_unprintable(" ".join(str(error).split()))[:300]
     return text or describe_cause(error)

@@ -43,7 +43,7 @@ class WandbRun(Run):
     def log_table(self, name: str, rows: Sequence[Row], text: str, epoch: int) -> None:
         """Store an artifact: a step of the history would have to follow those that other processes wrote."""
         columns = list(rows[0])
-        artifact = wandb.Artifact(f"{name}-{self.id}", type="table")
+        artifact = wandb.Artifact(f"{name}-table-{self.id}", type="table")
         artifact.add(wandb.Table(columns=columns, data=[[row.get(column) for column in columns] for row in rows]), name)
         self._run.log_artifact(artifact)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from deepen.cli.arguments import add_command, make_choice_type, parse_path
+from deepen.cli.card import write_card
 from deepen.cli.output_file import check_output
 from deepen.cli.weights_file import add_weights, check_weights
 from deepen.core.errors import InputError, prefix_faults
@@ -19,7 +20,8 @@ def add(commands: Any) -> None:
         "Write the network of a weights file for other programs. onnx supports any network. The model takes raw uint8 "
         "images in batches of any size and returns logits and probabilities. It is kept only if onnxruntime computes "
         "the same as Deepen. torchvision supports networks with the layers of torchvision's vgg11, vgg13, vgg16 or "
-        "vgg19, with or without _bn, and writes a state dict that loads with strict=True.",
+        "vgg19, with or without _bn, and writes a state dict that loads with strict=True. A model card is written "
+        "beside the file, as III.onnx.md.",
         ["deepen export weights/III.safetensors --to onnx"],
     )
     add_weights(parser)
@@ -44,12 +46,15 @@ def _run(options: argparse.Namespace) -> None:
     check_weights(options.weights)
     suffix = ".onnx" if options.to == "onnx" else "-torchvision.safetensors"
     output = options.output or Path(options.weights.stem + suffix)
-    check_output(output, "--output", (options.weights,), force=options.force)
+    beside = output.with_name(f"{output.name}.md")
+    for path in (output, beside):
+        check_output(path, "--output", (options.weights,), force=options.force)
     write = _write_onnx if options.to == "onnx" else _write_torchvision
-    write(options.weights, output)
+    net = write(options.weights, output)
+    write_card(options.weights, beside, output.name, options.to, net)
 
 
-def _write_onnx(weights: Path, output: Path) -> None:
+def _write_onnx(weights: Path, output: Path) -> str:
     from deepen.convert.onnx import TOLERANCE, check_exportable, measure_difference, to_onnx
     from deepen.core.files import write_atomically
     from deepen.models.networks import load_network
@@ -67,9 +72,11 @@ def _write_onnx(weights: Path, output: Path) -> None:
             )
     print(f"{output}: uint8 images (batch, {', '.join(map(str, card.image))}) -> logits, probabilities")
     print(f"onnxruntime and Deepen differ by at most {difference:.2g} on random images")
+    return ""
 
 
-def _write_torchvision(weights: Path, output: Path) -> None:
+def _write_torchvision(weights: Path, output: Path) -> str:
+    """Write the state dict; return the name of the torchvision network that it fits."""
     import torch
     from safetensors.torch import save_file
 
@@ -88,3 +95,4 @@ def _write_torchvision(weights: Path, output: Path) -> None:
     print(f"{output}: for torchvision.models.{net}(num_classes={len(card.classes)}).load_state_dict")
     print(f"it takes images of {'x'.join(map(str, card.image[1:]))} after")
     print(f"torchvision.transforms.Normalize({list(card.mean)}, [1.0, 1.0, 1.0])")
+    return net

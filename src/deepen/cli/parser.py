@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from deepen import __version__
 from deepen.cli import (
+    card,
     checkpoints,
     compare,
     completion,
@@ -31,7 +32,7 @@ from deepen.core.nearest import suggest_name
 # Modules with one command each, in the order of use. Each imports slow packages in its `run`.
 _COMMANDS = (
     *(settings, models, exp, watch, results, compare, predict, evaluate),
-    *(init, new, ladder, queue, import_weights, export, checkpoints, dag, completion),
+    *(init, new, ladder, queue, import_weights, export, card, checkpoints, dag, completion),
 )
 _PASSED_ON = ("exp", "ladder")  # commands that pass further arguments to dvc exp run
 

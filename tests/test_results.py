@@ -183,7 +183,9 @@ def test_settings_that_changed_since_the_run_are_found():
 def test_records_of_dvc_s_experiments_are_read(built):
     params = yaml_text.load(built.read("params.yaml"))
     assert find_changes(built.read("dvc.lock"), params) == []
-    assert find_changes(built.read("dvc.lock"), {**params, "lr": 0.5, "progress": "quiet", "tracking": "mlflow"}) == ["lr"]
+    assert find_changes(built.read("dvc.lock"), {**params, "lr": 0.5, "progress": "quiet", "tracking": "mlflow"}) == [
+        "lr"
+    ]
     assert load_workspace(built.path).metrics == json.loads(built.read("metrics/III.json"))
     assert list_experiments(built.path) == ([], 0)
 

@@ -105,7 +105,8 @@ def _format_front_matter(card: ModelCard, record: Record | None, form: Format) -
 
 def _quote(name: str) -> str:
     """Return a name that is written in quotes, so that YAML 1.1, which hubs read, takes `no` and `1e3` as text."""
-    return DoubleQuotedScalarString(name)
+    quoted: str = DoubleQuotedScalarString(name)
+    return quoted
 
 
 def _index(record: Record) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import re
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,8 @@ from deepen.core.errors import InputError
 from deepen.core.yaml_reading import parse_yaml
 from deepen.evaluation.intervals import wilson_interval
 from deepen.experiments.recorded import find_changes, get_md5, hash_code
+from deepen.experiments.references import list_references, read_contents
 
-_REFS = "refs/exps/*/*/*"  # the commit that an experiment started from, in two parts, and its name
-_NAMED = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38,62}/.+")  # excludes DVC's own references
 _TEST = "data/test.safetensors"
 _FILES = ("params.yaml", "metrics/final.json", "dvc.lock")
 
@@ -29,7 +26,8 @@ class Experiment:
     `metrics` is empty if they were not made with these settings, for example because the run ended before its report;
     `why` is the reason. `date` is that of its commit, for example 2026-01-31 12:00. `images` and `code` are hashes of
     its images and its code. `test_images` counts the test images, 0 if unknown. `is_here` says whether the files of the
-    workspace are those of this run.
+    workspace are those of this run. `revision` is its commit and `start` the commit that it started from, both empty
+    for the workspace; `lock` is its dvc.lock.
     """
 
     name: str
@@ -41,6 +39,9 @@ class Experiment:
     code: str = ""
     test_images: int = 0
     is_here: bool = False
+    revision: str = field(default="", compare=False)
+    start: str = field(default="", compare=False)
+    lock: str = field(default="", compare=False, repr=False)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -55,12 +56,16 @@ def list_experiments(project: Path, *, everywhere: bool = False) -> tuple[list[E
 
     Raises InputError if the project is not in a git repository with a commit.
     """
-    chosen, others = _list_refs(project, everywhere)
-    contents = _read_contents(project, [f"{ref}:./{file}" for _, ref in chosen for file in _FILES])
+    chosen, others = list_references(project, everywhere)
+    contents = read_contents(project, [f"{each.ref}:./{file}" for each in chosen for file in _FILES])
     tests = _read_tests(project)
     experiments = [
-        _make_experiment(ref.rpartition("/")[2], date, *(next(contents) for _ in _FILES), tests=tests)
-        for date, ref in chosen
+        replace(
+            _make_experiment(each.name, each.date, *(next(contents) for _ in _FILES), tests=tests),
+            revision=each.revision,
+            start=each.start,
+        )
+        for each in chosen
     ]
     return experiments, others
 
@@ -87,23 +92,12 @@ def _read_tests(project: Path) -> tuple[str, int]:
 
 def list_names(project: Path) -> list[str]:
     """Return the names of the experiments that started from the last commit, without reading their files."""
-    return [ref.rpartition("/")[2] for _, ref in _list_refs(project)[0]]
-
-
-def _list_refs(project: Path, everywhere: bool = False) -> tuple[list[tuple[str, str]], int]:
-    """Return dates and references of the experiments from the last commit, or all; and the number of the others."""
-    head = _run_git(project, "rev-parse", "HEAD").decode().strip()
-    output = _run_git(
-        project, "for-each-ref", "--format=%(committerdate:format-local:%Y-%m-%d %H:%M) %(refname)", _REFS
-    )
-    refs = [(line[:16], line[17:]) for line in output.decode().splitlines() if _NAMED.fullmatch(line[17:])]
-    chosen = [(date, ref) for date, ref in refs if everywhere or "".join(ref.split("/")[2:4]) == head]
-    return chosen, len(refs) - len(chosen)
+    return [each.name for each in list_references(project)[0]]
 
 
 def load_final_metrics(project: Path, reference: str) -> dict[str, float]:
     """Load metrics/final.json at a git reference; empty if it is missing."""
-    (content,) = _read_contents(project, [f"{reference}:./metrics/final.json"])
+    (content,) = read_contents(project, [f"{reference}:./metrics/final.json"])
     return _parse_metrics(reference, content)
 
 
@@ -136,7 +130,7 @@ def _make_experiment(
     images = get_md5(text, "data/train.safetensors") + test
     count = tests[1] if test and test == tests[0] else 0
     numbers = {} if why else _parse_metrics(name, metrics)
-    return Experiment(name, date, settings, numbers, why, images, hash_code(text), count)
+    return Experiment(name, date, settings, numbers, why, images, hash_code(text), count, lock=text)
 
 
 def _describe_changes(changes: list[str] | None) -> str:
@@ -150,30 +144,3 @@ def _parse_metrics(name: str, content: bytes | None) -> dict[str, float]:
         return {str(key): float(value) for key, value in json.loads(content or b"{}").items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"metrics/final.json of {name}: invalid metrics; run dvc repro") from error
-
-
-def _read_contents(project: Path, names: Iterable[str]) -> Iterator[bytes | None]:
-    """Yield the contents of files in commits, named in git's syntax, in order; None if a commit lacks the file."""
-    output = _run_git(project, "cat-file", "--batch", stdin="\n".join(names).encode() + b"\n")
-    start = 0
-    while start < len(output):
-        header, _, _ = output[start:].partition(b"\n")
-        start += len(header) + 1
-        if header.endswith(b" missing"):
-            yield None
-        else:
-            size = int(header.split()[-1])
-            yield output[start : start + size]
-            start += size + 1
-
-
-def _run_git(project: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    try:
-        return subprocess.run(["git", *arguments], cwd=project, input=stdin, capture_output=True, check=True).stdout
-    except FileNotFoundError as error:
-        raise InputError("git: not available; install it") from error
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-        raise InputError(
-            f"{project}: git {arguments[0]} failed ({reason}); run in a git repository with a commit"
-        ) from error

@@ -1,0 +1,46 @@
+"""Top-1 of the models of experiments, as `dvc.api.exp_show` has it, in a data frame."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepen.core.errors import InputError
+from deepen.experiments.recorded import find_changes
+from deepen.experiments.store import Experiment
+
+_TOP1 = re.compile(r"(?:.*/)?metrics/([^/:]+)\.json:top1")
+
+
+def load_top1(project: Path, experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Return top-1 (percent) with a row per experiment, its commit, and a column per model; NaN if unknown.
+
+    A number that an experiment has from the commit that it started from, made with other settings, is unknown.
+    """
+    shown = {row["rev"]: row for row in _show(project, sorted({each.start for each in experiments}))}
+    rows = {each.revision: dict(_iter_top1(each, shown)) for each in experiments}
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+
+
+def _show(project: Path, starts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return DVC's rows of the experiments that started from some commits."""
+    import dvc.api
+    from dvc.exceptions import DvcException
+
+    try:
+        return list(dvc.api.exp_show(repo=str(project), revs=list(starts))) if starts else []
+    except DvcException as error:
+        raise InputError(f"{project}: dvc exp show failed ({error}); run it to see why") from error
+
+
+def _iter_top1(experiment: Experiment, shown: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Yield model and top-1 for each model that was evaluated with the experiment's settings."""
+    row = next((row for short, row in shown.items() if experiment.revision.startswith(short)), {})
+    models = experiment.settings.get("models")
+    for key, value in row.items():
+        match = _TOP1.fullmatch(key)
+        known = match and isinstance(models, dict) and match[1] in models and isinstance(value, float)
+        if match and known and find_changes(experiment.lock, experiment.settings, f"evaluate@{match[1]}") == []:
+            yield match[1], value

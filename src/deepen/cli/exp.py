@@ -59,7 +59,7 @@ def run_experiment(options: Sequence[str], ladder: Mapping[str, Any] | None = No
     params = _read_mapping(Path("params.yaml"), "write for example data: digits")
     _check_arguments(arguments, ladder or params)
     if {"--temp", "--queue"} & set(options):
-        _check_cache()
+        require_ascii_cache()
     changes = [argument for change in make_overrides(ladder or {}, params) for argument in ("--set-param", change)]
     os.execvp("dvc", ["dvc", "exp", "run", *changes, *arguments])
 
@@ -103,7 +103,7 @@ def _check_arguments(arguments: Sequence[str], content: Mapping[str, Any]) -> No
         print_warnings([f"{count:,} combinations; the settings of only the first {MOST_COMBINATIONS} were checked"])
 
 
-def _check_cache() -> None:
+def require_ascii_cache() -> None:
     """Raise InputError if the cache's path is not ASCII: DVC can't write it into the copy it runs in."""
     if str(Path.cwd()).isascii():
         return

@@ -39,6 +39,6 @@ def subtract(one: Sample, other: Sample) -> Sample:
     return Sample({seed: value - other.values[seed] for seed, value in one.values.items() if seed in other.values})
 
 
-def format_seeds(sample: Sample) -> str:
-    """Name the number of seeds in words if it is one."""
-    return "one seed" if len(sample.values) == 1 else f"{len(sample.values)} seeds"
+def format_count(seeds: int) -> str:
+    """Format a number of seeds, in words if it is one."""
+    return "one seed" if seeds == 1 else f"{seeds} seeds"

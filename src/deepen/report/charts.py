@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from deepen.report.branches import After, connect_models, draw_lines, plot_starts
 from deepen.report.confusion import Counts, count_class_images
 from deepen.report.tables import Rows, choose_unit
-from deepen.report.vega import CONFIG, Spec, color
+from deepen.report.vega import Spec, color
+from deepen.report.vega import make_chart as _make_chart
 
 MOST_CLASSES = 100  # of a readable confusion matrix
 _MOST_NAMES = 40  # classes of a confusion matrix with class names
@@ -117,18 +118,6 @@ def _describe(field: str, title: str | None = None, form: str | None = None) -> 
 
 
 _INTERVAL = [_describe("low", "at least", ".2f"), _describe("high", "at most", ".2f")]
-
-
-def _make_chart(rows: Rows, layers: list[Spec], height: int = 300) -> Spec:
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": "container",
-        "height": height,
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "config": CONFIG,
-        "data": {"values": rows},
-        "layer": layers,
-    }
 
 
 def _convert_unit(rows: Rows) -> tuple[Rows, str]:

@@ -63,8 +63,8 @@ def render(
     records, last = results.records, results.last
     plots, confusions = _make_charts(results), [_describe_confusion(record, classes) for record in records]
     specs = {chart.name: chart.spec for chart in [*plots.values(), *(each["chart"] for each in confusions)] if chart}
-    return _load_template().render(
-        css=Markup(_load_style()),
+    return load_template(_TEMPLATE).render(
+        css=Markup(load_style()),
         vega=Markup(vega.load_javascript().replace("</script", "<\\/script")),
         specs=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
         records=records,
@@ -98,15 +98,16 @@ def _describe_ladder(results: LadderResults) -> dict[str, Any]:
     }
 
 
-def _load_template() -> Template:
+def load_template(name: str) -> Template:
+    """Return a template of this package, which reports any name that it is not given."""
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template(_TEMPLATE)
+    return environment.get_template(name)
 
 
-def _load_style() -> str:
+def load_style() -> str:
     """Return the style sheet, with the colours of light and dark mode."""
     light, dark = ("; ".join(f"--{name}: {both[place]}" for name, both in vega.COLORS.items()) for place in (0, 1))
     colors = f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"

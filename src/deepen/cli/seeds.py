@@ -1,0 +1,84 @@
+"""`deepen seeds`: train the ladder with several seeds, and list means and differences with intervals over seeds."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepen.cli.arguments import add_command, parse_whole_number
+from deepen.cli.planned_runs import read_params, require_success, run_all
+from deepen.cli.project_folder import require_project
+from deepen.core.errors import InputError, quote
+
+if TYPE_CHECKING:
+    from deepen.experiments.seed_table import SeedTable
+
+FOLDER = Path("reports/seeds")
+GROUP = "ladder"  # the default name
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's `commands`."""
+    parser = add_command(
+        commands,
+        "seeds",
+        "train with several seeds and compare the models",
+        "Train the ladder once for each seed, as the experiments NAME-seed-0, NAME-seed-1 and so on, one after the "
+        "other. Those that are done are not run again. Then print the mean top-1 of each model, and its difference to "
+        "the model that it grew from, paired by seed, with 95 % intervals over seeds. Markdown, CSV and a page are "
+        f"written to {FOLDER}. Without seeds, only print and write them.",
+        ["deepen seeds 0 1 2 3 4", "deepen seeds 0 1 2 --name low --changes 'lr=0.01'", "deepen seeds --name low"],
+    )
+    parser.add_argument("seeds", nargs="*", type=parse_whole_number, metavar="SEED", help="for example 0 1 2 3 4")
+    parser.add_argument("--name", default=GROUP, metavar="NAME", help=f"of these experiments (default: {GROUP})")
+    parser.add_argument(
+        "--changes", default="", metavar="SETTINGS", help="settings to change, separated by spaces, for all seeds"
+    )
+    parser.add_argument("--all", action="store_true", help="include experiments that started from other commits")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from deepen.experiments.planned_runs import plan_seeds
+
+    require_project(Path(), has_option=False)
+    check_name(options.name)
+    if options.changes.strip() and not options.seeds:
+        raise InputError("--changes: requires seeds to run; write for example deepen seeds 0 1 2 --changes lr=0.01")
+    runs = plan_seeds(read_params(), options.name, options.seeds, options.changes)
+    failed = run_all(runs) if runs else []
+    if len(failed) < len(runs) or not runs:
+        print_group(options.name, everywhere=options.all)
+    require_success(runs, failed)
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless a text can be the name of experiments."""
+    if not re.fullmatch(_NAME, name):
+        raise InputError(f"--name {quote(name)[:80]}: use 1 to 64 letters, digits, - and _, for example low-rate")
+
+
+def print_group(name: str, *, everywhere: bool = False) -> None:
+    """Print the results of a group of experiments, and write them as Markdown, CSV and a page."""
+    from deepen.experiments.seed_table import load_seed_table
+    from deepen.experiments.store import list_experiments
+    from deepen.report.seed_rows import format_seed_text
+
+    experiments, others = list_experiments(Path(), everywhere=everywhere)
+    table = load_seed_table(Path(), name, experiments, others)
+    print("\n" + format_seed_text(table))
+    print("Written: " + ", ".join(map(str, _write(table))))
+
+
+def _write(table: "SeedTable") -> Sequence[Path]:
+    from deepen.core.files import write_text
+    from deepen.report.seed_page import render_seed_page
+    from deepen.report.seed_rows import format_seed_csv, format_seed_text
+
+    paths = [FOLDER / f"{table.group.name}.{ending}" for ending in ("md", "csv", "html")]
+    texts = (format_seed_text(table, "pipe"), format_seed_csv(table), render_seed_page(table))
+    for path, text in zip(paths, texts, strict=True):
+        write_text(path, text)
+    return paths

@@ -1,0 +1,115 @@
+"""The models of a group of experiments over seeds: top-1, and differences paired by seed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepen.core.errors import InputError, quote, trim
+from deepen.experiments.baseline import find_baseline_differences, name_baseline
+from deepen.experiments.cached_records import RecordLoader, make_record_loader
+from deepen.experiments.seed_group import SeedGroup, find_group
+from deepen.experiments.seed_statistics import Sample, subtract
+from deepen.experiments.shown import load_top1
+from deepen.experiments.store import Experiment
+
+
+@dataclass(frozen=True)
+class ModelSample:
+    """Top-1 (percent) of a model by seed. `flops` is its training compute with that of the models it grew from.
+
+    `after` is the model that it grew from. `flops` is a mean over seeds, None if DVC's cache lacks the records.
+    """
+
+    model: str
+    after: str
+    top1: Sample
+    flops: float | None
+
+
+@dataclass(frozen=True)
+class SeedTable:
+    """The models of a group, shallowest first, then their baselines; `baselines` has the model that each is for."""
+
+    group: SeedGroup
+    models: Sequence[ModelSample]
+    baselines: Mapping[str, str]
+    notes: Sequence[str] = field(default=())
+
+    def differences(self) -> list[tuple[str, str, Sample]]:
+        """Return model, model that is subtracted, and the difference of top-1 (points) by seed.
+
+        Each model is compared with the one that it grew from, and with its baseline.
+        """
+        samples = {each.model: each.top1 for each in self.models}
+        pairs = [(each.model, each.after) for each in self.models if each.after in samples]
+        pairs += [(model, baseline) for baseline, model in self.baselines.items() if model in samples]
+        found = [(one, other, subtract(samples[one], samples[other])) for one, other in pairs]
+        return [each for each in found if each[2].values]
+
+
+def load_seed_table(project: Path, name: str, experiments: Sequence[Experiment], others: int = 0) -> SeedTable:
+    """Load the results of a group and of its baselines; raises InputError if there are none."""
+    group = find_group(name, experiments, others)
+    baselines, notes = _find_baselines(group, experiments)
+    groups = [group, *baselines]
+    top1 = load_top1(project, [each for every in groups for each in every.members.values()])
+    load = make_record_loader(project)
+    models = [sample for every in groups for sample in _iter_models(every, top1, load)]
+    if not models:
+        raise InputError(f"{quote(name)}: none of its models is evaluated; run deepen seeds with this --name again")
+    notes += [note for every in groups for note in every.notes] + list(_iter_gaps(group, models))
+    names = {each.model for each in models}
+    return SeedTable(group, models, {one: model for one, model in _name_baselines(group) if one in names}, notes)
+
+
+def _name_baselines(group: SeedGroup) -> Iterator[tuple[str, str]]:
+    """Yield the name of the baseline of each model that grows from another, and the model."""
+    models = group.first.settings.get("models") or {}
+    yield from ((name_baseline(str(name)), str(name)) for name in models if models[name].get("after") in models)
+
+
+def _find_baselines(group: SeedGroup, experiments: Sequence[Experiment]) -> tuple[list[SeedGroup], list[str]]:
+    """Return the groups of baselines of a group, and notes on those that are left out: of other settings or images."""
+    found, notes = [], []
+    for baseline, model in _name_baselines(group):
+        name = f"{group.name}-{baseline}"
+        if not any(each.name.startswith(f"{name}-seed-") and each.metrics for each in experiments):
+            continue
+        each = find_group(name, experiments)
+        different = find_baseline_differences(each.first.settings, group.first.settings, model)
+        different += ["images"] if each.first.images != group.first.images else []
+        if different:
+            notes.append(f"{quote(name)} is left out: it differs in {', '.join(trim(different, 3))}")
+        else:
+            found.append(each)
+    return found, notes
+
+
+def _iter_models(group: SeedGroup, top1: pd.DataFrame, load: RecordLoader) -> Iterator[ModelSample]:
+    models: Mapping[str, Any] = group.first.settings["models"]
+    for name in (name for name in map(str, models) if name in top1):
+        by_revision = top1[name].dropna().to_dict()
+        known = {
+            seed: by_revision[each.revision] for seed, each in group.members.items() if each.revision in by_revision
+        }
+        if known:
+            flops = _compute_mean_flops([group.members[seed] for seed in known], name, load)
+            yield ModelSample(name, models[name].get("after", ""), Sample(known), flops)
+
+
+def _compute_mean_flops(members: Sequence[Experiment], model: str, load: RecordLoader) -> float | None:
+    """Return the mean training compute of a model and its ancestors; None if a record is not available."""
+    records = [load(each, model) for each in members]
+    if not all(records):
+        return None
+    return sum(record.flops for each in records for record in each or ()) / len(records)
+
+
+def _iter_gaps(group: SeedGroup, models: Sequence[ModelSample]) -> Iterator[str]:
+    """Yield a note for each model that lacks some seeds of the group."""
+    for each in models:
+        if missing := [str(seed) for seed in group.members if seed not in each.top1.values]:
+            yield f"{each.model} has no result with seed {', '.join(missing)}"

@@ -1,4 +1,4 @@
-"""`deepen compare`: compare the metrics of two models of one run, or of each with the one that it grew from."""
+"""`deepen compare`: compare the models of one run, or two experiments over seeds."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import MODEL_NAME, RESERVED
 from deepen.core.nearest import suggest_name
 from deepen.core.notes import print_warnings
+from deepen.report.spreadsheets import format_csv
 
 _MAIN = ("top1", "balanced_top1", "loss")  # metrics to compare for all models
 
@@ -23,15 +24,21 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "compare",
-        "compare models of this run",
+        "compare models of this run, or two experiments over seeds",
         "Print the metrics of two models of this run and their difference, second minus first, in the format of "
         "dvc metrics diff, which compares revisions instead of models. Without models, compare each with the one that "
-        "it grew from.",
-        ["deepen compare", "deepen compare I III", "deepen compare I III --json"],
+        "it grew from. With --seeds, compare the experiments of two --name of deepen seeds instead: top-1 of each "
+        "model, paired by seed, with a 95 % interval over seeds.",
+        ["deepen compare", "deepen compare I III", "deepen compare I III --json", "deepen compare ladder low --seeds"],
     )
-    parser.add_argument("first", metavar="MODEL", nargs="?", help="a model, for example I")
-    parser.add_argument("second", metavar="MODEL", nargs="?", help="another model, for example III")
+    parser.add_argument(
+        "first", metavar="FIRST", nargs="?", help="a model, for example I; with --seeds, a name of deepen seeds"
+    )
+    parser.add_argument("second", metavar="SECOND", nargs="?", help="another one, for example III")
+    parser.add_argument("--seeds", action="store_true", help="compare experiments, paired by seed")
+    parser.add_argument("--all", action="store_true", help="with --seeds, include experiments of other commits")
     form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--md", action="store_true", help="print a Markdown table")
     form.add_argument("--json", action="store_true", help="print JSON")
     add_project(parser)
@@ -39,12 +46,33 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.first is None:
+    if options.all and not options.seeds:
+        raise InputError("--all: requires --seeds, which compares experiments; remove one or add the other")
+    if options.seeds:
+        _compare_seeds(options)
+    elif options.first is None:
         _compare_all(options)
     elif options.second is None:
         raise InputError(f"deepen compare {quote(options.first)}: names one model; name two, or none to compare all")
     else:
         _compare_two(options)
+
+
+def _compare_seeds(options: argparse.Namespace) -> None:
+    from deepen.experiments.group_comparison import compare_groups
+    from deepen.experiments.store import list_experiments
+    from deepen.report.comparison_text import format_comparison, format_comparison_csv, format_comparison_json
+
+    if options.second is None:
+        raise InputError("--seeds: needs two names of deepen seeds; write for example deepen compare ladder low --seeds")
+    found = list_experiments(options.project, everywhere=options.all)
+    comparison = compare_groups(options.project, (options.first, options.second), *found)
+    if options.json:
+        print(format_comparison_json(comparison))
+    elif options.csv:
+        print(format_comparison_csv(comparison), end="")
+    else:
+        print(format_comparison(comparison, "pipe" if options.md else "plain"))
 
 
 def _compare_two(options: argparse.Namespace) -> None:
@@ -61,6 +89,9 @@ def _compare_two(options: argparse.Namespace) -> None:
     _warn_of_changes(project, params, names)
     if options.json:
         print(json.dumps({row.pop("metric"): row for row in rows}, indent=1))
+        return
+    if options.csv:
+        print(format_csv([{"diff": None, **row} for row in rows], ("metric", "old", "new", "diff")), end="")
         return
     cells = [[row["metric"], *(row.get(key, "-") for key in ("old", "new", "diff"))] for row in rows]
     headings = ["Metric", *names, "Change"]
@@ -81,6 +112,10 @@ def _compare_all(options: argparse.Namespace) -> None:
     }
     if options.json:
         print(json.dumps(changes, indent=1))
+        return
+    if options.csv:
+        lines = [{"model": model, "metric": name, **row} for model in changes for name, row in changes[model].items()]
+        print(format_csv([{"diff": None, **line} for line in lines], ("model", "metric", "old", "new", "diff")), end="")
         return
     rows = [
         [lines + each.model, each.after, *_format_changes(changes[each.model])]

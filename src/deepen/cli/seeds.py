@@ -68,7 +68,7 @@ def print_group(name: str, *, everywhere: bool = False) -> None:
 
     experiments, others = list_experiments(Path(), everywhere=everywhere)
     table = load_seed_table(Path(), name, experiments, others)
-    print("\n" + format_seed_text(table))
+    print(f"\n{format_seed_text(table)}\n")
     print("Written: " + ", ".join(map(str, _write(table))))
 
 
@@ -78,7 +78,7 @@ def _write(table: "SeedTable") -> Sequence[Path]:
     from deepen.report.seed_rows import format_seed_csv, format_seed_text
 
     paths = [FOLDER / f"{table.group.name}.{ending}" for ending in ("md", "csv", "html")]
-    texts = (format_seed_text(table, "pipe"), format_seed_csv(table), render_seed_page(table))
+    texts = (format_seed_text(table, "pipe") + "\n", format_seed_csv(table), render_seed_page(table))
     for path, text in zip(paths, texts, strict=True):
         write_text(path, text)
     return paths

@@ -1,5 +1,6 @@
 """The results of several seeds as rows, sentences and CSV: means, differences paired by seed, and their intervals."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ def make_accuracy_rows(table: SeedTable) -> TextRows:
     return [
         {
             "model": quote(each.model),
-            **_format_sample(each.top1, "mean top-1", ""),
+            **format_sample(each.top1, "mean top-1", ""),
             unit: _NONE if each.flops is None else f"{each.flops / size:.4g}",
         }
         for each in table.models
@@ -34,12 +35,13 @@ def make_accuracy_rows(table: SeedTable) -> TextRows:
 def make_difference_rows(table: SeedTable) -> TextRows:
     """Return a row per pair of models: the mean difference of top-1 (points), paired by seed, with its interval."""
     return [
-        {"difference": f"{quote(one)} - {quote(other)}", **_format_sample(sample, "mean points", "+")}
+        {"difference": f"{quote(one)} - {quote(other)}", **format_sample(sample, "mean points", "+")}
         for one, other, sample in table.differences()
     ]
 
 
-def _format_sample(sample: Sample, heading: str, sign: str) -> dict[str, str]:
+def format_sample(sample: Sample, heading: str, sign: str) -> dict[str, str]:
+    """Return the cells of a sample: the number of seeds, the mean below `heading`, and its interval."""
     interval = "{:{s}.2f} to {:{s}.2f}".format(*sample.interval, s=sign) if sample.interval else _NONE
     return {"seeds": format_count(len(sample.values)), heading: f"{sample.mean:{sign}.2f}", INTERVAL: interval}
 
@@ -104,13 +106,20 @@ def format_rows(rows: TextRows, form: str = "plain") -> str:
 
 def format_seed_text(table: SeedTable, form: str = "plain") -> str:
     """Format the tables, the sentences and the notes of a group for the terminal, or with `pipe` as Markdown."""
-    blocks = [format_rows(make_accuracy_rows(table), form), format_seed_caption(table)]
+    blocks = [format_rows(make_accuracy_rows(table), form), wrap([format_seed_caption(table)], form)]
     if table.differences():
         blocks.append(format_rows(make_difference_rows(table), form))
-    end = "\n\n" if form == "pipe" else "\n"
-    blocks.append(end.join(f"{each}." for each in describe_differences(table)))
-    blocks.append(end.join(f"Note: {each}." for each in table.notes))
-    return "\n\n".join(filter(None, blocks)) + "\n"
+    blocks.append(wrap([f"{each}." for each in describe_differences(table)], form))
+    blocks.append(wrap([f"Note: {each}." for each in table.notes], form))
+    return "\n\n".join(filter(None, blocks))
+
+
+def wrap(sentences: Sequence[str], form: str) -> str:
+    """Join sentences, each on lines of its own of at most 80 characters, or with `pipe` as Markdown paragraphs."""
+    if form == "pipe":
+        return "\n\n".join(sentences)
+    options: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(textwrap.fill(each, 80, **options) for each in sentences)
 
 
 def format_seed_csv(table: SeedTable) -> str:

@@ -1,0 +1,112 @@
+"""Compare two groups of experiments model by model, paired by seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from deepen.core.errors import InputError, quote, trim
+from deepen.experiments.seed_group import SeedGroup, find_group, find_ladder_differences
+from deepen.experiments.seed_statistics import Sample, subtract
+from deepen.experiments.shown import load_top1
+from deepen.experiments.store import Experiment
+
+_IMAGES = 32  # hexadecimal digits of the hash of the training images, before those of the test images
+_MOST_SETTINGS = 10
+
+
+@dataclass(frozen=True)
+class PairedModels:
+    """Top-1 (percent) of a model in two groups, for the seeds of both, and second minus first (points)."""
+
+    model: str
+    first: Sample
+    second: Sample
+    difference: Sample
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Two groups: their models, paired by seed, the settings in which they differ, and notes on what is left out."""
+
+    first: SeedGroup
+    second: SeedGroup
+    models: Sequence[PairedModels]
+    settings: Sequence[str]
+    notes: Sequence[str]
+
+
+def compare_groups(
+    project: Path, names: tuple[str, str], experiments: Sequence[Experiment], others: int = 0
+) -> GroupComparison:
+    """Compare two groups; raises InputError if they share no seed or no model, or were tested on different images."""
+    first, second = (find_group(name, experiments, others) for name in names)
+    _require_comparable(first, second)
+    seeds = [seed for seed in first.members if seed in second.members]
+    top1 = load_top1(project, [group.members[seed] for group in (first, second) for seed in seeds])
+    labels = _list_pairs(first, second, list(map(str, top1.columns)))
+    paired = [
+        _pair(label, _select(first, top1[one], seeds), _select(second, top1[other], seeds))
+        for label, one, other in labels
+    ]
+    models = [each for each in paired if each.difference.values]
+    if not models:
+        raise InputError(f"{names[0]} and {names[1]}: no model is evaluated in both; run deepen seeds again for one")
+    settings = list(_describe_settings(first, second))
+    return GroupComparison(first, second, models, settings, [*_list_notes(first, second), *first.notes, *second.notes])
+
+
+def _select(group: SeedGroup, top1: "pd.Series[float]", seeds: Sequence[int]) -> Sample:
+    """Return the known values of some seeds of a group; `top1` has a value for each commit."""
+    known = top1.dropna().to_dict()
+    revisions = {seed: group.members[seed].revision for seed in seeds}
+    return Sample({seed: known[revision] for seed, revision in revisions.items() if revision in known})
+
+
+def _pair(label: str, first: Sample, second: Sample) -> PairedModels:
+    difference = subtract(second, first)
+    one, other = (Sample({seed: each.values[seed] for seed in difference.values}) for each in (first, second))
+    return PairedModels(label, one, other, difference)
+
+
+def _require_comparable(first: SeedGroup, second: SeedGroup) -> None:
+    if first.name == second.name:
+        raise InputError(f"{quote(first.name)}: named twice; name two groups of experiments")
+    names = f"{quote(first.name)} and {quote(second.name)}"
+    if first.first.images[_IMAGES:] != second.first.images[_IMAGES:]:
+        data = " and ".join(quote(group.first.settings.get("data")) for group in (first, second))
+        raise InputError(f"{names}: not comparable, they were tested on different images (data: {data})")
+    if not first.members.keys() & second.members.keys():
+        seeds = [", ".join(map(str, group.members)) for group in (first, second)]
+        raise InputError(
+            f"{names}: no seed in both (seeds {seeds[0]}; {seeds[1]}), which pairing needs; "
+            f"run deepen seeds {' '.join(map(str, first.members))} --name {quote(second.name)}"
+        )
+
+
+def _list_pairs(first: SeedGroup, second: SeedGroup, known: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return a label and the model in each group: of models with equal names, and of those that `depth` names."""
+    one, other = (list(map(str, group.first.settings.get("models") or ())) for group in (first, second))
+    pairs = [(quote(name), name, name) for name in one if name in other and name in known]
+    ends = [str(group.first.settings.get("depth")) for group in (first, second)]
+    if ends[0] != ends[1] and set(ends) <= set(known):
+        pairs.append((f"{quote(ends[0])} and {quote(ends[1])}", ends[0], ends[1]))
+    return pairs
+
+
+def _describe_settings(first: SeedGroup, second: SeedGroup) -> Iterator[str]:
+    """Yield path and both values of each setting that differs, the seed excepted."""
+    different = find_ladder_differences([first.first.settings, second.first.settings])
+    lines = [f"{path}: {quote(one)}, {quote(other)}" for path, (one, other) in different.items() if path != "seed"]
+    yield from trim(lines, _MOST_SETTINGS)
+
+
+def _list_notes(first: SeedGroup, second: SeedGroup) -> Iterator[str]:
+    for group, other in ((first, second), (second, first)):
+        if alone := [str(seed) for seed in group.members if seed not in other.members]:
+            yield f"left out, since only {quote(group.name)} has it: seed {', '.join(alone)}"
+    if first.first.images != second.first.images:
+        yield "the training images differ, the test images do not"
+    if first.first.code != second.first.code:
+        yield "the two were made with different versions of the code"

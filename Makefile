@@ -5,7 +5,7 @@ PYTHON ?= python3
 INSTALLED ?= .venv/installed
 export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
-.PHONY: setup repro exp grid depths results study test torture gpu-check browser docs lock help
+.PHONY: setup repro exp grid depths seeds baseline results study test torture gpu-check browser docs lock help
 
 setup: $(INSTALLED)  ## install all packages in .venv (other targets do this by themselves)
 
@@ -38,6 +38,18 @@ depths: $(INSTALLED)  ## compare two models without training: make depths DEPTHS
 		deepen exp --temp --name depth-$$depth --set-param depth=$$depth report || exit 1; \
 	done
 	dvc metrics diff depth-$(firstword $(DEPTHS)) depth-$(lastword $(DEPTHS)) --targets metrics/final.json
+
+# SEEDS: separated by blanks. NAME: of the experiments, by default ladder; SET: settings for all of them.
+SEEDS ?= 0 1 2 3 4
+seeds: $(INSTALLED)  ## train with several seeds and compare the models: make seeds SEEDS="0 1 2" SET="lr=0.01" NAME=a
+	@python -m pipeline.ready experiment
+	@deepen seeds $(SEEDS) $(if $(NAME),--name $(NAME)) $(if $(SET),--changes "$$SET")
+
+# MODEL: by default the one that depth names. NAME: of make seeds; without it, the ladder of make repro.
+baseline: $(INSTALLED)  ## train a model from scratch with the compute of its ladder: make baseline MODEL=III NAME=a
+	@python -m pipeline.ready experiment
+	@deepen baseline $(MODEL) $(if $(NAME),--of $(NAME))
+	$(if $(NAME),,@deepen results)
 
 results: $(INSTALLED)  ## list the results of all models and experiments, best first
 	@deepen results

@@ -54,7 +54,7 @@ class TestTables:
     def test_markdown_names_data_number_and_units(self):
         records = [record("I", source="cifar10", top1=90.0, top1_single_view=89.0, top2_single_view=93.0, loss=0.51234)]
         text = tables.format_markdown(records)
-        assert "Test accuracy in percent on 360 images of `mine`, width 1; loss in nats." in text
+        assert "Test accuracy in percent on 360 images of `mine`, width 1, one seed; intervals over test images; loss in nats." in text
         assert all(cell in text for cell in ("90.00", "86.47 to 92.69", "89.00", "82.45", "0.512", "1,234"))
         assert "93.00" not in text  # the single view beyond top-1 is left to the CSV
 
@@ -189,7 +189,7 @@ I                             5         1,234    69.44   64.50 to 73.98
 II                            8         1,234    83.33   79.14 to 86.83
 majority class                                  100.00
 
-Top-1 in percent on 360 test images of photos.
+Top-1 in percent on 360 test images of photos, one seed; intervals over images.
 II gains 13.9 points over I (10.3 to 17.6)
 """
         )
@@ -375,4 +375,4 @@ class TestFigures:
 def test_the_caption_says_which_views_were_averaged():
     found = record("I")
     assert "views" not in tables.format_markdown([found])
-    assert ", views: dense;" in tables.format_markdown([replace(found, views="dense")])
+    assert ", views: dense, one seed;" in tables.format_markdown([replace(found, views="dense")])

@@ -275,7 +275,7 @@ class TestRanking:
     def test_runs_that_differ_in_their_seed_are_grouped(self):
         ranked = rank(runs({"seed": 1}, {"seed": 2}, {"seed": 2, "lr": 0.5}, {"seed": 3}, {"seed": 2}))
         assert summarize_seeds(ranked) == [
-            "3 seeds, lr auto: top-1 52.33 on average, 50.00 to 54.00 (rate-4, rate-3, rate-0)"
+            "3 seeds, lr auto: top-1 52.33 on average (95 % interval over seeds 47.16 to 57.50), lowest 50.00, highest 54.00 (rate-4, rate-3, rate-0)"
         ]
 
     def test_runs_of_other_images_or_code_are_not_grouped(self):

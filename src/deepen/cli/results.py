@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ def add(commands: Any) -> None:
         "list the accuracy of models and experiments",
         "Print top-1 of every model with its 95 % interval, the gain of each over the model it grew from, and "
         "the report's path. Then list the experiments that started from the last commit, best first, with the "
-        "settings in which they differ. Experiments that differ only in their seed are also summarized together.",
+        "settings in which they differ. Experiments that differ only in their seed are also summarized together, and "
+        "models that deepen baseline trained from scratch are listed beside those of this run.",
         ["deepen results", "deepen results --all", "deepen results --csv > experiments.csv"],
     )
     parser.add_argument("--all", action="store_true", help="include experiments that started from other commits")
@@ -50,7 +51,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.write:
         options.write(ranked)
         return
-    for section in (_describe_models(options.project, here), *(_describe_experiments(ranked) if experiments else ())):
+    sections = [_describe_models(options.project, here), *_describe_baselines(options.project, here, experiments)]
+    for section in (*sections, *(_describe_experiments(ranked) if experiments else ())):
         print(section, end="\n\n")
     if others:
         print(f"{others} more started from other commits: deepen results --all")
@@ -73,11 +75,21 @@ def _describe_models(project: Path, here: "Experiment | None") -> str:
     return text + (f"\n\nReport: {quote(project / REPORT)}" if (project / REPORT).is_file() else "")
 
 
+def _describe_baselines(project: Path, here: "Experiment | None", experiments: "Sequence[Experiment]") -> Iterator[str]:
+    """Yield the baselines of this run's models, if there are any."""
+    from deepen.experiments.own_baselines import load_own_baselines
+    from deepen.report.baseline_text import format_baselines
+
+    if here and (baselines := load_own_baselines(project, here, experiments)):
+        yield format_baselines(baselines)
+
+
 def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
     from deepen.experiments.ranking import format_ranking, summarize_seeds
 
     width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
-    yield "Experiments, best first (top-1 in percent, loss in nats):\n\n" + format_ranking(ranked, width)
+    legend = "top-1 in percent, one seed each, intervals over test images; loss in nats"
+    yield f"Experiments, best first ({legend}):\n\n{format_ranking(ranked, width)}"
     sentences = summarize_seeds(ranked)
     sentences += [f"{quote(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
     if sentences:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from deepen.core.errors import quote
 from deepen.experiments.differences import find_differences
+from deepen.experiments.seed_statistics import Sample
 from deepen.experiments.store import Experiment
 
 Ranked = list[tuple[Experiment, dict[str, str]]]  # each with the settings in which it differs from the others
@@ -101,19 +102,27 @@ def _strip_lines(table: str) -> str:
 
 
 def summarize_seeds(ranked: Ranked) -> list[str]:
-    """Return a sentence per group of experiments that differ only in their seed: mean, lowest and highest top-1."""
-    groups: dict[tuple[tuple[str, str], ...], dict[str, tuple[str, float]]] = {}
+    """Return a sentence per group of experiments that differ only in their seed: the mean of top-1, and its interval.
+
+    The interval is over seeds; that of each experiment in the table is over test images.
+    """
+    groups: dict[tuple[tuple[str, str], ...], dict[int, tuple[str, float]]] = {}
     for each, settings in ranked:
-        if "seed" in settings and "top1" in each.metrics:
+        if settings.get("seed", "").isdigit() and "top1" in each.metrics:
             rest = tuple((path, value) for path, value in settings.items() if path != "seed")
-            groups.setdefault(rest, {}).setdefault(settings["seed"], (each.name, each.metrics["top1"]))
-    several = [(rest, list(by_seed.values())) for rest, by_seed in groups.items() if len(by_seed) > 1]
-    several.sort(key=lambda group: -mean(top1 for _, top1 in group[1]))  # best first
-    return [_describe_seeds(rest, results) for rest, results in several]
+            groups.setdefault(rest, {}).setdefault(int(settings["seed"]), (each.name, each.metrics["top1"]))
+    several = [(rest, by_seed) for rest, by_seed in groups.items() if len(by_seed) > 1]
+    several.sort(key=lambda group: -mean(top1 for _, top1 in group[1].values()))  # best first
+    return [_describe_seeds(rest, by_seed) for rest, by_seed in several]
 
 
-def _describe_seeds(settings: Sequence[tuple[str, str]], results: Sequence[tuple[str, float]]) -> str:
-    top1 = [value for _, value in results]
+def _describe_seeds(settings: Sequence[tuple[str, str]], results: Mapping[int, tuple[str, float]]) -> str:
+    top1 = Sample({seed: value for seed, (_, value) in results.items()})
     shared = "".join(f", {path} {quote(value)}" for path, value in settings)
-    names = ", ".join(quote(name) for name, _ in results)
-    return f"{len(top1)} seeds{shared}: top-1 {mean(top1):.2f} on average, {min(top1):.2f} to {max(top1):.2f} ({names})"
+    names = ", ".join(quote(name) for name, _ in results.values())
+    low, high = top1.interval or (top1.mean, top1.mean)
+    values = list(top1.values.values())
+    return (
+        f"{len(values)} seeds{shared}: top-1 {top1.mean:.2f} on average (95 % interval over seeds {low:.2f} to "
+        f"{high:.2f}), lowest {min(values):.2f}, highest {max(values):.2f} ({names})"
+    )

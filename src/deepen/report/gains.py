@@ -12,7 +12,7 @@ from deepen.records.record import Record
 def describe_gains(records: Sequence[Record]) -> list[str]:
     """Return a sentence per grown model: its difference in top-1 to the one it grew from, with a 95 % interval."""
     by_name = {record.model: record for record in records}
-    return [_describe_gain(by_name[record.after], record) for record in records if record.after in by_name]
+    return [describe_difference(by_name[record.after], record) for record in records if record.after in by_name]
 
 
 def describe_best(records: Sequence[Record]) -> str:
@@ -38,7 +38,8 @@ def _join_names(names: Sequence[str], most: int = 3) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
 
 
-def _describe_gain(before: Record, record: Record) -> str:
+def describe_difference(before: Record, record: Record) -> str:
+    """Return a sentence on the difference in top-1 of a model to another, with its 95 % interval over test images."""
     gain, low, high = _estimate_difference(record, before)
     one, other, decimals = record.model, before.model, _count_decimals(gain)
     points, *bounds = (_format(value, decimals) for value in (abs(gain), low, high, -high, -low))

@@ -112,11 +112,12 @@ def format_interval(record: Record) -> str:
 
 
 def format_caption(record: Record) -> str:
-    """Return the caption of a ladder's table: test images, width, views and units."""
+    """Return the caption of a ladder's table: test images, width, views, what the intervals cover, and units."""
     views = "" if record.views == "centre" else f", views: {record.views}"
     origin = f", {record.test_origin}" if record.test_origin else ""
     images = f"{pluralize(record.test_images, 'image')} of `{record.named}`{origin}"
-    return f"Test accuracy in percent on {images}, width {record.width:g}{views}; loss in nats."
+    covers = "one seed; intervals over test images; loss in nats"
+    return f"Test accuracy in percent on {images}, width {record.width:g}{views}, {covers}."
 
 
 def choose_unit(flops: float) -> tuple[float, str]:
@@ -139,8 +140,9 @@ def format_summary(records: Sequence[Record], missing: Sequence[MissingModel] = 
     rows.append([MAJORITY, "", "", f"{compute_majority_metrics(last)['top1']:.2f}", ""])
     align = ["left", *["right"] * 4]
     table = tabulate(rows, headings, tablefmt="plain", colalign=align, disable_numparse=True, preserve_whitespace=True)
+    tested = pluralize(last.test_images, "test image")
     notes = [
-        f"Top-1 in percent on {pluralize(last.test_images, 'test image')} of {last.named}.",
+        f"Top-1 in percent on {tested} of {last.named}, one seed; intervals over images.",
         *describe_gains(records),
     ]
     notes += [f"{each.describe()}." for each in missing]

@@ -1,0 +1,31 @@
+"""Means over seeds and their t-intervals, against those of scipy's t-tests."""
+
+import pytest
+from scipy.stats import ttest_1samp, ttest_rel
+
+from deepen.experiments.seed_statistics import Sample, format_count, subtract
+
+ONE = Sample({0: 95.1, 1: 94.2, 2: 96.4, 7: 95.0})
+OTHER = Sample({2: 94.9, 1: 93.9, 0: 94.0, 5: 10.0})
+
+
+def test_the_mean_and_its_interval_are_those_of_student():
+    expected = ttest_1samp(list(ONE.values.values()), 0).confidence_interval(0.95)
+    assert ONE.mean == pytest.approx(95.175)
+    assert ONE.interval == pytest.approx((expected.low, expected.high))
+
+
+def test_a_difference_is_paired_by_seed_and_leaves_out_seeds_of_one():
+    difference = subtract(ONE, OTHER)
+    assert difference.values == pytest.approx({0: 1.1, 1: 0.3, 2: 1.5})
+    expected = ttest_rel([95.1, 94.2, 96.4], [94.0, 93.9, 94.9]).confidence_interval(0.95)
+    assert difference.interval == pytest.approx((expected.low, expected.high))
+
+
+def test_one_seed_has_no_interval():
+    assert Sample({3: 90.0}).interval is None
+    assert (format_count(1), format_count(2)) == ("one seed", "2 seeds")
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert Sample({0: 90.0, 1: 90.0}).interval == (90.0, 90.0)

@@ -54,7 +54,10 @@ class TestTables:
     def test_markdown_names_data_number_and_units(self):
         records = [record("I", source="cifar10", top1=90.0, top1_single_view=89.0, top2_single_view=93.0, loss=0.51234)]
         text = tables.format_markdown(records)
-        assert "Test accuracy in percent on 360 images of `mine`, width 1, one seed; intervals over test images; loss in nats." in text
+        assert (
+            "Test accuracy in percent on 360 images of `mine`, width 1, one seed; intervals over test images; loss in nats."
+            in text
+        )
         assert all(cell in text for cell in ("90.00", "86.47 to 92.69", "89.00", "82.45", "0.512", "1,234"))
         assert "93.00" not in text  # the single view beyond top-1 is left to the CSV
 

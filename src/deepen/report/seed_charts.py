@@ -7,8 +7,12 @@ from deepen.report.vega import Spec, color, make_chart
 
 
 def plot_accuracies(table: SeedTable) -> Spec:
-    """Plot top-1 of each model; a line joins the dots of a seed."""
-    rows = [row for each in table.models for row in _list_points(each.model, each.top1)]
+    """Plot top-1 of each model; a line joins the dots of a seed, without those of baselines."""
+    rows = [
+        row | {"in ladder": each.model not in table.baselines}
+        for each in table.models
+        for row in _list_points(each.model, each.top1)
+    ]
     return _plot(rows, "top-1 (percent)", [_plot_lines()])
 
 
@@ -54,6 +58,7 @@ def _plot_interval(y: Spec, known: bool) -> list[Spec]:
 
 def _plot_lines() -> Spec:
     return {
+        "transform": [{"filter": "datum['in ladder']"}],
         "mark": {"type": "line", "strokeWidth": 1, "color": color("line")},
         "encoding": {"detail": {"field": "seed", "type": "nominal"}},
     }

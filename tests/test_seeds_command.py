@@ -1,0 +1,66 @@
+"""`deepen seeds`, `deepen baseline` and `deepen compare --seeds`, in a project in which DVC runs."""
+
+import csv
+import json
+
+import pytest
+
+from deepen.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["seeds", "0", "--name", "a b"], "--name a b: use 1 to 64 letters, digits, - and _, for example low-rate"),
+        (["seeds", "--changes", "lr=0.1"], "--changes: requires seeds to run; write for example deepen seeds 0 1 2 --changes lr=0.01"),
+        (["baseline", "--of", ""], "--name : use 1 to 64 letters, digits, - and _, for example low-rate"),
+        (["compare", "I", "II", "--all"], "--all: requires --seeds, which compares experiments; remove one or add the other"),
+    ],
+)  # fmt: skip
+def test_wrong_words_are_one_error(monkeypatch, words, error):
+    with pytest.raises(SystemExit) as exit:
+        main(words)
+    assert str(exit.value) == f"error: {error}"
+
+
+def test_seeds_that_are_not_numbers_are_an_error(capsys):
+    with pytest.raises(SystemExit):
+        main(["seeds", "0,1"])
+    assert "must be a whole number, got '0,1'" in capsys.readouterr().err
+
+
+def test_seeds_and_baselines_from_make_to_the_page(project):
+    project.env["INSTALLED"] = ""
+    before = project.read("params.yaml")
+    said = project("make --silent seeds", "SEEDS=0 1", "SET=lr=0.05", "NAME=low")
+    assert "low-seed-0: run 1 of 2\n" in said
+    assert "95 % interval over seeds" in said
+    assert "Written: reports/seeds/low.md, reports/seeds/low.csv, reports/seeds/low.html" in said
+    rows = list(csv.DictReader(project.read("reports/seeds/low.csv").splitlines()))
+    assert [row["model"] for row in rows] == ["I", "II", "III", "II", "III"]
+    for seed in (0, 1):
+        shown = json.loads(project("git show", f"{project.experiment(f'low-seed-{seed}')}:metrics/II.json"))
+        assert float(rows[1][f"seed {seed}"]) == shown["top1"]
+
+    said = project("deepen seeds 0 1 --name low --changes lr=0.05")
+    assert "done already: low-seed-0, low-seed-1\n" in said
+    assert project.stages(said) == []
+    assert "exists with other settings (lr: 0.05 there, auto here)" in project("deepen seeds 0 --name low", ok=False)
+
+    said = project("make --silent baseline", "NAME=low")
+    assert "III-scratch: 2 epochs, " in said
+    assert "low-III-scratch-seed-1: run 2 of 2\n" in said
+    rows = list(csv.DictReader(project.read("reports/seeds/low.csv").splitlines()))
+    assert [row["model"] for row in rows[:4]] == ["I", "II", "III", "III-scratch"]
+    assert (rows[-1]["model"], rows[-1]["minus"]) == ("III", "III-scratch")
+    assert "III-scratch" in project.read("reports/seeds/low.html")
+    said = project("deepen compare low low-III-scratch --seeds")
+    assert "III and III-scratch" in said
+
+    said = project("make --silent baseline")
+    assert "Trained from scratch, one seed:" in said
+    assert "III-scratch was trained for 2 epochs, with " in said
+    assert "III-scratch-seed-0" in project("deepen results")
+    assert project.read("params.yaml") == before
+    assert project("git status --short") == ""
+    assert project.is_up_to_date()

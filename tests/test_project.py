@@ -67,6 +67,10 @@ def test_make_help_lists_every_target():
         (["grid", "LADDER=paper", "SET=seed=1,2"], ['deepen ladder paper --queue --changes "$SET"']),
         (["grid", "SET=lr=0.01,0.02"], ['deepen exp --queue --changes "$SET"', "deepen queue; code=$?; deepen results; exit $code"]),
         (["depths", "DEPTHS=II III"], ["dvc metrics diff depth-II depth-III --targets metrics/final.json"]),
+        (["seeds", "SEEDS=0 1", "SET=lr=0.01", "NAME=a"], ['deepen seeds 0 1 --name a --changes "$SET"']),
+        (["seeds"], ["deepen seeds 0 1 2 3 4"]),
+        (["baseline", "MODEL=II", "NAME=a"], ["deepen baseline II --of a"]),
+        (["baseline"], ["deepen baseline", "deepen results"]),
         (["docs"], ["mkdocs build --strict"]),
     ],
 )  # fmt: skip

@@ -11,8 +11,6 @@ from deepen.core.errors import InputError
 from deepen.experiments.recorded import find_changes
 from deepen.experiments.store import Experiment
 
-_TOP1 = re.compile(r"(?:.*/)?metrics/([^/:]+)\.json:top1")
-
 
 def load_top1(project: Path, experiments: Sequence[Experiment]) -> pd.DataFrame:
     """Return top-1 (percent) with a row per experiment, its commit, and a column per model; NaN if unknown.
@@ -20,7 +18,8 @@ def load_top1(project: Path, experiments: Sequence[Experiment]) -> pd.DataFrame:
     A number that an experiment has from the commit that it started from, made with other settings, is unknown.
     """
     shown = {row["rev"]: row for row in _show(project, sorted({each.start for each in experiments}))}
-    rows = {each.revision: dict(_iter_top1(each, shown)) for each in experiments}
+    pattern = re.compile(re.escape(_find_metrics_folder(project)) + r"/([^/:]+)\.json:top1")
+    rows = {each.revision: dict(_iter_top1(each, shown, pattern)) for each in experiments}
     return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
 
 
@@ -35,12 +34,21 @@ def _show(project: Path, starts: Sequence[str]) -> list[dict[str, Any]]:
         raise InputError(f"{project}: dvc exp show failed ({error}); run it to see why") from error
 
 
-def _iter_top1(experiment: Experiment, shown: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+def _find_metrics_folder(project: Path) -> str:
+    """Return the path of the folder metrics/ as DVC has it: relative to the root, of which a project may be a part."""
+    from dvc.repo import Repo
+
+    return (project.resolve().relative_to(Path(Repo.find_root(str(project))).resolve()) / "metrics").as_posix()
+
+
+def _iter_top1(
+    experiment: Experiment, shown: Mapping[str, Mapping[str, Any]], pattern: re.Pattern[str]
+) -> Iterator[tuple[str, float]]:
     """Yield model and top-1 for each model that was evaluated with the experiment's settings."""
     row = next((row for short, row in shown.items() if experiment.revision.startswith(short)), {})
     models = experiment.settings.get("models")
     for key, value in row.items():
-        match = _TOP1.fullmatch(key)
+        match = pattern.fullmatch(key)
         known = match and isinstance(models, dict) and match[1] in models and isinstance(value, float)
         if match and known and find_changes(experiment.lock, experiment.settings, f"evaluate@{match[1]}") == []:
             yield match[1], value

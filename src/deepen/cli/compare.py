@@ -64,7 +64,9 @@ def _compare_seeds(options: argparse.Namespace) -> None:
     from deepen.report.comparison_text import format_comparison, format_comparison_csv, format_comparison_json
 
     if options.second is None:
-        raise InputError("--seeds: needs two names of deepen seeds; write for example deepen compare ladder low --seeds")
+        raise InputError(
+            "--seeds: needs two names of deepen seeds; write for example deepen compare ladder low --seeds"
+        )
     found = list_experiments(options.project, everywhere=options.all)
     comparison = compare_groups(options.project, (options.first, options.second), *found)
     if options.json:

@@ -109,4 +109,4 @@ def _dump(value: str | int) -> str:
 def list_ignored(images: Path, project: Path) -> list[str]:
     """Return the lines of a project's .gitignore for images inside the project: large files are not git's."""
     below = os.path.relpath(images.absolute().parent.resolve() / images.absolute().name, project.resolve())
-    return [] if below.startswith("..") else ["/" + re.sub(r"([\\*?\[\]!# ])", r"\\\1", below)]
+    return [] if Path(below).parts[0] == ".." else ["/" + re.sub(r"([\\*?\[\]!# ])", r"\\\1", below)]

@@ -60,7 +60,11 @@ def test_seeds_and_baselines_from_make_to_the_page(project):
     said = project("make --silent baseline")
     assert "Trained from scratch, one seed:" in said
     assert "III-scratch was trained for 2 epochs, with " in said
-    assert "III-scratch-seed-0" in project("deepen results")
+    listed = project("deepen results")
+    assert "III-scratch-seed-0" in listed
+    assert "(top-1 in percent, loss in nats; one seed each):" in listed
+    assert "The intervals in this table are over test images." in listed
+    assert max(map(len, listed.splitlines())) <= 80
     assert project.read("params.yaml") == before
     assert project("git status --short") == ""
     assert project.is_up_to_date()

@@ -88,9 +88,10 @@ def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
     from deepen.experiments.ranking import format_ranking, summarize_seeds
 
     width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
-    legend = "top-1 in percent, one seed each, intervals over test images; loss in nats"
+    legend = "top-1 in percent, loss in nats; one seed each"
     yield f"Experiments, best first ({legend}):\n\n{format_ranking(ranked, width)}"
-    sentences = summarize_seeds(ranked)
+    sentences = ["The intervals in this table are over test images."] if any(each.interval for each, _ in ranked) else []
+    sentences += summarize_seeds(ranked)
     sentences += [f"{quote(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
     if sentences:
         yield "\n".join(textwrap.fill(each, width, subsequent_indent="  ") for each in sentences)

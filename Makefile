@@ -84,7 +84,7 @@ docs: $(INSTALLED)  ## build the documentation as a website, in site/
 	mkdocs build --strict
 
 lock:  ## pin the newest releases that pyproject.toml allows, with hashes (needs uv)
-	uv pip compile pyproject.toml --extra onnx --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.txt
 
 help:  ## list the targets

@@ -331,6 +331,21 @@ class TestSurvey:
         assert survey.parts == {"train": {"cat": 20, "dog": 20}}
         assert survey.split(0.1) == {"train": 28, "validation": 4, "test": 8}
 
+    def test_class_folders_need_no_train(self, tmp_path):
+        write_tree(tmp_path, {name.removeprefix("train/"): data for name, data in photos(train=20, test=0).items()})
+        assert survey_images(tmp_path).parts == {"train": {"cat": 20, "dog": 20}}
+
+    def test_it_names_a_table_that_it_does_not_read(self, tmp_path):
+        flat = {name.replace("/", "-"): data for name, data in photos(train=3, test=0).items()}
+        rows = "".join(f"{name},{name.split('-')[1]}\n" for name in flat)
+        write_tree(tmp_path, flat | {"metadata.csv": f"file_name,label\n{rows}".encode()})
+        with pytest.raises(InputError) as error:
+            survey_images(tmp_path)
+        assert error.value.faults == (
+            f"{tmp_path}: has its classes in metadata.csv, which deepen init does not read; set data: folder and "
+            "datasets.folder.root in params.yaml",
+        )
+
     def test_sizes_are_those_of_upright_images(self, tmp_path):
         exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
         tree = photos(train=3, test=0, size=(30, 40), format="JPEG")

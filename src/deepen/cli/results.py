@@ -90,7 +90,8 @@ def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
     width = min(max(80, shutil.get_terminal_size().columns), MOST_COLUMNS)
     legend = "top-1 in percent, loss in nats; one seed each"
     yield f"Experiments, best first ({legend}):\n\n{format_ranking(ranked, width)}"
-    sentences = ["The intervals in this table are over test images."] if any(each.interval for each, _ in ranked) else []
+    has_intervals = any(each.interval for each, _ in ranked)
+    sentences = ["The intervals in this table are over test images."] if has_intervals else []
     sentences += summarize_seeds(ranked)
     sentences += [f"{quote(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
     if sentences:

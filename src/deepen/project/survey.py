@@ -8,10 +8,11 @@ from pathlib import Path
 from deepen.core.errors import InputError, quote, trim
 from deepen.data.split import count_held_out, find_split_faults
 from deepen.datasets import TEST_FRACTION
+from deepen.datasets.class_folders import find_class_folders
 from deepen.datasets.layout import FOLDERS, Layout
 from deepen.datasets.layout_faults import class_faults, layout_faults
 from deepen.datasets.parts import PARTS, Part
-from deepen.datasets.walk import FoundEntry, Walk
+from deepen.datasets.walk import METADATA, FoundEntry, Walk
 from deepen.decoding.decode import UnreadableImage
 from deepen.decoding.measuring import measure_image
 
@@ -66,7 +67,7 @@ def survey_images(root: Path) -> Survey:
 
 
 def _survey(root: Path, layout: Layout) -> Survey:
-    walk, survey = Walk(root), Survey()
+    walk, survey = Walk(root, METADATA), Survey()
     faults: list[str] = []
     row = 0
     for entry in walk:
@@ -77,7 +78,16 @@ def _survey(root: Path, layout: Layout) -> Survey:
                 faults += _measure(entry, survey)
             row += 1
     faults = walk.faults + faults
-    faults += [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
+    wrong = [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
+    if wrong and layout.base is None and not faults:
+        if walk.tables:
+            raise InputError(
+                f"{root}: has its classes in {quote('/'.join(min(walk.tables)))}, which deepen init does not read; "
+                "set data: folder and datasets.folder.root in params.yaml"
+            )
+        if (base := find_class_folders(layout, walk)) is not None:
+            return _survey(root, Layout(base))
+    faults += wrong
     if faults:
         raise InputError([f"{root}: {fault}" for fault in trim(faults)])
     survey.parts = {

@@ -64,13 +64,13 @@ def train_model(name: str, group: Group) -> None:
             Interruption(name, COMMAND, speaks=group.rank == 0, can_resume=checkpoints.exist) as interruption,
             _show_progress(name, settings, trainer, to_follow, group) as callbacks,
         ):
-            own_checkpoints = checkpoints if group.writes else None
-            result = train(trainer, validation, own_checkpoints, interruption, group, [tracked, *callbacks])
+            own, callbacks = checkpoints if group.writes else None, [tracked, *callbacks]
+            result = train(trainer, validation, own, interruption, group, callbacks, settings.training.patience)
         if not group.writes:
             return
         require_unchanged()  # if not, the trained weights stay in the checkpoint
         weights = save_weights(files.weights(name), network.state_dict(), card.model_copy(update={"frozen": None}))
-        seen = trainer.steps * trainer.batch_size
+        seen = trainer.step * trainer.batch_size
         began = read_weights_checksum(start)
         history = (weight_settings, VERSIONS, len(images), seen, began, weights, result.epochs)
         History(*history, len(validation), result.warning).save(files.history(name))
@@ -118,8 +118,9 @@ def _describe_device(settings: Settings, device: torch.device, group: Group) -> 
 
 def _collect_settings(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:
     """Return the settings that determine the weights, with `auto` resolved; paths and checkpoint_seconds do not."""
+    omitted = {"epochs"} if settings.training.patience else {"epochs", "patience"}
     return {
-        "training": settings.training.model_dump(exclude={"epochs"}) | {"batch_size": settings.batch_size(images)},
+        "training": settings.training.model_dump(exclude=omitted) | {"batch_size": settings.batch_size(images)},
         "flip": settings.dataset.flip,
         "crop": Augmentation.of(settings.dataset, settings.training).crop,
         "peak_lr": settings.peak_lr(name),

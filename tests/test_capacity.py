@@ -1,7 +1,7 @@
 """Networks that no memory can hold are told before any is made."""
 
 import pytest
-from test_settings import changed
+from test_settings import GOOD, changed
 
 from deepen.config.settings import check_settings
 from deepen.growth import capacity
@@ -22,6 +22,17 @@ def test_the_least_memory_of_a_training_step_is_counted():
     weights = (8 * 27 + 8) + (4 * 32 + 4) + (2 * 4 + 2)
     assert count_parameters(layers) == weights
     assert estimate_training_bytes(layers, 10) == 12 * weights + 2 * 10 * (8 * 16 + 8 * 4 + 4 + 2)
+
+
+def test_the_weights_of_the_best_epoch_are_counted_with_patience():
+    layers = plan("conv3-8 maxpool fc-4", width=1, image=(3, 4, 4), classes=2)
+    more = estimate_training_bytes(layers, 10, best=True) - estimate_training_bytes(layers, 10)
+    assert more == 4 * count_parameters(layers)
+    memory = estimate_training_bytes(plan(GOOD["models"]["III"]["layers"], width=4.0, image=IMAGE, classes=10), 128)
+    assert faults(memory, width=4.0) == []
+    [fault] = faults(memory, width=4.0, recipes__onecycle__training__patience=5)
+    assert "width: 4 gives III" in fault
+    assert fault.endswith("set for example width: 2")
 
 
 def test_networks_that_fit_in_memory_have_no_fault():

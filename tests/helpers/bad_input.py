@@ -73,7 +73,8 @@ def params_cases() -> dict[str, Case]:
     cases = {}
     for path, value in leaves(GOOD):
         any_text = path[-1] == "labels" or path[-2:-1] == ("columns",)
-        wrong = [3, ""] if any_text or (isinstance(value, str) and value != "auto") else ["text", -1]
+        is_text = any_text or (isinstance(value, str) and value != "auto" and path[-1] != "patience")
+        wrong = [3, ""] if is_text else ["text", -1]
         for bad in wrong:
             if not (isinstance(value, bool) and bad == ""):
                 cases[f"{'.'.join(path)}: {json.dumps(bad)}"] = settings(yaml_text.dump(changed(path, bad)))

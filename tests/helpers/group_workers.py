@@ -1,5 +1,6 @@
 """Functions that the processes of a group run in tests: trainings of two models, some with a process that fails."""
 
+import contextlib
 import dataclasses
 import importlib
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from callbacks import Hooks
 from test_training import AUGMENTATION, recipe, trainer_for
 from torch import distributed
 
@@ -20,11 +22,12 @@ from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import draw_he_weights, grow
 from deepen.models.layers import freeze, plan
-from deepen.models.tensors import to_arrays
+from deepen.models.tensors import compute_tensors_checksum, to_arrays
 from deepen.runtime import group as module
 from deepen.runtime import roll_call
 from deepen.runtime.device import choose_device
 from deepen.runtime.group import Group
+from deepen.training.checkpoint import Checkpoints
 from deepen.training.loop import train
 from deepen.training.trainer import Trainer
 
@@ -156,3 +159,28 @@ def gpus_of_which_one_hangs(folder):
             group.all_reduce_max(1)
         except InputError as error:
             raise RuntimeError(asked, time.monotonic() - begin, str(error)) from error
+
+
+def stopped_early(folder, stop_after=None):
+    """Train with patience; return the history, the kept epoch and a checksum of the weights. Or stop after some steps."""
+    choose_device("cpu", 1)
+    group, kept = Group(), []
+
+    def stop():
+        if trainer.step == stop_after:
+            raise _StoppedError
+
+    validation = images()
+    validation.labels[::3] = (validation.labels[::3] + 1) % 3
+    with contextlib.suppress(_StoppedError), group.join(folder):
+        trainer = trainer_for(images(), recipe(dropout=0.3), epochs=9, group=group)
+        checkpoints = Checkpoints(folder / "checkpoints", 0) if group.writes else None
+        callback = Hooks(step=stop, keep=kept.append)
+        epochs = train(trainer, validation, checkpoints, group=group, callbacks=[callback], patience=2).epochs
+        weights = compute_tensors_checksum("", trainer.network.state_dict())
+        return {"epochs": epochs, "kept": kept[0].epoch, "weights": weights}
+    return None
+
+
+class _StoppedError(Exception):
+    pass

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from deepen.config.automatic import choose_batch_size
-from deepen.config.section import Section, auto
+from deepen.config.section import Section, auto, none
 
 # learning rate; beyond these bounds float32 steps vanish or overflow
 Rate = Annotated[float, Field(ge=1e-8, le=100)]
@@ -67,6 +67,7 @@ class TrainingSettings(Section):
     optimizer: Annotated[MuonSettings | SgdSettings, Field(discriminator="name")]
     batch_size: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, auto] = Field(examples=[128])
     epochs: list[Epochs] = Field(min_length=1, max_length=1000, examples=["[3, 3, 12]"])  # see `Settings.epochs`
+    patience: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, none] = Field(examples=[10])  # early stopping
     label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
     class_weights: ClassWeights = Field(examples=["balanced"])
     dropout: float = Field(ge=0, le=0.95, examples=[0.3])

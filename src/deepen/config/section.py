@@ -21,6 +21,15 @@ def _parse_auto(value: object) -> object:
 auto = BeforeValidator(_parse_auto)
 
 
+def _parse_none(value: object) -> object:
+    if value is None or (isinstance(value, str) and value != "none" and not is_plain_number(value.strip())):
+        raise PydanticCustomError("none", "must be a number or none")
+    return None if value == "none" else value
+
+
+none = BeforeValidator(_parse_none)
+
+
 def _validate_path(text: str) -> str:
     if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
         raise PydanticCustomError("path", "must have no control character")

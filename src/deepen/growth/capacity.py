@@ -15,15 +15,16 @@ _COPIES = 3  # of a trainable parameter: itself, its gradient and its momentum
 _LEAST_ACTIVATION_BYTES = 2  # bfloat16
 
 
-def estimate_training_bytes(layers: Sequence[Layer], batch: int) -> int:
+def estimate_training_bytes(layers: Sequence[Layer], batch: int, best: bool = False) -> int:
     """Estimate the least memory (bytes) of a training step on `batch` images: parameters and activations.
 
-    Activations before the first trainable layer are not stored.
+    Activations before the first trainable layer are not stored. `best` is whether the weights of the best epoch are
+    stored too.
     """
     learning = count_parameters([layer for layer in layers if layer.learns])
     kept = dropwhile(lambda layer: not layer.learns, layers)
     activations = batch * sum(prod(layer.outputs) for layer in kept)
-    held = count_parameters(layers) + (_COPIES - 1) * learning
+    held = (1 + best) * count_parameters(layers) + (_COPIES - 1) * learning
     return _BYTES_A_PARAMETER * held + _LEAST_ACTIVATION_BYTES * activations
 
 
@@ -32,7 +33,7 @@ def memory_faults(settings: Settings, plans: Plans, images: int, memory: int) ->
     batch = settings.batch_size(images)
     faults = []
     for name, layers in plans.items():
-        needed = estimate_training_bytes(layers, batch)
+        needed = estimate_training_bytes(layers, batch, settings.training.patience is not None)
         if needed > memory:
             faults.append(
                 f"params.yaml: width: {settings.network_width:g} gives {name} {count_parameters(layers):,} parameters, "
@@ -50,12 +51,13 @@ def _format_gigabytes(size: int) -> str:
 def _suggest_fix(settings: Settings, name: str, layers: Sequence[Layer], batch: int, memory: int) -> str:
     """Suggest the first of half the width, a quarter and so on that fits, else a smaller batch."""
     model, (image, classes) = settings.models[name], (layers[0].inputs, layers[-1].outputs[0])
+    frozen, best = [layer.role for layer in layers if layer.frozen], settings.training.patience is not None
     for halvings in range(1, 20):
         width = settings.network_width / 2**halvings
         try:
             narrow = plan(model.layers, width=width, image=image, classes=classes, norm=model.norm)
         except InputError:
             break
-        if estimate_training_bytes(freeze(narrow, [layer.role for layer in layers if layer.frozen]), batch) <= memory:
+        if estimate_training_bytes(freeze(narrow, frozen), batch, best) <= memory:
             return f"for example width: {width:g}"
     return "a smaller batch_size"

@@ -1,5 +1,6 @@
 """Training history: settings, versions, data sizes, and the metrics of each epoch."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ class Epoch:
     val_top1: float
 
 
+def find_best_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """Return the first epoch with the highest validation top-1; of equal ones, that with the lowest validation loss."""
+    best = epochs[0]
+    for row in epochs[1:]:
+        if row.val_top1 > best.val_top1 or (row.val_top1 == best.val_top1 and row.val_loss < best.val_loss):
+            best = row
+    return best
+
+
 @dataclass(frozen=True)
 class History:
     """How a model was trained.
@@ -40,6 +50,21 @@ class History:
     epochs: list[Epoch]
     validation_images: int = 0
     warning: str = ""
+
+    @property
+    def has_patience(self) -> bool:
+        """Whether the training ended early if validation did not improve, and kept the best epoch."""
+        return "patience" in self.settings.get("training", {})
+
+    @property
+    def kept(self) -> Epoch:
+        """The epoch whose weights are the result."""
+        return find_best_epoch(self.epochs) if self.has_patience else self.epochs[-1]
+
+    @property
+    def planned(self) -> int:
+        """The number of epochs that the training would have had without early stopping."""
+        return int(self.settings.get("epochs", len(self.epochs)))
 
     def save(self, path: Path) -> None:
         """Write the history as JSON."""

@@ -19,7 +19,7 @@ from deepen.data.images import FEW, ImageSet
 from deepen.evaluation.predictions import Predictions
 from deepen.records.ladder import LadderResults
 from deepen.records.record import Record
-from deepen.report import charts, figures, gains, page_tables, tables, vega
+from deepen.report import charts, figures, gains, page_tables, stops, tables, vega
 from deepen.report.confusion import count_class_images
 from deepen.report.lineage import describe_tree, trace_lineage
 
@@ -78,6 +78,7 @@ def render(
         by_class=page_tables.make_class_table([*(each for each in records if each is not last), last], classes),
         extremes=page_tables.describe_extremes(last, classes),
         **_prepare_images(mistakes, predictions, pictures),
+        stops=stops.describe_stops(records),
         settings=page_tables.make_settings_table(records),
     )
 
@@ -123,8 +124,8 @@ def _make_charts(results: LadderResults) -> dict[str, Chart]:
     records, after = results.records, results.after
     curves, topk = tables.make_curves_table(records), tables.make_topk_table(records)
     reached = "; ".join(f"{record.model} {record.metrics['top1']:.2f}" for record in records)
-    ends = "; ".join(f"{record.model} {record.training.epochs[-1].val_top1:.2f}" for record in records)
-    losses = "; ".join(f"{record.model} {record.training.epochs[-1].val_loss:.3f}" for record in records)
+    ends = "; ".join(f"{record.model} {record.training.kept.val_top1:.2f}" for record in records)
+    losses = "; ".join(f"{record.model} {record.training.kept.val_loss:.3f}" for record in records)
     test, validation = f"Test top-1 in percent: {reached}", f"Validation top-1 at the end in percent: {ends}"
     first, numbers = page_tables.make_table([row for row in topk if row["k"] == 1]), page_tables.make_table(topk)
     epochs = page_tables.make_table(curves)

@@ -11,6 +11,7 @@ from deepen.records.ladder import MissingModel, draw_models
 from deepen.records.record import Record
 from deepen.report.confusion import Counts, list_confusions, summarize_classes
 from deepen.report.lineage import Row
+from deepen.report.stops import format_epochs
 from deepen.report.tables import (
     MAJORITY,
     Rows,
@@ -80,7 +81,7 @@ def _make_scores(record: Record) -> dict[str, str]:
         "loss": f"{record.metrics['loss']:.3f}",
         "weight layers": str(count_weight_layers(record.layers)),
         "parameters": f"{record.parameters:,}",
-        "epochs": str(len(record.training.epochs)),
+        "epochs": format_epochs(record.training),
     }
 
 
@@ -169,7 +170,7 @@ def _iter_settings(record: Record) -> Iterator[tuple[str, str]]:
     yield "new layers start", ", ".join(dict.fromkeys(each.start for each in record.tensors if each.start))
     if record.recipe:
         yield "recipe", record.recipe
-    yield "epochs", f"{len(trained.epochs):,}"
+    yield "epochs", format_epochs(trained)
     if batch := int(used.get("training.batch_size", 0)):
         yield "batch size", f"{min(batch, trained.images):,}"
         yield "steps", f"{trained.learned // min(batch, trained.images):,}"

@@ -14,6 +14,7 @@ from deepen.records.ladder import MissingModel, draw_models
 from deepen.records.record import Record
 from deepen.report.confusion import count_class_images
 from deepen.report.gains import describe_gains
+from deepen.report.stops import describe_stops
 
 Rows = list[dict[str, Any]]  # a table: the cells of each row by heading
 
@@ -78,7 +79,7 @@ def format_markdown(records: Sequence[Record], missing: Sequence[MissingModel] =
     align = ["left" if heading in ("model", "after") else "right" for heading in headings]
     cells = [[row.get(heading, "") for heading in headings] for row in rows]
     table = tabulate(cells, headings, tablefmt="pipe", colalign=align, disable_numparse=True)
-    gains = "".join(f"\n{sentence}.\n" for sentence in describe_gains(records))
+    gains = "".join(f"\n{sentence}.\n" for sentence in [*describe_gains(records), *describe_stops(records)])
     notes = "".join(f"\n{each.describe()}.\n" for each in missing)
     notes += "".join(f"\nWarning: {warning}\n" for warning in list_warnings(records))
     return f"{table}\n{gains}\n{format_caption(records[-1])}\n{notes}"
@@ -144,6 +145,7 @@ def format_summary(records: Sequence[Record], missing: Sequence[MissingModel] = 
     notes = [
         f"Top-1 in percent on {tested} of {last.named}, one seed; intervals over images.",
         *describe_gains(records),
+        *(textwrap.fill(each, 80, subsequent_indent="  ") for each in describe_stops(records)),
     ]
     notes += [f"{each.describe()}." for each in missing]
     notes += [textwrap.fill(f"Warning: {each}", 80, subsequent_indent="  ") for each in list_warnings(records)]

@@ -17,5 +17,8 @@ class Callback:
     def epoch(self, row: Epoch) -> None:
         """Receive the results of an epoch, after it has ended."""
 
+    def keep(self, row: Epoch) -> None:
+        """Receive the epoch whose weights are the result, at the end of a training with `patience`."""
+
     def warn(self, text: str) -> None:
         """Receive a warning, one sentence that begins with the model's name."""

@@ -9,11 +9,12 @@ from deepen.config.automatic import FEW_STEPS
 from deepen.core.counts import pluralize
 from deepen.data.images import ImageSet
 from deepen.evaluation.accuracy import Evaluation, evaluate
-from deepen.records.history import Epoch
+from deepen.records.history import Epoch, find_best_epoch
 from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.runtime.interrupt import Interruption
 from deepen.training.callback import Callback
 from deepen.training.checkpoint import Checkpoint, Checkpoints, Position
+from deepen.training.early_stopping import EarlyStopping, require_validation
 from deepen.training.guessing import Guessing
 from deepen.training.trainer import Trainer
 
@@ -36,14 +37,18 @@ def train(
     interruption: Interruption | None = None,
     group: Group = SINGLE_PROCESS,
     callbacks: Sequence[Callback] = (),
+    patience: int | None = None,
 ) -> TrainingResult:
     """Train to the end, validating after each epoch; each event calls the `callbacks` in their order.
 
     With `checkpoints`, resume from the newest one. Save one at the end, whenever one is due, and after epochs that take
     some seconds. On an `interruption`, save one and raise Interrupted. All processes of a `group` resume from the
-    checkpoint of rank 0.
+    checkpoint of rank 0. With `patience`, end after that many epochs without a better one in validation; the network
+    then has the weights of the best epoch. Raises InputError for `patience` without validation images.
     """
-    return _Loop(trainer, validation, checkpoints, interruption, group, callbacks).run()
+    if patience is not None:
+        require_validation(trainer.model, len(validation))
+    return _Loop(trainer, validation, checkpoints, interruption, group, callbacks, patience).run()
 
 
 class _Loop:
@@ -55,32 +60,59 @@ class _Loop:
         interruption: Interruption | None,
         group: Group,
         callbacks: Sequence[Callback],
+        patience: int | None,
     ) -> None:
         self._trainer, self._group, self._callbacks = trainer, group, callbacks
         self._checkpoints, self._interruption = checkpoints, interruption
         self._validation = validation
         self._history: list[Epoch] = []
+        self._stopping = EarlyStopping(trainer.network, patience) if patience is not None else None
 
     def run(self) -> TrainingResult:
         self._resume()
         for callback in self._callbacks:
             callback.start(self._trainer.step, self._history)
         validation = None
-        for epoch in range(len(self._history) + 1, self._trainer.epochs + 1):
-            loss, lr = self._trainer.run_epoch(epoch, self._after_step)
-            validation = self._validate()
-            self._add_epoch(Epoch(epoch, lr, loss, validation.loss, validation.percent(1)))
-            if self._checkpoints and (epoch == self._trainer.epochs or self._checkpoints.due_after_epoch):
-                self._save_checkpoint()
-            for callback in self._callbacks:
-                callback.epoch(self._history[-1])
-            if epoch == self._first_judged < self._trainer.epochs:
-                self._warn(self._compare_to_guessing(validation).find_dead_start(self._trainer.step))
+        while not self._has_ended:
+            validation = self._run_epoch(len(self._history) + 1)
+        kept = self._history
+        if self._stopping:
+            kept, validation = self._use_best(self._stopping), None  # not that of the last epoch
         if self._trainer.steps < FEW_STEPS:
             return TrainingResult(self._history)
-        warning = self._compare_to_guessing(validation or self._validate()).find_warning(self._trainer.step)
+        validation = validation or self._validate()
+        warning = self._compare_to_guessing(validation, kept).find_warning(self._trainer.step)
         self._warn(warning)
         return TrainingResult(self._history, warning or "")
+
+    def _use_best(self, stopping: EarlyStopping) -> list[Epoch]:
+        """Load the weights of the best epoch; return the history up to it."""
+        best = find_best_epoch(self._history)
+        stopping.use_best()
+        for callback in self._callbacks:
+            callback.keep(best)
+        return self._history[: best.epoch]
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether all epochs are done, or no better one is expected."""
+        done = len(self._history) >= self._trainer.epochs
+        return done or (self._stopping is not None and self._stopping.ends(self._history))
+
+    def _run_epoch(self, epoch: int) -> Evaluation:
+        """Train for an epoch and validate; save a checkpoint if one is due, and call the callbacks."""
+        loss, lr = self._trainer.run_epoch(epoch, self._after_step)
+        validation = self._validate()
+        self._add_epoch(Epoch(epoch, lr, loss, validation.loss, validation.percent(1)))
+        if self._stopping:
+            self._stopping.update(self._history)
+        if self._checkpoints and (self._has_ended or self._checkpoints.due_after_epoch):
+            self._save_checkpoint()
+        for callback in self._callbacks:
+            callback.epoch(self._history[-1])
+        if epoch == self._first_judged < self._trainer.epochs:
+            self._warn(self._compare_to_guessing(validation, self._history).find_dead_start(self._trainer.step))
+        return validation
 
     def _resume(self) -> None:
         checkpoint = self._group.broadcast_from_rank0(self._checkpoints.load_newest() if self._checkpoints else None)
@@ -88,6 +120,8 @@ class _Loop:
             for row in checkpoint.position.history:
                 self._add_epoch(row)
             self._trainer.restore(checkpoint.position.step, checkpoint.tensors)
+            if self._stopping:
+                self._stopping.restore(checkpoint.tensors)
 
     def _add_epoch(self, row: Epoch) -> None:
         """Add an epoch to the history, and update the schedule: a resumed one is rebuilt from the history alone."""
@@ -114,12 +148,13 @@ class _Loop:
             epochs=self._trainer.epochs,
             history=self._history,
         )
-        self._checkpoints.save(Checkpoint(position, self._trainer.get_state()))
+        best = self._stopping.get_state() if self._stopping else {}
+        self._checkpoints.save(Checkpoint(position, self._trainer.get_state() | best))
 
-    def _compare_to_guessing(self, validation: Evaluation) -> Guessing:
-        """Compare the latest validation with the results of guessing."""
+    def _compare_to_guessing(self, validation: Evaluation, history: Sequence[Epoch]) -> Guessing:
+        """Compare a validation, after the last epoch of `history`, with the results of guessing."""
         loss, labels = self._trainer.loss, self._validation.labels
-        return Guessing.of(self._history, loss.guessing_loss, loss.least, validation, labels, balanced=loss.balanced)
+        return Guessing.of(history, loss.guessing_loss, loss.least, validation, labels, balanced=loss.balanced)
 
     def _warn(self, text: str | None) -> None:
         if text and not self._group.rank:

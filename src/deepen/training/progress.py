@@ -45,6 +45,7 @@ class TrainingProgress(Callback):
         self._bar: tqdm[Any] = tqdm(disable=True)  # until the training starts
         self._resumed_at = self._step = 0  # steps done by an earlier process, and in all
         self._last: Epoch | None = None
+        self._kept: Epoch | None = None
 
     def start(self, steps: int, history: Sequence[Epoch]) -> None:
         """Print the start, or where a training resumes, and show the bar."""
@@ -99,6 +100,10 @@ class TrainingProgress(Callback):
         with tqdm.external_write_mode(file=sys.stdout):  # clears the bar meanwhile
             print(line, flush=True)
 
+    def keep(self, row: Epoch) -> None:
+        """Remember the epoch whose weights are the result, for the summary."""
+        self._kept = row
+
     def warn(self, text: str) -> None:
         """Print a warning to standard error."""
         with tqdm.external_write_mode(file=sys.stderr):
@@ -114,10 +119,22 @@ class TrainingProgress(Callback):
         if kind is None:
             seconds = time.perf_counter() - self._start_time
             done = self._step - self._resumed_at
-            trained = f"the last {pluralize(done, 'step')}" if self._resumed_at else pluralize(self._epochs, "epoch")
+            trained = f"the last {pluralize(done, 'step')}" if self._resumed_at else self._count_epochs()
             rate = done * self._batch_size / seconds
-            result = f"; validation top-1 {self._last.val_top1:.2f} %" if self._last else ""
+            result = self._describe_result()
             print(f"{self._model}: trained {trained} in {seconds:.1f} s, {rate:,.0f} images/s{result}", flush=True)
+
+    def _count_epochs(self) -> str:
+        return pluralize(self._last.epoch if self._last else self._epochs, "epoch")
+
+    def _describe_result(self) -> str:
+        if self._last is None:
+            return ""
+        if self._kept is None:
+            return f"; validation top-1 {self._last.val_top1:.2f} %"
+        early = self._last.epoch < self._epochs
+        stopped = f"; stopped after epoch {self._last.epoch} of {self._epochs}" if early else ""
+        return f"{stopped}; kept epoch {self._kept.epoch}, validation top-1 {self._kept.val_top1:.2f} %"
 
 
 def _make_bar(description: str, done: int, steps: int) -> "tqdm[Any]":

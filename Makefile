@@ -5,7 +5,7 @@ PYTHON ?= python3
 INSTALLED ?= .venv/installed
 export PATH := $(if $(INSTALLED),$(CURDIR)/.venv/bin:)$(PATH)
 
-.PHONY: setup repro exp grid depths seeds baseline results study test torture gpu-check browser docs lock help
+.PHONY: setup repro exp grid search depths seeds baseline results study test torture gpu-check browser docs lock help
 
 setup: $(INSTALLED)  ## install all packages in .venv (other targets do this by themselves)
 
@@ -29,6 +29,12 @@ grid: $(INSTALLED)  ## try all combinations and compare: make grid SET="lr=0.01,
 	@python -m pipeline.ready experiment
 	@$(EXPERIMENT) --queue $(OPTIONS)
 	@deepen queue; code=$$?; deepen results; exit $$code
+
+# TRIALS: how many in all. APPLY=1: replace your settings by the best. NAME: optional.
+TRIALS ?= 20
+search: $(INSTALLED)  ## find good settings by validation: make search TRIALS=20 SET="lr=0.003..0.1"
+	@python -m pipeline.ready experiment
+	@deepen search --trials $(TRIALS) $(if $(NAME),--name $(NAME)) --changes "$$SET" $(if $(APPLY),--apply)
 
 DEPTHS ?= I III
 depths: $(INSTALLED)  ## compare two models without training: make depths DEPTHS="II III"

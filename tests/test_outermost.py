@@ -32,6 +32,7 @@ COMMANDS = [
     "new",
     "ladder",
     "queue",
+    "search",
     "watch",
     "checkpoints",
 ]

@@ -66,6 +66,8 @@ def test_make_help_lists_every_target():
         (["exp", "LADDER=paper", "SET=seed=1"], ['deepen ladder paper --temp --changes "$SET"']),
         (["grid", "LADDER=paper", "SET=seed=1,2"], ['deepen ladder paper --queue --changes "$SET"']),
         (["grid", "SET=lr=0.01,0.02"], ['deepen exp --queue --changes "$SET"', "deepen queue; code=$?; deepen results; exit $code"]),
+        (["search", "SET=lr=0.01..0.1"], ['deepen search --trials 20 --changes "$SET"']),
+        (["search", "TRIALS=5", "NAME=a", "SET=lr=0.01..0.1", "APPLY=1"], ['deepen search --trials 5 --name a --changes "$SET" --apply']),
         (["depths", "DEPTHS=II III"], ["dvc metrics diff depth-II depth-III --targets metrics/final.json"]),
         (["seeds", "SEEDS=0 1", "SET=lr=0.01", "NAME=a"], ['deepen seeds 0 1 --name a --changes "$SET"']),
         (["seeds"], ["deepen seeds 0 1 2 3 4"]),

@@ -22,6 +22,7 @@ from deepen.cli import (
     predict,
     queue,
     results,
+    search,
     seeds,
     settings,
     state,
@@ -33,7 +34,7 @@ from deepen.core.nearest import suggest_name
 
 # Modules with one command each, in the order of use. Each imports slow packages in its `run`.
 _COMMANDS = (
-    *(settings, models, exp, watch, results, compare, seeds, baseline, predict, evaluate),
+    *(settings, models, exp, search, watch, results, compare, seeds, baseline, predict, evaluate),
     *(init, new, ladder, queue, import_weights, export, card, checkpoints, dag, completion),
 )
 _PASSED_ON = ("exp", "ladder")  # commands that pass further arguments to dvc exp run

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import REPORT, add_command, add_project
-from deepen.core.errors import quote
+from deepen.core.errors import quote, trim
 from deepen.report.spreadsheets import escape_formula
 
 if TYPE_CHECKING:
@@ -93,10 +93,20 @@ def _describe_experiments(ranked: "Ranked") -> Iterator[str]:
     has_intervals = any(each.interval for each, _ in ranked)
     sentences = ["The intervals in this table are over test images."] if has_intervals else []
     sentences += summarize_seeds(ranked)
-    sentences += [f"{quote(each.name)} has no top-1 yet: {each.why}" for each, _ in ranked if each.why]
+    sentences += _describe_missing(ranked)
     if sentences:
         yield "\n".join(textwrap.fill(each, width, subsequent_indent="  ") for each in sentences)
     yield "dvc exp apply NAME replaces your run with an experiment and its report."
+
+
+def _describe_missing(ranked: "Ranked") -> Iterator[str]:
+    """Yield a sentence for all experiments that have no top-1 for the same reason."""
+    names: dict[str, list[str]] = {}
+    for each, _ in ranked:
+        if each.why:
+            names.setdefault(each.why, []).append(quote(each.name))
+    for why, same in names.items():
+        yield f"{', '.join(trim(same))} {'has' if len(same) == 1 else 'have'} no top-1 yet: {why}"
 
 
 def _write_json(ranked: "Ranked") -> None:

@@ -39,6 +39,20 @@ def find_change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> li
     return list(unique_faults)
 
 
+def apply_changes(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return the content of a params.yaml after valid changes, each of one value."""
+    changed: dict[str, Any] = copy.deepcopy(dict(content))
+    for override in _parse(content, changes)[0]:
+        _apply(changed, override, override.value())
+    return changed
+
+
+def list_values(content: Mapping[str, Any], change: str) -> list[Any]:
+    """Return the values of a valid change: several, if commas separate them."""
+    (override,), _ = _parse(content, [change])
+    return [_to_builtin(value) for value in _iter_values(override)]
+
+
 def count_combinations(content: Mapping[str, Any], changes: Sequence[str]) -> int:
     """Return the number of runs of valid changes: all combinations of their values."""
     overrides, _ = _parse(content, changes)

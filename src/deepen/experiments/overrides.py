@@ -71,15 +71,16 @@ def make_overrides(settings: Mapping[str, object], present: Container[str]) -> I
     for name, value in settings.items():
         if isinstance(value, dict) and name in present:  # delete it first: Hydra merges mappings
             yield f"~{name}"
-        yield f"++{name}={_format(value)}"
+        yield f"++{name}={format_override_value(value)}"
 
 
-def _format(value: object) -> str:
+def format_override_value(value: object) -> str:
+    """Format a setting as the value of an override, in Hydra's grammar."""
     match value:
         case dict():
-            return "{" + ", ".join(f"{key}: {_format(each)}" for key, each in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {format_override_value(each)}" for key, each in value.items()) + "}"
         case list():
-            return "[" + ", ".join(map(_format, value)) + "]"
+            return "[" + ", ".join(map(format_override_value, value)) + "]"
         case str():
             return _quote_value("", value, text=True) or "''"
         case None:

@@ -16,6 +16,7 @@ from deepen.experiments.recorded import find_changes, get_md5, hash_code
 from deepen.experiments.references import list_references, read_contents
 
 _TEST = "data/test.safetensors"
+_RESULTS = ("params.yaml", "dvc.lock", "metrics")
 _FILES = ("params.yaml", "metrics/final.json", "dvc.lock")
 
 
@@ -95,6 +96,23 @@ def list_names(project: Path) -> list[str]:
     return [each.name for each in list_references(project)[0]]
 
 
+def find_reference(project: Path, name: str) -> str | None:
+    """Return the git reference of an experiment that started from the last commit; None if there is none."""
+    return next((ref for _, ref in _list_refs(project)[0] if ref.rpartition("/")[2] == name), None)
+
+
+def read_files(project: Path, reference: str, names: Sequence[str]) -> list[str]:
+    """Return the texts of files at a git reference; empty for missing ones."""
+    contents = _read_contents(project, [f"{reference}:./{name}" for name in names])
+    return [(content or b"").decode(errors="replace") for content in contents]
+
+
+def describe_state(project: Path) -> tuple[str, str]:
+    """Return the last commit, and a hash of what has changed since, except for settings and results."""
+    changed = _run_git(project, "diff", "HEAD", "--", ".", *(f":(exclude){name}" for name in _RESULTS))
+    return _run_git(project, "rev-parse", "HEAD").decode().strip(), hashlib.sha256(changed).hexdigest()
+
+
 def load_final_metrics(project: Path, reference: str) -> dict[str, float]:
     """Load metrics/final.json at a git reference; empty if it is missing."""
     (content,) = read_contents(project, [f"{reference}:./metrics/final.json"])
@@ -126,6 +144,8 @@ def _make_experiment(
     settings = settings if isinstance(settings, dict) else {}
     text = (lock or b"").decode(errors="replace")
     why = _describe_changes(find_changes(text, settings))
+    if why and find_changes(text, settings, f"train@{settings.get('depth')}") == []:
+        why = "trained, but not tested"
     test = get_md5(text, _TEST)
     images = get_md5(text, "data/train.safetensors") + test
     count = tests[1] if test and test == tests[0] else 0

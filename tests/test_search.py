@@ -1,0 +1,206 @@
+"""A search proposes trials that depend on its seed and earlier results alone; each trial is an experiment of DVC."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import time
+
+import pytest
+from test_settings import GOOD
+
+from deepen.core.errors import InputError
+from deepen.core.yaml_reading import parse_yaml
+from deepen.experiments import search as module
+from deepen.experiments.search import Search, find_best, rank_trials
+from deepen.experiments.search_space import parse_space
+from deepen.experiments.search_table import format_search
+from deepen.experiments.searching import lock_search
+from deepen.experiments.trials import Result
+
+optuna = pytest.importorskip("optuna", reason="needs the extra search")
+SPACE = parse_space(GOOD, ["lr=0.003..0.1", "models.I.epochs=3..12", "growth=identity,copy"])
+
+
+def measure(values):
+    """A made-up accuracy, highest at lr 0.02 and 8 epochs."""
+    return 90 - abs(values["lr"] - 0.02) * 500 - abs(values["models.I.epochs"] - 8)
+
+
+def go(folder, trials, *, fails=(), seed=0, space=SPACE):
+    """Run trials with made-up results; return all."""
+    search = Search(folder)
+    while len(done := [each for each in search.list_trials(space) if each.has_ended]) < trials:
+        trial = search.propose(space, seed)
+        result = Result(measure({"lr": 0.01, "models.I.epochs": 3, **trial.values}), 1.0, 100, "md5")
+        failed = trial.number in fails
+        search.store(trial, space, None if failed else result, "diverged" if failed else "")
+    return done
+
+
+@pytest.mark.slow
+def test_an_interrupted_search_proposes_what_an_undisturbed_one_does(tmp_path):
+    undisturbed = go(tmp_path / "a", 16, fails=(2, 5))
+    for trials in range(1, 16, 3):
+        go(tmp_path / "b", trials, fails=(2, 5))
+        Search(tmp_path / "b").propose(SPACE, 0)  # and is killed before its result
+    assert go(tmp_path / "b", 16, fails=(2, 5)) == undisturbed
+    assert go(tmp_path / "c", 16, seed=1) != undisturbed
+    assert len({json.dumps(dict(each.values)) for each in undisturbed}) == 16
+
+
+@pytest.mark.slow
+def test_a_search_learns_from_its_results(tmp_path):
+    trials = go(tmp_path, 40)
+    first, last = ([each.result.top1 for each in part] for part in (trials[:10], trials[-10:]))
+    assert sum(last) / 10 > sum(first) / 10 + 2
+
+
+@pytest.mark.slow
+def test_a_proposal_of_which_a_part_was_stored_is_dropped(tmp_path):
+    undisturbed = go(tmp_path / "a", 3)
+    go(tmp_path / "b", 2)
+    study = Search(tmp_path / "b")._study
+    study.ask({"lr": optuna.distributions.FloatDistribution(0.003, 0.1, log=True)})  # the others are missing
+    assert go(tmp_path / "b", 3) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_finite_search_tries_each_combination_once(tmp_path):
+    space = parse_space(GOOD, ["models.I.epochs=3..5", "growth=identity,copy"])
+    trials = go(tmp_path, int(space.size), space=space)
+    assert len({json.dumps(dict(each.values)) for each in trials}) == space.size == 6
+    assert [each.number for each in trials] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_equal_accuracies_are_ranked_by_loss_then_by_order(tmp_path):
+    search = Search(tmp_path)
+    for loss in (1.0, 0.5, 0.5):
+        search.store(search.propose(SPACE, 0), SPACE, Result(80.0, loss, 100, "md5"))
+    search.store(search.propose(SPACE, 0), SPACE, None, "diverged")
+    trials = search.list_trials(SPACE)
+    assert [each.number for each in rank_trials(trials)] == [2, 3, 1]
+    assert find_best(trials).number == 2
+    assert find_best(trials[3:]) is None
+
+
+@pytest.mark.slow
+def test_the_table_says_what_may_be_concluded(tmp_path):
+    search = Search(tmp_path)
+    for top1 in (70.0, 90.0, 88.0):
+        search.store(search.propose(SPACE, 0), SPACE, Result(top1, 0.5, 90, "md5"))
+    search.store(search.propose(SPACE, 0), SPACE, None, "exit code 1, see 4.log")
+    text = format_search("a", search.list_trials(SPACE))
+    assert text.splitlines()[0].split() == ["trial", "lr", "epochs", "growth", "validation", "top-1", "95", "%", "interval", "loss"]  # fmt: skip
+    assert [line.split()[0] for line in text.splitlines()[1:4]] == ["a-2", "a-3", "a-1"]
+    assert "90.00   82.08 to 94.65   0.500" in re.sub(" {3,}", "   ", text)
+    flat = " ".join(text.split())
+    assert "Best in validation: a-2, 90.00 % of 90 images; lr " in flat
+    assert "1 other trial is within its interval: their order may be chance." in flat
+    assert "No trial saw a test image." in flat
+    assert re.search(r"a-4, lr [\d.]+, epochs \d+, growth \w+: exit code 1, see 4.log", flat)
+    assert format_search("a", []) == "No trial has a result yet."
+
+
+def test_without_optuna_there_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(InputError) as error:
+        Search(tmp_path)
+    assert str(error.value) == (
+        "a search needs the Python package optuna, which is not installed; in Deepen's folder, run "
+        "python -m pip install --editable '.[search]'"
+    )
+
+
+@pytest.mark.parametrize("damage", ["text", "half"])
+def test_a_damaged_file_is_one_error(tmp_path, damage):
+    go(tmp_path, 1)
+    path = tmp_path / "study.db"
+    path.write_bytes(b"no database" * 100 if damage == "text" else path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"study\.db: is damaged, or of another version of Optuna; remove it"):
+        go(tmp_path, 1)
+
+
+def test_a_second_process_is_refused(tmp_path):
+    with lock_search(tmp_path / "a"), pytest.raises(InputError) as error, lock_search(tmp_path / "a"):
+        pass
+    assert re.fullmatch(
+        r"a: process \d+ on .*, since .*, runs this search already; wait until it ends", str(error.value)
+    )
+
+
+SEARCH = ("deepen search --name a --changes", "depth=I lr=0.01..0.05 models.I.epochs=1..3")
+
+
+@pytest.mark.slow
+class TestCommand:
+    def test_trials_are_experiments_that_are_run_once_and_never_test(self, project):
+        project.env["INSTALLED"] = ""
+        said = project("make -s search TRIALS=2 NAME=a", f"SET={SEARCH[1]}")
+        assert "lr: numbers from 0.01 to 0.05, linear scale" in said
+        assert re.search(r"a-1: lr [\d.]+, epochs \d: validation top-1 [\d.]+ %; 1 of 2 done, about", said)
+        assert re.search(r"a-2: lr .*; best: a-\d; 2 of 2 done\n", said)
+        assert set(project("dvc exp list --name-only").split()) == {"a-1", "a-2"}
+        logs = [project.read(f"searches/a/{number}.log") for number in (1, 2)]
+        assert all("pipeline.train I" in log and "evaluate" not in log and "train II" not in log for log in logs)
+        assert project("git status --short") == ""
+        assert "have no top-1 yet: trained, but not tested" in project("deepen results")
+
+        for path in (project.path / "searches/a").iterdir():  # what DVC has counts
+            path.unlink()
+        again = project(*SEARCH, "--trials", "2")
+        assert table(again) == table(said)
+        assert not (project.path / "searches/a/1.log").exists()
+        assert table(project("deepen search --name a")) == table(said)
+
+        more = project(*SEARCH, "--trials", "3", "--apply")
+        assert len(table(more)) == 5
+        best = table(more)[1].split()
+        settings = parse_yaml(project.read("params.yaml"), "params.yaml")
+        assert f"{settings['lr']:g}" == best[1]
+        assert str(settings["models"]["I"]["epochs"]) == best[2]
+        assert "train@I" not in (ran := project.ran("dvc repro report"))
+        assert "evaluate@I" in ran
+        assert "a-1" in project(*SEARCH, "--trials", "3")  # the applied settings are those that it varies
+
+    def test_another_search_of_the_name_changed_images_and_nothing_to_apply_are_errors(self, project):
+        project(*SEARCH, "--trials", "1")
+        said = project("deepen search --name a --changes", "lr=0.01..0.02", ok=False)
+        assert "error: a: this search has other ranges or values" in said
+        project.edit("pipeline/train.py", ('"""Stage `train`', '"""The stage `train`'))
+        said = project("deepen search --name a --apply", ok=False)
+        assert "error: a: this search started from other code; write the settings of its best trial into" in said
+        assert "unknown search" in project("deepen search --name b", ok=False)
+        assert "error: --changes: missing; write for example" in project("deepen search", ok=False)
+
+    def test_trials_that_fail_end_the_search_with_their_error(self, project):
+        said = project(
+            "deepen search --name a --changes", "depth=I lr=90..100 models.I.epochs=2", "--trials", "2", ok=None
+        )
+        assert re.search(r"a-1: lr [\d.]+: (failed, exit code \d+, error: I: the loss is|validation)", said)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+    def test_a_search_that_is_stopped_continues(self, project, number):
+        project.edit("params.yaml", ("checkpoint_seconds: 60", "checkpoint_seconds: 0"))
+        project("git commit -qam checkpoints")
+        command = ("deepen search --name a --trials 2 --changes", "depth=I lr=0.01..0.05 models.I.epochs=40")
+        process = project.start(*command)
+        end = time.monotonic() + 90
+        while not list((project.path / "checkpoints").glob("I-*/*.safetensors")) and time.monotonic() < end:
+            time.sleep(0.1)
+        os.kill(process.pid, number)
+        assert process.wait(60) == (130 if number == signal.SIGINT else -number)
+        with sqlite3.connect(project.path / "searches/a/study.db") as database:
+            assert database.execute("select count(*) from trials").fetchall() == [(1,)]
+        said = project(*command)
+        assert [line.split()[0] for line in sorted(table(said)[1:3])] == ["a-1", "a-2"]
+        assert re.search("resuming after|is already training this|experiment", project.read("searches/a/1.log"))
+
+
+def table(said):
+    """The lines of the table of trials."""
+    lines = said.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("trial "))
+    return lines[start : next(i for i in range(start, len(lines)) if not lines[i]) + 1]

@@ -1,0 +1,163 @@
+"""The ranges and lists of a search: what they mean, and the one error of each that is wrong."""
+
+import pytest
+from test_settings import GOOD
+
+from deepen.core.errors import InputError
+from deepen.experiments.overrides import split_changes
+from deepen.experiments.search_checks import check_space
+from deepen.experiments.search_definition import choose_name, make_definition, require_same
+from deepen.experiments.search_space import Range, parse_space
+from deepen.experiments.search_table import describe_space
+
+TRAINING = "recipes.onecycle.training"
+
+
+def parse(text):
+    space = parse_space(GOOD, split_changes(text))
+    check_space(GOOD, space)
+    return space
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lr=0.003..0.1", Range(0.003, 0.1, log=True)),
+        ("lr=0.01..0.05", Range(0.01, 0.05, log=False)),
+        ("lr=0.01..0.05:log", Range(0.01, 0.05, log=True)),
+        ("lr=0.003..0.1:linear", Range(0.003, 0.1, log=False)),
+        ("lr=1e-4..1E-1", Range(1e-4, 0.1, log=True)),
+        ("lr=.01...05", Range(0.01, 0.05, log=False)),
+        ("lr=1..2", Range(1, 2, log=False)),
+        (f"{TRAINING}.dropout=0..0.5", Range(0, 0.5, log=False)),
+        ("models.I.epochs=3..12", Range(3, 12, log=False, whole=True)),
+        ("models.I.epochs=3..120", Range(3, 120, log=True, whole=True)),
+        (f"{TRAINING}.patience=1..9", Range(1, 9, log=False, whole=True)),
+        ("lr=0.01,0.02", ("0.01", "0.02")),
+        ("growth=identity,copy,random", ("'identity'", "'copy'", "'random'")),
+        (f"{TRAINING}.epochs=[3,3,12],[5,5,5]", ("[3, 3, 12]", "[5, 5, 5]")),
+        (f"{TRAINING}.crop=true,false", ("true", "false")),
+        ("+models.III.frozen=copied,[conv1_1]", ("'copied'", "['conv1_1']")),
+    ],
+)
+def test_a_range_or_list_is_what_it_says(text, expected):
+    assert list(parse(text).varied.values()) == [expected]
+
+
+def test_a_single_value_applies_to_all_trials_and_paths_may_have_dots():
+    space = parse("depth=I lr=0.01..0.1 data=folder datasets.folder.root=../my photos/..2")
+    assert list(space.varied) == ["lr"]
+    assert space.make_changes({"lr": 0.02}) == [
+        "lr=0.02",
+        "depth=I",
+        "data=folder",
+        "datasets.folder.root='../my photos/..2'",
+    ]
+
+
+def test_values_are_rounded_and_stay_in_the_range():
+    values = Range(0.00312345, 0.1, log=True)
+    assert values.round(0.0123456) == 0.01235
+    assert values.round(0.00312345) == 0.00312345
+    assert Range(3, 12, log=False, whole=True).round(7) == 7
+
+
+def test_a_finite_space_lists_all_combinations():
+    space = parse("models.I.epochs=3..5 growth=identity,copy")
+    combinations = list(space.iter_combinations())
+    assert space.size == len(combinations) == 6
+    assert combinations[0] == {"models.I.epochs": 3, "growth": "'identity'"}
+    assert parse("lr=0.01..0.1 growth=identity,copy").size == float("inf")
+
+
+def test_a_setting_of_a_recipe_that_another_searched_setting_chooses_has_an_effect():
+    assert parse("recipe=onecycle,published recipes.published.training.lr=0.001..0.1")
+
+
+def test_the_scale_of_each_range_is_told():
+    assert describe_space(parse("lr=0.003..0.1 models.I.epochs=3..12 growth=identity,copy")) == [
+        "lr: numbers from 0.003 to 0.1, log scale",
+        "models.I.epochs: whole numbers from 3 to 12, linear scale",
+        "growth: one of identity, copy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "no setting to search; give a range or a list, for example lr=0.003..0.1"),
+        ("lr=0.01", "no setting to search; give a range or a list, for example lr=0.003..0.1"),
+        ("lr=0.1..0.01", "lr=0.1..0.01: the first end must be less than the second; write lr=0.01..0.1"),
+        ("lr=0.1..0.1", "lr=0.1..0.1: the first end must be less than the second; write for example lr=0.003..0.1"),
+        ("lr=x..1", "lr=x..1: invalid range; write for example lr=0.003..0.1 or lr=0.003..0.1:linear"),
+        ("lr=0.1..", "lr=0.1..: invalid range; write for example lr=0.003..0.1 or lr=0.003..0.1:linear"),
+        ("lr=..0.1", "lr=..0.1: invalid range; write for example lr=0.003..0.1 or lr=0.003..0.1:linear"),
+        ("lr=0.01..0.1,0.2", "lr=0.01..0.1,0.2: invalid range; write for example lr=0.003..0.1 or lr=0.003..0.1:linear"),
+        ("lr=0.01..nan", "lr=0.01..nan: invalid range; write for example lr=0.003..0.1 or lr=0.003..0.1:linear"),
+        ("lr=1..1e999", "lr=1..1e999: the ends of a range must be finite; write for example lr=0.003..0.1"),
+        ("lr=0.01..0.1:quad", "lr=0.01..0.1:quad: unknown scale; write :log or :linear after the range, or nothing"),
+        (f"{TRAINING}.dropout=0..0.5:log", f"{TRAINING}.dropout=0..0.5:log: a log scale needs ends above 0; write :linear, or a first end above 0"),
+        ("lr=0.01..1e9", "params.yaml, changed by -S: lr: must be less than or equal to 100, got 1000000000.0; write for example lr: 0.01"),
+        ("lr=-1..1", "params.yaml, changed by -S: lr: must be greater than or equal to 0.00000001, got -1.0; write for example lr: 0.01"),
+        ("models.I.epochs=3..5.5", "models.I.epochs=3..5.5: takes whole numbers only; write for example models.I.epochs=3..6"),
+        ("lrr=0.1..1", "-S lrr: unknown setting; did you mean lr?"),
+        ("lr=0.1,0.1", "lr=0.1,0.1: has a value twice; list each once"),
+        ("lr=0.1..1 lr=0.01..0.1", "lr: is given twice; give it once"),
+        ("growth=identity,copied", "params.yaml, changed by -S: growth: must be 'identity', 'copy' or 'random', got the string 'copied'; did you mean copy?"),
+        ("seed=0..5", "seed: a search would find the luckiest seed, not a better network; search another setting"),
+        ("val_fraction=0.1..0.3", "val_fraction: changes the validation images, so trials can't be compared; search another setting"),
+        ("data=digits,cifar10", "data: changes the validation images, so trials can't be compared; search another setting"),
+        ("datasets.cifar10.root=a,b", "datasets.cifar10.root: changes the validation images, so trials can't be compared; search another setting"),
+        ("recipes.onecycle.evaluation.views=centre,crops", "recipes.onecycle.evaluation.views: affects only the test, not validation accuracy; search a setting of training"),
+        ("progress=quiet,normal", "progress: does not change the training of III with these settings; leave it out"),
+        ("recipes.published.training.lr=0.01..0.1", "recipes.published.training.lr: does not change the training of III with these settings; leave it out"),
+        ("depth=I models.II.epochs=3..9", "models.II.epochs: does not change the training of I with these settings; leave it out"),
+        (f"lr=0.01 {TRAINING}.lr=0.01..0.1", f"{TRAINING}.lr: lr in params.yaml replaces it; add lr=auto"),
+        ("width=0.1 datasets.digits.width=0.1..0.2", "datasets.digits.width: width in params.yaml replaces it; add width=auto"),
+    ],
+)  # fmt: skip
+def test_each_bad_range_is_one_error(text, fault):
+    with pytest.raises(InputError) as error:
+        parse(text)
+    assert list(error.value.faults) == [fault]
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(InputError) as error:
+        parse("lr=1..0 models.I.epochs=x..2")
+    assert len(error.value.faults) == 2
+
+
+class TestDefinition:
+    @pytest.fixture
+    def definition(self, built):
+        def define(text, **settings):
+            content = GOOD | settings
+            changes = split_changes(text)
+            return make_definition(built.path, content, parse_space(content, changes), changes)
+
+        return define
+
+    def test_the_searched_settings_of_params_yaml_are_no_part_of_it(self, definition):
+        assert definition("lr=0.01..0.1") == definition("lr=0.01..0.1", lr=0.05)
+        assert definition("lr=0.01..0.1") != definition("lr=0.01..0.1", seed=1)
+
+    def test_an_unnamed_search_has_a_name_of_its_own(self, definition):
+        names = [choose_name(None, definition(text)) for text in ("lr=0.01..0.1", "lr=0.01..0.1", "lr=0.01..0.2")]
+        assert names[0] == names[1] != names[2]
+        assert choose_name("a-1", {}) == "a-1"
+
+    @pytest.mark.parametrize("name", ["", "a/b", "../a", "-a", "a b", "x" * 65])
+    def test_an_invalid_name_is_one_error(self, name):
+        with pytest.raises(InputError, match="invalid name; use 1 to 64 letters, digits, - and _"):
+            choose_name(name, {})
+
+    def test_another_search_of_the_same_name_is_one_error(self, definition):
+        stored = definition("lr=0.01..0.1")
+        with pytest.raises(InputError) as error:
+            require_same("a", stored, definition("lr=0.01..0.2", seed=1), "choose another name")
+        assert str(error.value) == (
+            "a: this search has other ranges or values and has other settings in params.yaml; choose another name"
+        )
+        with pytest.raises(InputError, match="started from another commit and started from other code; do it"):
+            require_same("a", stored | {"commit": "0", "code": "0"}, stored, "do it")

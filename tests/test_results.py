@@ -155,8 +155,7 @@ def test_numbers_that_are_of_other_settings_are_not_shown(repository, capsys):
     (repository.path / "params.yaml").write_text(yaml_text.dump(with_changes(depth="II")))
     said = results(capsys)
     assert said.count("      -  ") == 3
-    assert "no-report has no top-1 yet: weights/I.safetensors changed after the run\n" in said
-    assert "unread has no top-1 yet: weights/I.safetensors changed after the run\n" in said
+    assert "no-report, unread have no top-1 yet: weights/I.safetensors changed after the run\n" in said
     assert "workspace has no top-1 yet: depth changed after the run\n" in said
 
 

@@ -10,10 +10,12 @@ import time
 import pytest
 from test_settings import GOOD
 
-from deepen.core.errors import InputError
+from deepen.core.errors import InputError, Interrupted
 from deepen.core.yaml_reading import parse_yaml
 from deepen.experiments import search as module
-from deepen.experiments.search import Search, find_best, rank_trials
+from deepen.experiments import searching
+from deepen.experiments.search import Search, Trial, find_best, rank_trials
+from deepen.experiments.search_checks import check_space
 from deepen.experiments.search_space import parse_space
 from deepen.experiments.search_table import format_search
 from deepen.experiments.searching import lock_search
@@ -131,6 +133,60 @@ def test_a_second_process_is_refused(tmp_path):
     )
 
 
+class TestRunning:
+    """The loop over trials, with made-up results."""
+
+    @pytest.fixture
+    def run(self, tmp_path, monkeypatch):
+        def start(*results, trials=None):
+            left = iter(results)
+
+            def take(*arguments):
+                if isinstance(result := next(left), BaseException):
+                    raise result
+                return (None, result) if isinstance(result, str) else (result, "")
+
+            monkeypatch.setattr(searching, "_run", take)
+            return searching.run_search("a", Search(tmp_path), SPACE, GOOD, trials or len(results))
+
+        return start
+
+    good, other = Result(80.0, 1.0, 100, "md5"), Result(80.0, 1.0, 100, "of other images")
+
+    def test_a_trial_that_fails_does_not_end_a_search(self, run, capsys):
+        assert [each.why for each in run(self.good, "diverged", "diverged", "diverged")] == ["", *["diverged"] * 3]
+        assert re.search(r"a-2: lr .*: failed, diverged; best: a-1; 2 of 4 done, about ", capsys.readouterr().out)
+
+    def test_trials_that_fail_from_the_start_end_it(self, run):
+        with pytest.raises(
+            InputError, match="a: no trial of 3 succeeded, the last: c; correct the cause, then remove "
+        ):
+            run("a", "b", "c", self.good)
+
+    def test_other_validation_images_are_one_error(self, run):
+        with pytest.raises(InputError, match="a: the validation images have changed since its first trial"):
+            run(self.good, self.other)
+
+    def test_ctrl_c_says_how_to_continue(self, run):
+        with pytest.raises(Interrupted) as error:
+            run(self.good, KeyboardInterrupt(), self.good)
+        assert str(error.value) == "a: stopped after 1 of 3 trials; the same command continues"
+        assert len(run(self.good, self.good, trials=3)) == 3
+
+    def test_settings_that_do_not_go_together_fail_with_their_fault(self, monkeypatch):
+        """A search may vary settings of which some values exclude each other."""
+        monkeypatch.setattr(searching, "read_result", lambda *arguments: None)
+        monkeypatch.setattr(searching, "run_trial", None)  # is not called
+        optimizer = "recipes.published.training.optimizer"
+        changes = ["recipe=published", f"{optimizer}.nesterov=false,true", f"{optimizer}.momentum=0.9,0.0"]
+        space = parse_space(GOOD, changes)
+        check_space(GOOD, space)
+        trial = Trial(1, {f"{optimizer}.nesterov": "true", f"{optimizer}.momentum": "0.0"})
+        result, why = searching._run("a", trial, space, GOOD)
+        assert result is None
+        assert "nesterov: needs momentum above 0" in why
+
+
 SEARCH = ("deepen search --name a --changes", "depth=I lr=0.01..0.05 models.I.epochs=1..3")
 
 
@@ -176,10 +232,14 @@ class TestCommand:
         assert "error: --changes: missing; write for example" in project("deepen search", ok=False)
 
     def test_trials_that_fail_end_the_search_with_their_error(self, project):
-        said = project(
-            "deepen search --name a --changes", "depth=I lr=90..100 models.I.epochs=2", "--trials", "2", ok=None
+        project.edit(
+            "pipeline/train.py", ("    settings = load_settings()\n", '    raise SystemExit("error: no luck")\n')
         )
-        assert re.search(r"a-1: lr [\d.]+: (failed, exit code \d+, error: I: the loss is|validation)", said)
+        said = project(*SEARCH, "--trials", "2", ok=False)
+        assert re.search(r"a-1: .*: failed, exit code \d+, error: no luck; see searches/a/1.log; 1 of 2 done", said)
+        assert re.search(
+            r"error: a: no trial of 2 succeeded, the last: exit code .* remove searches/a to start over", said
+        )
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
     def test_a_search_that_is_stopped_continues(self, project, number):

@@ -59,14 +59,6 @@ def count_combinations(content: Mapping[str, Any], changes: Sequence[str]) -> in
     return prod(sum(1 for _ in _iter_values(override)) for override in overrides)
 
 
-def apply_changes(content: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """Return the content of a params.yaml after valid changes of one value each."""
-    changed: dict[str, Any] = copy.deepcopy(dict(content))
-    for override in _parse(content, changes)[0]:
-        _apply(changed, override, override.value())
-    return changed
-
-
 def _parse(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Override], list[str]]:
     """Return the parsed changes of params.yaml, and the faults of their syntax and names."""
     overrides, faults = [], []

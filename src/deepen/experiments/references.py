@@ -30,9 +30,9 @@ class Reference(NamedTuple):
 
 def list_references(project: Path, everywhere: bool = False) -> tuple[list[Reference], int]:
     """Return the references of the experiments from the last commit, or all; and the number of the others."""
-    head = _run_git(project, "rev-parse", "HEAD").decode().strip()
+    head = run_git(project, "rev-parse", "HEAD").decode().strip()
     form = "%(objectname)%09%(committerdate:format-local:%Y-%m-%d %H:%M)%09%(refname)"
-    output = _run_git(project, "for-each-ref", f"--format={form}", _REFS)
+    output = run_git(project, "for-each-ref", f"--format={form}", _REFS)
     refs = [ref for line in output.decode().splitlines() if _NAMED.fullmatch((ref := Reference(*line.split("\t"))).ref)]
     chosen = [each for each in refs if everywhere or each.start == head]
     return chosen, len(refs) - len(chosen)
@@ -40,7 +40,7 @@ def list_references(project: Path, everywhere: bool = False) -> tuple[list[Refer
 
 def read_contents(project: Path, names: Iterable[str]) -> Iterator[bytes | None]:
     """Yield the contents of files in commits, named in git's syntax, in order; None if a commit lacks the file."""
-    output = _run_git(project, "cat-file", "--batch", stdin="\n".join(names).encode() + b"\n")
+    output = run_git(project, "cat-file", "--batch", stdin="\n".join(names).encode() + b"\n")
     start = 0
     while start < len(output):
         header, _, _ = output[start:].partition(b"\n")
@@ -53,7 +53,7 @@ def read_contents(project: Path, names: Iterable[str]) -> Iterator[bytes | None]
             start += size + 1
 
 
-def _run_git(project: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+def run_git(project: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     try:
         return subprocess.run(["git", *arguments], cwd=project, input=stdin, capture_output=True, check=True).stdout
     except FileNotFoundError as error:

@@ -13,7 +13,7 @@ from deepen.core.errors import InputError
 from deepen.core.yaml_reading import parse_yaml
 from deepen.evaluation.intervals import wilson_interval
 from deepen.experiments.recorded import find_changes, get_md5, hash_code
-from deepen.experiments.references import list_references, read_contents
+from deepen.experiments.references import list_references, read_contents, run_git
 
 _TEST = "data/test.safetensors"
 _RESULTS = ("params.yaml", "dvc.lock", "metrics")
@@ -98,19 +98,19 @@ def list_names(project: Path) -> list[str]:
 
 def find_reference(project: Path, name: str) -> str | None:
     """Return the git reference of an experiment that started from the last commit; None if there is none."""
-    return next((ref for _, ref in _list_refs(project)[0] if ref.rpartition("/")[2] == name), None)
+    return next((each.ref for each in list_references(project)[0] if each.name == name), None)
 
 
 def read_files(project: Path, reference: str, names: Sequence[str]) -> list[str]:
     """Return the texts of files at a git reference; empty for missing ones."""
-    contents = _read_contents(project, [f"{reference}:./{name}" for name in names])
+    contents = read_contents(project, [f"{reference}:./{name}" for name in names])
     return [(content or b"").decode(errors="replace") for content in contents]
 
 
 def describe_state(project: Path) -> tuple[str, str]:
     """Return the last commit, and a hash of what has changed since, except for settings and results."""
-    changed = _run_git(project, "diff", "HEAD", "--", ".", *(f":(exclude){name}" for name in _RESULTS))
-    return _run_git(project, "rev-parse", "HEAD").decode().strip(), hashlib.sha256(changed).hexdigest()
+    changed = run_git(project, "diff", "HEAD", "--", ".", *(f":(exclude){name}" for name in _RESULTS))
+    return run_git(project, "rev-parse", "HEAD").decode().strip(), hashlib.sha256(changed).hexdigest()
 
 
 def load_final_metrics(project: Path, reference: str) -> dict[str, float]:

@@ -49,6 +49,14 @@ def test_more_epochs_than_params_yaml_accepts_are_an_error():
         plan_baseline(params(), "III", [longer, *RECORDS[1:]])
 
 
+def test_a_baseline_does_not_stop_early():
+    ladder = params(recipes__onecycle__training__patience=5)
+    settings = plan_baseline(ladder, "III", RECORDS).settings
+    assert settings["recipes"]["onecycle"]["training"]["patience"] == "none"
+    assert ladder["recipes"]["onecycle"]["training"]["patience"] == 5
+    assert find_baseline_differences(settings, ladder, "III") == []
+
+
 def test_the_name_of_a_baseline_is_a_valid_model_name():
     assert name_baseline("III") == "III-scratch"
     assert name_baseline("x" * 32) == "x" * 24 + "-scratch"

@@ -1,5 +1,6 @@
 """The baseline of a ladder: its deep model trained from scratch, with the training compute of the whole ladder."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,8 @@ def plan_baseline(settings: Mapping[str, Any], model: str, records: Sequence[Rec
     """Plan the baseline of a model with the recipe, seed and width of its ladder.
 
     `settings` is the content of the ladder's params.yaml, `records` are those of the model and its ancestors. The
-    epochs are the number whose compute is nearest to that of all trainings of the ladder. Raises InputError if that is
-    more than params.yaml accepts.
+    epochs are the number whose compute is nearest to that of all trainings of the ladder; it trains all of them, also
+    where `patience` may stop the ladder early. Raises InputError if they are more than params.yaml accepts.
     """
     last, total = records[-1], sum(record.flops for record in records)
     layers = plan(last.layers, width=last.width, image=last.image, classes=last.classes, norm=last.norm)
@@ -51,7 +52,8 @@ def plan_baseline(settings: Mapping[str, Any], model: str, records: Sequence[Rec
     name, old = name_baseline(model), settings["models"][model]
     entry = {"after": SCRATCH, "layers": old["layers"], "epochs": epochs}
     entry |= {"norm": old["norm"]} if "norm" in old else {}
-    changed = {**settings, "depth": name, "models": {name: entry}}
+    changed = {**copy.deepcopy(dict(settings)), "depth": name, "models": {name: entry}}
+    changed["recipes"][changed["recipe"]]["training"]["patience"] = "none"
     check_settings(changed, "params.yaml of the baseline")
     return Baseline(name, changed, epochs, epochs * cost, total)
 
@@ -59,12 +61,12 @@ def plan_baseline(settings: Mapping[str, Any], model: str, records: Sequence[Rec
 def find_baseline_differences(settings: Mapping[str, Any], ladder: Mapping[str, Any], model: str) -> list[str]:
     """Return the paths of settings in which a run is not the baseline of a model of a ladder, except for the seed.
 
-    Both are contents of a params.yaml. The number of epochs follows from the ladder and is not compared.
+    Both are contents of a params.yaml. Epochs and `patience` follow from the ladder and are not compared.
     """
     shared = [
         {key: value for key, value in run.items() if key not in ("depth", "models")} for run in (settings, ladder)
     ]
-    paths = [path for path in find_differences(shared)[0] if path != "seed"]
+    paths = [path for path in find_differences(shared)[0] if path != "seed" and not path.endswith(".training.patience")]
     entry, original = settings.get("models", {}).get(name_baseline(model)), ladder.get("models", {}).get(model)
     if not entry or not original or entry.get("after") != SCRATCH:
         return [*paths, "models"]

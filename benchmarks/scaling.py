@@ -58,7 +58,7 @@ def _train(recipe: str, threads: int, result: Path) -> None:
     """Train in one of the processes of torchrun; rank 0 writes the median rate of all epochs but the first."""
     group, device = Group(), choose_device("cpu", threads)
     images = make_random_images(BATCH * STEPS)
-    with group.join(result.parent):
+    with group.join(result.parent, device):
         trainer = make_noise_trainer(images, "III", WIDTH, recipe, epochs=1 + EPOCHS, device=device, group=group)
         rates = []
         for epoch in range(1, 2 + EPOCHS):

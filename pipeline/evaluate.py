@@ -42,7 +42,7 @@ def evaluate_model(name: str, group: Group) -> None:
     before = load_records(files.records(settings.models[name].after))
     _require_agreement(name, card, test, history, transferred, before)
     views = Views(settings.evaluation.views, card.image[1:])
-    with group.join(files.predictions(name).parent):
+    with group.join(files.predictions(name).parent, device):
         evaluation = evaluate(
             move_to_device(network, device),
             test,

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from deepen.config.settings import Settings, load_settings
+from deepen.core.notes import print_warnings
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet, load_images
 from deepen.data.statistics import Statistics, load_statistics
@@ -16,7 +17,7 @@ from deepen.growth.ladder import estimate_remaining_work
 from deepen.models.networks import load_network
 from deepen.models.weights import ModelCard, read_weights_checksum, save_weights
 from deepen.records.history import History
-from deepen.runtime.device import choose_device, choose_dtype
+from deepen.runtime.device import choose_device, choose_dtype, find_slow_precision, name_dtype
 from deepen.runtime.group import Group
 from deepen.runtime.interrupt import Interruption
 from deepen.runtime.lock import hold_lock
@@ -49,7 +50,7 @@ def train_model(name: str, group: Group) -> None:
     checkpoints = Checkpoints(BASE / FOLDER / f"{name}-{key}", settings.checkpoint_seconds)
     # Rank 0 waits for the end of other trainings of this model; the other ranks wait for it, and can be stopped then.
     before = Interruption(name, COMMAND, speaks=False) if group.rank else _lock_training(name, checkpoints)
-    with before, group.join(BASE / FOLDER), make_tracker(settings, name, group.rank) as tracker:
+    with before, group.join(BASE / FOLDER, device), make_tracker(settings, name, group.rank) as tracker:
         card, network = load_network(start, settings.training.dropout)
         statistics = load_statistics(files.STATISTICS)
         _require_agreement(name, start, card, images, validation, statistics)
@@ -96,24 +97,28 @@ def _show_progress(
     if group.rank:
         yield live
         return
+    if slow := find_slow_precision(trainer.dtype, trainer.device):
+        print_warnings([f"{name}: {slow}"])
     with TrainingProgress(
         name,
         trainer.epochs,
         trainer.steps,
         trainer.batch_size,
-        where=_describe_device(settings, trainer.device, group),
+        where=_describe_device(settings, trainer, group),
         to_follow=to_follow,
         verbosity=settings.progress,
     ) as progress:
         yield [progress, *live]
 
 
-def _describe_device(settings: Settings, device: torch.device, group: Group) -> str:
-    """Name the processes, threads or device that train, for example `2 of 8 CPU threads`."""
+def _describe_device(settings: Settings, trainer: Trainer, group: Group) -> str:
+    """Name the processes, threads or device that train, and the precision unless a CPU has the usual float32."""
+    device = trainer.device
     threads = f"{settings.cpu_threads} of {os.cpu_count()} CPU threads"
+    precision = "" if (device.type, trainer.dtype) == ("cpu", torch.float32) else f" in {name_dtype(trainer.dtype)}"
     if group.size > 1:
-        return f"{group.size} processes, each on {threads if device.type == 'cpu' else device.type}"
-    return f"{threads} (threads in params.yaml)" if device.type == "cpu" else str(device)
+        return f"{group.size} processes, each on {threads if device.type == 'cpu' else device.type}{precision}"
+    return (f"{threads} (threads in params.yaml)" if device.type == "cpu" else str(device)) + precision
 
 
 def _collect_settings(name: str, settings: Settings, device: torch.device, images: int) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 from group_workers import (
     alone_among_others,
     folders,
-    gpus_of_which_one_hangs,
+    hang_beside_gpus,
     ladder,
     ladder_with_a_stray,
     ladder_with_one_that,
@@ -61,12 +61,19 @@ def test_a_rank_that_does_not_respond_is_named(tmp_path, does):
 
 
 def test_a_gpu_s_process_is_named_before_nccl_ends_those_that_wait_for_it(tmp_path):
-    told, _ = map(str, together(2, gpus_of_which_one_hangs, tmp_path, lost={1}))
+    told, _ = map(str, together(2, hang_beside_gpus, tmp_path, "cuda", lost={1}))
     (found,) = re.findall(r"RuntimeError: \(\{'cpu:gloo,cuda:nccl': (.*)\}, (.*), '(rank 1 \(process .*)'\)", told)
     nccl, seconds = map(float, found[:2])
     assert nccl == 8
     assert seconds < nccl
     assert "did not respond within 4 s" in found[2]
+
+
+def test_a_process_on_a_cpu_is_named_as_soon_where_the_machine_has_gpus(tmp_path):
+    told, _ = map(str, together(2, hang_beside_gpus, tmp_path, "cpu", lost={1}))
+    (found,) = re.findall(r"RuntimeError: \(\{'gloo': 4.0\}, (.*), '(rank 1 \(process .*)'\)", told)
+    assert 3 < float(found[0]) < 7
+    assert "did not respond within 4 s" in found[1]
 
 
 def test_more_processes_than_images_in_a_batch_are_one_error(tmp_path):

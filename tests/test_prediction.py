@@ -65,7 +65,7 @@ class TestClassifier:
 
     def test_its_repr_names_the_network(self, weights):
         assert repr(deepen.load(weights[3], "cpu")) == (
-            "<Classifier I: conv3-16 maxpool fc-16, 3 classes, images of 3x8x8, on cpu>"
+            "<Classifier I: conv3-16 maxpool fc-16, 3 classes, images of 3x8x8, on cpu in float32>"
         )
 
     @pytest.mark.parametrize("views", ["centre", "shifts", "crops", "dense"])
@@ -584,7 +584,9 @@ class TestEvaluate:
             found = self.found(capsys, weights[3], tmp_path, *words)
             assert (found["part"], found["images"]) == (part, images)
             run("evaluate", weights[3], tmp_path, *words, "--device", "cpu")
-            assert capsys.readouterr().out.startswith(f"{images} images of {part}/, accuracy in percent; ")
+            assert capsys.readouterr().out.startswith(
+                f"{images} images of {part}/, accuracy in percent, computed in float32; "
+            )
 
     @pytest.mark.parametrize(("parts", "words", "fault"), [
         (["train", "val"], [], "has train/ and val/ but no test/, the default part; put images that the network was not trained on into test/<class>/, or add --part val to use those of val/"),
@@ -693,7 +695,7 @@ class TestEvaluate:
         write_tree(tmp_path, judged)
         run("evaluate", weights[3], tmp_path, "--device", "cpu")
         out = capsys.readouterr().out
-        assert "40 images, accuracy in percent; balanced top-1 " in out
+        assert "40 images, accuracy in percent, computed in float32; balanced top-1 " in out
         assert all(word in out for word in ("top-3", "95 % interval", "recall (%)"))
 
     def test_evaluate_reports_every_fault(self, weights, tmp_path):

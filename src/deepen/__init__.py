@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deepen.growth.transfer import RoleMapping as RoleMapping
     from deepen.growth.transfer import map_roles as map_roles
     from deepen.growth.transfer import transfer as transfer
-    from deepen.inference.classifier import Answer as Answer
+    from deepen.inference.answer import Answer as Answer
     from deepen.inference.classifier import Classifier as Classifier
     from deepen.inference.classifier import load as load
     from deepen.models.networks import load_network as load_network
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "Answer": "inference.classifier",
+    "Answer": "inference.answer",
     "Classifier": "inference.classifier",
     "InputError": "core.errors",
     "ModelCard": "models.weights",

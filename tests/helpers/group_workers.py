@@ -31,6 +31,7 @@ from deepen.training.checkpoint import Checkpoints
 from deepen.training.loop import train
 from deepen.training.trainer import Trainer
 
+CPU = torch.device("cpu")
 LADDER = {"I": "conv3-8 maxpool fc-16", "II": "conv3-8*2 maxpool fc-16*2"}
 CASES = {
     "muon": {},
@@ -61,7 +62,7 @@ def ladder(case, folder):
     training = recipe(dropout=0.3, **CASES[case])
     augmentation = dataclasses.replace(AUGMENTATION, view=6, scale_jitter=2.0) if case == "views" else AUGMENTATION
     side = augmentation.view or 8
-    with group.join(folder):
+    with group.join(folder, CPU):
         state = {}
         for model, notation in LADDER.items():
             layers = plan(
@@ -120,7 +121,7 @@ def ladder_with_one_that(does, folder):
 
 def small_batches(size, folder):
     group = Group()
-    with group.report_once(), group.join(folder):
+    with group.report_once(), group.join(folder, CPU):
         trainer_for(images(), recipe(batch_size=size), group=group)
 
 
@@ -129,7 +130,7 @@ def folders(*names):
     rank = int(os.environ["RANK"])
     os.environ["LOCAL_RANK"] = str(sum(name == names[rank] for name in names[:rank]))
     group = Group()
-    with group.join(Path(names[rank])):
+    with group.join(Path(names[rank]), CPU):
         return group.writes
 
 
@@ -139,8 +140,8 @@ def alone_among_others():
     return again.rank, again.size, again.writes
 
 
-def gpus_of_which_one_hangs(folder):
-    """What rank 0 of two is told where rank 1 hangs, after so many seconds; with the timeout of NCCL's operations."""
+def hang_beside_gpus(folder, device):
+    """What rank 0 of two on a machine with GPUs is told where rank 1 hangs, after so many seconds; with the timeouts."""
     module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=4), 0.1
     torch.cuda.is_available = lambda: True
     initialize, asked = distributed.init_process_group, {}
@@ -151,11 +152,14 @@ def gpus_of_which_one_hangs(folder):
 
     distributed.init_process_group = initialize_without_gpus
     group = Group()
-    with group.join(folder):
+    with group.join(folder, torch.device(device)):
         if group.rank == 1:
             os.kill(os.getpid(), signal.SIGSTOP)
         begin = time.monotonic()
         try:
+            if device == "cpu":  # in a step; of GPUs, that would be NCCL's
+                with group.reraise_lost_rank():
+                    group.all_reduce_sum(torch.ones(1))
             group.all_reduce_max(1)
         except InputError as error:
             raise RuntimeError(asked, time.monotonic() - begin, str(error)) from error

@@ -86,6 +86,18 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add the option --precision."""
+    parser.add_argument(
+        "--precision",
+        type=make_choice_type("auto", "float32", "bfloat16"),
+        default="auto",
+        metavar="PRECISION",
+        help="auto, float32 or bfloat16; auto takes bfloat16 on GPUs that multiply it, else float32, whatever the "
+        "training had (default: auto)",
+    )
+
+
 def _parse_device(text: str) -> str:
     if not re.fullmatch(_DEVICE, text):
         raise argparse.ArgumentTypeError(

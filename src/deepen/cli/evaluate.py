@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_path
+from deepen.cli.arguments import add_command, add_device, add_precision, make_choice_type, parse_path
 from deepen.cli.missing_path import require_path
 from deepen.cli.output_file import check_output
 from deepen.cli.predict import add_views
@@ -63,6 +63,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
     add_views(parser)
     add_device(parser)
+    add_precision(parser)
     parser.set_defaults(run=_run)
 
 
@@ -78,13 +79,16 @@ def _run(options: argparse.Namespace) -> None:
     if options.mistakes:
         inputs = filter(None, (options.weights, options.data, choice.find_outside()))
         check_output(options.mistakes, "--mistakes", tuple(inputs), force=options.force)
-    network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
+    flips = False if options.single_view else None
+    network = Classifier(options.weights, options.device, flips, options.views, options.precision)
     labelled = load_judged(options.data, network.classes, network.card.prepared, options.part, choice)
     for note in labelled.notes:
         print(note, file=sys.stderr)
     evaluation = network.evaluate(labelled.images)
     predictions = _make_predictions(evaluation, labelled.images)
-    summary = {"part": labelled.part} | _summarize(evaluation, predictions, labelled.images)
+    summary = {"part": labelled.part, "precision": network.precision} | _summarize(
+        evaluation, predictions, labelled.images
+    )
     print(json.dumps(summary, indent=1) if options.json else _format_tables(summary))
     if options.mistakes:
         _write_mistakes(options.mistakes, predictions, labelled.images.classes)
@@ -140,7 +144,7 @@ def _format_tables(summary: dict[str, Any]) -> str:
     part = f" of {summary['part']}/" if summary["part"] else ""
     return "\n\n".join(
         (
-            f"{pluralize(summary['images'], 'image')}{part}, accuracy in percent; "
+            f"{pluralize(summary['images'], 'image')}{part}, accuracy in percent, computed in {summary['precision']}; "
             f"balanced top-1 {summary['balanced_top1']:.2f}, loss {summary['loss']:.4f} nats",
             tabulate(accuracy, ["", "accuracy", "95 % interval"], floatfmt=".2f"),
             tabulate(classes, ["class", "images", "recall (%)"], floatfmt=".2f"),

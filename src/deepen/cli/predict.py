@@ -10,7 +10,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_file_name, parse_whole_number
+from deepen.cli.arguments import (
+    add_command,
+    add_device,
+    add_precision,
+    make_choice_type,
+    parse_file_name,
+    parse_whole_number,
+)
 from deepen.cli.missing_path import suggest_path
 from deepen.cli.prediction_formats import FilePrediction, write_csv, write_json, write_table
 from deepen.cli.weights_file import add_weights, check_weights
@@ -50,6 +57,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
     add_views(parser)
     add_device(parser)
+    add_precision(parser)
     parser.set_defaults(run=_run, write=write_table)
 
 
@@ -87,7 +95,8 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--top {options.top}: must be at least 1; write for example --top 5")
     check_weights(options.weights)
     files = list(_list_files(options.images))
-    network = Classifier(options.weights, options.device, False if options.single_view else None, options.views)
+    flips = False if options.single_view else None
+    network = Classifier(options.weights, options.device, flips, options.views, options.precision)
     faults: list[str] = []
     notes: list[str] = []
     predicted = count()

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -20,10 +20,13 @@ from deepen.data.images import ImageSet
 from deepen.decoding.decode import DecodedImage, UnreadableImage
 from deepen.decoding.fitting import move_channels_first
 from deepen.evaluation.accuracy import Evaluation, evaluate, infer
+from deepen.inference.answer import Answer
+from deepen.inference.checked_precision import choose_checked_dtype
 from deepen.inference.checked_views import make_views
+from deepen.inference.halving import evaluate_in_smaller_batches, infer_in_parts
 from deepen.inference.pictures import Picture, decode_ahead
 from deepen.models.networks import load_network
-from deepen.runtime.device import choose_dtype, find_device, move_to_device, reraise_out_of_memory, use_device
+from deepen.runtime.device import find_device, move_to_device, name_dtype, use_device
 
 BATCH = 256
 
@@ -33,6 +36,7 @@ def load(
     device: str = "auto",
     flip_averaging: bool | None = None,
     views: ViewKind = "centre",
+    precision: str = "auto",
 ) -> "Classifier":
     """Load a trained network: `deepen.load("weights/III.safetensors").predict(["photo.jpg"])`.
 
@@ -47,6 +51,9 @@ def load(
     views : {"centre", "shifts", "crops", "dense"}
         Evaluate the centre, or also its shifts by one pixel. Only for a network trained on a `view` of larger images: a
         grid of crops, or all positions.
+    precision : {"auto", "float32", "bfloat16"}
+        In which layers compute. `auto` takes bfloat16 on GPUs that multiply it, else float32, whatever the training
+        had: for the numbers of a training in float32, give float32.
 
     Returns
     -------
@@ -55,29 +62,10 @@ def load(
     Raises
     ------
     InputError
-        The weights file is invalid, or it does not support the views, or the device is not available. A subclass of
-        ValueError.
+        The weights file or the precision is invalid, or the network does not support the views, or the device is not
+        available. A subclass of ValueError.
     """
-    return Classifier(make_path("weights", weights), device, flip_averaging, views)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Hold the prediction for one image.
-
-    Attributes
-    ----------
-    probabilities : float32 array (classes,) or None
-        None if the image can't be read.
-    fault : str
-        Why it can't be read; empty if it was read.
-    notes : tuple of str
-        Warnings on an image that was read, for example that it is nearly black.
-    """
-
-    probabilities: NDArray[np.float32] | None
-    fault: str = ""
-    notes: tuple[str, ...] = ()
+    return Classifier(make_path("weights", weights), device, flip_averaging, views, precision)
 
 
 class Classifier:
@@ -89,10 +77,17 @@ class Classifier:
         The metadata of the weights file.
     classes : tuple of str
         The names of its classes, in the order of the probabilities.
+    precision : str
+        In which its layers compute: `float32` or `bfloat16`.
     """
 
     def __init__(
-        self, weights: Path, device: str = "auto", flip_averaging: bool | None = None, views: ViewKind = "centre"
+        self,
+        weights: Path,
+        device: str = "auto",
+        flip_averaging: bool | None = None,
+        views: ViewKind = "centre",
+        precision: str = "auto",
     ) -> None:
         self.card, network = load_network(weights)
         self.classes, self._views = self.card.classes, make_views(views, self.card)
@@ -100,7 +95,8 @@ class Classifier:
             channels = pluralize(self.card.image[0], "channel")
             raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
         found = find_device(device)
-        self._dtype = choose_dtype("auto", found)
+        self._dtype = choose_checked_dtype(precision, found)
+        self.precision = name_dtype(self._dtype)
         self._network = move_to_device(network, found)
         self._mean = torch.tensor(self.card.mean, device=found)
         self._device = self._mean.device  # with its number, should the caller make another GPU the current one
@@ -109,7 +105,8 @@ class Classifier:
     def __repr__(self) -> str:
         card = self.card
         classes, image = pluralize(len(card.classes), "class"), "x".join(map(str, card.image))
-        return f"<Classifier {card.model}: {card.layers}, {classes}, images of {image}, on {self._device}>"
+        where = f"on {self._device} in {self.precision}"
+        return f"<Classifier {card.model}: {card.layers}, {classes}, images of {image}, {where}>"
 
     def predict(self, images: Iterable[Picture] | Picture) -> NDArray[np.float32]:
         """Compute the probabilities of each class for images of any size.
@@ -143,16 +140,20 @@ class Classifier:
 
     def evaluate(self, images: ImageSet) -> Evaluation:
         """Compute top-1 to top-5 accuracy on labelled images of shape `card.prepared` and the network's classes."""
-        with use_device(self._device):
+
+        def evaluate_in_batches(size: int) -> Evaluation:
             return evaluate(
                 self._network,
                 images,
                 self._mean,
                 flip_averaging=self._flip_averaging,
-                batch_size=BATCH,
+                batch_size=size,
                 dtype=self._dtype,
                 views=self._views,
             )
+
+        with use_device(self._device):
+            return evaluate_in_smaller_batches(evaluate_in_batches, BATCH, self._device)
 
     def stream(self, images: Iterable[Picture] | Picture) -> Iterator[Answer]:
         """Yield an answer for each image, in order, with a `fault` if it can't be read.
@@ -175,13 +176,12 @@ class Classifier:
                 answers.append(Answer(None, notes=decoded.notes))
             except UnreadableImage as error:
                 answers.append(Answer(None, str(error)))
-        probabilities = iter(self._infer(np.stack(rows)) if rows else ())
+        probabilities = iter(infer_in_parts(self._infer, np.stack(rows), self._device) if rows else ())
         return [answer if answer.fault else replace(answer, probabilities=next(probabilities)) for answer in answers]
 
     @torch.inference_mode()
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        what = f"predicting {pluralize(len(images), 'image')} at once"
-        with use_device(self._device), reraise_out_of_memory(what, self._device):
+        with use_device(self._device):
             batch = torch.from_numpy(images).to(self._device)
             _, probabilities = infer(
                 self._network,
@@ -191,5 +191,5 @@ class Classifier:
                 dtype=self._dtype,
                 views=self._views,
             )
-        array: NDArray[np.float32] = probabilities.cpu().numpy()
+            array: NDArray[np.float32] = probabilities.cpu().numpy()
         return array

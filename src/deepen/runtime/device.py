@@ -91,13 +91,17 @@ def use_device(device: torch.device) -> AbstractContextManager[object]:
 
 def seed_dropout(device: torch.device, seed: int) -> None:
     """Seed the default generator of `device` alone: `torch.manual_seed` seeds those of all devices, which is slow."""
-    if device.type == "cuda":
-        index = torch.cuda.current_device() if device.index is None else device.index
-        torch.cuda.default_generators[index].manual_seed(seed)
-    elif device.type == "mps":
+    if device.type == "mps":
         torch.mps.manual_seed(seed)
     else:
-        torch.default_generator.manual_seed(seed)
+        get_default_generator(device).manual_seed(seed)
+
+
+def get_default_generator(device: torch.device) -> torch.Generator:
+    """Return PyTorch's own generator of a CUDA device or the CPU."""
+    if device.type == "cpu":
+        return torch.default_generator
+    return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
 
 
 @contextmanager
@@ -133,10 +137,26 @@ def move_to_device(network: nn.Module, device: torch.device) -> nn.Module:
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype of a `precision`: `auto` takes bfloat16 on GPUs that multiply it, and float32 elsewhere."""
     if precision == "auto":
-        with use_device(device):  # older GPUs only emulate bfloat16, slower than float32
-            fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        fast = device.type == "cuda" and not _emulates_bfloat16(device)
         return torch.bfloat16 if fast else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def name_dtype(dtype: torch.dtype) -> str:
+    """Return the name of a dtype as `precision` has it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def find_slow_precision(dtype: torch.dtype, device: torch.device) -> str | None:
+    """Return a warning if a GPU only emulates the dtype, slower than float32."""
+    if dtype != torch.bfloat16 or device.type != "cuda" or not _emulates_bfloat16(device):
+        return None
+    return f"precision: {device} only emulates bfloat16, slower than float32; use precision float32 or auto"
+
+
+def _emulates_bfloat16(device: torch.device) -> bool:
+    with use_device(device):
+        return not torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
@@ -144,16 +164,26 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
+class OutOfMemory(InputError):
+    """A `task`, such as "training III", that ran out of memory on a device."""
+
+    def __init__(self, task: str, device: torch.device, cause: BaseException, remedy: str) -> None:
+        self.cause = cause
+        text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        super().__init__(
+            f"{task} ran out of memory on {device} ({text[:200]}); "
+            f"{remedy}, or close other programs that use its memory"
+        )
+
+
 @contextmanager
-def reraise_out_of_memory(task: str, device: torch.device) -> Iterator[None]:
-    """Reraise an out-of-memory error as an InputError that starts with the `task`, such as "training III"."""
+def reraise_out_of_memory(
+    task: str, device: torch.device, remedy: str = "lower batch_size, for example by half, or width"
+) -> Iterator[None]:
+    """Reraise an out-of-memory error as an OutOfMemory with the `task` and a remedy."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"{task} ran out of memory on {device} ({text[:200]}); "
-                "lower batch_size, for example by half, or width, or close other programs that use its memory"
-            ) from error
+            raise OutOfMemory(task, device, error, remedy) from error
         raise

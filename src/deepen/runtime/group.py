@@ -54,8 +54,8 @@ class Group:
         return int(os.environ["LOCAL_WORLD_SIZE"]) if self.size > 1 else 1
 
     @contextmanager
-    def join(self, folder: Path) -> Iterator[None]:
-        """Initialize the process group for this context, once rank 0 has started.
+    def join(self, folder: Path, device: torch.device) -> Iterator[None]:
+        """Initialize the process group for tensors on `device` in this context, once rank 0 has started.
 
         By `folder` each process finds out whether it shares files with rank 0.
         """
@@ -64,7 +64,7 @@ class Group:
             return
         with self._detect_shared_folder(folder):
             self._roll_call.enter()
-            self._initialize()
+            self._initialize(device)
         yield
         distributed.destroy_process_group()  # not after an error: it would wait for processes that have ended
 
@@ -78,9 +78,9 @@ class Group:
                 raise SystemExit(1) from error
             raise
 
-    def _initialize(self) -> None:
-        """Initialize Gloo and, for GPUs, NCCL; its longer timeout ends the process, after Gloo's has named the rank."""
-        cuda = torch.cuda.is_available()
+    def _initialize(self, device: torch.device) -> None:
+        """Initialize Gloo or, for a GPU, NCCL too; its longer timeout ends the process, after Gloo's named the rank."""
+        cuda = device.type == "cuda"
         backend, timeout = ("cpu:gloo,cuda:nccl", 2 * TIMEOUT) if cuda else ("gloo", TIMEOUT)
         distributed.init_process_group(
             backend, store=self._store, rank=self.rank, world_size=self.size, timeout=timeout

@@ -13,7 +13,8 @@ from deepen.training.trainer import Trainer
 
 @pytest.fixture(autouse=True)
 def graphs(monkeypatch):
-    return emulate(monkeypatch)
+    with emulate(monkeypatch) as graphs:
+        yield graphs
 
 
 def train(images, replayed=True, epochs=2):

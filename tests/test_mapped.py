@@ -96,9 +96,13 @@ def test_rows_of_a_map_are_learnt_from_as_if_copied(colored, large, no_room):
     assert equal(run(large.select(rows), recipe())[0], run(copied, recipe())[0])
 
 
-def test_the_thread_that_gathers_has_no_helpers(rng):
+@pytest.mark.parametrize("pinned", [False, True])
+def test_the_thread_that_gathers_has_no_helpers(rng, monkeypatch, pinned):
     """PyTorch's wait busily, on the cores that the network trains on."""
     threads = torch.get_num_threads()
+    if pinned:
+        LateCopies(monkeypatch)
+        make_pinned(monkeypatch)
     images = ImageSet(rng.integers(0, 255, (256, 3, 64, 64), np.uint8), np.zeros(256, np.int64), ("one",))
     fed = MappedImages(images, AUGMENTATION, compute_statistics(images.images), CPU)
     torch.set_num_threads(2)
@@ -169,6 +173,13 @@ class LateCopies:
             target.append(source.clone())
 
 
+def make_pinned(monkeypatch):
+    """Have pinned buffers on a CPU too."""
+    monkeypatch.setattr(
+        mapped, "make_buffers", lambda count, size, device: [PinnedBuffer(size, device) for _ in range(count)]
+    )
+
+
 class LateEvent:
     def __init__(self, copies):
         self.copies, self.recorded = copies, False
@@ -183,9 +194,7 @@ class LateEvent:
 
 def test_pinned_memory_is_filled_again_only_once_its_copy_is_done(colored, large, monkeypatch):
     late, arrived = LateCopies(monkeypatch), []
-    monkeypatch.setattr(
-        mapped, "make_buffers", lambda count, size, device: [PinnedBuffer(size, device) for _ in range(count)]
-    )
+    make_pinned(monkeypatch)
     fed = MappedImages(large, AUGMENTATION, compute_statistics(colored.images), CPU)
     padded = [fed._held.pad(colored.images[start : start + 2]) for start in range(0, 60, 2)]
     monkeypatch.setattr(fed._held, "replace", lambda batch: late.replace(arrived, batch))

@@ -5,9 +5,11 @@ them on the tensors that they had when they were recorded. Python does not run a
 operations happens once, and a tensor that it replaces stays the old one.
 """
 
+import threading
 from contextlib import contextmanager, nullcontext
 
 import torch
+from emulated_streams import emulate_streams
 from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -98,36 +100,55 @@ class _NoReads(torch.overrides.TorchFunctionMode):
         return function(*arguments, **(options or {}))
 
 
-class Stream:
-    """In place of torch.cuda.Stream."""
+class Capture:
+    """The threads that may not allocate memory, wait for an event and the like while a graph is captured."""
 
-    def __init__(self, device=None):
-        self.device = device
+    refused = ()  # None is any thread
 
-    def wait_stream(self, other):
-        pass
+    def check_call(self):
+        """Raise CaptureError if this thread may not call such a function now."""
+        if {None, threading.get_ident()} & set(self.refused):
+            raise CaptureError("operation not permitted when stream is capturing")
 
 
-def emulate(monkeypatch):
-    """Have torch.cuda record and replay on the CPU; return a list of each (graph, stream) recorded from now on."""
-    made = []
+class Event:
+    """In place of torch.cuda.Event."""
+
+    def __init__(self, capture):
+        self._capture = capture
+
+    def synchronize(self):
+        self._capture.check_call()
+
+
+@contextmanager
+def emulate(monkeypatch, watched=False):
+    """Have torch.cuda record and replay on the CPU; yield a list of each (graph, stream) recorded from now on.
+
+    If it is `watched`, a stream that does not wait for another is found; that takes time.
+    """
+    made, streams, capture = [], emulate_streams(monkeypatch), Capture()
 
     @contextmanager
-    def record(graph, stream, **options):
+    def record(graph, stream, capture_error_mode="global"):
         made.append((graph, stream))
         recorder = Recorder(graph)
+        capture.refused = {"global": [None], "thread_local": [threading.get_ident()], "relaxed": []}[capture_error_mode]
+        before, streams.observes = streams.observes, False  # a capture computes nothing
         try:
-            with _NoReads(), recorder:
+            with streams.use(stream), _NoReads(), recorder:
                 yield
         finally:
+            capture.refused = ()
             recorder.undo()
+            streams.observes = before
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", EmulatedGraph)
     monkeypatch.setattr(torch.cuda, "graph", record)
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    return made
+    monkeypatch.setattr(torch.cuda, "Event", lambda **options: Event(capture))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    with streams if watched else nullcontext():
+        yield made
 
 
 def find(kind, tree):

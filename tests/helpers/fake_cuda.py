@@ -30,21 +30,27 @@ class _Generator:
     """In place of torch.Generator: fake random numbers need no seed, but the right device."""
 
     def __init__(self, device="cpu"):
-        self.device = torch.device(device)
+        self.device, self.seeds = torch.device(device), []
 
     def manual_seed(self, seed):
+        self.seeds.append(seed)
         return self
 
 
 class _Event:
-    def __init__(self, **options):
-        pass
+    """In place of torch.cuda.Event; the device is always one event behind, so only the newest one makes the host wait."""
+
+    newest = None
+
+    def __init__(self, waits, **options):
+        self._waits = waits
 
     def record(self, stream=None):
-        pass
+        _Event.newest = self
 
     def synchronize(self):
-        pass
+        if _Event.newest is self:
+            self._waits.append("synchronize with the newest event")
 
 
 class _Host(TorchFunctionMode):
@@ -63,10 +69,13 @@ class _Host(TorchFunctionMode):
         if function is torch._fused_sgd_ or "out_dtype" in options:  # these can't be faked
             return _require_one_device(arguments, options)
         if function is Tensor.is_pinned:
-            return any(arguments[0]._base is tensor or arguments[0] is tensor for tensor in self._pinned)
-        if function in _NUMBERS or function is Tensor.numpy:
+            memory = arguments[0].untyped_storage()._cdata
+            return any(memory == tensor.untyped_storage()._cdata for tensor in self._pinned)
+        if function in _NUMBERS or function in (Tensor.numpy, Tensor.tolist):
             return self._read(function, arguments[0])
         result = function(*arguments, **options)
+        if function in (torch.tensor, torch.as_tensor) and result.device.type == "cuda":
+            self.waits.append(f"{function.__name__} from cpu to cuda")
         if function in _MOVES:
             self._note_move(function, arguments, result, options)
         if function is Tensor.lt:
@@ -80,6 +89,8 @@ class _Host(TorchFunctionMode):
             self.waits.append(function.__name__)
         if function is Tensor.numpy:
             return np.zeros(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        if function is Tensor.tolist:
+            return np.zeros(tuple(tensor.shape)).tolist()
         return _NUMBERS[function](getattr(tensor, "truth", 1))
 
     def _note_move(self, function, arguments, result, options):
@@ -133,7 +144,6 @@ def fake_cuda(monkeypatch):
         monkeypatch.setattr(torch, function.__name__, _without_generator(function))
     monkeypatch.setattr(torch.backends.cudnn, "enabled", False)  # some of its operations can't be faked
     monkeypatch.setattr(torch.utils, "swap_tensors", _require_equal)
-    monkeypatch.setattr(torch.cuda, "Event", _Event)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)  # autocast asks
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
@@ -141,4 +151,5 @@ def fake_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "default_generators", (_Generator("cuda"),))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=2**34))
     with FakeTensorMode(allow_non_fake_inputs=True), _Host() as host:
+        monkeypatch.setattr(torch.cuda, "Event", lambda **options: _Event(host.waits))
         yield host.waits

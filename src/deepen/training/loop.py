@@ -131,6 +131,7 @@ class _Loop:
     def _after_step(self) -> None:
         for callback in self._callbacks:
             callback.step()
+        self._warn(self._trainer.take_warning())
         asked = self._group.all_reduce_max(self._interruption.received or 0 if self._interruption else 0)
         if asked or (self._checkpoints and self._checkpoints.due):
             self._save_checkpoint()

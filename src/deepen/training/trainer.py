@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
-from deepen.config.recipes import MuonSettings, SgdSettings, TrainingSettings
+from deepen.config.recipes import TrainingSettings
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.core.seeding import derive_seed
@@ -23,8 +23,7 @@ from deepen.training.casting import CastTogether
 from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.loss import Loss
 from deepen.training.lr_schedule import Schedule
-from deepen.training.muon import Muon
-from deepen.training.optimizers import SGD
+from deepen.training.make_optimizer import make_optimizer
 
 
 class Trainer:
@@ -72,7 +71,7 @@ class Trainer:
         self.model, self._seed, self.step = model, seed, 0  # step: steps done
         self._losses = torch.zeros(0, device=device)  # one per step of this epoch
         self._lr = torch.zeros((), device=device)  # a tensor, so that it changes without synchronizing
-        self._optimizer = _make_optimizer(network, training.optimizer, self._lr, group, dtype)
+        self._optimizer = make_optimizer(network, training.optimizer, self._lr, group, dtype)
         self.schedule = Schedule(training.schedule, peak_lr, self.steps)
         self._generator = torch.Generator(device)
         replays = replayed and device.type == "cuda" and group.size == 1
@@ -116,6 +115,10 @@ class Trainer:
                 after_step()
         self._require_finite_losses()
         return self._losses.mean().item(), self.schedule.compute_lr(self.step - 1)
+
+    def take_warning(self) -> str | None:
+        """Return once why the steps are not replayed, if they should be."""
+        return self._replayed.take_warning() if self._replayed else None
 
     def get_state(self) -> dict[str, Tensor]:
         """Return the state to resume from, by name: weights, momentum, and the losses of this epoch.
@@ -177,14 +180,3 @@ def _place_images(
     if fits_in_memory(images, augmentation, device, group.local_size):
         return AugmentedImages(images.images, augmentation, statistics, device)
     return MappedImages(images, augmentation, statistics, device)
-
-
-def _make_optimizer(
-    network: nn.Module, settings: MuonSettings | SgdSettings, lr: Tensor, group: Group, dtype: torch.dtype
-) -> optim.Optimizer:
-    """Make the optimizer of the parameters that are not frozen."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    rates = settings.model_dump(exclude={"name"})
-    if settings.name == "muon":
-        return Muon(parameters, lr, **rates, in_half=dtype != torch.float32, group=group)
-    return SGD(parameters, lr, **rates, fused=lr.is_cuda)

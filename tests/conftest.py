@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import fork_server
@@ -14,15 +15,17 @@ import numpy as np
 import pytest
 import torch
 from dvc_project import Project, tiny_project
-from hypothesis import settings
 from PIL import Image
 from small_nets import shrink
 
 from deepen.data.images import ImageSet
 from deepen.datasets.folder import load_folder
 
-settings.register_profile("everywhere", deadline=None, derandomize=True)
-settings.load_profile("everywhere")
+with suppress(ImportError):  # on a borrowed card, where no test that uses it runs
+    from hypothesis import settings
+
+    settings.register_profile("everywhere", deadline=None, derandomize=True)
+    settings.load_profile("everywhere")
 
 LADDER = {
     "I": "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024",

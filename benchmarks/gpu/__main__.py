@@ -5,6 +5,7 @@ or section that fails is recorded, and the others still run; the exit code is 1 
 """
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -13,11 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.gpu import accuracy, agreement, cuda_tests, inference, kernels, precision, speed
-from benchmarks.gpu.bench import REHEARSAL, Parts, Size, load_parts, require_gpu
+from benchmarks.gpu.bench import REHEARSAL, Parts, Size, load_parts, require
 from benchmarks.gpu.record import Record
 from benchmarks.gpu.sections import Section, Worker
 from benchmarks.measure import RESULTS
+from deepen.cli.arguments import Parser, parse_path
 from deepen.core.entry_point import run_program
+from deepen.core.errors import quote
 
 SECTIONS = (
     Section("Matrix products", speed.measure_reference),
@@ -35,6 +38,7 @@ SECTIONS = (
     Section("The ladder, more epochs and seeds", accuracy.train_more, share=1.0, open_ended=True),
 )
 TESTS = "Tests that need CUDA"
+MOST_SECONDS = 1_000_000
 
 
 def check(record: Record, worker: Worker, sections: Sequence[Section], end: float, seconds: float) -> None:
@@ -56,27 +60,44 @@ def run_tests(record: Record, seconds: float) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("images", type=Path, help="folder or archive with train/<class>/* and test/<class>/*")
-    parser.add_argument("--seconds", type=float, default=300, help="for everything; more of it trains more seeds")
-    parser.add_argument("--output", type=Path, help="folder for gpu.json and gpu.md; default: benchmarks/results")
-    parser.add_argument("--rehearse", action="store_true", help="run small versions on any device, without the tests")
+    parser = Parser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument(
+        "images", type=parse_path, metavar="IMAGES", help="folder or archive with train/<class>/* and test/<class>/*"
+    )
+    parser.add_argument(
+        "--seconds", type=parse_seconds, default=300, help="for everything; more of it trains more seeds"
+    )
+    parser.add_argument("--output", type=parse_path, help="folder for gpu.json and gpu.md; default: benchmarks/results")
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="run small versions, without the tests, on a card if there is one, else on the CPU",
+    )
     return parser.parse_args()
+
+
+def parse_seconds(text: str) -> float:
+    """Convert an argument to a positive number; the argparse type of a duration."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MOST_SECONDS:
+        rule = f"must be a number of seconds above 0 and up to {MOST_SECONDS:,}"
+        raise argparse.ArgumentTypeError(f"{rule}, got {quote(text)[:60]!r}; write for example 300")
+    return seconds
 
 
 def run(arguments: argparse.Namespace) -> Record:
     """Load the images, run everything, and return the record."""
     end = time.monotonic() + arguments.seconds
     size, device = (REHEARSAL, "auto") if arguments.rehearse else (Size(), "cuda")
-    if not arguments.rehearse:
-        require_gpu()
+    require(arguments.images, gpu=not arguments.rehearse)
     folder = arguments.output or (Path(tempfile.mkdtemp()) if arguments.rehearse else RESULTS)
+    record = Record(folder, width=size.width, rehearsal=arguments.rehearse)
     begin = time.monotonic()
     parts: Parts = load_parts(arguments.images.resolve(), size)
-    loading = round(time.monotonic() - begin, 1)
-    record = Record(
-        folder, width=size.width, images=len(parts["train"]), rehearsal=arguments.rehearse, loading_seconds=loading
-    )
+    record.set(images=len(parts["train"]), loading_seconds=round(time.monotonic() - begin, 1))
     if not arguments.rehearse:
         run_tests(record, arguments.seconds / 2)
     check(record, Worker(size, parts, device), SECTIONS, end, arguments.seconds)
@@ -87,7 +108,10 @@ def run(arguments: argparse.Namespace) -> Record:
 def main() -> None:
     arguments = parse_arguments()
     record = run(arguments)
-    print(f"\nWritten: {record.json} and {record.markdown}")
+    if record.is_written:
+        print(f"\nWritten: {record.json} and {record.markdown}")
+    else:
+        print(f"\nNothing was measured; {record.json} and {record.markdown} are those of an earlier run")
     if record.faults:
         print("Failed:", *record.faults, sep="\n- ", file=sys.stderr)
         sys.exit(1)

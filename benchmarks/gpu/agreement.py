@@ -1,16 +1,18 @@
 """Whether trainings that must agree do, bit for bit, on a card."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.gpu.bench import Bench, outermost
-from benchmarks.gpu.sections import Row, SectionFailed
+from benchmarks.gpu.sections import Row, SectionFailed, measure_row
 from deepen.data import prefetch
 from deepen.training.trainer import Trainer
 
 State = dict[str, Tensor]
+Train = Callable[[Bench, str, str], State]
 _EPOCHS, _STEPS = 2, 20  # and steps of an epoch
 
 
@@ -19,7 +21,7 @@ def compare_trainings(bench: Bench) -> Iterator[Row]:
 
     Raises SectionFailed, after all of them, if one differs in a bit.
     """
-    others: dict[str, Callable[[Bench, str, str], State]] = {
+    others: dict[str, Train] = {
         "repeated": train_whole,
         "eager": train_eagerly,
         "resumed": train_resumed,
@@ -28,15 +30,26 @@ def compare_trainings(bench: Bench) -> Iterator[Row]:
     different = []
     for model in outermost(bench.plans):
         for recipe in bench.settings.recipes:
-            first = train_whole(bench, model, recipe)
-            for name, train in others.items():
-                row = {"model": model, "recipe": recipe, "replayed, and": name} | compare(
-                    first, train(bench, model, recipe)
-                )
-                different += [] if row["equal"] else [f"{model} {recipe} {name}"]
+            first: State = {}
+            row = measure_row({"model": model, "recipe": recipe}, partial(_train_first, bench, model, recipe, first))
+            if "fault" in row:
                 yield row
+                continue
+            for name, train in others.items():
+                compared = partial(_compare_to, first, train, bench, model, recipe)
+                yield (other := measure_row(row | {"replayed, and": name}, compared))
+                different += [] if other.get("equal", True) else [f"{model} {recipe} {name}"]
     if different:
         raise SectionFailed(f"not equal bit for bit: {', '.join(different)}")
+
+
+def _train_first(bench: Bench, model: str, recipe: str, first: State) -> Row:
+    first |= train_whole(bench, model, recipe)
+    return {}
+
+
+def _compare_to(first: State, train: Train, bench: Bench, model: str, recipe: str) -> Row:
+    return compare(first, train(bench, model, recipe))
 
 
 def compare(one: State, other: State) -> Row:

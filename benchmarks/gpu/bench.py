@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.data import BATCH
 from deepen.config.settings import Settings, load_settings
-from deepen.core.errors import InputError
+from deepen.core.errors import InputError, quote
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics, compute_statistics
@@ -143,7 +143,10 @@ def load_parts(path: Path, size: Size) -> Parts:
     """Load the training and test images of a folder or archive as `prepare` does, without those held out."""
     settings = load_settings(ROOT / "params.yaml")
     dataset = settings.datasets["folder"].model_copy(update={"root": str(path)})
-    found = load_dataset(dataset, Path()).with_held_out("validation", settings.val_fraction).images
+    try:
+        found = load_dataset(dataset, Path()).with_held_out("validation", settings.val_fraction).images
+    except InputError as error:  # of params.yaml, it would be the setting `root`
+        raise InputError([fault.replace("set root to", "set IMAGES to") for fault in error.faults]) from error
     return {
         "train": _copy(found["train"], size.images),
         "test": _copy(found["test"], size.images),
@@ -166,13 +169,20 @@ def prepare(size: Size, parts: Parts, device: str) -> Bench:
     return Bench(size, settings, plans, images, test, compute_statistics(images.images), placed, dtype)
 
 
-def require_gpu() -> None:
-    """Raise InputError if PyTorch finds no CUDA device."""
-    if not torch.cuda.is_available():
-        raise InputError(
+def require(path: Path, *, gpu: bool) -> None:
+    """Raise InputError if the path of the images does not exist, or there is no CUDA device that is needed."""
+    faults = []
+    if not path.exists():
+        faults.append(
+            f"{quote(path)}: no such file or directory; set IMAGES to a folder or an archive with train/<class>/*"
+        )
+    if gpu and not torch.cuda.is_available():
+        faults.append(
             f"device: PyTorch {torch.__version__} finds no CUDA device; run this on a machine with a card, "
             "or try it on the CPU with --rehearse"
         )
+    if faults:
+        raise InputError(faults)
 
 
 def outermost(plans: Plans) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks.gpu.bench import Bench, free_memory, outermost
-from benchmarks.gpu.sections import Row
+from benchmarks.gpu.sections import Row, measure_row
 from benchmarks.measure import measure_median_seconds
 from deepen.evaluation.accuracy import evaluate
 from deepen.growth.initialization import draw_he_weights
@@ -23,26 +24,33 @@ def time_evaluation(bench: Bench) -> Iterator[Row]:
     mean = torch.tensor(bench.statistics.mean, device=bench.device)
     for model in outermost(bench.plans):
         net = move_to_device(bench.make_network(model, bench.settings.recipe), bench.device)
-        for batch in (bench.settings.evaluation.batch_size, 2000):
+        for batch in sorted({min(batch, len(bench.test)) for batch in (bench.settings.evaluation.batch_size, 2000)}):
             free_memory()
 
-            def run(net: torch.nn.Module = net, batch: int = batch) -> None:
-                evaluate(net, bench.test, mean, flip_averaging=True, batch_size=batch, dtype=bench.dtype)
+            def measure(net: torch.nn.Module = net, batch: int = batch) -> Row:
+                def run() -> None:
+                    evaluate(net, bench.test, mean, flip_averaging=True, batch_size=batch, dtype=bench.dtype)
 
-            taken = measure_median_seconds(run, calls=5)
-            yield {"model": model, "images": len(bench.test), "batch": batch, "images/s": len(bench.test) / taken}
+                return {"images/s": len(bench.test) / measure_median_seconds(run, calls=5)}
+
+            yield measure_row({"model": model, "images": len(bench.test), "batch": batch}, measure)
 
 
 def time_prediction(bench: Bench) -> Iterator[Row]:
     """Time prediction from JPEG files to probabilities, and of the network alone from pixels in main memory."""
     for model in outermost(bench.plans):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            files = _write_files(bench, folder)
-            classifier = Classifier(_save_network(bench, folder, model), str(bench.device))
-            pixels = bench.test.batch(slice(len(files))).transpose(0, 2, 3, 1)
-            rates = {"files/s": _measure_rate(classifier, files), "arrays/s": _measure_rate(classifier, pixels)}
-            yield {"model": model, "images": len(files), **rates}
+        free_memory()
+        yield measure_row({"model": model}, partial(_measure_prediction, bench, model))
+
+
+def _measure_prediction(bench: Bench, model: str) -> Row:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = _write_files(bench, folder)
+        classifier = Classifier(_save_network(bench, folder, model), str(bench.device))
+        pixels = bench.test.batch(slice(len(files))).transpose(0, 2, 3, 1)
+        rates = {"files/s": _measure_rate(classifier, files), "arrays/s": _measure_rate(classifier, pixels)}
+        return {"images": len(files), **rates}
 
 
 def _measure_rate(classifier: Classifier, images: Any) -> float:

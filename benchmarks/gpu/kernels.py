@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu.bench import Bench, outermost
-from benchmarks.gpu.sections import Row
+from benchmarks.gpu.sections import Row, measure_row
 
 _STEPS = 40  # of an epoch; the graph exists in the second
 _FIRST, _LAST = 5, 25  # steps of the second epoch after which the profiler starts and stops
@@ -22,17 +23,28 @@ def count_kernels(bench: Bench) -> Iterator[Row]:
     for model in outermost(bench.plans):
         for recipe in bench.settings.recipes:
             for way in bench.ways:
-                steps, totals = profile_steps(bench, model, recipe, way)
-                yield {"model": model, "recipe": recipe, "way": way} | _summarize(steps, totals)
+                row = {"model": model, "recipe": recipe, "way": way}
+                yield measure_row(row, partial(_count, bench, model, recipe, way))
 
 
 def list_kernels(bench: Bench) -> Iterator[Row]:
     """List the kernels that take the most time of a replayed step of the first and the last model."""
     for model in outermost(bench.plans):
-        steps, totals = profile_steps(bench, model, bench.settings.recipe, bench.ways[-1])
-        longest = sorted(totals.items(), key=lambda item: -item[1][1])[:_MOST]
-        for name, (calls, time) in longest:
-            yield {"model": model, "calls": calls / steps, "us": time / steps, "kernel": _shorten(name)}
+        found: list[Row] = []
+        row = measure_row({"model": model}, partial(_list, bench, model, found))
+        yield from ({"model": model} | kernel for kernel in found) if found else [row]
+
+
+def _count(bench: Bench, model: str, recipe: str, way: str) -> Row:
+    return _summarize(*profile_steps(bench, model, recipe, way))
+
+
+def _list(bench: Bench, model: str, found: list[Row]) -> Row:
+    """Add to `found` a row for each of the longest kernels."""
+    steps, totals = profile_steps(bench, model, bench.settings.recipe, bench.ways[-1])
+    for name, (calls, time) in sorted(totals.items(), key=lambda item: -item[1][1])[:_MOST]:
+        found.append({"calls": calls / steps, "us": time / steps, "kernel": _shorten(name)})
+    return {}
 
 
 def profile_steps(bench: Bench, model: str, recipe: str, way: str) -> tuple[int, Totals]:

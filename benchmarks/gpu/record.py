@@ -11,15 +11,22 @@ from tabulate import tabulate
 from benchmarks.gpu.bench import ROOT
 from benchmarks.gpu.sections import Row
 from benchmarks.measure import describe_machine
-from deepen.core.files import write_json, write_text
+from deepen.core.files import make_write_error, write_json, write_text
 
 
 class Record:
-    """Tables by section, with the machine and versions, in the files `gpu.json` and `gpu.md` of a folder."""
+    """Tables by section, with the machine and versions, in the files `gpu.json` and `gpu.md` of a folder.
+
+    Files that are there already stay until a row is measured. Raises InputError if the folder can't be made.
+    """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise make_write_error(folder, error) from error
         self.json, self.markdown = folder / "gpu.json", folder / "gpu.md"
+        self.is_written = not self.json.exists()
         self._begin = time.monotonic()
         self._content: dict[str, Any] = {
             "machine": describe_machine() | describe_card(),
@@ -45,6 +52,7 @@ class Record:
 
     def add(self, name: str, row: Row) -> None:
         """Add a row to a section."""
+        self.is_written = True
         self._content["sections"][name]["rows"].append(row)
         self._write()
 
@@ -55,12 +63,18 @@ class Record:
         self._write()
         print(format_section(name, section), flush=True)
 
+    def set(self, **settings: Any) -> None:
+        """Add settings that are known only after the start."""
+        self._content["settings"] |= settings
+
     def complete(self) -> None:
         """Mark the record as that of a whole check."""
         self._content["complete"] = True
         self._write()
 
     def _write(self) -> None:
+        if not self.is_written:
+            return
         self._content["seconds"] = round(time.monotonic() - self._begin, 1)
         write_json(self.json, self._content)
         write_text(self.markdown, format_record(self._content))

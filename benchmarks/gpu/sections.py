@@ -9,6 +9,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.gpu.bench import Bench, Parts, Size, prepare
+from deepen.core.counts import pluralize
+from deepen.core.errors import is_out_of_memory
+from deepen.runtime.device import OutOfMemory
 
 Row = dict[str, Any]
 Compute = Callable[[Bench], Iterator[Row]]
@@ -16,6 +19,16 @@ Compute = Callable[[Bench], Iterator[Row]]
 
 class SectionFailed(Exception):
     """A section that measured what it could, and found a fault; its text names the fault."""
+
+
+def measure_row(row: Row, measure: Callable[[], Row]) -> Row:
+    """Return a row with what `measure` finds or, if the device runs out of memory, with that `fault`."""
+    try:
+        return row | measure()
+    except (MemoryError, RuntimeError, OutOfMemory) as error:
+        if not isinstance(error, OutOfMemory) and not is_out_of_memory(error):
+            raise
+        return row | {"fault": (str(error).splitlines() or ["out of memory"])[0][:200]}
 
 
 @dataclass(frozen=True)
@@ -94,12 +107,14 @@ def serve(connection: Connection, size: Size, parts: Parts, device: str) -> None
 
 
 def _compute(section: Section, bench: Bench, connection: Connection) -> str:
+    rows = faults = 0
     try:
         for row in section.compute(bench):
             connection.send(("row", row))
+            rows, faults = rows + 1, faults + ("fault" in row)
     except SectionFailed as error:
         return str(error)
     except Exception as error:
         traceback.print_exc()
         return f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    return ""
+    return f"{faults} of {pluralize(rows, 'row')} ran out of memory" if faults else ""

@@ -80,14 +80,10 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the option --device."""
+    """Add the options --device and --precision."""
     parser.add_argument(
         "--device", type=_parse_device, default="auto", help="auto, cpu, mps, cuda or cuda:1 (default: auto)"
     )
-
-
-def add_precision(parser: argparse.ArgumentParser) -> None:
-    """Add the option --precision."""
     parser.add_argument(
         "--precision",
         type=make_choice_type("auto", "float32", "bfloat16"),

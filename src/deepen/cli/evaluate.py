@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from deepen.cli.arguments import add_command, add_device, add_precision, make_choice_type, parse_path
+from deepen.cli.arguments import add_command, add_device, make_choice_type, parse_path
 from deepen.cli.missing_path import require_path
 from deepen.cli.output_file import check_output
 from deepen.cli.predict import add_views
@@ -63,7 +63,6 @@ def add(commands: Any) -> None:
     parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
     add_views(parser)
     add_device(parser)
-    add_precision(parser)
     parser.set_defaults(run=_run)
 
 

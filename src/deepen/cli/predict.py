@@ -13,7 +13,6 @@ from typing import Any
 from deepen.cli.arguments import (
     add_command,
     add_device,
-    add_precision,
     make_choice_type,
     parse_file_name,
     parse_whole_number,
@@ -57,7 +56,6 @@ def add(commands: Any) -> None:
     parser.add_argument("--single-view", action="store_true", help="do not average over mirror images")
     add_views(parser)
     add_device(parser)
-    add_precision(parser)
     parser.set_defaults(run=_run, write=write_table)
 
 

@@ -39,6 +39,7 @@ class Arm(Section):
         """Return the recipe's training with the arm's changes; raises ValidationError if one of them is invalid."""
         content = settings.recipes[self.recipe].training.model_dump()
         content["batch_size"] = content["batch_size"] or "auto"
+        content["patience"] = content["patience"] or "none"
         for path, value in self.changes.items():
             *parents, last = path.split(".")
             node = content

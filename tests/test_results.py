@@ -201,7 +201,7 @@ def test_results_are_printed_as_csv_and_json(repository, capsys):
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
-        (lambda path: (path / "params.yaml").unlink(), r"^error: this folder: not a Deepen project, params\.yaml is missing; run the command in the folder of"),
+        (lambda path: (path / "params.yaml").unlink(), r"^error: this folder: not a Deepen project, params\.yaml is missing; run the command in a project's folder"),
         (lambda path: (path / "metrics/final.json").write_text("[]"), "metrics/final.json of workspace: invalid metrics; run dvc repro"),
         (lambda path: (path / ".git/HEAD").write_text("x"), r"^error: \.: git rev-parse failed \(.*; run in a git repository with a commit"),
     ],

@@ -30,8 +30,8 @@ def add(commands: Any) -> None:
         "beginning is searched on a log scale; :log or :linear after it says otherwise. The same command continues "
         "an interrupted search, and more --trials extend it. Without --changes, list the trials of a search.",
         [
-            "deepen search --changes 'lr=0.003..0.1 recipes.onecycle.training.dropout=0..0.5'",
-            "deepen search --name rate --trials 40 --changes 'depth=I lr=0.01..0.05:log models.I.epochs=10,20'",
+            "deepen search --changes 'lr=0.003..0.1 width=0.25,0.5'",
+            "deepen search --name rate --trials 40 --changes 'depth=I lr=0.01..0.05:log'",
             "deepen search --name rate --apply",
         ],
     )

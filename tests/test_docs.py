@@ -70,14 +70,6 @@ def test_the_commands_of_experiments_md_run(project, tmp_path):
     assert min(rows, key=lambda name: -float(rows[name]["top1"])) == next(iter(rows))
     (project.path / "experiments.csv").unlink()
 
-    said = walk.run(project, "Several seeds")
-    assert "Written: reports/seeds/ladder.md, reports/seeds/ladder.csv, reports/seeds/ladder.html" in said
-    assert "Different settings: lr: auto, 0.01." in said
-    assert "slow minus ladder, paired by seed." in said
-
-    said = walk.run(project, "A baseline from scratch")
-    assert "III - III-scratch" in said
-
     walk.run(project, "Compare two experiments in plots")
     drawn = project.read("dvc_plots/index.html")
     assert "rate-1" in drawn

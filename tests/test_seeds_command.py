@@ -29,6 +29,7 @@ def test_seeds_that_are_not_numbers_are_an_error(capsys):
     assert "must be a whole number, got '0,1'" in capsys.readouterr().err
 
 
+# It runs the commands of "Several seeds" and "A baseline from scratch" in docs/experiments.md, which are left out there.
 def test_seeds_and_baselines_from_make_to_the_page(project):
     project.env["INSTALLED"] = ""
     before = project.read("params.yaml")

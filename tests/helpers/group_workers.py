@@ -176,7 +176,7 @@ def stopped_early(folder, stop_after=None):
 
     validation = images()
     validation.labels[::3] = (validation.labels[::3] + 1) % 3
-    with contextlib.suppress(_StoppedError), group.join(folder):
+    with contextlib.suppress(_StoppedError), group.join(folder, CPU):
         trainer = trainer_for(images(), recipe(dropout=0.3), epochs=9, group=group)
         checkpoints = Checkpoints(folder / "checkpoints", 0) if group.writes else None
         callback = Hooks(step=stop, keep=kept.append)

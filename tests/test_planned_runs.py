@@ -47,6 +47,16 @@ class TestDone:
         assert self.run.is_done([experiment("a-seed-1", 1, lr=0.01, progress="quiet")])
         assert not self.run.is_done([experiment("a-seed-2", 2, lr=0.01)])
 
+    def test_another_seed_of_the_group_with_other_settings_is_an_error_before_anything_runs(self):
+        others = [experiment("a-seed-2", 2, lr=0.02), experiment("a-seed-2-b", 2, lr=0.5)]
+        with pytest.raises(InputError) as raised:
+            self.run.is_done(others)
+        assert str(raised.value) == (
+            "a-seed-2: exists with other settings (lr: 0.02 there, 0.01 here); choose another --name, or run dvc exp remove "
+            "a-seed-2"
+        )
+        assert not self.run.is_done(others[1:])
+
     @pytest.mark.parametrize(
         ("found", "error"),
         [

@@ -230,6 +230,8 @@ class TestCommand:
         assert "error: a: this search started from other code; write the settings of its best trial into" in said
         assert "unknown search" in project("deepen search --name b", ok=False)
         assert "error: --changes: missing; write for example" in project("deepen search", ok=False)
+        said = project("deepen search --trials 0 --changes lr=0.01..0.02", ok=False)
+        assert "error: --trials: must be at least 1, got 0; write for example --trials 20" in said
 
     def test_trials_that_fail_end_the_search_with_their_error(self, project):
         project.edit(

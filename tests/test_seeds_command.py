@@ -1,11 +1,13 @@
 """`deepen seeds`, `deepen baseline` and `deepen compare --seeds`, in a project in which DVC runs."""
 
+import argparse
 import csv
 import json
 
 import pytest
 
 from deepen.cli import main
+from deepen.cli.arguments import add_changes
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,13 @@ def test_seeds_that_are_not_numbers_are_an_error(capsys):
     with pytest.raises(SystemExit):
         main(["seeds", "0,1"])
     assert "must be a whole number, got '0,1'" in capsys.readouterr().err
+
+
+def test_repeated_changes_are_joined():
+    parser = argparse.ArgumentParser()
+    add_changes(parser, "settings")
+    assert parser.parse_args([]).changes is None
+    assert parser.parse_args(["--changes", "depth=I", "--changes", "lr=0.1"]).changes == "depth=I lr=0.1"
 
 
 # It runs the commands of "Several seeds" and "A baseline from scratch" in docs/experiments.md, which are left out there.
@@ -69,3 +78,6 @@ def test_seeds_and_baselines_from_make_to_the_page(project):
     assert project.read("params.yaml") == before
     assert project("git status --short") == ""
     assert project.is_up_to_date()
+
+    project.edit("params.yaml", ("depth: III", "depth: I"))
+    assert "workspace has no top-1 yet: its report is missing or has other settings" in project("deepen results")

@@ -116,6 +116,19 @@ def make_choice_type(*known: str) -> Callable[[str], str]:
     return parse_choice
 
 
+class _JoinSettings(argparse.Action):
+    """Join the values of an option that is repeated."""
+
+    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, *values: Any) -> None:
+        earlier = getattr(options, self.dest)
+        setattr(options, self.dest, values[0] if earlier is None else f"{earlier} {values[0]}")
+
+
+def add_changes(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the option --changes, whose value is None without it; repeated, it adds more settings."""
+    parser.add_argument("--changes", metavar="SETTINGS", action=_JoinSettings, help=text)
+
+
 def parse_whole_number(text: str) -> int:
     """Convert an option's value to an integer; the argparse type of whole numbers."""
     if not re.fullmatch(r"-?[0-9]{1,18}", text):

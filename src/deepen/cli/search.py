@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.cli.arguments import add_command, parse_whole_number
+from deepen.cli.arguments import add_changes, add_command, parse_whole_number
 from deepen.cli.exp import require_ascii_cache
 from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
             "deepen search --name rate --apply",
         ],
     )
-    parser.add_argument("--changes", metavar="SETTINGS", help="ranges, lists and values, separated by spaces")
+    add_changes(parser, "ranges, lists and values, separated by spaces")
     parser.add_argument("--trials", type=parse_whole_number, metavar="N", help=f"in all (default: {_TRIALS})")
     parser.add_argument("--name", metavar="NAME", help="of the search; its trials are NAME-1, NAME-2 and so on")
     parser.add_argument("--apply", action="store_true", help="replace your settings by those of the best trial")
@@ -48,6 +48,8 @@ def _run(options: argparse.Namespace) -> None:
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
     require_project(Path(), has_option=False)
+    if options.trials is not None and options.trials < 1:
+        raise InputError(f"--trials: must be at least 1, got {options.trials}; write for example --trials {_TRIALS}")
     if options.changes is None and (options.name is None or options.trials is not None):
         raise InputError("--changes: missing; write for example --changes 'lr=0.003..0.1'")
     found = _search(options) if options.changes is not None else _load(options.name)

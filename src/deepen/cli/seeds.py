@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.cli.arguments import add_command, parse_whole_number
+from deepen.cli.arguments import add_changes, add_command, parse_whole_number
 from deepen.cli.planned_runs import read_params, require_success, run_all
 from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError, quote
@@ -33,9 +33,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("seeds", nargs="*", type=parse_whole_number, metavar="SEED", help="for example 0 1 2 3 4")
     parser.add_argument("--name", default=GROUP, metavar="NAME", help=f"of these experiments (default: {GROUP})")
-    parser.add_argument(
-        "--changes", default="", metavar="SETTINGS", help="settings to change, separated by spaces, for all seeds"
-    )
+    add_changes(parser, "settings to change, separated by spaces, for all seeds")
     parser.add_argument("--all", action="store_true", help="include experiments that started from other commits")
     parser.set_defaults(run=_run)
 
@@ -45,9 +43,10 @@ def _run(options: argparse.Namespace) -> None:
 
     require_project(Path(), has_option=False)
     check_name(options.name)
-    if options.changes.strip() and not options.seeds:
+    changes = options.changes or ""
+    if changes.strip() and not options.seeds:
         raise InputError("--changes: requires seeds to run; write for example deepen seeds 0 1 2 --changes lr=0.01")
-    runs = plan_seeds(read_params(), options.name, options.seeds, options.changes)
+    runs = plan_seeds(read_params(), options.name, options.seeds, changes)
     failed = run_all(runs) if runs else []
     if len(failed) < len(runs) or not runs:
         print_group(options.name, everywhere=options.all)

@@ -1,5 +1,6 @@
 """Experiments to run, each with the content of its params.yaml, and which of them are done."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,26 +16,43 @@ _MOST_SEED = 2**63 - 1  # that params.yaml accepts
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """An experiment to run: its name, its params.yaml, and the overrides that make it from the project's."""
+    """An experiment to run: its name, its params.yaml, and the overrides that make it from the project's.
+
+    `group` is the name of its group of seeds, if it is in one.
+    """
 
     name: str
     settings: Mapping[str, Any]
     overrides: Sequence[str]
+    group: str = ""
 
     def is_done(self, experiments: Sequence[Experiment]) -> bool:
-        """Return whether an experiment of this name has results; raises InputError if it has other settings."""
+        """Return whether an experiment of this name has results.
+
+        Raises InputError if it, or another seed of its group, has other settings.
+        """
+        member = re.compile(rf"{re.escape(self.group)}-seed-[0-9]+") if self.group else None
+        for each in experiments:
+            if each.name == self.name or (member and member.fullmatch(each.name)):
+                self._require_equal_settings(each)
         found = next((each for each in experiments if each.name == self.name), None)
         if found is None:
             return False
-        remedy = f"choose another --name, or run dvc exp remove {quote(self.name)}"
-        if different := find_ladder_differences([found.settings, self.settings]):
-            path, (there, here) = next(iter(different.items()))
-            more = f" and {len(different) - 1} more" if len(different) > 1 else ""
-            fault = f"exists with other settings ({path}: {quote(there)} there, {quote(here)} here{more})"
-            raise InputError(f"{quote(self.name)}: {fault}; {remedy}")
         if not found.metrics:
+            remedy = f"choose another --name, or run dvc exp remove {quote(self.name)}"
             raise InputError(f"{quote(self.name)}: exists without results ({found.why or 'no top-1'}); {remedy}")
         return True
+
+    def _require_equal_settings(self, other: Experiment) -> None:
+        different = find_ladder_differences([other.settings, self.settings])
+        paths = [path for path in different if path != "seed" or other.name == self.name]
+        if paths:
+            there, here = different[paths[0]]
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            raise InputError(
+                f"{quote(other.name)}: exists with other settings ({paths[0]}: {quote(there)} there, {quote(here)} here"
+                f"{more}); choose another --name, or run dvc exp remove {quote(other.name)}"
+            )
 
 
 def plan_seeds(params: Mapping[str, Any], group: str, seeds: Sequence[int], changes: str) -> list[PlannedRun]:
@@ -45,7 +63,7 @@ def plan_seeds(params: Mapping[str, Any], group: str, seeds: Sequence[int], chan
         raise InputError(faults)
     settings = apply_changes(params, changed)
     return [
-        PlannedRun(make_member_name(group, seed), {**settings, "seed": seed}, (*changed, f"seed={seed}"))
+        PlannedRun(make_member_name(group, seed), {**settings, "seed": seed}, (*changed, f"seed={seed}"), group)
         for seed in seeds
     ]
 

@@ -16,7 +16,7 @@ from deepen.experiments.recorded import find_changes, get_md5, hash_code
 from deepen.experiments.references import list_references, read_contents, run_git
 
 _TEST = "data/test.safetensors"
-_RESULTS = ("params.yaml", "dvc.lock", "metrics")
+_CODE = ("dvc.yaml", "pipeline", "src")
 _FILES = ("params.yaml", "metrics/final.json", "dvc.lock")
 
 
@@ -108,8 +108,8 @@ def read_files(project: Path, reference: str, names: Sequence[str]) -> list[str]
 
 
 def describe_state(project: Path) -> tuple[str, str]:
-    """Return the last commit, and a hash of what has changed since, except for settings and results."""
-    changed = run_git(project, "diff", "HEAD", "--", ".", *(f":(exclude){name}" for name in _RESULTS))
+    """Return the last commit, and a hash of the changes of code since."""
+    changed = run_git(project, "diff", "HEAD", "--", *_CODE)
     return run_git(project, "rev-parse", "HEAD").decode().strip(), hashlib.sha256(changed).hexdigest()
 
 
@@ -145,7 +145,8 @@ def _make_experiment(
     text = (lock or b"").decode(errors="replace")
     why = _describe_changes(find_changes(text, settings))
     if why and find_changes(text, settings, f"train@{settings.get('depth')}") == []:
-        why = "trained, but not tested"
+        tested = find_changes(text, settings, f"evaluate@{settings.get('depth')}") == []
+        why = "its report is missing or has other settings" if tested else "trained, but not tested"
     test = get_md5(text, _TEST)
     images = get_md5(text, "data/train.safetensors") + test
     count = tests[1] if test and test == tests[0] else 0

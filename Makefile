@@ -75,6 +75,7 @@ torture: $(INSTALLED)  ## run the long reliability tests: kills, faults, bad inp
 	python tests/helpers/bad_input.py
 	pytest --torture tests/test_kills.py tests/test_faults.py tests/test_fuzz.py tests/test_bad_input.py \
 		tests/test_checkpoint.py tests/test_checksums.py tests/test_locking.py tests/test_interruption.py tests/test_large.py
+	pytest --torture -m long
 
 # IMAGES: a folder or archive, as for data=folder. SECONDS: for everything; more of it trains more seeds.
 export IMAGES

@@ -38,9 +38,12 @@ def pytest_addoption(parser):
     parser.addoption("--torture", action="store_true", help="the long form of the tests of reliability")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     without_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+    only_long = pytest.mark.skipif(not config.getoption("--torture"), reason="long: see make torture")
     for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(only_long)
         if item.get_closest_marker("cuda"):
             item.add_marker(without_cuda)
         if {"built", "untouched", "chromium"} & set(item.fixturenames):

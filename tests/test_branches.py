@@ -121,7 +121,7 @@ def test_results_that_dvc_lock_does_not_know_are_not_shown(built, tmp_path):
     assert states(project) == {"III": ("not evaluated yet", "")}
 
 
-@pytest.mark.parametrize("way", ["--temp", "--queue"])
+@pytest.mark.parametrize("way", ["--temp", pytest.param("--queue", marks=pytest.mark.long)])
 def test_an_experiment_of_a_shallow_model_leaves_the_report_of_all_models_alone(project, way):
     before = project.files()
     project(f"deepen exp {way} --name shallow --set-param depth=I report")

@@ -207,6 +207,7 @@ def test_an_experiment_in_a_copy_goes_on(project, undisturbed, number, torture):
     assert outputs(project, project.experiment("second")) == outputs(undisturbed, "HEAD")
 
 
+@pytest.mark.long
 def test_a_queued_experiment_whose_worker_was_killed_goes_on(project, undisturbed):
     project("dvc exp run --queue -n first train@I")
     worker = project.start("dvc queue start")

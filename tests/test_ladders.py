@@ -97,6 +97,7 @@ def test_an_experiment_with_a_ladder_leaves_params_yaml_alone(project, pictures)
     assert "cat" in project(asked, f"{pictures}/test/cat/000.png")
 
 
+@pytest.mark.long
 def test_all_networks_of_the_paper_are_in_the_report(project, pictures):
     words = ["--temp", "-n", "paper", "-S", f"datasets.folder.root='{pictures}'", *short("paper")]
     project("deepen ladder paper", *words)

@@ -243,7 +243,7 @@ class TestCommand:
             r"error: a: no trial of 2 succeeded, the last: exit code .* remove searches/a to start over", said
         )
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+    @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
     def test_a_search_that_is_stopped_continues(self, project, number):
         project.edit("params.yaml", ("checkpoint_seconds: 60", "checkpoint_seconds: 0"))
         project("git commit -qam checkpoints")

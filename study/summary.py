@@ -1,6 +1,5 @@
 """Stage of the studies: a table of the arms, compared with a baseline arm seed by seed, and curves over compute."""
 
-import math
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import t
 
 from deepen.config.settings import load_settings
 from deepen.core.checksums import read_checked_json
 from deepen.core.files import write_json, write_text
+from deepen.experiments.seed_statistics import compute_mean_interval
 from deepen.report.spreadsheets import format_csv
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run
@@ -55,12 +54,6 @@ def compare(runs: pd.DataFrame, study: Study) -> pd.DataFrame:
         row |= {"against": study.against[arm.target], "difference": difference, "+- ": spread}
         rows.append(row | {"TFLOP": runs.loc[runs["arm"] == name, "flops"].mean() / 1e12})
     return pd.DataFrame(rows)
-
-
-def compute_mean_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
-    """Return the mean, and half the width of its 95 % interval by Student's t distribution."""
-    half = float(t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return float(values.mean()), half
 
 
 def draw(curves: pd.DataFrame, study: Study) -> Figure:

@@ -9,13 +9,12 @@ import pytest
 import torch
 from conftest import make_colored
 from dvc_project import ROOT
-from scipy import stats
 
 from benchmarks import accuracy_for_compute
 from benchmarks.accuracy import arms as arms_module
 from benchmarks.accuracy.arms import Arm, load_comparison
 from benchmarks.accuracy.runs import find_row, hash_images, list_runs, read_rows, record
-from benchmarks.accuracy.summary import compute_mean_interval, draw, tabulate_arms, tabulate_differences
+from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
 from benchmarks.accuracy.training import Result, count_statistics_flops, train_arm
 from deepen.core.errors import InputError
 from deepen.data.images import ImageSet
@@ -256,15 +255,6 @@ def make_runs(**arms):
         for budget, values in zip((0.1, 0.4), budgets, strict=True)
         for seed, top1 in enumerate(values)
     )
-
-
-def test_means_have_intervals_of_students_t():
-    values = np.array([80.0, 82.0, 87.0])
-    mean, half = compute_mean_interval(values)
-    assert (mean, half) == pytest.approx((83.0, stats.t.ppf(0.975, 2) * values.std(ddof=1) / 3**0.5))
-    assert compute_mean_interval(np.array([5.0, 5.0])) == (5.0, 0.0)
-    assert compute_mean_interval(np.array([5.0])) == pytest.approx((5.0, np.nan), nan_ok=True)
-    assert compute_mean_interval(np.array([])) == pytest.approx((np.nan, np.nan), nan_ok=True)
 
 
 def test_the_table_has_a_row_for_each_arm_and_budget():

@@ -1,9 +1,10 @@
 """Means over seeds and their t-intervals, against those of scipy's t-tests."""
 
+import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
-from deepen.experiments.seed_statistics import Sample, format_count, subtract
+from deepen.experiments.seed_statistics import Sample, compute_mean_interval, format_count, subtract
 
 ONE = Sample({0: 95.1, 1: 94.2, 2: 96.4, 7: 95.0})
 OTHER = Sample({2: 94.9, 1: 93.9, 0: 94.0, 5: 10.0})
@@ -20,6 +21,14 @@ def test_a_difference_is_paired_by_seed_and_leaves_out_seeds_of_one():
     assert difference.values == pytest.approx({0: 1.1, 1: 0.3, 2: 1.5})
     expected = ttest_rel([95.1, 94.2, 96.4], [94.0, 93.9, 94.9]).confidence_interval(0.95)
     assert difference.interval == pytest.approx((expected.low, expected.high))
+
+
+def test_half_an_interval_is_unknown_for_fewer_than_two_values():
+    mean, half = compute_mean_interval(np.array([80.0, 82.0, 87.0]))
+    expected = ttest_1samp([80.0, 82.0, 87.0], 0).confidence_interval(0.95)
+    assert (mean, 2 * half) == pytest.approx((83.0, expected.high - expected.low))
+    assert compute_mean_interval([5.0]) == pytest.approx((5.0, np.nan), nan_ok=True)
+    assert compute_mean_interval(np.array([])) == pytest.approx((np.nan, np.nan), nan_ok=True)
 
 
 def test_one_seed_has_no_interval():

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 import yaml_text
 from dvc_project import ROOT
-from scipy import stats
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
@@ -11,7 +10,7 @@ from deepen.data.images import ImageSet
 from deepen.models.layers import count_training_flops, plan
 from study.arm import measure
 from study.settings import Study, load_studies
-from study.summary import compare, compute_mean_interval, draw
+from study.summary import compare, draw
 
 SETTINGS = load_settings(ROOT / "params.yaml")
 TINY = SETTINGS.model_copy(update={"threads": 1})
@@ -101,13 +100,6 @@ def test_an_arm_says_the_same_again_and_other_arms_and_seeds_something_else(rng)
         curve("II-scratch"),
     ]
     assert len(set(others)) == len(others)
-
-
-def test_the_interval_is_student_s():
-    values = np.array([80.0, 82.0, 81.0, 84.0])
-    low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-    mean, half = compute_mean_interval(values)
-    assert (mean - half, mean + half) == pytest.approx((low, high))
 
 
 def test_differences_are_paired_by_seed():

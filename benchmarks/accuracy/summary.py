@@ -7,8 +7,8 @@ import matplotlib.ticker as ticker
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from scipy import stats
+
+from deepen.experiments.seed_statistics import compute_mean_interval
 
 SCORES = {"single": "one view", "averaged": "averaged views"}
 
@@ -49,14 +49,6 @@ def tabulate_differences(runs: pd.DataFrame, against: Mapping[str, Sequence[str]
             else:
                 rows.append(row | {"FLOPs to equal it": estimate_equal_flops(runs, name, other, float(str(budget)))})
     return pd.DataFrame(rows)
-
-
-def compute_mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the mean, and half the width of its 95 % interval by Student's t distribution; NaN for one value."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return float(np.mean(values)) if len(values) else np.nan, 0.0 if len(values) > 1 else np.nan
-    interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    return float(values.mean()), float(interval.high - interval.low) / 2
 
 
 def estimate_equal_flops(runs: pd.DataFrame, name: str, other: str, budget: float) -> float:

@@ -3,11 +3,12 @@
 These intervals cover other seeds. Those of evaluation/intervals.py cover other test images of one run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import sem, t
 
 CONFIDENCE = 0.95
@@ -27,11 +28,18 @@ class Sample:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % t-interval of the mean over seeds; None for one seed, which says nothing about others."""
-        if len(self.values) < 2:
-            return None
-        error = float(sem(list(self.values.values())))
-        half = float(t.ppf((1 + CONFIDENCE) / 2, len(self.values) - 1)) * error
-        return self.mean - half, self.mean + half
+        mean, half = compute_mean_interval(list(self.values.values()))
+        return (mean - half, mean + half) if len(self.values) > 1 else None
+
+
+def compute_mean_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean, and half the width of its 95 % interval by Student's t distribution.
+
+    Half the width is NaN for one value; without values, so is the mean.
+    """
+    if len(values) < 2:
+        return float(np.mean(values)) if len(values) else np.nan, np.nan
+    return float(np.mean(values)), float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * sem(values))
 
 
 def subtract(one: Sample, other: Sample) -> Sample:

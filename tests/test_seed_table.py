@@ -47,6 +47,13 @@ def baselines(**changes):
     return [experiment(name, **settings | {"seed": seed}) for seed, name in enumerate(SCRATCH)]
 
 
+def test_seeds_that_only_the_baseline_has_are_counted_and_told(load):
+    table = load(*[each for each in RUNS if not each.name.endswith("-0")], *baselines())
+    assert table.seeds == [0, 1, 2]
+    assert "I has no result with seed 0: its mean is over fewer seeds" in table.notes
+    assert "3 seeds (0, 1, 2)" in " ".join(format_seed_text(table).split())
+
+
 def test_models_are_compared_with_those_they_grew_from_and_with_their_baseline(load):
     table = load(*RUNS, *baselines())
     assert [each.model for each in table.models] == ["I", "II", "III", "III-scratch"]
@@ -55,7 +62,10 @@ def test_models_are_compared_with_those_they_grew_from_and_with_their_baseline(l
         ("III", "II", {0: 5, 1: 4.5}),
         ("III", "III-scratch", {0: 1, 1: 1.25}),
     ]
-    assert table.notes == ["II has no result with seed 2", "III-scratch has no result with seed 2"]
+    assert table.notes == [
+        "II has no result with seed 2: its mean is over fewer seeds",
+        "III-scratch has no result with seed 2: its mean is over fewer seeds",
+    ]
     said = format_seed_text(table)
     assert max(map(len, said.splitlines())) <= 80
     flat = " ".join(said.split())
@@ -63,7 +73,7 @@ def test_models_are_compared_with_those_they_grew_from_and_with_their_baseline(l
     assert "covers other seeds, not other test images." in flat
     assert "II gains 9.50 points over I (95 % interval over 2 seeds 3.15 to 15.85)." in flat
     assert "III-scratch was trained from scratch with the compute of the ladder." in flat
-    assert "Note: II has no result with seed 2." in flat
+    assert "Note: II has no result with seed 2: its mean is over fewer seeds." in flat
     assert format_seed_text(table, "pipe").startswith("| model")
 
 

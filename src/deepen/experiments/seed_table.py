@@ -1,7 +1,7 @@
 """The models of a group of experiments over seeds: top-1, and differences paired by seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,11 @@ class SeedTable:
     baselines: Mapping[str, str]
     notes: Sequence[str] = field(default=())
 
+    @property
+    def seeds(self) -> list[int]:
+        """All seeds that a model has."""
+        return sorted({seed for each in self.models for seed in each.top1.values})
+
     def differences(self) -> list[tuple[str, str, Sample]]:
         """Return model, model that is subtracted, and the difference of top-1 (points) by seed.
 
@@ -60,9 +65,10 @@ def load_seed_table(project: Path, name: str, experiments: Sequence[Experiment],
     models = [sample for every in groups for sample in _iter_models(every, top1, load)]
     if not models:
         raise InputError(f"{quote(name)}: none of its models is evaluated; run deepen seeds with this --name again")
-    notes += [note for every in groups for note in every.notes] + list(_iter_gaps(group, models))
+    notes += [note for every in groups for note in every.notes]
     names = {each.model for each in models}
-    return SeedTable(group, models, {one: model for one, model in _name_baselines(group) if one in names}, notes)
+    table = SeedTable(group, models, {one: model for one, model in _name_baselines(group) if one in names}, notes)
+    return replace(table, notes=[*notes, *_iter_gaps(table)])
 
 
 def _name_baselines(group: SeedGroup) -> Iterator[tuple[str, str]]:
@@ -108,8 +114,8 @@ def _compute_mean_flops(members: Sequence[Experiment], model: str, load: RecordL
     return sum(record.flops for each in records for record in each or ()) / len(records)
 
 
-def _iter_gaps(group: SeedGroup, models: Sequence[ModelSample]) -> Iterator[str]:
-    """Yield a note for each model that lacks some seeds of the group."""
-    for each in models:
-        if missing := [str(seed) for seed in group.members if seed not in each.top1.values]:
-            yield f"{each.model} has no result with seed {', '.join(missing)}"
+def _iter_gaps(table: SeedTable) -> Iterator[str]:
+    """Yield a note for each model that lacks some of the seeds: its mean can't be compared with the others."""
+    for each in table.models:
+        if missing := [str(seed) for seed in table.seeds if seed not in each.top1.values]:
+            yield f"{each.model} has no result with seed {', '.join(missing)}: its mean is over fewer seeds"

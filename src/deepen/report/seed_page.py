@@ -29,7 +29,7 @@ def render_seed_page(table: SeedTable) -> str:
         css=Markup(load_style()),
         vega=Markup(vega.load_javascript().replace("</script", "<\\/script")),
         specs=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
-        title=f"Deepen: {quote(table.group.name)} over {format_count(len(table.group.members))}",
+        title=f"Deepen: {quote(table.group.name)} over {format_count(len(table.seeds))}",
         caption=seed_rows.format_seed_caption(table),
         accuracies=_to_table(accuracies),
         differences=_to_table(differences) if differences else None,

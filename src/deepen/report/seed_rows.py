@@ -9,7 +9,7 @@ from tabulate import tabulate
 from deepen.core.counts import pluralize
 from deepen.core.errors import quote
 from deepen.experiments.seed_statistics import Sample, format_count
-from deepen.experiments.seed_table import ModelSample, SeedTable
+from deepen.experiments.seed_table import SeedTable
 from deepen.report.spreadsheets import format_csv
 from deepen.report.tables import choose_unit
 
@@ -87,7 +87,7 @@ def format_excess(flops: float, ladder: float) -> str:
 
 def format_seed_caption(table: SeedTable) -> str:
     """Return what the numbers of a group are about: test images, seeds, and what the interval covers."""
-    first, seeds = table.group.first, list(table.group.members)
+    first, seeds = table.group.first, table.seeds
     images = f" on {pluralize(first.test_images, 'test image')}" if first.test_images else ""
     about = f"Top-1 in percent{images} of {quote(first.settings.get('data'))}"
     if len(seeds) == 1:
@@ -133,8 +133,4 @@ def _make_csv_row(table: SeedTable, one: str, other: str, sample: Sample, flops:
     low, high = sample.interval or (None, None)
     row = {"model": one, "minus": other, "seeds": len(sample.values), "mean": sample.mean}
     row |= {"seed interval low": low, "seed interval high": high, "training FLOP": flops}
-    return row | {f"seed {seed}": sample.values.get(seed) for seed in _list_seeds(table.models)}
-
-
-def _list_seeds(models: Sequence[ModelSample]) -> list[int]:
-    return sorted({seed for each in models for seed in each.top1.values})
+    return row | {f"seed {seed}": sample.values.get(seed) for seed in table.seeds}

@@ -372,6 +372,7 @@ TABLES = {
     "with a name in another case": b"file,label\n0.PNG,cat\n",
     "with an absolute path of Windows": b"file,label\nC:\\photos\\0.png,cat\n",
     "with a cell without a class": b"file,label\n0.png,\n",
+    "with a missing value for a class": b"file,label\n0.png,nan\n1.png,dog\n",
     "with two classes for an image": b"file,label\n0.png,cat\n0.png,dog\n",
     "with several classes in a cell": b"file,label\n0.png,cat|dog\n1.png,cat\n2.png,dog\n",
     "with a column for each class": b"file,cat,dog\n0.png,1,0\n1.png,0,1\n",

@@ -13,6 +13,8 @@ from deepen.datasets.table_files import TableFile
 from deepen.datasets.tables import Row
 from deepen.datasets.walk import PathParts
 
+_MISSING = ("nan", "<na>", "null", "n/a", "#n/a")  # as pandas, databases and spreadsheets write them
+
 
 class Listed(NamedTuple):
     """The class of an image, the folder or split of its part ("" if neither is known), and the line of its row."""
@@ -47,8 +49,8 @@ class RowReader:
         name, label = row.cells[self._columns.file], normalize_nfc(row.cells[self._columns.label])
         path = self._find(name, row.line)
         split = self._read_split(row)
-        if not label:
-            self._report("label", row.line, f"{name!a} has no class; write one, or remove the row")
+        if fault := _find_label_fault(name, label):
+            self._report("label", row.line, fault)
         if path is None or split is None or not label:
             return
         place = locate(path, len(path) - 1)
@@ -100,3 +102,12 @@ class RowReader:
             self._report("part", other.line, f"{fault}; keep one row")
         else:
             self.repeated.append(path)
+
+
+def _find_label_fault(name: str, label: str) -> str | None:
+    """Return the fault of an empty class, also of one that a program wrote as a missing value."""
+    if not label:
+        return f"{name!a} has no class; write one, or remove the row"
+    if label.lower() in _MISSING:
+        return f"{name!a} has the class {label!a}, which stands for a missing value; write a class, or remove the row"
+    return None

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from deepen.config.settings import load_settings
 from deepen.core.checksums import read_checked_json
 from deepen.core.files import write_json, write_text
-from deepen.experiments.seed_statistics import compute_mean_interval
+from deepen.evaluation.seed_statistics import compute_mean_interval
 from deepen.report.spreadsheets import format_csv
 from pipeline.shared.agreement import require_agreement
 from pipeline.shared.stage import require_unchanged, run

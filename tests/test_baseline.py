@@ -7,12 +7,13 @@ from made_up_ladders import ladder
 from seed_runs import experiment, params
 
 from deepen.core.errors import InputError
-from deepen.experiments import baseline_runs, own_baselines
+from deepen.experiments import own_baselines
 from deepen.experiments.baseline import find_baseline_differences, list_imported, name_baseline, plan_baseline
-from deepen.experiments.baseline_runs import describe_baseline, plan_group_baselines, plan_own_baseline
 from deepen.experiments.own_baselines import OwnBaseline, load_own_baselines
 from deepen.models.layers import count_training_flops, plan
 from deepen.report.baseline_text import format_baselines
+from deepen.seeds import baseline_runs
+from deepen.seeds.baseline_runs import describe_baseline, plan_group_baselines, plan_own_baseline
 
 RECORDS = ladder()[0]
 

@@ -11,7 +11,7 @@ from PIL import Image
 from deepen.core.errors import InputError, quote
 from deepen.datasets.folder import load_folder
 from deepen.datasets.image_sets import data_name
-from deepen.datasets.table_choice import TableChoice
+from deepen.datasets.tables.choice import TableChoice
 
 
 def told(root, size=None):

@@ -14,7 +14,7 @@ from deepen.datasets import load_dataset
 from deepen.datasets.fingerprint import compute_fingerprint
 from deepen.datasets.folder import load_folder
 from deepen.datasets.judged import load_judged
-from deepen.datasets.table_choice import TableChoice
+from deepen.datasets.tables.choice import TableChoice
 
 KINDS = ["folder", "zip", "", "gz", "xz"]
 ALL = {"least_images": 1, "flip": True, "crop": 0.1, "view": "auto", "width": 1.0, "size": "auto", "source": "folder"}

@@ -8,7 +8,7 @@ from seed_runs import experiment, params
 from deepen.cli import planned_runs
 from deepen.cli.planned_runs import require_success, run_all
 from deepen.core.errors import InputError, Interrupted
-from deepen.experiments.planned_runs import plan_replacement, plan_seeds
+from deepen.seeds.planned_runs import plan_replacement, plan_seeds
 
 
 def plan_error(seeds, changes=""):

@@ -12,14 +12,14 @@ from test_settings import GOOD
 
 from deepen.core.errors import InputError, Interrupted
 from deepen.core.yaml_reading import parse_yaml
-from deepen.experiments import search as module
-from deepen.experiments import searching
-from deepen.experiments.search import Search, Trial, find_best, rank_trials
-from deepen.experiments.search_checks import check_space
-from deepen.experiments.search_space import parse_space
-from deepen.experiments.search_table import format_search
-from deepen.experiments.searching import lock_search
-from deepen.experiments.trials import Result
+from deepen.search import loop
+from deepen.search import optuna_study as module
+from deepen.search.checks import check_space
+from deepen.search.loop import lock_search
+from deepen.search.optuna_study import Search, Trial, find_best, rank_trials
+from deepen.search.space import parse_space
+from deepen.search.table import format_search
+from deepen.search.trials import Result
 
 optuna = pytest.importorskip("optuna", reason="needs the extra search")
 SPACE = parse_space(GOOD, ["lr=0.003..0.1", "models.I.epochs=3..12", "growth=identity,copy"])
@@ -146,8 +146,8 @@ class TestRunning:
                     raise result
                 return (None, result) if isinstance(result, str) else (result, "")
 
-            monkeypatch.setattr(searching, "_run", take)
-            return searching.run_search("a", Search(tmp_path), SPACE, GOOD, trials or len(results))
+            monkeypatch.setattr(loop, "_run", take)
+            return loop.run_search("a", Search(tmp_path), SPACE, GOOD, trials or len(results))
 
         return start
 
@@ -175,14 +175,14 @@ class TestRunning:
 
     def test_settings_that_do_not_go_together_fail_with_their_fault(self, monkeypatch):
         """A search may vary settings of which some values exclude each other."""
-        monkeypatch.setattr(searching, "read_result", lambda *arguments: None)
-        monkeypatch.setattr(searching, "run_trial", None)  # is not called
+        monkeypatch.setattr(loop, "read_result", lambda *arguments: None)
+        monkeypatch.setattr(loop, "run_trial", None)  # is not called
         optimizer = "recipes.published.training.optimizer"
         changes = ["recipe=published", f"{optimizer}.nesterov=false,true", f"{optimizer}.momentum=0.9,0.0"]
         space = parse_space(GOOD, changes)
         check_space(GOOD, space)
         trial = Trial(1, {f"{optimizer}.nesterov": "true", f"{optimizer}.momentum": "0.0"})
-        result, why = searching._run("a", trial, space, GOOD)
+        result, why = loop._run("a", trial, space, GOOD)
         assert result is None
         assert "nesterov: needs momentum above 0" in why
 

@@ -5,10 +5,10 @@ from test_settings import GOOD
 
 from deepen.core.errors import InputError
 from deepen.experiments.overrides import split_changes
-from deepen.experiments.search_checks import check_space
-from deepen.experiments.search_definition import choose_name, make_definition, require_same
-from deepen.experiments.search_space import Range, parse_space
-from deepen.experiments.search_table import describe_space
+from deepen.search.checks import check_space
+from deepen.search.definition import choose_name, make_definition, require_same
+from deepen.search.space import Range, parse_space
+from deepen.search.table import describe_space
 
 TRAINING = "recipes.onecycle.training"
 

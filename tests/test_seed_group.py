@@ -7,10 +7,10 @@ import pytest
 from seed_runs import experiment
 
 from deepen.core.errors import InputError
-from deepen.experiments import group_comparison
-from deepen.experiments.group_comparison import compare_groups
-from deepen.experiments.seed_group import find_group
 from deepen.report.comparison_text import format_comparison, format_comparison_csv, format_comparison_json
+from deepen.seeds import comparison
+from deepen.seeds.comparison import compare_groups
+from deepen.seeds.group import find_group
 
 RUNS = [experiment(f"a-seed-{seed}", seed) for seed in (0, 1, 2)]
 
@@ -93,7 +93,7 @@ class TestComparison:
             }
             return pd.DataFrame.from_dict(rows, orient="index")
 
-        monkeypatch.setattr(group_comparison, "load_top1", load_top1)
+        monkeypatch.setattr(comparison, "load_top1", load_top1)
         return lambda *runs, names=("a", "b"): compare_groups(tmp_path, names, runs)
 
     def test_models_are_paired_by_seed_and_seeds_of_one_group_are_left_out(self, compare):

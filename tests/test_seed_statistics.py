@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
-from deepen.experiments.seed_statistics import Sample, compute_mean_interval, format_count, subtract
+from deepen.evaluation.seed_statistics import Sample, compute_mean_interval, format_count, subtract
 
 ONE = Sample({0: 95.1, 1: 94.2, 2: 96.4, 7: 95.0})
 OTHER = Sample({2: 94.9, 1: 93.9, 0: 94.0, 5: 10.0})

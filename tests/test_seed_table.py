@@ -9,11 +9,11 @@ from made_up_ladders import ladder
 from seed_runs import experiment, params
 
 from deepen.core.errors import InputError
-from deepen.experiments import seed_table
 from deepen.experiments.baseline import plan_baseline
-from deepen.experiments.seed_table import load_seed_table
 from deepen.report.seed_page import render_seed_page
 from deepen.report.seed_rows import format_excess, format_seed_csv, format_seed_text
+from deepen.seeds import table as seed_table
+from deepen.seeds.table import load_seed_table
 
 RECORDS = ladder()[0]
 TOP1 = {"a-seed-0": [80, 90, 95], "a-seed-1": [82, 91, 95.5], "a-seed-2": [81, None, 96]}

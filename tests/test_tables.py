@@ -6,8 +6,8 @@ import pytest
 
 from deepen.config.dataset_settings import Columns
 from deepen.core.errors import InputError
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.tables import read_table
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.reading import read_table
 
 ROWS = [["a.png", "cat"], ["b.png", "dog"]]
 

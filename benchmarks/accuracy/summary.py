@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepen.experiments.seed_statistics import compute_mean_interval
+from deepen.evaluation.seed_statistics import compute_mean_interval
 
 SCORES = {"single": "one view", "averaged": "averaged views"}
 

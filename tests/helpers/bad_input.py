@@ -31,7 +31,7 @@ from tensors import draw_he_weights
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError
 from deepen.datasets.folder import load_folder
-from deepen.datasets.table_choice import TableChoice
+from deepen.datasets.tables.choice import TableChoice
 from deepen.growth.ladder import plan_ladder
 from deepen.models.networks import load_network
 from deepen.models.tensors import compute_tensors_checksum

@@ -11,7 +11,7 @@ from deepen.cli.project_folder import require_project
 from deepen.core.errors import quote
 
 if TYPE_CHECKING:
-    from deepen.experiments.baseline_runs import Planned
+    from deepen.seeds.baseline_runs import Planned
 
 
 def add(commands: Any) -> None:
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from deepen.cli.seeds import check_name, print_group
-    from deepen.experiments.baseline_runs import plan_group_baselines, plan_own_baseline
+    from deepen.seeds.baseline_runs import plan_group_baselines, plan_own_baseline
 
     require_project(Path(), has_option=False)
     params = read_params()
@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
 def _describe(planned: "Sequence[Planned]") -> list[str]:
     """Return a sentence for each number of epochs, and one on models whose start was trained elsewhere."""
     from deepen.experiments.baseline import list_imported
-    from deepen.experiments.baseline_runs import describe_baseline
+    from deepen.seeds.baseline_runs import describe_baseline
 
     lines = [describe_baseline(baseline, records) for _, baseline, records in planned]
     run, _, records = planned[0]

@@ -59,9 +59,9 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare_seeds(options: argparse.Namespace) -> None:
-    from deepen.experiments.group_comparison import compare_groups
     from deepen.experiments.store import list_experiments
     from deepen.report.comparison_text import format_comparison, format_comparison_csv, format_comparison_json
+    from deepen.seeds.comparison import compare_groups
 
     if options.second is None:
         raise InputError(

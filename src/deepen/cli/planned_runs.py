@@ -12,7 +12,7 @@ from deepen.core.entry_point import INTERRUPTED
 from deepen.core.errors import InputError, Interrupted, quote, trim
 
 if TYPE_CHECKING:
-    from deepen.experiments.planned_runs import PlannedRun
+    from deepen.seeds.planned_runs import PlannedRun
 
 PARAMS = Path("params.yaml")
 

@@ -13,8 +13,8 @@ from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from deepen.experiments.search import Trial
-    from deepen.experiments.search_space import Space
+    from deepen.search.optuna_study import Trial
+    from deepen.search.space import Space
 
 _TRIALS = 20
 
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.experiments.search_table import format_search
+    from deepen.search.table import format_search
 
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
@@ -75,11 +75,11 @@ class _Found:
 def _search(options: argparse.Namespace) -> _Found:
     """Run the trials that are missing."""
     from deepen.experiments.overrides import split_changes
-    from deepen.experiments.search import Search
-    from deepen.experiments.search_checks import check_space
-    from deepen.experiments.search_definition import SEARCHES, choose_name, make_definition, require_same
-    from deepen.experiments.search_space import parse_space
-    from deepen.experiments.searching import lock_search, run_search
+    from deepen.search.checks import check_space
+    from deepen.search.definition import SEARCHES, choose_name, make_definition, require_same
+    from deepen.search.loop import lock_search, run_search
+    from deepen.search.optuna_study import Search
+    from deepen.search.space import parse_space
 
     require_ascii_cache()
     content, changes = _read_settings(), split_changes(options.changes)
@@ -98,9 +98,9 @@ def _search(options: argparse.Namespace) -> _Found:
 def _load(given: str) -> _Found:
     """Load a search that was run before."""
     from deepen.core.nearest import suggest_name
-    from deepen.experiments.search import Search
-    from deepen.experiments.search_definition import SEARCHES, choose_name
-    from deepen.experiments.search_space import parse_space
+    from deepen.search.definition import SEARCHES, choose_name
+    from deepen.search.optuna_study import Search
+    from deepen.search.space import parse_space
 
     name = choose_name(given, {})
     known = sorted(path.parent.name for path in SEARCHES.glob("*/study.db"))
@@ -122,9 +122,9 @@ def _read_settings() -> Mapping[str, Any]:
 
 def _apply_best(found: _Found) -> None:
     """Apply the best trial; raises InputError if there is none, or the project has changed since."""
-    from deepen.experiments.search import find_best
-    from deepen.experiments.search_definition import make_definition, require_same
-    from deepen.experiments.trials import apply_trial
+    from deepen.search.definition import make_definition, require_same
+    from deepen.search.optuna_study import find_best
+    from deepen.search.trials import apply_trial
 
     if (best := find_best(found.trials)) is None:
         raise InputError(f"{found.name}: no trial has a result to apply")

@@ -12,7 +12,7 @@ from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError, quote
 
 if TYPE_CHECKING:
-    from deepen.experiments.seed_table import SeedTable
+    from deepen.seeds.table import SeedTable
 
 FOLDER = Path("reports/seeds")
 GROUP = "ladder"  # the default name
@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.experiments.planned_runs import plan_seeds
+    from deepen.seeds.planned_runs import plan_seeds
 
     require_project(Path(), has_option=False)
     check_name(options.name)
@@ -61,9 +61,9 @@ def check_name(name: str) -> None:
 
 def print_group(name: str, *, everywhere: bool = False) -> None:
     """Print the results of a group of experiments, and write them as Markdown, CSV and a page."""
-    from deepen.experiments.seed_table import load_seed_table
     from deepen.experiments.store import list_experiments
     from deepen.report.seed_rows import format_seed_text
+    from deepen.seeds.table import load_seed_table
 
     experiments, others = list_experiments(Path(), everywhere=everywhere)
     table = load_seed_table(Path(), name, experiments, others)

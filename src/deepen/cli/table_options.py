@@ -7,7 +7,7 @@ from deepen.cli.arguments import parse_file_name
 from deepen.core.errors import InputError
 
 if TYPE_CHECKING:
-    from deepen.datasets.table_choice import TableChoice
+    from deepen.datasets.tables.choice import TableChoice
 
 _COLUMNS = {
     "file": ("file names", "file_name, image, path or a similar name"),
@@ -32,7 +32,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 def make_table_choice(options: argparse.Namespace) -> "TableChoice":
     """Return the table that the options name; raises InputError for a column without a table."""
     from deepen.config.dataset_settings import Columns
-    from deepen.datasets.table_choice import TableChoice
+    from deepen.datasets.tables.choice import TableChoice
 
     columns = {name: value for name in _COLUMNS if (value := getattr(options, f"{name}_column")) is not None}
     if columns and options.labels is None:

@@ -39,7 +39,7 @@ def _load(dataset: Digits | Downloaded | Folder, base: Path, temp_dir: Path | No
             )
         case Folder():
             from deepen.datasets.folder import load_folder
-            from deepen.datasets.table_choice import TableChoice
+            from deepen.datasets.tables.choice import TableChoice
 
             choice = TableChoice.from_settings(dataset, base, entry)
             return load_folder(dataset.path(base), dataset.size, temp_dir, choice)

@@ -9,7 +9,7 @@ from pathlib import Path
 from deepen.config.dataset_settings import Digits, Downloaded, Folder
 from deepen.core.errors import InputError, trim
 from deepen.datasets.files import is_folder, list_folder
-from deepen.datasets.table_choice import TableChoice
+from deepen.datasets.tables.choice import TableChoice
 
 
 def compute_fingerprint(dataset: Digits | Downloaded | Folder, base: Path) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""Load images from a folder or archive: of classes in folders, or, by `listed`, of classes in a table."""
+"""Load images from a folder or archive: of classes in folders, or, by `tables`, of classes in a table."""
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -10,11 +10,11 @@ from deepen.datasets.class_folders import find_class_folders, warn_of_shared_fol
 from deepen.datasets.image_sets import NO_LABELS, data_name, find_size_faults, select_labelled
 from deepen.datasets.layout import FOLDERS, Classes, Layout
 from deepen.datasets.layout_faults import class_faults, layout_faults
-from deepen.datasets.listed import load_listed
 from deepen.datasets.parts import Parts
 from deepen.datasets.staging import Staging
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.table_files import describe_unused, find_table_faults
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.files import describe_unused, find_table_faults
+from deepen.datasets.tables.loading import load_listed
 from deepen.datasets.walk import METADATA, Walk
 from deepen.decoding.workers import ImageSpec
 

@@ -9,11 +9,11 @@ from deepen.core.errors import InputError, quote, trim
 from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.datasets.image_sets import NO_LABELS, LabelledImages, data_name, select_labelled
-from deepen.datasets.judged_listed import load_judged_listed
 from deepen.datasets.part_chooser import PartChooser
 from deepen.datasets.staging import Staging
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.table_files import describe_unused, find_table_faults
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.files import describe_unused, find_table_faults
+from deepen.datasets.tables.judged import load_judged_listed
 from deepen.datasets.walk import METADATA, PathParts, Walk
 from deepen.decoding.workers import ImageSpec
 

@@ -7,8 +7,8 @@ from statistics import mean
 from tabulate import tabulate
 
 from deepen.core.errors import quote
+from deepen.evaluation.seed_statistics import Sample
 from deepen.experiments.differences import find_differences
-from deepen.experiments.seed_statistics import Sample
 from deepen.experiments.store import Experiment
 
 Ranked = list[tuple[Experiment, dict[str, str]]]  # each with the settings in which it differs from the others

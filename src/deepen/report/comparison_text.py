@@ -3,9 +3,9 @@
 import json
 
 from deepen.core.errors import quote
-from deepen.experiments.group_comparison import GroupComparison, PairedModels
 from deepen.report.seed_rows import describe_difference, format_rows, format_sample, wrap
 from deepen.report.spreadsheets import format_csv
+from deepen.seeds.comparison import GroupComparison, PairedModels
 
 
 def format_comparison(comparison: GroupComparison, form: str = "plain") -> str:

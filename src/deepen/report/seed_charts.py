@@ -1,9 +1,9 @@
 """Charts of several seeds: a dot for each seed, its mean, and the 95 % interval over seeds."""
 
-from deepen.experiments.seed_statistics import Sample
-from deepen.experiments.seed_table import SeedTable
+from deepen.evaluation.seed_statistics import Sample
 from deepen.report.tables import Rows
 from deepen.report.vega import Spec, color, make_chart
+from deepen.seeds.table import SeedTable
 
 
 def plot_accuracies(table: SeedTable) -> Spec:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from deepen.core.errors import quote
-from deepen.experiments.seed_statistics import Sample, format_count
-from deepen.experiments.seed_table import SeedTable
+from deepen.evaluation.seed_statistics import Sample, format_count
 from deepen.report import seed_charts, seed_rows, vega
 from deepen.report.page import Chart, load_style, load_template
 from deepen.report.page_tables import Table
+from deepen.seeds.table import SeedTable
 
 _TEMPLATE = "seed_page.html.j2"
 

@@ -8,10 +8,10 @@ from tabulate import tabulate
 
 from deepen.core.counts import pluralize
 from deepen.core.errors import quote
-from deepen.experiments.seed_statistics import Sample, format_count
-from deepen.experiments.seed_table import SeedTable
+from deepen.evaluation.seed_statistics import Sample, format_count
 from deepen.report.spreadsheets import format_csv
 from deepen.report.tables import choose_unit
+from deepen.seeds.table import SeedTable
 
 INTERVAL = "95 % interval over seeds"  # those over test images have another heading
 _NONE = "-"  # one seed has no interval

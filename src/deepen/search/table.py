@@ -7,8 +7,8 @@ from tabulate import tabulate
 
 from deepen.core.counts import pluralize
 from deepen.core.errors import quote
-from deepen.experiments.search import Trial, rank_trials
-from deepen.experiments.search_space import Range, Space, Value
+from deepen.search.optuna_study import Trial, rank_trials
+from deepen.search.space import Range, Space, Value
 
 _WIDTH = 80
 

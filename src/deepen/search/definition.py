@@ -9,8 +9,8 @@ from typing import Any
 
 from deepen.core.errors import InputError, quote
 from deepen.experiments.changes import apply_changes
-from deepen.experiments.search_space import Space
 from deepen.experiments.store import describe_state
+from deepen.search.space import Space
 
 SEARCHES = Path("searches")  # in a project, ignored by git
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"

@@ -8,8 +8,8 @@ from typing import Any
 from deepen.core.errors import InputError, quote
 from deepen.experiments.changes import apply_changes, count_combinations, find_change_faults
 from deepen.experiments.overrides import make_overrides, quote_change, split_changes
-from deepen.experiments.seed_group import find_ladder_differences, make_member_name
 from deepen.experiments.store import Experiment
+from deepen.seeds.group import find_ladder_differences, make_member_name
 
 _MOST_SEED = 2**63 - 1  # that params.yaml accepts
 

@@ -9,11 +9,11 @@ from deepen.core.notes import print_warnings
 from deepen.data.images import ImageSet
 from deepen.datasets.image_sets import NO_LABELS, LabelledImages, data_name, select_labelled
 from deepen.datasets.layout import FOLDERS
-from deepen.datasets.listed import raise_faults, stage_listed
-from deepen.datasets.listing import Listing, read_listing
 from deepen.datasets.staging import Staging
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.table_files import wanted_names
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.files import wanted_names
+from deepen.datasets.tables.listing import Listing, read_listing
+from deepen.datasets.tables.loading import raise_faults, stage_listed
 from deepen.datasets.walk import Walk
 from deepen.decoding.workers import ImageSpec
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.core.errors import InputError, quote
 from deepen.core.seeding import derive_seed
-from deepen.experiments.search_space import Range, Space, Value
-from deepen.experiments.trials import Result
+from deepen.search.space import Range, Space, Value
+from deepen.search.trials import Result
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -6,7 +6,7 @@ from typing import Any
 from deepen.core.errors import InputError, quote
 from deepen.experiments.changes import apply_changes, find_change_faults
 from deepen.experiments.differences import find_differences
-from deepen.experiments.search_space import Space
+from deepen.search.space import Space
 
 _SPLIT = ("data", "val_fraction")  # settings that choose the validation images, with those of the data set below
 _SOURCE = ("source", "root")

@@ -9,7 +9,7 @@ from dvc.exceptions import DvcException
 from seed_runs import experiment
 
 from deepen.core.errors import InputError
-from deepen.experiments.shown import load_top1
+from deepen.seeds.top1_frame import load_top1
 
 LOCK = """stages:
   evaluate@I:

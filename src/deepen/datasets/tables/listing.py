@@ -8,13 +8,13 @@ from pathlib import Path
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, prefix_faults, quote, trim
 from deepen.datasets.layout import FOLDERS
-from deepen.datasets.listed_classes import find_label_faults, find_label_warnings
-from deepen.datasets.listed_names import ImageNames
-from deepen.datasets.listed_rows import Listed, RowReader
 from deepen.datasets.parts import Part
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.table_files import TableFile, find_tables, wanted_names
-from deepen.datasets.tables import read_table
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.classes import find_label_faults, find_label_warnings
+from deepen.datasets.tables.files import TableFile, find_tables, wanted_names
+from deepen.datasets.tables.names import ImageNames
+from deepen.datasets.tables.reading import read_table
+from deepen.datasets.tables.rows import Listed, RowReader
 from deepen.datasets.walk import PathParts, Walk
 
 _SHOWN = 3  # names in a note

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from deepen.core.errors import InputError, quote, trim
+from deepen.evaluation.seed_statistics import Sample, subtract
 from deepen.experiments.baseline import find_baseline_differences, name_baseline
 from deepen.experiments.cached_records import RecordLoader, make_record_loader
-from deepen.experiments.seed_group import SeedGroup, find_group
-from deepen.experiments.seed_statistics import Sample, subtract
-from deepen.experiments.shown import load_top1
 from deepen.experiments.store import Experiment
+from deepen.seeds.group import SeedGroup, find_group
+from deepen.seeds.top1_frame import load_top1
 
 
 @dataclass(frozen=True)

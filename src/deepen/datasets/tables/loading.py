@@ -7,12 +7,12 @@ from pathlib import Path
 from deepen.core.errors import InputError, quote, trim
 from deepen.data.images import ImageSet
 from deepen.datasets.image_sets import NO_LABELS, data_name, find_size_faults, select_labelled
-from deepen.datasets.listed_classes import sort_classes
-from deepen.datasets.listing import Listing, read_listing
 from deepen.datasets.parts import PARTS, Part, Parts
 from deepen.datasets.staging import Staging
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.table_files import wanted_names
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.classes import sort_classes
+from deepen.datasets.tables.files import wanted_names
+from deepen.datasets.tables.listing import Listing, read_listing
 from deepen.datasets.walk import PathParts, Walk
 from deepen.decoding.workers import ImageSpec
 

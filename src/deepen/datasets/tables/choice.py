@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from deepen.config.dataset_settings import Columns, Folder
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
-from deepen.datasets.tables import Table
+from deepen.datasets.tables.reading import Table
 
 Kind = Literal["file", "label", "split"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -9,11 +9,11 @@ from deepen.core.names import SCRATCH
 from deepen.core.nearest import suggest_name
 from deepen.experiments.baseline import Baseline, name_baseline, plan_baseline
 from deepen.experiments.cached_records import make_record_loader
-from deepen.experiments.planned_runs import PlannedRun, plan_replacement
 from deepen.experiments.recorded import find_changes
-from deepen.experiments.seed_group import find_group, make_member_name
 from deepen.experiments.store import Experiment, list_experiments, load_workspace
 from deepen.records.record import Record, load_records
+from deepen.seeds.group import find_group, make_member_name
+from deepen.seeds.planned_runs import PlannedRun, plan_replacement
 
 Planned = tuple[PlannedRun, Baseline, Sequence[Record]]  # the records are those of the ladder
 

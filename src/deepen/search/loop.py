@@ -12,12 +12,12 @@ from deepen.core.durations import format_duration
 from deepen.core.entry_point import INTERRUPTED
 from deepen.core.errors import InputError, Interrupted, quote
 from deepen.experiments.changes import apply_changes
-from deepen.experiments.search import Search, Trial, find_best
-from deepen.experiments.search_definition import SEARCHES
-from deepen.experiments.search_space import Space
-from deepen.experiments.search_table import describe_space, describe_values
-from deepen.experiments.trials import Result, read_result, run_trial
 from deepen.runtime.lock import hold_lock, read_lock_holder
+from deepen.search.definition import SEARCHES
+from deepen.search.optuna_study import Search, Trial, find_best
+from deepen.search.space import Space
+from deepen.search.table import describe_space, describe_values
+from deepen.search.trials import Result, read_result, run_trial
 
 _FAILURES = 3  # at the start, after which a search ends
 

@@ -7,10 +7,10 @@ from deepen.core.errors import InputError, quote
 from deepen.core.nearest import suggest_name
 from deepen.datasets.archive_names import normalize_nfc
 from deepen.datasets.layout import FOLDERS, PART_ALIASES, locate
-from deepen.datasets.listed_names import ImageNames
-from deepen.datasets.table_choice import Chosen, TableChoice
-from deepen.datasets.table_files import TableFile
-from deepen.datasets.tables import Row
+from deepen.datasets.tables.choice import Chosen, TableChoice
+from deepen.datasets.tables.files import TableFile
+from deepen.datasets.tables.names import ImageNames
+from deepen.datasets.tables.reading import Row
 from deepen.datasets.walk import PathParts
 
 _MISSING = ("nan", "<na>", "null", "n/a", "#n/a")  # as pandas, databases and spreadsheets write them

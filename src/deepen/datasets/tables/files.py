@@ -10,8 +10,8 @@ from deepen.core.wording import describe_cause
 from deepen.datasets.archive_names import normalize_nfc
 from deepen.datasets.files import read_file
 from deepen.datasets.layout import locate
-from deepen.datasets.table_choice import TableChoice
-from deepen.datasets.tables import read_table
+from deepen.datasets.tables.choice import TableChoice
+from deepen.datasets.tables.reading import read_table
 from deepen.datasets.walk import METADATA, PathParts, Walk
 from deepen.datasets.wrong_layout import READABLE
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from deepen.core.errors import InputError, quote, trim
-from deepen.experiments.seed_group import SeedGroup, find_group, find_ladder_differences
-from deepen.experiments.seed_statistics import Sample, subtract
-from deepen.experiments.shown import load_top1
+from deepen.evaluation.seed_statistics import Sample, subtract
 from deepen.experiments.store import Experiment
+from deepen.seeds.group import SeedGroup, find_group, find_ladder_differences
+from deepen.seeds.top1_frame import load_top1
 
 _IMAGES = 32  # hexadecimal digits of the hash of the training images, before those of the test images
 _MOST_SETTINGS = 10

@@ -1,0 +1,1 @@
+"""A search of settings by validation accuracy, with Optuna; each trial is an experiment of DVC."""

@@ -1,5 +1,6 @@
 """Tables that list images: their text, delimiters, quotes and columns."""
 
+import csv
 import json
 
 import pytest
@@ -104,6 +105,12 @@ def test_what_is_not_json_lines_is_an_error(text, fault):
 
 def test_a_long_cell_is_read():
     assert read(f"file,label,text\na.png,cat,{'x' * 200_000}\n")[1][0][2] == "x" * 200_000
+
+
+def test_the_limit_of_cells_in_other_files_is_not_lowered():
+    before = csv.field_size_limit()
+    read("image,label\na,b\n")
+    assert csv.field_size_limit() >= before
 
 
 def choose(header, columns=None, table="labels.csv", entry="folder", rows="a,b,c,d,e"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from wandb_files import read_items, read_records
+from wandb_files import read_items, read_records, wait_for_the_end
 
 from deepen.config.settings import load_settings
 from deepen.core.errors import InputError, Interrupted
@@ -88,6 +88,7 @@ def read_wandb(folder):
     for path in sorted((folder / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime):
         number = path.stem.removeprefix("run-")
         run = runs.setdefault(number, {"curves": {}, "settings": {}, "files": set(), "tables": set()})
+        wait_for_the_end(path)
         for record in read_records(path):
             if (kind := record.WhichOneof("record_type")) == "history":
                 items = read_items(record.history.item)

@@ -1,6 +1,7 @@
 """Read what W&B wrote offline: a .wandb file is a log of protobuf records in LevelDB's format."""
 
 import json
+import time
 from pathlib import Path
 
 _HEADER, _BLOCK = 7, 32768
@@ -22,6 +23,13 @@ def read_records(path: Path):
         if kind in (_FULL, _LAST) and at <= len(content):
             yield Record.FromString(parts)
             parts = b""
+
+
+def wait_for_the_end(path: Path, seconds: float = 5):
+    """Wait until a .wandb file has the record of its end: W&B's own process writes it after `finish` has returned."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and all(record.WhichOneof("record_type") != "exit" for record in read_records(path)):
+        time.sleep(0.05)
 
 
 def read_items(items):

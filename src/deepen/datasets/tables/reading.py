@@ -90,7 +90,7 @@ def _count_rows(text: str, delimiter: str, width: int) -> int:
 
 def _parse(text: str, delimiter: str) -> Iterator[Row]:
     """Yield the rows that are not blank; raises InputError for invalid quotes."""
-    csv.field_size_limit(len(text) + 1)  # the size of the file is limited
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))  # of the whole process, so it is never lowered
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     line = 1
     try:

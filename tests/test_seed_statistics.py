@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
-from deepen.evaluation.seed_statistics import Sample, compute_mean_interval, format_count, subtract
+from deepen.evaluation.seed_statistics import Sample, compute_mean_interval, describe_limits, format_count, subtract
 
 ONE = Sample({0: 95.1, 1: 94.2, 2: 96.4, 7: 95.0})
 OTHER = Sample({2: 94.9, 1: 93.9, 0: 94.0, 5: 10.0})
@@ -29,6 +29,26 @@ def test_half_an_interval_is_unknown_for_fewer_than_two_values():
     assert (mean, 2 * half) == pytest.approx((83.0, expected.high - expected.low))
     assert compute_mean_interval([5.0]) == pytest.approx((5.0, np.nan), nan_ok=True)
     assert compute_mean_interval(np.array([])) == pytest.approx((np.nan, np.nan), nan_ok=True)
+
+
+def test_an_interval_is_shown_without_impossible_values_and_computed_with_them():
+    wide = Sample({0: 90.0, 1: 99.0})
+    assert wide.interval == pytest.approx((94.5 - 57.18, 94.5 + 57.18), abs=0.01)
+    assert wide.shown_interval == (wide.interval[0], 100.0)
+    assert Sample({0: 1.0, 1: 9.0}).shown_interval[0] == 0.0
+    difference = subtract(wide, Sample({0: 95.0, 1: 60.0}))
+    assert difference.shown_interval == (-100.0, 100.0)
+    assert (wide.is_cut, difference.is_cut, ONE.is_cut, Sample({0: 1.0}).is_cut) == (True, True, False, False)
+
+
+def test_cut_intervals_and_two_seeds_are_notes():
+    assert describe_limits([ONE, Sample({0: 50.0})]) == []
+    (two,) = describe_limits([ONE, Sample({0: 50.0, 1: 50.5})])
+    assert "over two seeds reaches 6.4 times their difference" in two
+    cut, _ = describe_limits([Sample({0: 90.0, 1: 99.0})])
+    assert cut == "intervals are cut at the values that are possible, 0 to 100 %, or -100 to 100 points"
+    low, high = Sample({0: 50.0, 1: 51.0}).interval
+    assert (high - low) / 2 == pytest.approx(6.4, abs=0.05)
 
 
 def test_one_seed_has_no_interval():

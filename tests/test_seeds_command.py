@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import re
 
 import pytest
 
@@ -25,10 +26,12 @@ def test_wrong_words_are_one_error(monkeypatch, words, error):
     assert str(exit.value) == f"error: {error}"
 
 
-def test_seeds_that_are_not_numbers_are_an_error(capsys):
+@pytest.mark.parametrize("seed", ["0,1", "1e3", "9223372036854775808", "1" + "0" * 30, "-1"])
+def test_a_seed_that_params_yaml_can_t_have_is_an_error_with_the_largest(capsys, seed):
     with pytest.raises(SystemExit):
-        main(["seeds", "0,1"])
-    assert "must be a whole number, got '0,1'" in capsys.readouterr().err
+        main(["seeds", "--", seed])
+    rule = f"must be a whole number, 0 to 9223372036854775807, got '{seed}'"
+    assert capsys.readouterr().err == f"error: SEED: {rule}; see deepen seeds --help\n"
 
 
 def test_repeated_changes_are_joined():
@@ -65,7 +68,10 @@ def test_seeds_and_baselines_from_make_to_the_page(project):
     assert (rows[-1]["model"], rows[-1]["minus"]) == ("III", "III-scratch")
     assert "III-scratch" in project.read("reports/seeds/low.html")
     said = project("deepen compare low low-III-scratch --seeds")
-    assert "III and III-scratch" in said
+    assert "III-scratch of low-III-scratch" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("III-scratch - III  ")]
+    assert re.search(r"([+-]\d+\.\d\d %|equal)$", line)
+    assert "error: low: an experiment, and no model of params.yaml; add --seeds" in project("deepen compare low I", ok=False)  # fmt: skip
 
     said = project("make --silent baseline")
     assert "Trained from scratch, one seed:" in said

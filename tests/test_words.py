@@ -59,6 +59,7 @@ def test_the_nearest_word_is_suggested(word, known, found):
         (["evaluate", "w", "x", "--device", "cuda:01"], "--device: must be one of auto, cpu, mps, cuda and cuda:<number>, got 'cuda:01'; did you mean cuda:1? see deepen evaluate --help"),
         (["evaluate", "w", "x", "--part", "tset"], "--part: must be one of train, val, valid, validation, test, got 'tset'; did you mean test? see deepen evaluate --help"),
         (["predict", "w", "x", "--top", "five"], "--top: must be a whole number, got 'five'; see deepen predict --help"),
+        (["predict", "w", "x", "--top", "1" + "0" * 18], "--top: must have at most 18 digits, got '1000000000000000000'; see deepen predict --help"),
         (["predict", "w", "x", "--top"], "--top: expected one argument; see deepen predict --help"),
     ],
 )  # fmt: skip

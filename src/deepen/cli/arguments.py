@@ -13,6 +13,7 @@ from deepen.core.nearest import suggest_name
 
 REPORT = Path("reports/index.html")  # in a project
 _DEVICE = r"auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?"  # as in params.yaml
+_MOST_DIGITS = 18  # of a whole number, which then has 64 bits
 _DEVICES = ("auto", "cpu", "mps", "cuda", "cuda:1")
 
 
@@ -131,6 +132,8 @@ def add_changes(parser: argparse.ArgumentParser, text: str) -> None:
 
 def parse_whole_number(text: str) -> int:
     """Convert an option's value to an integer; the argparse type of whole numbers."""
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+    if not re.fullmatch(r"-?[0-9]+", text):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {quote(text)[:60]!r}")
+    if len(text) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"must have at most {_MOST_DIGITS} digits, got {quote(text)[:60]!r}")
     return int(text)

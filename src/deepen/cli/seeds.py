@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepen.cli.arguments import add_changes, add_command, parse_whole_number
+from deepen.cli.arguments import add_changes, add_command
 from deepen.cli.planned_runs import read_params, require_success, run_all
 from deepen.cli.project_folder import require_project
 from deepen.core.errors import InputError, quote
+from deepen.core.seeding import MOST_SEED
 
 if TYPE_CHECKING:
     from deepen.seeds.table import SeedTable
@@ -31,11 +32,18 @@ def add(commands: Any) -> None:
         f"written to {FOLDER}. Without seeds, only print and write them.",
         ["deepen seeds 0 1 2 3 4", "deepen seeds 0 1 2 --name low --changes 'lr=0.01'", "deepen seeds --name low"],
     )
-    parser.add_argument("seeds", nargs="*", type=parse_whole_number, metavar="SEED", help="for example 0 1 2 3 4")
+    parser.add_argument("seeds", nargs="*", type=_parse_seed, metavar="SEED", help="for example 0 1 2 3 4")
     parser.add_argument("--name", default=GROUP, metavar="NAME", help=f"of these experiments (default: {GROUP})")
     add_changes(parser, "settings to change, separated by spaces, for all seeds")
     parser.add_argument("--all", action="store_true", help="include experiments that started from other commits")
     parser.set_defaults(run=_run)
+
+
+def _parse_seed(text: str) -> int:
+    """Convert a text to a seed; the argparse type of seeds."""
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 to {MOST_SEED}, got {quote(text)[:60]!r}")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+MOST_SEED = 2**63 - 1  # of params.yaml
+
 
 def derive_seed(*names: str | int) -> int:
     """Return a 63-bit seed for a named use, for example derive_seed(seed, "III", "augmentation", epoch, step)."""

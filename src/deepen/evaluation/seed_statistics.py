@@ -16,9 +16,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Sample:
-    """A value for each seed: a top-1 in percent, or a difference in percentage points."""
+    """A value for each seed: a top-1 in percent, or a difference in percentage points.
+
+    `least` and `most` are the values that are possible.
+    """
 
     values: Mapping[int, float]
+    least: float = 0.0
+    most: float = 100.0
 
     @cached_property
     def mean(self) -> float:
@@ -30,6 +35,16 @@ class Sample:
         """The 95 % t-interval of the mean over seeds; None for one seed, which says nothing about others."""
         mean, half = compute_mean_interval(list(self.values.values()))
         return (mean - half, mean + half) if len(self.values) > 1 else None
+
+    @property
+    def shown_interval(self) -> tuple[float, float] | None:
+        """The interval without values that are not possible, as tables and charts show it."""
+        return self.interval and (max(self.least, self.interval[0]), min(self.most, self.interval[1]))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the interval has values that are not possible."""
+        return self.shown_interval != self.interval
 
 
 def compute_mean_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
@@ -44,7 +59,21 @@ def compute_mean_interval(values: Sequence[float] | NDArray[np.float64]) -> tupl
 
 def subtract(one: Sample, other: Sample) -> Sample:
     """Return `one` minus `other` for each seed that both have."""
-    return Sample({seed: value - other.values[seed] for seed, value in one.values.items() if seed in other.values})
+    values = {seed: value - other.values[seed] for seed, value in one.values.items() if seed in other.values}
+    return Sample(values, least=-100.0)
+
+
+def describe_limits(samples: Sequence[Sample]) -> list[str]:
+    """Return notes on intervals that are cut, and on those over two seeds."""
+    notes = []
+    if any(each.is_cut for each in samples):
+        notes.append("intervals are cut at the values that are possible, 0 to 100 %, or -100 to 100 points")
+    if any(len(each.values) == 2 for each in samples):
+        notes.append(
+            "an interval over two seeds reaches 6.4 times their difference to each side of the mean, and tells little; "
+            "train at least three"
+        )
+    return notes
 
 
 def format_count(seeds: int) -> str:

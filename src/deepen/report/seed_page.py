@@ -34,7 +34,7 @@ def render_seed_page(table: SeedTable) -> str:
         accuracies=_to_table(accuracies),
         differences=_to_table(differences) if differences else None,
         sentences=seed_rows.describe_differences(table),
-        notes=table.notes,
+        notes=seed_rows.list_notes(table),
         charts=charts,
         experiments=[quote(each.name) for each in table.group.members.values()],
     )

@@ -8,6 +8,7 @@ from typing import Any
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
+from deepen.core.tree import draw_tree
 from deepen.experiments.differences import find_differences
 from deepen.experiments.store import Experiment
 
@@ -27,6 +28,12 @@ class SeedGroup:
     def first(self) -> Experiment:
         """The experiment of the first seed; its settings are those of all but for the seed."""
         return next(iter(self.members.values()))
+
+
+def list_ladder(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the models of a params.yaml in the order of their tree, with the model that each grows from."""
+    after = {str(name): str(model.get("after", "")) for name, model in (settings.get("models") or {}).items()}
+    return {name: after[name] for name in draw_tree(after)}
 
 
 def make_member_name(group: str, seed: int) -> str:
@@ -63,7 +70,8 @@ def _find_members(name: str, experiments: Sequence[Experiment]) -> list[Experime
     return by_seed or alone or of_grid
 
 
-def _get_group(name: str) -> str:
+def get_group_name(name: str) -> str:
+    """Return the name of the group of an experiment with a seed; of another experiment, its own."""
     match = _SEED.fullmatch(name)
     return match[1] if match else name
 
@@ -80,7 +88,7 @@ def _describe_missing(name: str, found: Sequence[Experiment], all_: Sequence[Exp
         reasons = [f"{quote(each.name)}: {each.why or 'no top-1'}" for each in found]
         why = "; ".join(trim(reasons, _MOST_SHOWN))
         return f"{quote(name)}: none of its experiments has results ({why}); run them again"
-    groups = sorted({_get_group(each.name) for each in all_ if each.metrics})
+    groups = sorted({get_group_name(each.name) for each in all_ if each.metrics})
     known = f"use one of {', '.join(map(quote, trim(groups)))}, or " if groups else ""
     hidden = f"; {pluralize(others, 'experiment')} of other commits: add --all" if others else ""
     return (

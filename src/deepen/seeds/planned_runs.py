@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepen.core.errors import InputError, quote
+from deepen.core.seeding import MOST_SEED
 from deepen.experiments.changes import apply_changes, count_combinations, find_change_faults
 from deepen.experiments.overrides import make_overrides, quote_change, split_changes
 from deepen.experiments.store import Experiment
 from deepen.seeds.group import find_ladder_differences, make_member_name
-
-_MOST_SEED = 2**63 - 1  # that params.yaml accepts
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,9 @@ def plan_seeds(params: Mapping[str, Any], group: str, seeds: Sequence[int], chan
 
 def _find_seed_faults(seeds: Sequence[int]) -> list[str]:
     faults = [
-        f"seed {seed}: must be 0 to {_MOST_SEED}; write for example deepen seeds 0 1 2"
+        f"seed {seed}: must be 0 to {MOST_SEED}; write for example deepen seeds 0 1 2"
         for seed in seeds
-        if not 0 <= seed <= _MOST_SEED
+        if not 0 <= seed <= MOST_SEED
     ]
     repeated = [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]
     return faults + [f"seed {seed}: listed {seeds.count(seed)} times; list each seed once" for seed in repeated]

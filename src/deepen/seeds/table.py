@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,26 +11,27 @@ from deepen.evaluation.seed_statistics import Sample, subtract
 from deepen.experiments.baseline import find_baseline_differences, name_baseline
 from deepen.experiments.cached_records import RecordLoader, make_record_loader
 from deepen.experiments.store import Experiment
-from deepen.seeds.group import SeedGroup, find_group
+from deepen.seeds.group import SeedGroup, find_group, list_ladder
 from deepen.seeds.top1_frame import load_top1
+from deepen.seeds.trainings import Trainings, load_trainings
 
 
 @dataclass(frozen=True)
 class ModelSample:
-    """Top-1 (percent) of a model by seed. `flops` is its training compute with that of the models it grew from.
-
-    `after` is the model that it grew from. `flops` is a mean over seeds, None if DVC's cache lacks the records.
-    """
+    """Top-1 (percent) of a model by seed, how it was trained, and the model that it grew from, `after`."""
 
     model: str
     after: str
     top1: Sample
-    flops: float | None
+    trainings: Trainings
 
 
 @dataclass(frozen=True)
 class SeedTable:
-    """The models of a group, shallowest first, then their baselines; `baselines` has the model that each is for."""
+    """The models of a group in the order of their tree, then their baselines.
+
+    `baselines` has the model that each baseline is for.
+    """
 
     group: SeedGroup
     models: Sequence[ModelSample]
@@ -73,8 +73,8 @@ def load_seed_table(project: Path, name: str, experiments: Sequence[Experiment],
 
 def _name_baselines(group: SeedGroup) -> Iterator[tuple[str, str]]:
     """Yield the name of the baseline of each model that grows from another, and the model."""
-    models = group.first.settings.get("models") or {}
-    yield from ((name_baseline(str(name)), str(name)) for name in models if models[name].get("after") in models)
+    models = list_ladder(group.first.settings)
+    yield from ((name_baseline(name), name) for name, after in models.items() if after in models)
 
 
 def _find_baselines(group: SeedGroup, experiments: Sequence[Experiment]) -> tuple[list[SeedGroup], list[str]]:
@@ -95,23 +95,13 @@ def _find_baselines(group: SeedGroup, experiments: Sequence[Experiment]) -> tupl
 
 
 def _iter_models(group: SeedGroup, top1: pd.DataFrame, load: RecordLoader) -> Iterator[ModelSample]:
-    models: Mapping[str, Any] = group.first.settings["models"]
-    for name in (name for name in map(str, models) if name in top1):
-        by_revision = top1[name].dropna().to_dict()
-        known = {
-            seed: by_revision[each.revision] for seed, each in group.members.items() if each.revision in by_revision
-        }
-        if known:
-            flops = _compute_mean_flops([group.members[seed] for seed in known], name, load)
-            yield ModelSample(name, models[name].get("after", ""), Sample(known), flops)
-
-
-def _compute_mean_flops(members: Sequence[Experiment], model: str, load: RecordLoader) -> float | None:
-    """Return the mean training compute of a model and its ancestors; None if a record is not available."""
-    records = [load(each, model) for each in members]
-    if not all(records):
-        return None
-    return sum(record.flops for each in records for record in each or ()) / len(records)
+    models = list_ladder(group.first.settings)
+    for name, after in models.items():
+        by_revision = top1[name].dropna().to_dict() if name in top1 else {}
+        members = {seed: each for seed, each in group.members.items() if each.revision in by_revision}
+        if members:
+            values = {seed: by_revision[each.revision] for seed, each in members.items()}
+            yield ModelSample(name, after, Sample(values), load_trainings(members, name, load))
 
 
 def _iter_gaps(table: SeedTable) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """Which experiments are a group of seeds, and what can't be compared."""
 
+import csv
+import io
+import json
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from made_up_ladders import ladder
 from seed_runs import experiment
 
 from deepen.core.errors import InputError
@@ -93,13 +97,18 @@ class TestComparison:
             }
             return pd.DataFrame.from_dict(rows, orient="index")
 
+        def load(experiment, model):
+            return records if experiment.name.startswith("a") else [*records, records[0]]
+
+        records = ladder()[0]
         monkeypatch.setattr(comparison, "load_top1", load_top1)
+        monkeypatch.setattr(comparison, "make_record_loader", lambda project: load)
         return lambda *runs, names=("a", "b"): compare_groups(tmp_path, names, runs)
 
     def test_models_are_paired_by_seed_and_seeds_of_one_group_are_left_out(self, compare):
         others = [experiment(f"b-seed-{seed}", seed, 91.0 + seed, lr=0.01) for seed in (1, 2, 5)]
         found = compare(*RUNS, *others)
-        assert [(each.model, each.difference.values) for each in found.models] == [
+        assert [(each.label, each.difference.values) for each in found.models] == [
             ("I", {1: 2.0, 2: 3.0}),
             ("III", {1: 2.0, 2: 3.0}),
         ]
@@ -107,22 +116,57 @@ class TestComparison:
         assert found.settings == ["lr: auto, 0.01"]
         assert found.notes == ["left out, since only a has it: seed 0", "left out, since only b has it: seed 5"]
         said = format_comparison(found)
-        assert said.splitlines()[2].split() == ["III", "90.00", "92.50", "2", "seeds", "+2.50", "-3.85", "to", "+8.85"]
-        assert "III: b is 2.50 points above a (95 % interval over 2 seeds -3.85 to 8.85): no\n" in said
+        assert said.splitlines()[0].split()[:7] == ["model", "mean", "of", "a", "mean", "of", "b"]
+        assert said.splitlines()[2].split()[:-2] == ["III", "90.00", "92.50", "2", "seeds", "+2.50", "-3.85", "to", "+8.85"]  # fmt: skip
+        flat = " ".join(said.split())
+        assert "III of b is 2.50 points above III of a (95 % interval over 2 seeds -3.85 to 8.85): no" in flat
+        assert "Note: an interval over two seeds" in flat
         assert "Different settings: lr: auto, 0.01." in said
         assert "| III" in format_comparison(found, "pipe")
-        assert format_comparison_csv(found).splitlines()[0].endswith("seed interval high,seed 1,seed 2")
+        assert format_comparison_csv(found).splitlines()[0].endswith("high,first FLOP,second FLOP,seed 1,seed 2")
         assert '"notes": [' in format_comparison_json(found)
 
     def test_one_seed_is_said_in_words_and_has_no_interval(self, compare):
         said = format_comparison(compare(RUNS[0], experiment("b", 0, 88.0)))
-        assert said.splitlines()[2].split() == ["III", "90.00", "88.00", "one", "seed", "-2.00", "-"]
-        assert "III: b is 2.00 points below a with one seed, which has no interval." in said
+        assert said.splitlines()[2].split()[:7] == ["III", "90.00", "88.00", "one", "seed", "-2.00", "-"]
+        assert "III of b is 2.00 points below III of a with one seed, which has no interval." in " ".join(said.split())
+        assert "equal top-1 on average with one seed" in " ".join(
+            format_comparison(compare(RUNS[0], experiment("b", 0, RUNS[0].metrics["top1"]))).split()
+        )
 
     def test_models_that_depth_names_are_compared_if_they_differ(self, compare):
         found = compare(*RUNS, *(experiment(f"b-seed-{seed}", seed, depth="I") for seed in (0, 1)))
-        assert found.models[-1].model == "III and I"
+        assert found.models[-1].label == "I - III"
         assert found.models[-1].difference.values == {0: -10.0, 1: -10.0}
+        assert found.settings == []
+        assert "I of b loses 10.00 points against III of a" in " ".join(format_comparison(found).split())
+
+    def test_the_compute_of_both_is_compared(self, compare, monkeypatch):
+        records = ladder()[0]
+        first = sum(record.flops for record in records)
+        found = compare(*RUNS, *(experiment(f"b-seed-{seed}", seed) for seed in (0, 1)))
+        assert found.models[0].flops == (first, first + records[0].flops)
+        percent = f"{100 * records[0].flops / first:+.2f} %"
+        assert format_comparison(found).splitlines()[1].endswith(f"  {percent}")
+        assert "+2 % means that b took 2 % more." in " ".join(format_comparison(found).split())
+        monkeypatch.setattr(comparison, "make_record_loader", lambda project: lambda *_: records)
+        found = compare(*RUNS, experiment("b-seed-0"))
+        assert format_comparison(found).splitlines()[1].endswith("  equal")
+        monkeypatch.setattr(comparison, "make_record_loader", lambda project: lambda *_: None)
+        found = compare(*RUNS, experiment("b-seed-0"))
+        assert format_comparison(found).splitlines()[1].endswith("  not known")
+        assert format_comparison_csv(found).splitlines()[1].split(",")[7:9] == ["", ""]
+
+    def test_numbers_in_csv_and_json_have_four_decimals_and_intervals_are_as_computed(self, compare):
+        others = [experiment(f"b-seed-{seed}", seed, top1) for seed, top1 in ((0, 1 / 3), (1, 66.666666))]
+        found = compare(*RUNS, *others)
+        low, high = found.models[1].difference.interval
+        assert low < -100 < found.models[1].difference.mean
+        assert "-100.00 to" in format_comparison(found)
+        row = list(csv.DictReader(io.StringIO(format_comparison_csv(found))))[1]
+        assert float(row["seed interval low"]) == round(low, 4)
+        assert all(len(value.partition(".")[2]) <= 4 for value in row.values())
+        assert json.loads(format_comparison_json(found))["models"][1]["seed interval high"] == round(high, 4)
 
     @pytest.mark.parametrize(
         ("other", "error"),
@@ -137,9 +181,17 @@ class TestComparison:
             compare(*RUNS, *other)
         assert raised.value.faults == (error,)
 
-    def test_a_group_is_not_compared_with_itself(self, compare):
-        with pytest.raises(InputError, match="a: named twice; name two groups of experiments"):
-            compare(*RUNS, names=("a", "a"))
+    @pytest.mark.parametrize(
+        ("names", "error"),
+        [
+            (("a", "a"), "a: named twice; name two groups of experiments"),
+            (("a", "a-seed-0"), "a and a-seed-0: both have a-seed-0; name two groups that share no experiment"),
+            (("a-seed-1", "a"), "a-seed-1 and a: both have a-seed-1; name two groups that share no experiment"),
+        ],
+    )
+    def test_a_group_is_not_compared_with_itself(self, compare, names, error):
+        with pytest.raises(InputError, match=error):
+            compare(*RUNS, names=names)
 
     def test_other_training_images_and_other_code_are_notes(self, compare):
         other = experiment("b-seed-0", 0, images="x" * 32 + "b" * 32, code="d")

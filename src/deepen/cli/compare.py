@@ -2,18 +2,14 @@
 
 import argparse
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.core.errors import InputError, quote, trim
-from deepen.core.names import MODEL_NAME, RESERVED
-from deepen.core.nearest import suggest_name
-from deepen.core.notes import print_warnings
+from deepen.cli.compared_models import read_metrics, read_params, require_model, suggest_models, warn_of_changes
+from deepen.core.errors import InputError, quote
 from deepen.report.spreadsheets import format_csv
 
 _MAIN = ("top1", "balanced_top1", "loss")  # metrics to compare for all models
@@ -79,16 +75,18 @@ def _compare_seeds(options: argparse.Namespace) -> None:
 
 def _compare_two(options: argparse.Namespace) -> None:
     names, project = (options.first, options.second), options.project
-    params = _read_params(project)
+    params = read_params(project)
     for name in names:
-        _require_model(name, list(params["models"]))
+        require_model(name, list(params["models"]), project)
+    if names[0] == names[1]:
+        raise InputError(f"{names[0]}: named twice; name two models")
     folder = project / "metrics"
     files = [folder / f"{name}.json" for name in names]
     if missing := [file for file in files if not file.is_file()]:
         models = [name for name in params["models"] if (folder / f"{name}.json").is_file()]
-        raise InputError([f"{file}: no such file; {_suggest_models(file.stem, models)}" for file in missing])
-    rows = _make_rows(*(_read_metrics(project, file) for file in files))
-    _warn_of_changes(project, params, names)
+        raise InputError([f"{file}: no such file; {suggest_models(file.stem, models)}" for file in missing])
+    rows = _make_rows(*(read_metrics(project, file) for file in files))
+    warn_of_changes(project, params, names)
     if options.json:
         print(json.dumps({row.pop("metric"): row for row in rows}, indent=1))
         return
@@ -106,7 +104,7 @@ def _compare_all(options: argparse.Namespace) -> None:
     from deepen.records.ladder import draw_models
     from deepen.records.record import Record
 
-    results = collect_results(options.project, _read_params(options.project))
+    results = collect_results(options.project, read_params(options.project))
     metrics = {record.model: record.metrics for record in results.records}
     changes = {
         record.model: {row.pop("metric"): row for row in _make_rows(metrics.get(record.after, {}), record.metrics)}
@@ -146,51 +144,3 @@ def _make_rows(old: Mapping[str, float], new: Mapping[str, float]) -> list[dict[
         if None not in row.values():
             row["diff"] = round(row["new"] - row["old"], 6)
     return rows
-
-
-def _require_model(name: str, known: Sequence[str]) -> None:
-    """Raise InputError unless this is one of the known models, those in params.yaml."""
-    if not re.fullmatch(MODEL_NAME, name) or name.lower() in RESERVED:
-        raise InputError(f"{quote(name)}: invalid model name; use models of params.yaml, for example I and III")
-    if name not in known:
-        models = f"({', '.join(trim(known))}){suggest_name(name, known)}"
-        raise InputError(f"{name}: not in params.yaml; use its models {models}")
-
-
-def _read_params(project: Path) -> dict[str, Any]:
-    """Return the content of params.yaml; raises InputError if it is invalid."""
-    from deepen.config.settings import check_settings
-    from deepen.core.yaml_reading import read_yaml
-
-    content = read_yaml(project / "params.yaml", name="params.yaml")
-    check_settings(content)
-    assert isinstance(content, dict)  # check_settings checks it
-    return content
-
-
-def _warn_of_changes(project: Path, params: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Warn about metrics that were not made with the settings in params.yaml."""
-    from deepen.experiments.collecting import collect_results
-
-    missing = {each.model: each for each in collect_results(project, params).missing}
-    print_warnings([missing[name].describe() for name in names if name in missing and missing[name].changed])
-
-
-def _suggest_models(name: str, models: list[str]) -> str:
-    if not models:
-        return "run dvc repro"
-    return f"use evaluated models ({', '.join(models)}), or run dvc repro" + suggest_name(name, models)
-
-
-def _read_metrics(project: Path, file: Path) -> dict[str, float]:
-    """Read the metrics of a model; raise InputError if its record, which has a checksum, differs."""
-    from deepen.core.files import read_json
-    from deepen.records.record import load_records
-
-    metrics, record = read_json(file, dict[str, float]), project / "records" / file.name
-    if record.is_file() and metrics != load_records(record)[-1].metrics:
-        raise InputError(
-            f"{file}: differs from {record}: one of them is damaged or from another run; "
-            "run dvc checkout or dvc repro, and compare again"
-        )
-    return metrics

@@ -6,16 +6,31 @@ import pytest
 from made_up_ladders import ladder
 from seed_runs import experiment, params
 
+from deepen.cli.baseline import describe_plans
 from deepen.core.errors import InputError
 from deepen.experiments import own_baselines
 from deepen.experiments.baseline import find_baseline_differences, list_imported, name_baseline, plan_baseline
 from deepen.experiments.own_baselines import OwnBaseline, load_own_baselines
 from deepen.models.layers import count_training_flops, plan
+from deepen.records.history import Epoch
 from deepen.report.baseline_text import format_baselines
+from deepen.report.training_notes import describe_excess
 from deepen.seeds import baseline_runs
 from deepen.seeds.baseline_runs import describe_baseline, plan_group_baselines, plan_own_baseline
+from deepen.seeds.planned_runs import PlannedRun
 
 RECORDS = ladder()[0]
+
+
+def baseline(epochs):
+    """The record of a baseline that was trained for so many epochs."""
+    last = RECORDS[-1]
+    rows = [Epoch(i, 0.01, 2.0, 2.2, 60.0) for i in range(1, epochs + 1)]
+    training = replace(last.training, epochs=rows, learned=100 * epochs)
+    return replace(last, model="III-scratch", after="scratch", training=training)
+
+
+SCRATCH = baseline(plan_baseline(params(), "III", RECORDS).epochs)
 
 
 def test_the_compute_is_that_of_all_trainings_of_the_ladder_to_half_an_epoch():
@@ -148,15 +163,53 @@ def test_only_baselines_of_this_run_are_listed_beside_it(monkeypatch, tmp_path):
         replace(own, name="no result", metrics={}),
     ]
     loaded = []
-    monkeypatch.setattr(own_baselines, "make_record_loader", lambda project: lambda each, model: loaded.append(each.name) or RECORDS)  # fmt: skip
+    monkeypatch.setattr(own_baselines, "make_record_loader", lambda project: lambda each, model: loaded.append(each.name) or [SCRATCH])  # fmt: skip
     monkeypatch.setattr(own_baselines, "load_records", lambda path: RECORDS)
     (tmp_path / "records").mkdir()
     (tmp_path / "records/III.json").touch()
     here = experiment("workspace")
     assert load_own_baselines(tmp_path, here, others) == []
-    assert load_own_baselines(tmp_path, here, [own, *others]) == [OwnBaseline(RECORDS[-1], RECORDS)]
+    assert load_own_baselines(tmp_path, here, [own, *others]) == [OwnBaseline(SCRATCH, RECORDS)]
     assert loaded == ["b"]
     assert load_own_baselines(tmp_path, replace(here, why="lr changed after the run"), [own]) == []
+
+
+def test_a_baseline_with_the_compute_of_another_ladder_is_not_listed_beside_this_one(monkeypatch, tmp_path):
+    settings = plan_baseline(params(), "III", RECORDS).settings
+    planned = len(SCRATCH.training.epochs)
+    runs = {f"b-{epochs}": baseline(epochs) for epochs in (planned, planned + 1, planned - 1)}
+    monkeypatch.setattr(own_baselines, "make_record_loader", lambda project: lambda each, model: [runs[each.name]])
+    monkeypatch.setattr(own_baselines, "load_records", lambda path: RECORDS)
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records/III.json").touch()
+    found = [replace(experiment(name), settings=settings) for name in runs]
+    assert load_own_baselines(tmp_path, experiment("workspace"), found) == [OwnBaseline(SCRATCH, RECORDS)]
+    assert load_own_baselines(tmp_path, experiment("workspace"), found[1:]) == []
+
+
+def test_what_makes_a_baseline_differ_from_its_ladder_is_told():
+    early = replace(RECORDS[0].training, settings={**RECORDS[0].training.settings, "training": {"patience": 2}, "epochs": 50})  # fmt: skip
+    weak = replace(SCRATCH, training=replace(SCRATCH.training, warning="learned little; set more epochs"))
+    said = " ".join(format_baselines([OwnBaseline(weak, [replace(RECORDS[0], training=early), *RECORDS[1:]])]).split())
+    assert "Warning: III-scratch: learned little; set more epochs" in said
+    assert "Note: the ladder was trained with patience (I: 4 of 50 epochs) and keeps its best epochs; III-scratch" in said  # fmt: skip
+    assert "has the compute of the epochs that were trained, and keeps its last" in said
+    said = format_baselines([OwnBaseline(SCRATCH, RECORDS)])
+    assert "patience" not in said
+    assert "Warning" not in said
+    (note,) = describe_excess("III-scratch", 83.0, 100.0)
+    assert note.startswith("III-scratch has 17.0 % less compute than the ladder, as epochs are whole;")
+    assert list(describe_excess("III-scratch", 104.9, 100.0)) == []
+    assert list(describe_excess("III-scratch", 105.1, 100.0)) != []
+
+
+def test_the_command_tells_before_it_trains_that_the_ladder_stopped_early():
+    early = replace(RECORDS[0].training, settings={**RECORDS[0].training.settings, "training": {"patience": 2}, "epochs": 50})  # fmt: skip
+    records = [replace(RECORDS[0], training=early), *RECORDS[1:]]
+    planned = plan_baseline(params(), "III", records)
+    run = PlannedRun("III-scratch-seed-0", params(), ())
+    lines = describe_plans([(run, planned, records)])
+    assert "note: the ladder was trained with patience (I: 4 of 50 epochs)" in lines[1]
 
 
 def test_a_baseline_is_described_with_its_gain_and_its_compute():

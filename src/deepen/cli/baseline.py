@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
     else:
         check_name(options.of)
         planned = plan_group_baselines(Path(), params, options.of, options.model)
-    for line in _describe(planned):
+    for line in describe_plans(planned):
         print(line, flush=True)
     runs = [run for run, _, _ in planned]
     failed = run_all(runs)
@@ -51,13 +51,15 @@ def _run(options: argparse.Namespace) -> None:
     require_success(runs, failed)
 
 
-def _describe(planned: "Sequence[Planned]") -> list[str]:
-    """Return a sentence for each number of epochs, and one on models whose start was trained elsewhere."""
+def describe_plans(planned: "Sequence[Planned]") -> list[str]:
+    """Return a sentence for each number of epochs, and notes on early stops and on starts trained elsewhere."""
     from deepen.experiments.baseline import list_imported
+    from deepen.report.training_notes import describe_patience
     from deepen.seeds.baseline_runs import describe_baseline
 
     lines = [describe_baseline(baseline, records) for _, baseline, records in planned]
     run, _, records = planned[0]
     imported = list_imported(records, run.settings)
+    lines += [f"note: {note}" for _, baseline, each in planned[:1] for note in describe_patience(baseline.model, each)]
     lines += [f"note: {quote(name)} starts from a file, whose own training is not counted" for name in imported]
     return list(dict.fromkeys(lines))

@@ -64,8 +64,8 @@ def test_the_commands_of_experiments_md_run(project, tmp_path):
     assert all(name in said for name in ("low", "rate-1", "rate-2", "workspace", "95 % interval"))
     assert max(map(len, said.splitlines())) <= 80
     rows = table(project)
-    assert {"top1", "loss", "depth", "lr", "date"} < rows["low"].keys()
-    assert (rows["low"]["lr"], rows["rate-2"]["lr"], rows["rate-2"]["depth"]) == ("0.01", "0.06", "I")
+    assert {"top1", "loss", "model", "lr", "date"} < rows["low"].keys()
+    assert (rows["low"]["lr"], rows["rate-2"]["lr"], rows["rate-2"]["model"]) == ("0.01", "0.06", "I")
     assert len({row["loss"] for row in rows.values()}) == 4
     assert min(rows, key=lambda name: -float(rows[name]["top1"])) == next(iter(rows))
     (project.path / "experiments.csv").unlink()

@@ -17,7 +17,7 @@ from deepen.cli import main
 from deepen.cli.stages import find_name_faults
 from deepen.experiments.differences import find_differences
 from deepen.experiments.ranking import format_ranking, rank, summarize_seeds
-from deepen.experiments.recorded import find_changes
+from deepen.experiments.recorded import find_changes, list_removed_models
 from deepen.experiments.store import Experiment, list_experiments, load_workspace, merge_workspace
 from deepen.records.record import save_records
 
@@ -179,6 +179,13 @@ def test_settings_that_changed_since_the_run_are_found():
     assert find_changes("", PARAMS) is None
 
 
+def test_a_model_that_params_yaml_no_longer_has_is_named_once_and_as_removed():
+    text = lock(PARAMS).replace("        depth: III\n", "        depth: III\n        models.I.after: scratch\n")
+    other = {**PARAMS, "models": {"II": PARAMS["models"]["II"]}}
+    assert find_changes(text, other) == ["models.I"]
+    assert list_removed_models(["lr", "models.I", "models.II", "models.II.norm"], other) == ["I"]
+
+
 def test_records_of_dvc_s_experiments_are_read(built):
     params = yaml_text.load(built.read("params.yaml"))
     assert find_changes(built.read("dvc.lock"), params) == []
@@ -192,7 +199,7 @@ def test_records_of_dvc_s_experiments_are_read(built):
 def test_results_are_printed_as_csv_and_json(repository, capsys):
     repository.experiment("low", with_changes(lr=0.01), 61.25)
     low, here = json.loads(results(capsys, "--json"))
-    assert low == {"experiment": "low", "date": "2026-01-31 12:00", "metrics": {"top1": 61.25, "loss": 1.0}, "settings": {"lr": "0.01"}}  # fmt: skip
+    assert low == {"experiment": "low", "date": "2026-01-31 12:00", "model": "III", "metrics": {"top1": 61.25, "loss": 1.0}, "settings": {"lr": "0.01"}}  # fmt: skip
     assert (here["experiment"], here["date"], here["settings"]) == ("workspace", None, {"lr": "auto"})
     low, _ = csv.DictReader(io.StringIO(results(capsys, "--csv")))
     assert low == {"experiment": "low", "date": "2026-01-31 12:00", "top1": "61.25", "loss": "1.0", "lr": "0.01"}
@@ -281,8 +288,18 @@ class TestRanking:
         one, two, three = runs({"seed": 1}, {"seed": 2}, {"seed": 3})
         ranked = rank([one, replace(two, images="new"), replace(three, images="new")])
         assert [settings["images"] for _, settings in ranked] == ["version 2", "version 2", "version 1"]
-        assert [text[:31] for text in summarize_seeds(ranked)] == ["2 seeds, images version 2: top-"]
+        assert [text[:31] for text in summarize_seeds(ranked)] == [
+            "2 seeds, images version 2: top-",
+            "Note: an interval over two seed",
+        ]
         assert summarize_seeds(rank([one, replace(two, code="x"), replace(three, code="y")])) == []
+
+    def test_the_model_that_depth_names_is_a_column_and_no_setting(self):
+        ranked = rank(runs({"lr": 0.1}, {"lr": 0.1, "depth": "I"}))
+        assert [settings for _, settings in ranked] == [{"model": "I"}, {"model": "III"}]
+        assert format_ranking(ranked, 80).splitlines()[0].split()[2:] == ["experiment", "model", "date"]
+        grouped = summarize_seeds(rank(runs({"seed": 1}, {"seed": 2}, {"seed": 1, "depth": "I"})))
+        assert grouped[0].startswith("2 seeds, model III: top-1 50.50")
 
     def test_runs_of_one_seed_are_not_grouped(self):
         assert summarize_seeds(rank(runs({"lr": 0.1}, {"lr": 0.2}))) == []

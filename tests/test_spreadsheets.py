@@ -16,6 +16,11 @@ def test_a_text_stays_as_it_is(text):
     assert escape_formula(text) == text
 
 
+def test_fractions_have_eight_digits_and_whole_numbers_all():
+    row = {"a": 93.25842696629213, "b": 0.001996672212978369, "c": 14564966400, "d": 95.8797}
+    assert format_csv([row]) == "a,b,c,d\n93.258427,0.0019966722,14564966400,95.8797\n"
+
+
 def test_texts_and_headings_of_a_table_are_inert_and_numbers_stay():
     rows = [
         {"=name": "@x", "loss": -0.5, "k": 1, "published": -1.5},

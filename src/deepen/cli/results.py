@@ -110,8 +110,11 @@ def _describe_missing(ranked: "Ranked") -> Iterator[str]:
 
 
 def _write_json(ranked: "Ranked") -> None:
+    from deepen.experiments.ranking import MODEL
+
     rows = [
-        {"experiment": each.name, "date": each.date or None, "metrics": each.metrics, "settings": settings}
+        {"experiment": each.name, "date": each.date or None, MODEL: each.settings.get("depth")}
+        | {"metrics": each.metrics, "settings": {path: value for path, value in settings.items() if path != MODEL}}
         | ({"interval": each.interval} if each.interval else {})
         | ({"workspace": True} if each.is_here and each.name != "workspace" else {})
         | ({"why": each.why} if each.why else {})

@@ -7,19 +7,21 @@ from statistics import mean
 from tabulate import tabulate
 
 from deepen.core.errors import quote
-from deepen.evaluation.seed_statistics import Sample
+from deepen.evaluation.seed_statistics import Sample, describe_limits
 from deepen.experiments.differences import find_differences
 from deepen.experiments.store import Experiment
 
+MODEL = "model"
 Ranked = list[tuple[Experiment, dict[str, str]]]  # each with the settings in which it differs from the others
 
 
 def rank(experiments: Sequence[Experiment]) -> Ranked:
     """Sort experiments by top-1, then by loss, best first; those without results come last.
 
-    Versions of the images or of the code are listed with the settings if they differ.
+    Versions of the images or of the code are listed with the settings if they differ. So is the model whose results
+    these are, which `depth` names without an effect on them.
     """
-    different = find_differences([each.settings for each in experiments])
+    different = [_name_model(settings) for settings in find_differences([each.settings for each in experiments])]
     for source in ("images", "code"):
         versions = list(dict.fromkeys(getattr(each, source) for each in experiments if each.metrics))
         if len(versions) > 1:  # settings alone do not explain the results
@@ -27,6 +29,12 @@ def rank(experiments: Sequence[Experiment]) -> Ranked:
                 if each.metrics:
                     settings[source] = f"version {versions.index(getattr(each, source)) + 1}"
     return sorted(zip(experiments, different, strict=True), key=lambda row: _sort_key(row[0].metrics))
+
+
+def _name_model(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings with the value of `depth`, if it differs, as `model`."""
+    named = {MODEL: settings["depth"]} if "depth" in settings else {}
+    return named | {path: value for path, value in settings.items() if path != "depth"}
 
 
 def _sort_key(metrics: Mapping[str, float]) -> tuple[float, float]:
@@ -113,14 +121,15 @@ def summarize_seeds(ranked: Ranked) -> list[str]:
             groups.setdefault(rest, {}).setdefault(int(settings["seed"]), (each.name, each.metrics["top1"]))
     several = [(rest, by_seed) for rest, by_seed in groups.items() if len(by_seed) > 1]
     several.sort(key=lambda group: -mean(top1 for _, top1 in group[1].values()))  # best first
-    return [_describe_seeds(rest, by_seed) for rest, by_seed in several]
+    samples = [Sample({seed: value for seed, (_, value) in by_seed.items()}) for _, by_seed in several]
+    described = [_describe_seeds(*group, top1) for group, top1 in zip(several, samples, strict=True)]
+    return [*described, *(f"Note: {each}" for each in describe_limits(samples))]
 
 
-def _describe_seeds(settings: Sequence[tuple[str, str]], results: Mapping[int, tuple[str, float]]) -> str:
-    top1 = Sample({seed: value for seed, (_, value) in results.items()})
+def _describe_seeds(settings: Sequence[tuple[str, str]], results: Mapping[int, tuple[str, float]], top1: Sample) -> str:
     shared = "".join(f", {path} {quote(value)}" for path, value in settings)
     names = ", ".join(quote(name) for name, _ in results.values())
-    low, high = top1.interval or (top1.mean, top1.mean)
+    low, high = top1.shown_interval or (top1.mean, top1.mean)
     values = list(top1.values.values())
     return (
         f"{len(values)} seeds{shared}: top-1 {top1.mean:.2f} on average (95 % interval over seeds {low:.2f} to "

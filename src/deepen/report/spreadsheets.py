@@ -16,7 +16,7 @@ def escape_formula(text: str) -> str:
 def format_csv(rows: Sequence[Mapping[str, object]], headings: Sequence[str] = ()) -> str:
     """Format rows of cells by heading as CSV, with the headings of the first row by default; None and NaN are empty.
 
-    Formulas in texts and headings are escaped; numbers are unchanged.
+    Formulas in texts and headings are escaped. Fractions have 8 digits, one more than float32 has.
     """
     headings = headings or list(rows[0])
     lines = [map(escape_formula, headings), *([_convert_cell(row[heading]) for heading in headings] for row in rows)]
@@ -31,6 +31,6 @@ def _format_line(cells: Iterable[object]) -> str:
 
 
 def _convert_cell(cell: object) -> object:
-    if isinstance(cell, float) and math.isnan(cell):
-        return None
+    if isinstance(cell, float):
+        return None if math.isnan(cell) else float(f"{cell:.8g}")
     return escape_formula(cell) if isinstance(cell, str) else cell

@@ -62,6 +62,8 @@ def test_the_report_has_every_branch_and_depth_names_the_one_that_the_metrics_de
     change = wide["top1"] - json.loads(project.read("metrics/I.json"))["top1"]
     told = re.search(r"^└─ wide +I +(\S+ \(\S+\))", capsys.readouterr().out, re.MULTILINE)[1]
     assert told == f"{wide['top1']:.2f} ({change:+.2f})"
+    with pytest.raises(SystemExit, match=r"error: I: named twice; name two models"):
+        main(["compare", "I", "I", "--project", str(project.path)])
     main(["compare", "--project", str(project.path), "--json"])
     assert json.loads(capsys.readouterr().out)["wide"]["top1"]["diff"] == pytest.approx(change)
 
@@ -153,6 +155,19 @@ class TestDag:
             ["└─ wide", "not run yet"],
             ["report", "collect -> report", "seed changed"],
         ]
+
+    def test_models_that_were_added_or_removed_since_the_report_are_named(self, project, capsys):
+        before = project.read("params.yaml")
+        add(project)
+        assert self.drawn(project, capsys)[-1][-1] == "wide added"
+        (project.path / "params.yaml").write_text(before.replace("  III:", "  new:").replace("depth: III", "depth: II"))
+        assert self.drawn(project, capsys)[4:] == [
+            ["new", "not run yet"],
+            ["report", "collect -> report", "III removed, depth changed"],
+        ]
+        (project.path / "reports/models.json").unlink()
+        (project.path / "params.yaml").write_text(before)
+        assert self.drawn(project, capsys)[-1][-1] == "models.json is missing or damaged"
 
     def test_a_ladder_without_branches_is_a_list(self, built, capsys):
         assert self.drawn(built, capsys)[2:5] == [[name, "done"] for name in ("I", "II", "III")]

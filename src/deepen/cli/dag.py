@@ -42,11 +42,19 @@ def describe_stages(project: Path) -> Iterator[tuple[str, str, str]]:
     settings = check_settings(content)
     before, of_models, last = _group_stages(project)
     for part, names in (("images", before), ("models", of_models), ("report", last)):
-        state = describe_stage(project, content, names[-1]) if names and part != "models" else ""
+        state = _describe_last(project, content, names[-1]) if names and part != "models" else ""
         yield part, " -> ".join(names), state
         if names and part == "models":
             for name, lines in draw_tree({name: model.after for name, model in settings.models.items()}).items():
                 yield "", lines + name, describe_stage(project, content, f"{names[-1]}@{name}")
+
+
+def _describe_last(project: Path, content: Any, stage: str) -> str:
+    """Return the state of the last of some stages."""
+    from deepen.experiments.collecting import describe_report, describe_stage
+
+    path = project / "reports/models.json"  # of the stage collect
+    return describe_report(project, content, path) if stage == "report" else describe_stage(project, content, stage)
 
 
 def _group_stages(project: Path) -> tuple[list[str], list[str], list[str]]:

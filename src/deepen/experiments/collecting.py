@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deepen.core.errors import InputError
 from deepen.core.tree import draw_tree
-from deepen.experiments.recorded import find_changes, find_code_changes, get_md5
-from deepen.records.ladder import LadderResults, MissingModel, State
+from deepen.experiments.recorded import find_changes, find_code_changes, get_md5, list_removed_models
+from deepen.records.ladder import LadderResults, MissingModel, State, load_ladder_results
 from deepen.records.record import Record, load_records
 
 _MOST_CHANGES = 3  # to name
@@ -25,12 +26,12 @@ def collect_results(project: Path, settings: Mapping[str, Any]) -> LadderResults
     depth, lock = str(settings["depth"]), _read_lock(project)
     found = {record.model: record for record in _load_records(project, depth)}
     missing = []
-    for name in order:
+    for place, name in enumerate(order):
         if name in found:
             continue
         if state := _find_state(project, settings, name, lock):
             model = models[name]
-            missing.append(MissingModel(name, str(model.get("after")), str(model.get("layers")), *state))
+            missing.append(MissingModel(name, str(model.get("after")), str(model.get("layers")), *state, place=place))
         else:
             found[name] = _load_records(project, name)[-1]
     return LadderResults(depth, [found[name] for name in order if name in found], missing)
@@ -39,7 +40,43 @@ def collect_results(project: Path, settings: Mapping[str, Any]) -> LadderResults
 def describe_stage(project: Path, settings: Mapping[str, Any], stage: str) -> str:
     """Return whether dvc.lock has the results of a stage for these settings: `done`, or what is missing or changed."""
     changes = find_changes(_read_lock(project), settings, stage)
-    return "not run yet" if changes is None else f"{_list_changes(changes)} changed" if changes else "done"
+    if changes is None:
+        return "not run yet"
+    removed = list_removed_models(changes, settings)
+    left = [path for path in changes if path.removeprefix("models.") not in removed]
+    return _describe_parts({"removed": removed, "changed": left}) or "done"
+
+
+def describe_report(project: Path, settings: Mapping[str, Any], path: Path) -> str:
+    """Return the same about the stage `report`, whose input, in the file `path`, may have other results than now."""
+    state = describe_stage(project, settings, "report")
+    if state != "done":
+        return state
+    try:
+        now, then = collect_results(project, settings), load_ladder_results(path)
+    except InputError:
+        return f"{path.name} is missing or damaged"
+    return _describe_parts(_compare_models(then, now)) or (state if now == then else "order of models changed")
+
+
+def _compare_models(then: LadderResults, now: LadderResults) -> dict[str, list[str]]:
+    """Return the models that were added, those that were removed, and those whose results have changed."""
+    before, after = _list_models(then), _list_models(now)
+    return {
+        "added": [name for name in after if name not in before],
+        "removed": [name for name in before if name not in after],
+        "changed": [name for name, each in after.items() if before.get(name, each) != each],
+    }
+
+
+def _list_models(results: LadderResults) -> dict[str, Record | MissingModel]:
+    found: list[Record | MissingModel] = [*results.records, *results.missing]
+    return {each.model: each for each in found}
+
+
+def _describe_parts(parts: Mapping[str, list[str]]) -> str:
+    """Join lists of what was changed, added or removed, without the empty ones."""
+    return ", ".join(f"{_list_changes(names)} {verb}" for verb, names in parts.items() if names)
 
 
 def _find_state(project: Path, settings: Mapping[str, Any], name: str, lock: str) -> tuple[State, str] | None:

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ruamel.yaml import YAML
@@ -46,7 +46,13 @@ def find_changes(lock: str, settings: Mapping[str, object], stage: str = "report
                 changes |= {path: None} if stages[maker].outs[path] != md5 else {}
                 left += [maker] if maker not in seen else []
                 seen.add(maker)
-    return list(changes)
+    return [path for path in changes if not any(path.startswith(f"{other}.") for other in changes)]
+
+
+def list_removed_models(changes: Sequence[str], settings: Mapping[str, object]) -> list[str]:
+    """Return the models among changed settings that a params.yaml no longer has."""
+    paths = [path.split(".") for path in changes if get_setting(settings, path) is _MISSING]
+    return [path[1] for path in paths if path[0] == "models" and len(path) == 2]
 
 
 def find_code_changes(lock: str, model: str, other: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The results of a whole ladder: records of its evaluated models, and the models without current results."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +16,17 @@ State = Literal["not trained yet", "not evaluated yet", "not in this run", "out 
 
 @dataclass(frozen=True)
 class MissingModel:
-    """A model of params.yaml without current results: its state, and what has changed if it is out of date."""
+    """A model of params.yaml without current results: its state, and what has changed if it is out of date.
+
+    `place` is its place among all models in the order of their tree, counted from 0.
+    """
 
     model: str
     after: str
     layers: str
     state: State
     changed: str = ""
+    place: int = field(kw_only=True)
 
     @property
     def weight_layers(self) -> str:
@@ -72,8 +76,10 @@ def load_ladder_results(path: Path) -> LadderResults:
 def draw_models(
     records: Sequence[Record], missing: Sequence[MissingModel] = ()
 ) -> list[tuple[str, Record | MissingModel]]:
-    """Return all models in the order of their tree, each with the lines that lead to it."""
-    models: dict[str, Record | MissingModel] = {record.model: record for record in records}
-    models |= {each.model: each for each in missing}
+    """Return all models in the order of their tree, each with the lines before it; `records` are in this order."""
+    ordered: list[Record | MissingModel] = list(records)
+    for each in sorted(missing, key=lambda model: model.place):
+        ordered.insert(each.place, each)
+    models = {each.model: each for each in ordered}
     drawn = draw_tree({name: each.after for name, each in models.items()})
     return [(lines, models[name]) for name, lines in drawn.items()]

@@ -1,6 +1,7 @@
 """`deepen card`: what a model hub reads from a model card, and what the card says is not known."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +134,28 @@ def test_records_of_other_weights_are_not_used(built):
     save_weights(other, {key: array + np.float32(1) for key, array in state.items()}, card)
     main(["card", str(other), "--output", "card.md"])
     assert "Not known: there is no record" in Path("card.md").read_text()
+
+
+def test_weights_before_the_training_are_named_so(built, capsys):
+    init = built.path / "weights/init/III.safetensors"
+    for file in (init, shutil.copy(init, built.path.parent / "copy.safetensors")):
+        main(["card", str(file), "--output", "card.md", "--force"])
+        if file == init:
+            assert capsys.readouterr().out == "card.md: model card of III before its training\n"
+            text = Path("card.md").read_text()
+            assert "\n# III, before its training\n" in text
+            assert "**Its weights are those before its training**, and not the result." in text
+            assert "None: the weights are those before the training." in text
+            assert "- Its weights are those before its training: do not rely on the classes that it names." in text
+            assert "model-index" not in front_matter(text)
+    assert "- Whether it is trained is not known.\n" in Path("card.md").read_text()
+
+
+def test_weights_that_a_transfer_of_the_project_made_are_known_by_their_content(built, monkeypatch, tmp_path, capsys):
+    copy = shutil.copy(built.path / "weights/init/II.safetensors", tmp_path / "II.safetensors")
+    monkeypatch.chdir(built.path)
+    main(["card", str(copy), "--output", str(tmp_path / "card.md")])
+    assert "model card of II before its training\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["no", "1e3", "0x10", "on"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, parse_path
 from deepen.cli.output_file import check_output
-from deepen.cli.weights_file import add_weights, check_weights
+from deepen.cli.weights_file import add_weights, check_weights, find_start
 from deepen.core.errors import InputError, quote
 
 if TYPE_CHECKING:
@@ -49,17 +49,37 @@ def write_card(weights: Path, output: Path, file: str, form: "Format" = "safeten
     card, _ = load_weights(weights)
     checksum = read_weights_checksum(weights)
     records = _find_records(weights, checksum)
-    write_text(output, format_card(card, checksum, records, file, form, net))
-    without = "" if records else " without results: records/ has none of these weights"
-    print(f"{quote(output)}: model card of {card.model}{without}")
+    untrained = not records and _is_start(weights, card.model, checksum)
+    write_text(output, format_card(card, checksum, records, file, form, net, untrained=untrained))
+    without = " before its training" if untrained else " without results: records/ has none of these weights"
+    print(f"{quote(output)}: model card of {card.model}{'' if records else without}")
+
+
+def _is_start(weights: Path, model: str, checksum: str) -> bool:
+    """Return whether weights are those from which a model's training starts, as their folder or a transfer says."""
+    from deepen.records.transfer_report import load_transfer
+
+    if find_start(weights):
+        return True
+    for path in (project / f"transfers/{model}.json" for project in _list_projects(weights)):
+        try:
+            if path.is_file() and load_transfer(path).weights[0] == checksum:
+                return True
+        except InputError:  # damaged, which dvc repro reports
+            continue
+    return False
+
+
+def _list_projects(weights: Path) -> list[Path]:
+    """Return the folder of the project that a weights file may be of, and this folder."""
+    return list(dict.fromkeys((weights.resolve().parent.parent, Path().resolve())))
 
 
 def _find_records(weights: Path, checksum: str) -> "list[Record]":
     """Return the records of a network and its ancestors from the project of the weights file, or from this folder."""
     from deepen.records.record import load_records
 
-    projects = dict.fromkeys((weights.resolve().parent.parent, Path().resolve()))
-    for path in (path for project in projects for path in sorted((project / "records").glob("*.json"))):
+    for path in (path for project in _list_projects(weights) for path in sorted((project / "records").glob("*.json"))):
         try:
             records = load_records(path)
         except InputError:  # damaged, which dvc repro reports

@@ -24,11 +24,14 @@ def check_weights(path: Path) -> None:
     """Raise InputError if the file is missing, with the weights files that exist; warn if it is untrained."""
     if not os.path.lexists(path):
         raise InputError(f"{quote(path)}: no such file; {_list_weights(path)}")
-    for real in (path.absolute(), path.resolve()):
-        if real.parts[-3:-1] == ("weights", "init"):
-            fault = f"untrained weights, from which {quote(real.stem)} starts"
-            print(f"warning: {quote(path)}: {fault}; trained ones are in weights/, not weights/init/", file=sys.stderr)
-            return
+    if real := find_start(path):
+        fault = f"untrained weights, from which {quote(real.stem)} starts"
+        print(f"warning: {quote(path)}: {fault}; trained ones are in weights/, not weights/init/", file=sys.stderr)
+
+
+def find_start(path: Path) -> Path | None:
+    """Return the path of a file, or of what it links to, if it is in weights/init/, where trainings start."""
+    return next((real for real in (path.absolute(), path.resolve()) if real.parts[-3:-1] == ("weights", "init")), None)
 
 
 def _list_weights(path: Path) -> str:

@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 
 from deepen.core.counts import pluralize
+from deepen.data.images import FEW
 from deepen.models.weights import ModelCard
 from deepen.records.record import Record
 from deepen.report.confusion import count_class_images
+from deepen.report.training_notes import describe_weakness
 
-_FEW = 30  # test images of a class
 
-
-def list_limits(card: ModelCard, record: Record | None, *, exported: bool) -> list[str]:
+def list_limits(card: ModelCard, record: Record | None, *, exported: bool, untrained: bool) -> list[str]:
     """Return sentences for people who consider using a network, in Deepen or `exported` to another program."""
     measured = [*_list_measured(card, record), *(_list_exported(record) if exported else ())] if record else []
+    if untrained:
+        measured = ["Its weights are those before its training: do not rely on the classes that it names."]
+    elif record is None:
+        measured = ["Whether it is trained is not known."]
     return [*measured, *_list_unknown(card)]
 
 
@@ -27,10 +31,10 @@ def _list_measured(card: ModelCard, record: Record) -> Iterator[str]:
     )
     yield "Whether its settings were chosen by looking at the test images is not known."
     sizes = count_class_images(record.confusion, record.classes)
-    if few := [name for name, size in zip(card.classes, sizes, strict=True) if size < _FEW]:
-        yield f"{pluralize(len(few), 'class')} had fewer than {_FEW} test images: too few to rely on."
-    if record.training.warning:
-        yield f"Warning of its training: {record.training.warning}"
+    if few := [name for name, size in zip(card.classes, sizes, strict=True) if size < FEW]:
+        yield f"{pluralize(len(few), 'class')} had fewer than {FEW} test images: too few to rely on."
+    if warning := describe_weakness(record):
+        yield f"Warning: {warning}"
 
 
 def _list_exported(record: Record) -> Iterator[str]:

@@ -43,12 +43,19 @@ _USE: dict[Format, str] = {
 
 
 def format_card(
-    card: ModelCard, checksum: str, records: Sequence[Record], file: str, form: Format = "safetensors", net: str = ""
+    card: ModelCard,
+    checksum: str,
+    records: Sequence[Record],
+    file: str,
+    form: Format = "safetensors",
+    net: str = "",
+    *,
+    untrained: bool = False,
 ) -> str:
     """Return the model card of a network in a `file`.
 
     `records` are those of the model and of its ancestors, shallowest first; without them, the card says that its
-    results are not known. `net` is the name of a torchvision network.
+    results are not known, or that the weights are `untrained`. `net` is the name of a torchvision network.
     """
     environment = Environment(
         loader=PackageLoader("deepen.report", ""), undefined=StrictUndefined, trim_blocks=False, autoescape=False
@@ -64,9 +71,10 @@ def format_card(
         use=use,
         image="x".join(map(str, card.image)),
         front_matter=_format_front_matter(card, record, form),
-        summary=_summarize(card, record),
+        summary=_summarize(card, record, untrained),
+        untrained=untrained,
         names=", ".join(format_cell(name) for name in trim(card.classes, _MOST_NAMES)),
-        limits=list_limits(card, record, exported=form != "safetensors"),
+        limits=list_limits(card, record, exported=form != "safetensors", untrained=untrained),
         **(_describe_results(card, records) if record else {"rows": []}),
     )
     return text.rstrip("\n") + "\n"
@@ -77,9 +85,11 @@ def format_cell(text: object) -> str:
     return "".join(f"\\{each}" if each in r"\`*_{}[]<>()#+-!|~" else each for each in str(text).replace("\n", " "))
 
 
-def _summarize(card: ModelCard, record: Record | None) -> str:
+def _summarize(card: ModelCard, record: Record | None, untrained: bool) -> str:
     layers, parameters = count_weight_layers(card.layers), count_parameters(card.plan())
     network = f"A VGG-style image classifier with {layers} weight layers and {parameters:,} parameters"
+    if untrained:
+        return f"{network}. **Its weights are those before its training**, and not the result."
     if record is None:
         return f"{network}."
     accuracy = f"{record.metrics['top1']:.2f} % (95 % interval {format_interval(record)})"

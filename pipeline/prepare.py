@@ -1,7 +1,7 @@
 """Stage `prepare`: read the images, split them into train, validation and test, and report warnings."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,8 +31,7 @@ def prepare() -> None:
         images.save(files.TRAIN.with_name(f"{name}.safetensors"))
         size = f"{pluralize(len(images), 'image')} of shape {images.shape}, {len(images.classes)} classes"
         print(f"{name}: {size}, {images.origin}")
-    small = [*_warn_of_small_classes(parts.images["train"], "training")]
-    small += _warn_of_small_classes(parts.images["test"], "test")
+    small = _warn_of_small_classes({"training": parts.images["train"], "test": parts.images["test"]})
     _report_notes([*repeated, *small, *parts.warnings], parts.notes)
 
 
@@ -47,14 +46,18 @@ def _report_notes(warnings: Sequence[str], notes: Sequence[str]) -> None:
 _MOST = 2  # lines printed besides one for each part
 
 
-def _warn_of_small_classes(images: ImageSet, part: str) -> list[str]:
-    """Return a warning that names the classes with few images, if any."""
-    counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
-    small = [f"{name!r} {count}" for name, count in zip(images.classes, counts, strict=True) if count < FEW]
-    if not small:
+def _warn_of_small_classes(images: Mapping[str, ImageSet]) -> list[str]:
+    """Return a warning that names the classes with few images in a part, if any; `images` has the parts."""
+    sizes: dict[str, list[str]] = {}
+    for part, each in images.items():
+        for name, count in zip(each.classes, np.bincount(each.labels, minlength=len(each.classes)), strict=True):
+            if count < FEW:
+                sizes.setdefault(name, []).append(f"{count} {part}")
+    if not sizes:
         return []
+    small = [f"{name!r} ({', '.join(counts)})" for name, counts in sizes.items()]
     return [
-        f"classes with fewer than {FEW} {part} images, too few to rely on: {', '.join(trim(small))}; "
+        f"classes with fewer than {FEW} {' or '.join(images)} images, too few to rely on: {', '.join(trim(small))}; "
         "add images, and look at balanced_top1"
     ]
 

@@ -70,14 +70,15 @@ def test_prepare_notes_parts_that_have_folders(told, tmp_path):
     assert (load_images(tmp_path / "data/validation.safetensors").images[:, 0] == 200).all()
 
 
-def test_small_classes_are_warned_of(told):
+def test_small_classes_are_one_warning(told):
     _, err = told(photos(train=19, test=0))
-    rule = "too few to rely on: 'cat' {0}, 'dog' {0}; add images, and look at balanced_top1"
     assert err == [
-        f"warning: classes with fewer than 20 training images, {rule.format(13)}",
-        f"warning: classes with fewer than 20 test images, {rule.format(4)}",
+        "warning: classes with fewer than 20 training or test images, too few to rely on: 'cat' (13 training, 4 test), "
+        "'dog' (13 training, 4 test); add images, and look at balanced_top1"
     ]
     assert NOTES.read_text().splitlines() == err
+    told(photos(train=40, test=2))
+    assert "rely on: 'cat' (2 test), 'dog' (2 test);" in NOTES.read_text()
 
 
 def test_images_that_are_read_with_a_warning_are_told(told):

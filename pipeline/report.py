@@ -10,6 +10,7 @@ from deepen.evaluation.predictions import Predictions, load_predictions
 from deepen.models.weights import ModelCard, load_weights, read_weights_checksum
 from deepen.records.ladder import LadderResults, load_ladder_results
 from deepen.report import charts, figures, page, tables, vega
+from deepen.report.branches import add_origins
 from deepen.report.mistakes import HEADINGS, make_mistakes_table
 from deepen.report.spreadsheets import format_csv
 from pipeline.shared import files
@@ -84,7 +85,7 @@ def _write_tables(results: LadderResults, predictions: Predictions, classes: Seq
     write_text(REPORTS / "table.csv", format_csv(tables.make_results_table(records)))
     write_text(REPORTS / "table.md", tables.format_markdown(records, results.missing))
     write_text(REPORTS / "curves.csv", format_csv(tables.make_curves_table(records)))
-    write_text(REPORTS / "topk.csv", format_csv(tables.make_topk_table(records)))
+    write_text(REPORTS / "topk.csv", format_csv(add_origins(tables.make_topk_table(records), results.after)))
     pairs = zip(predictions.actual, predictions.predicted, strict=True)
     write_text(
         REPORTS / "confusion.csv", format_csv([{"actual": classes[a], "predicted": classes[p]} for a, p in pairs])

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import vl_convert
 from made_up_ladders import branches, ladder
 from playwright.sync_api import expect, sync_playwright
 
 from deepen.data.images import ImageSet
 from deepen.evaluation.intervals import wilson_interval
 from deepen.records.ladder import LadderResults, MissingModel
-from deepen.report import figures, gains, page
+from deepen.report import figures, gains, page, tables
+from deepen.report.branches import add_origins
 
 ROOT = Path(__file__).parents[1]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)  # fmt: skip
@@ -50,6 +52,20 @@ def rendered(
     png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
     results = LadderResults(records[-1].model, records, [])
     return page.render(results, named, mistakes, said, page.Pictures(png, "conv1_1", png, png))
+
+
+def rendered_five():
+    """The page of five models with all columns that the main table may have."""
+    records, said = ladder(source="cifar10", width=1.0)
+    last = records[-1]
+    grown = [replace(last, model=name, after="III", parameters=143_667_240) for name in ("IV", "V-with-a-long-name")]
+    records = [replace(each, metrics={"top1_single_view": 90.0} | each.metrics) for each in (*records, *grown)]
+    rows = said.worst(24)
+    mistakes = ImageSet(np.zeros((len(rows), 3, 8, 8), np.uint8), np.array(said.actual, np.int64)[rows], names(10))
+    png = figures.draw_filters(np.arange(54.0).reshape(2, 3, 3, 3))
+    return page.render(
+        LadderResults("III", records, []), names(10), mistakes, said, page.Pictures(png, "conv1_1", png, png)
+    )
 
 
 class Read(HTMLParser):
@@ -103,7 +119,7 @@ class TestBranches:
         assert "Before training, the filters are random." in rendered_branches("I")
 
     def test_a_model_that_is_not_trained_has_a_row_and_a_note(self):
-        text = rendered_branches("II", [MissingModel("IV", "III", "conv3-128 fc-1024", "not trained yet")])
+        text = rendered_branches("II", [MissingModel("IV", "III", "conv3-128 fc-1024", "not trained yet", place=3)])
         assert re.search(r'<th scope="row">IV</th><td>not trained yet</td>', text)
         assert '<p class="note">IV is not trained yet: run dvc repro.</p>' in text
         assert re.search(r"   └─ </span><b>IV</b>  not trained yet", text)
@@ -327,6 +343,12 @@ class TestInTheBrowser:
         assert all(w > 250 and h > 300 and w <= room + 1 for _, w, h, room in charts), charts
         assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
 
+    @pytest.mark.parametrize("width", [1000, 1400])
+    def test_the_main_table_of_five_models_fits_the_window(self, shown, width):
+        table = shown(rendered_five(), width).locator("#accuracy .scroll").first
+        assert "published top-1" in table.text_content()
+        assert table.evaluate("(part) => part.scrollWidth - part.clientWidth") == 0
+
     def test_the_first_screen_ends_below_the_first_charts(self, shown):
         tab = shown(rendered())
         assert (
@@ -456,6 +478,22 @@ def test_the_page_of_dvc_plots_merges_the_curves_of_all_models(chromium, tmp_pat
     legend = tab.locator("[id^=live_] .role-legend-label text").all_text_contents()
     assert legend == [*lines, *(["training", "validation"] if models else [])]
     tab.close()
+
+
+def test_the_chart_over_depth_of_dvc_plots_has_a_line_for_each_branch():
+    records, _ = branches()
+    topk = tables.make_topk_table(records)
+    rows = [row | {"rev": "workspace"} for row in add_origins(topk, {each.model: each.after for each in records})]
+    texts = [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in rows
+    ]  # as DVC has them
+    filled = (ROOT / ".dvc/plots/depth.json").read_text().replace('"<DVC_METRIC_DATA>"', json.dumps(texts))
+    for name, value in (("X", "layers"), ("Y", "accuracy")):
+        filled = filled.replace(f"<DVC_METRIC_{name}>", value)
+    drawn = vl_convert.vegalite_to_svg(re.sub('"<DVC_METRIC_PLOT_[A-Z]+>"', "300", filled))
+    lines = re.findall(r'aria-roledescription="rule mark"', drawn)
+    assert len(lines) == 2 * len(records[0].correct)
+    assert re.findall(r">(I|II|III)</text>", drawn) == ["I", "II", "III"]
 
 
 @needs_browser

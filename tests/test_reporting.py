@@ -12,10 +12,11 @@ from PIL import Image
 from deepen.data.augmentation import Augmentation
 from deepen.data.statistics import compute_statistics
 from deepen.records.history import Epoch, History
-from deepen.records.ladder import LadderResults, MissingModel, load_ladder_results
+from deepen.records.ladder import LadderResults, MissingModel, draw_models, load_ladder_results
 from deepen.records.record import Record, encode_right, load_records, save_records
 from deepen.records.transfer_report import TensorTransfer
 from deepen.report import charts, figures, gains, page_tables, tables, vega
+from deepen.report.branches import add_origins
 from deepen.report.lineage import trace_lineage
 from deepen.training.examples import draw_augmentation_examples
 
@@ -74,6 +75,22 @@ class TestTables:
         assert "on 360 images of `mine`, held out of train/ (20 %), width 1" in text
         assert text.endswith("\n\nWarning: 3 images are in train and in test\n")
         assert "of `photos`, held out" in tables.format_markdown([replace(found, data_name="photos")])
+
+    def test_a_model_that_is_not_clearly_better_than_the_majority_class_is_told(self):
+        (one, *_), _ = branches()  # 80 % right, and ten classes of about equal size
+        assert tables.list_warnings([one]) == []
+        weak = replace(one, correct=[30, 60], metrics={"top1": 15.0, "top2": 30.0, "balanced_top1": 15.0, "loss": 2.0})
+        (told,) = tables.list_warnings([weak])
+        majority = tables.compute_majority_metrics(weak)["top1"]
+        rule = f"top-1 is not clearly higher than {majority:.2f} %, that of always predicting the majority class"
+        assert told == f"I: {rule}"
+        assert f"Warning: {told}" in tables.format_markdown([weak])
+        trained = replace(weak, training=replace(weak.training, warning="learned nothing"))
+        assert tables.list_warnings([trained]) == ["I: learned nothing"]
+        settings = {**weak.training.settings, "training": {"class_weights": "balanced"}}
+        assert tables.list_warnings([replace(weak, training=replace(weak.training, settings=settings))]) == []
+        one_class = replace(weak, confusion=[(0, 0, weak.test_images)])
+        assert tables.list_warnings([one_class]) == []
 
     def test_a_model_that_is_no_better_than_guessing_is_told_below_the_tables(self):
         found = record("II")
@@ -208,8 +225,8 @@ II gains 13.9 points over I (10.3 to 17.6)
 class TestBranches:
     """Two models that grew from the same one, and one that is not trained yet."""
 
-    MISSING = MissingModel("wide", "II", "conv3-128 maxpool fc-1024", "not trained yet")
-    CHANGED = MissingModel("old", "III", "conv3-128", "out of date", "lr, seed and 2 more")
+    MISSING = MissingModel("wide", "II", "conv3-128 maxpool fc-1024", "not trained yet", place=2)
+    CHANGED = MissingModel("old", "III", "conv3-128", "out of date", "lr, seed and 2 more", place=4)
 
     def test_each_model_is_compared_with_the_one_it_grew_from(self):
         told = gains.describe_gains(branches()[0])
@@ -242,6 +259,28 @@ class TestBranches:
         scores = page_tables.make_scores_table(records, [self.MISSING])
         assert scores.rows[2][:2] == ["wide", "not trained yet"]
 
+    @pytest.mark.parametrize("place", [1, 2, 3])
+    def test_models_have_the_order_of_params_yaml_with_and_without_results(self, place):
+        new = MissingModel("new", "I", "conv3-128 maxpool fc-1024", "not trained yet", place=place)
+        expected = ["I", "II", "III"]
+        expected.insert(place, "new")
+        drawn = draw_models(branches()[0], [new])
+        assert [model.model for _, model in drawn] == expected
+        rows = page_tables.make_scores_table(branches()[0], [new]).rows
+        assert [row[0] for row in rows] == [*expected, "majority class"]
+
+    def test_rows_over_depth_have_the_place_of_the_model_that_each_grew_from(self):
+        records = branches()[0]
+        topk = tables.make_topk_table(records)
+        rows = add_origins(topk, {record.model: record.after for record in records})
+        first = {row["k"]: row for row in topk if row["model"] == "I"}
+        for row in rows:
+            if row["model"] == "I":
+                assert [row[name] for name in ("after", "after_layers", "after_accuracy")] == [None] * 3
+            else:
+                assert (row["after"], row["after_layers"]) == ("I", first[1]["layers"])
+                assert row["after_accuracy"] == first[row["k"]]["accuracy"]
+
     def test_a_model_with_invalid_layers_has_no_number_of_them(self):
         assert replace(self.MISSING, layers="conv").weight_layers == ""
 
@@ -267,9 +306,10 @@ class TestBranches:
         ):
             assert not [layer for layer in spec["layer"] if "data" in layer]
 
-    def test_models_of_equal_depth_are_named_in_the_chart_over_depth(self):
+    def test_models_of_branches_are_named_in_the_chart_over_depth(self):
         one, two, three = branches()[0]
-        for records, named in (([one, two, three], 0), ([one, two, replace(three, layers=two.layers)], 1)):
+        chain = [one, two, replace(three, after="II")]
+        for records, named in ((chain, 0), ([one, two, three], 1), ([one, two, replace(three, layers=two.layers)], 1)):
             after = {record.model: record.after for record in records}
             spec = charts.plot_accuracy_by_depth(tables.make_topk_table(records), after)
             marks = [layer["mark"]["type"] for layer in spec["layer"] if isinstance(layer["mark"], dict)]

@@ -15,6 +15,17 @@ def connect_models(topk: Rows, after: After) -> Rows:
     return [end | {"line": row["model"]} for origin, row in pairs if origin for end in (origin, row)]
 
 
+def add_origins(topk: Rows, after: After) -> Rows:
+    """Return the rows of make_topk_table with the model that each grew from, and its place in a chart over depth.
+
+    A template of `dvc plots` draws each line from one row. The columns are empty where a model starts from scratch.
+    """
+    places = {(row["model"], row["k"]): row for row in topk}
+    origins = [(row, places.get((after[row["model"]], row["k"]), {})) for row in topk]
+    names = {"after": "model", "after_layers": "layers", "after_accuracy": "accuracy"}
+    return [row | {name: origin.get(field) for name, field in names.items()} for row, origin in origins]
+
+
 def draw_lines(line: Spec, ends: Rows | None) -> list[Spec]:
     """Return the layer of a line, between `ends` of connect_models unless they are None; no layer without ends."""
     if ends is None:

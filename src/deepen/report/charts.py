@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from deepen.core.tree import is_chain
 from deepen.report.branches import After, connect_models, draw_lines, plot_starts
 from deepen.report.confusion import Counts, count_class_images
 from deepen.report.tables import Rows, choose_unit
@@ -40,7 +41,7 @@ def plot_accuracy_by_depth(topk: Rows, after: After) -> Spec:
     y = _make_percent_axis(rows, "accuracy", "test accuracy (percent)", "low", "high")
     tooltip = [_describe("model"), _describe("kind", "accuracy"), _describe("accuracy", "percent", ".2f"), *_INTERVAL]
     series = _plot_series(x, y, "kind", rows, ends=connect_models(rows, after))
-    names = [_plot_names(x, y)] if len(layers) < len({row["model"] for row in rows}) else []
+    names = [] if is_chain(after) else [_plot_names(x, y)]
     return _make_chart(rows, [*series, _plot_intervals(x, y, {}, "kind"), *names, _add_tooltip(x, y, tooltip)])
 
 

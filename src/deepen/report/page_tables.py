@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepen.evaluation.intervals import wilson_interval
 from deepen.models.notation import count_weight_layers
 from deepen.records.ladder import MissingModel, draw_models
 from deepen.records.record import Record
@@ -19,6 +18,7 @@ from deepen.report.tables import (
     compute_majority_metrics,
     find_published_top1,
     format_heading,
+    format_interval,
 )
 
 _MOST_CONFUSIONS = 10
@@ -53,7 +53,10 @@ def _format_cell(name: str, value: object) -> str:
 
 
 def make_scores_table(records: Sequence[Record], missing: Sequence[MissingModel] = ()) -> Table:
-    """Make a row per model, with top-1 and its interval first, and a last row for the majority class."""
+    """Make a row per model, with top-1 and its interval first, and a last row for the majority class.
+
+    The intervals of the other accuracies are among the numbers of the chart over depth: the table fits a window.
+    """
     headings = list(dict.fromkeys(heading for record in records for heading in _make_scores(record)))
     rows = [
         _make_scores(each) if isinstance(each, Record) else _make_missing_row(each)
@@ -70,9 +73,8 @@ def _make_missing_row(model: MissingModel) -> dict[str, str]:
 
 def _make_scores(record: Record) -> dict[str, str]:
     row = {"model": record.model}
-    for k, correct in enumerate(record.correct, 1):
-        low, high = wilson_interval(correct, record.test_images)
-        row[f"top-{k}"] = f"{record.metrics[f'top{k}']:.2f}\n{low:.2f} to {high:.2f}"
+    row |= {f"top-{k}": f"{record.metrics[f'top{k}']:.2f}" for k in range(1, len(record.correct) + 1)}
+    row["top-1"] += f"\n{format_interval(record)}"
     if (published := find_published_top1(record)) is not None:
         row["published top-1"] = f"{published:.2f}"
     others = [name for name in ("top1_single_view", "balanced_top1") if name in record.metrics]

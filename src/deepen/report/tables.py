@@ -15,6 +15,7 @@ from deepen.records.record import Record
 from deepen.report.confusion import count_class_images
 from deepen.report.gains import describe_gains
 from deepen.report.stops import describe_stops
+from deepen.report.training_notes import describe_weakness
 
 Rows = list[dict[str, Any]]  # a table: the cells of each row by heading
 
@@ -128,8 +129,8 @@ def choose_unit(flops: float) -> tuple[float, str]:
 
 
 def list_warnings(records: Sequence[Record]) -> list[str]:
-    """Return the notes on the images, and the warning of each model's training, if any."""
-    trainings = [f"{record.model}: {record.training.warning}" for record in records if record.training.warning]
+    """Return the notes on the images, and the warning of each model, if any."""
+    trainings = [f"{record.model}: {text}" for record in records if (text := describe_weakness(record))]
     return [*records[-1].notes, *trainings]
 
 

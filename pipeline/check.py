@@ -19,6 +19,7 @@ from deepen.growth.pretrained import read_start_shapes
 from deepen.models.layers import count_parameters
 from deepen.records.record import save_records
 from deepen.runtime.machine import check_threads, get_device_memory
+from deepen.saliency.packages import require_captum
 from deepen.tracking.packages import require_packages
 from pipeline.shared import files
 from pipeline.shared.stage import BASE, require_unchanged, run
@@ -27,6 +28,7 @@ from pipeline.shared.stage import BASE, require_unchanged, run
 def check() -> None:
     settings = load_settings()
     require_packages(settings.tracking)
+    require_captum(settings.saliency)
     train = load_images(files.TRAIN)
     image, classes, images = train.shape, train.classes, len(train)
     plans = plan_ladder(settings, settings.view_shape(image), len(classes), read_start_shapes(settings.models, BASE))

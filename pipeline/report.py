@@ -27,8 +27,9 @@ def report() -> None:
     depth = settings.depth
     results, predictions = load_ladder_results(files.RESULTS), load_predictions(files.predictions(depth))
     (card, state), (_, before) = (load_weights(path) for path in (files.weights(depth), files.init(depth)))
-    mistakes, examples = load_images(files.mistakes(depth)), load_images(files.examples(depth))
-    _require_agreement(depth, results, predictions, mistakes, examples, card)
+    paths = (files.mistakes(depth), files.examples(depth), files.SALIENCY)
+    mistakes, examples, saliency = (load_images(path) for path in paths)
+    _require_agreement(depth, results, predictions, mistakes, examples, saliency, card)
     first = next(layer.role for layer in card.plan() if layer.kind == "conv")
     ended, began = state[f"{first}.weight"], before[f"{first}.weight"]
     augmentation = figures.draw_augmentation(examples)
@@ -38,7 +39,7 @@ def report() -> None:
     _write_tables(results, predictions, card.classes)
     write_text(REPORTS / "mistakes.csv", format_csv(make_mistakes_table(predictions, card.classes), HEADINGS))
     pictures = page.Pictures(
-        augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began)
+        augmentation, first, figures.draw_filters(began, ended), figures.draw_filters(ended, began), saliency
     )
     _write_pictures(results, card.classes, pictures)
     write_text(DVC_PLOTS / "vega.js", vega.load_javascript())
@@ -56,11 +57,13 @@ def _require_agreement(
     predictions: Predictions,
     mistakes: ImageSet,
     examples: ImageSet,
+    saliency: ImageSet,
     card: ModelCard,
 ) -> None:
     path, weights, init = files.RESULTS, files.weights(depth), files.init(depth)
     predicted, last = files.predictions(depth), results.last
     weights_of = {record.model: record.weights for record in results.records}
+    explained = " ".join(dict.fromkeys([results.first.weights, last.weights]))
     grown = [(record.grown_from, weights_of.get(record.after)) for record in results.records]
     require_agreement(
         [
@@ -74,6 +77,7 @@ def _require_agreement(
                 (files.examples(depth), examples.origin),
                 (weights, read_weights_checksum(weights)),
             ),
+            ("checksums of the weights", (files.SALIENCY, saliency.origin), (path, explained)),
             ("number of images", (predicted, len(predictions.actual)), (path, last.test_images)),
             ("classes", (files.mistakes(depth), mistakes.classes), (weights, card.classes)),
         ]

@@ -317,25 +317,25 @@ def test_an_interruption_is_not_a_failure_of_the_tracker(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "missing", "named"),
     [
-        ("tensorboard", ["tensorboard"], "tensorboard"),
-        ("mlflow", ["mlflow", "sqlalchemy"], "mlflow, sqlalchemy"),
-        ("wandb", ["wandb"], "wandb"),
+        ("tensorboard", ["tensorboard"], "package tensorboard, which is"),
+        ("mlflow", ["mlflow", "sqlalchemy"], "packages mlflow, sqlalchemy, which are"),
+        ("wandb", ["wandb"], "package wandb, which is"),
     ],
 )
 def test_a_missing_package_is_an_error_with_the_command_that_installs_it(kind, missing, named, monkeypatch):
     found = find_spec("os")
-    monkeypatch.setattr("deepen.tracking.packages.find_spec", lambda name: None if name in missing else found)
+    monkeypatch.setattr("deepen.core.packages.find_spec", lambda name: None if name in missing else found)
     with pytest.raises(InputError) as error:
         require_packages(kind)
     assert str(error.value) == (
-        f"params.yaml: tracking: {kind} needs the Python packages {named}, which are not installed; in Deepen's "
+        f"params.yaml: tracking: {kind} needs the Python {named} not installed; in Deepen's "
         f"folder, run python -m pip install --editable '.[{kind}]', or write tracking: none"
     )
 
 
 def test_a_server_needs_no_database_here(monkeypatch):
     monkeypatch.setattr(
-        "deepen.tracking.packages.find_spec", lambda name: None if name == "sqlalchemy" else find_spec("os")
+        "deepen.core.packages.find_spec", lambda name: None if name == "sqlalchemy" else find_spec("os")
     )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     require_packages("mlflow")
@@ -346,12 +346,12 @@ def test_the_folder_of_a_tracker_is_not_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.delitem(sys.modules, "wandb")
-    with pytest.raises(InputError, match="needs the Python packages wandb"):
+    with pytest.raises(InputError, match="needs the Python package wandb"):
         require_packages("wandb")
 
 
 def test_a_package_that_went_missing_after_the_check_is_a_warning(tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr("deepen.tracking.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("deepen.core.packages.find_spec", lambda name: None)
     with make("wandb", tmp_path) as tracker:
         tracker.open("I-0a1b", SETTINGS, [])
     (line,) = capfd.readouterr().err.splitlines()

@@ -7,6 +7,7 @@ SOURCE = Path("data/source.json")
 STATISTICS = Path("data/statistics.json")
 NOTES = Path("data/notes.txt")
 RESULTS = Path("reports/models.json")
+SALIENCY = Path("reports/saliency.safetensors")
 PARAMS = Path("params.yaml")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deepen.inference.answer import Answer as Answer
     from deepen.inference.classifier import Classifier as Classifier
     from deepen.inference.classifier import load as load
+    from deepen.inference.explanation import compute_saliency as compute_saliency
     from deepen.models.networks import load_network as load_network
     from deepen.models.weights import ModelCard as ModelCard
     from deepen.records.transfer_report import TensorTransfer as TensorTransfer
@@ -32,6 +33,7 @@ _MODULES = {
     "Statistics": "data.statistics",
     "TensorTransfer": "records.transfer_report",
     "TransferReport": "records.transfer_report",
+    "compute_saliency": "inference.explanation",
     "compute_statistics": "data.statistics",
     "load": "inference.classifier",
     "load_network": "models.networks",

@@ -67,6 +67,7 @@ class Settings(Section):
     val_fraction: float = Field(gt=0, lt=1, examples=[0.1])
     checkpoint_seconds: float = Field(ge=0, le=365 * 86_400, examples=[60])
     progress: Literal["quiet", "normal", "verbose"] = Field(examples=["normal"])
+    saliency: int = Field(ge=0, le=100, examples=[8])
     tracking: Tracking = Field(default="none", examples=["mlflow"])
     datasets: dict[str, Dataset] = Field(min_length=1)
     recipes: dict[str, Recipe] = Field(min_length=1)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_WITHOUT_EFFECT = ("checkpoint_seconds", "progress", "tracking")
+WITHOUT_EFFECT = ("checkpoint_seconds", "progress", "saliency", "tracking")  # on metrics
 _SELECTORS = {"datasets": "data", "recipes": "recipe"}  # each setting selects an entry of the section
 _DEFAULT = "default"  # shown for a setting that an entry lacks
 
@@ -33,7 +33,7 @@ def _iter_settings(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the settings that affect the result of a run: path and value as text."""
     for key, value in run.items():
         if not isinstance(value, dict):
-            if key not in _WITHOUT_EFFECT:
+            if key not in WITHOUT_EFFECT:
                 yield key, _to_text(value)
             continue
         used = _list_ancestry(value, run.get("depth")) if key == "models" else [run.get(_SELECTORS.get(key, ""))]

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from deepen.core.errors import InputError
 from deepen.core.yaml_reading import parse_yaml
 from deepen.evaluation.intervals import wilson_interval
+from deepen.experiments.differences import WITHOUT_EFFECT
 from deepen.experiments.recorded import find_changes, get_md5, hash_code
 from deepen.experiments.references import list_references, read_contents, run_git
 
@@ -143,7 +144,8 @@ def _make_experiment(
     settings = parse_yaml((params or b"").decode(errors="replace"), f"params.yaml of {name}")
     settings = settings if isinstance(settings, dict) else {}
     text = (lock or b"").decode(errors="replace")
-    why = _describe_changes(find_changes(text, settings))
+    changes = find_changes(text, settings)
+    why = _describe_changes(changes and [path for path in changes if path not in WITHOUT_EFFECT])
     if why and find_changes(text, settings, f"train@{settings.get('depth')}") == []:
         tested = find_changes(text, settings, f"evaluate@{settings.get('depth')}") == []
         why = "its report is missing or has other settings" if tested else "trained, but not tested"

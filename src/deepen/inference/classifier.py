@@ -24,7 +24,7 @@ from deepen.inference.answer import Answer
 from deepen.inference.checked_precision import choose_checked_dtype
 from deepen.inference.checked_views import make_views
 from deepen.inference.halving import evaluate_in_smaller_batches, infer_in_parts
-from deepen.inference.pictures import Picture, decode_ahead
+from deepen.inference.pictures import Picture, check_channels, decode_ahead
 from deepen.models.networks import load_network
 from deepen.runtime.device import find_device, move_to_device, name_dtype, use_device
 
@@ -91,9 +91,7 @@ class Classifier:
     ) -> None:
         self.card, network = load_network(weights)
         self.classes, self._views = self.card.classes, make_views(views, self.card)
-        if self.card.image[0] not in (1, 3):
-            channels = pluralize(self.card.image[0], "channel")
-            raise InputError(f"{weights}: the network needs images of {channels}; 1 and 3 are supported")
+        check_channels(weights, self.card.image[0])
         found = find_device(device)
         self._dtype = choose_checked_dtype(precision, found)
         self.precision = name_dtype(self._dtype)

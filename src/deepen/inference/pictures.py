@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote
 from deepen.core.names import make_path
 from deepen.datasets.files import MOST_FILE_BYTES, read_image_file
@@ -30,6 +31,14 @@ _AHEAD = 1  # batches decoded while the caller uses another one
 _KINDS = "a path, the bytes of a file, a binary file object, a PIL image or a uint8 array"
 _BYTES = Budget(MOST_FILE_BYTES)  # of files in memory at a time
 _loading = Lock()  # two threads must not load the same PIL image
+
+
+def check_channels(weights: Path, channels: int) -> None:
+    """Raise InputError if no image can be converted to the channels that the network of a weights file needs."""
+    if channels not in (1, 3):
+        raise InputError(
+            f"{weights}: the network needs images of {pluralize(channels, 'channel')}; 1 and 3 are supported"
+        )
 
 
 def list_pictures(images: Iterable[Picture] | Picture) -> Iterable[Picture]:

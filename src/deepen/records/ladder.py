@@ -52,6 +52,14 @@ class LadderResults:
         return next(record for record in self.records if record.model == self.depth)
 
     @property
+    def first(self) -> Record:
+        """The record of the model from scratch that `last` grew from, over any number of models; or `last` itself."""
+        records, record = {record.model: record for record in self.records}, self.last
+        while record.after in records:
+            record = records[record.after]
+        return record
+
+    @property
     def after(self) -> dict[str, str]:
         """The model that each evaluated model grew from."""
         return {record.model: record.after for record in self.records}

@@ -1,41 +1,40 @@
 """The report page: self-contained HTML for screens of any width, for print and for screen readers."""
 
-import base64
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
-from numpy.typing import NDArray
-from PIL import Image
 
 from deepen.core.errors import trim
 from deepen.data.images import FEW, ImageSet
 from deepen.evaluation.predictions import Predictions
 from deepen.records.ladder import LadderResults
 from deepen.records.record import Record
-from deepen.report import charts, figures, gains, page_tables, stops, tables, vega
+from deepen.report import charts, gains, page_tables, stops, tables, vega
 from deepen.report.confusion import count_class_images
+from deepen.report.data_urls import SMALL, encode_image, encode_url, encode_webp
 from deepen.report.lineage import describe_tree, trace_lineage
+from deepen.report.saliency import list_saliency_rows
 
 _TEMPLATE, _STYLE = "page.html.j2", "page.css"
-_SMALL = 64  # pixels per side; smaller images of mistakes are enlarged without smoothing
-_MOST_SIDE = 256  # pixels per side; larger images of mistakes are reduced
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """PNG files: augmented training images, and the filters of the layer `role` before and after training."""
+    """PNG files: augmented training images, and the filters of the layer `role` before and after training.
+
+    `saliency` has the tiles of `join_tiles`, for the first and the last model; None if they were not asked for.
+    """
 
     augmentation: bytes
     role: str
     filters_before: bytes
     filters_after: bytes
+    saliency: ImageSet | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ def render(
         by_class=page_tables.make_class_table([*(each for each in records if each is not last), last], classes),
         extremes=page_tables.describe_extremes(last, classes),
         **_prepare_images(mistakes, predictions, pictures),
+        saliency=list_saliency_rows(pictures.saliency, [results.first, last]),
         stops=stops.describe_stops(records),
         settings=page_tables.make_settings_table(records),
     )
@@ -152,14 +152,14 @@ def _describe_confusion(record: Record, classes: Sequence[str]) -> dict[str, Any
 
 def _prepare_images(mistakes: ImageSet, predictions: Predictions, pictures: Pictures) -> dict[str, Any]:
     """Return the images of the page as data URLs: mistakes, augmentation and filters."""
-    small = max(mistakes.shape[1:]) <= _SMALL
-    before, after = (_encode_url("image/png", png) for png in (pictures.filters_before, pictures.filters_after))
+    small = max(mistakes.shape[1:]) <= SMALL
+    before, after = (encode_url("image/png", png) for png in (pictures.filters_before, pictures.filters_after))
     return {
         "mistakes": list(_iter_mistakes(mistakes, predictions)),
         "numbered": not predictions.files,
         "photos": not small,
         "augmentation": (
-            _encode_url("image/png", pictures.augmentation) if small else _encode_webp(pictures.augmentation)
+            encode_url("image/png", pictures.augmentation) if small else encode_webp(pictures.augmentation)
         ),
         "role": pictures.role,
         "filters": {"before": before, "after": after},
@@ -171,7 +171,7 @@ def _iter_mistakes(images: ImageSet, predictions: Predictions) -> Iterator[dict[
         actual, predicted = images.classes[predictions.actual[row]], images.classes[predictions.predicted[row]]
         percent = f"{100 * predictions.probability[row]:.1f}"
         yield {
-            "source": _encode_image(pixels),
+            "source": encode_image(pixels),
             "ratio": f"{pixels.shape[2]} / {pixels.shape[1]}",
             "actual": actual,
             "predicted": predicted,
@@ -179,22 +179,3 @@ def _iter_mistakes(images: ImageSet, predictions: Predictions) -> Iterator[dict[
             "name": predictions.name_of(row),
             "alternative": f"A test image of {actual}, predicted as {predicted} with {percent} percent",
         }
-
-
-def _encode_image(pixels: NDArray[np.uint8]) -> str:
-    """Encode an image (channels, height, width) as a data URL, in colour if it has three channels; as PNG if small."""
-    flat = pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels.mean(0).astype(np.uint8)
-    png = figures.encode_png(flat)
-    return _encode_url("image/png", png) if max(flat.shape[:2]) <= _SMALL else _encode_webp(png, _MOST_SIDE)
-
-
-def _encode_webp(png: bytes, most: int = 1000) -> str:
-    """Encode a picture as a WebP data URL, reduced to at most `most` pixels per side."""
-    image, file = Image.open(io.BytesIO(png)), io.BytesIO()
-    image.thumbnail((most, most))
-    image.save(file, "WEBP", quality=80)
-    return _encode_url("image/webp", file.getvalue())
-
-
-def _encode_url(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64," + base64.b64encode(content).decode()

@@ -1,20 +1,14 @@
-"""The Python packages of each tracker: whether they are installed, and how to install them."""
+"""The Python packages of each tracker."""
 
 import os
-from importlib.util import find_spec
 
 from deepen.config.settings import Tracking
-from deepen.core.errors import InputError
+from deepen.core.packages import require_extra
 
 
 def require_packages(tracking: Tracking) -> None:
     """Raise InputError if packages of the tracker are missing."""
-    if missing := [name for name in _list_packages(tracking) if not _is_installed(name)]:
-        raise InputError(
-            f"params.yaml: tracking: {tracking} needs the Python packages {', '.join(missing)}, which are not "
-            f"installed; in Deepen's folder, run python -m pip install --editable '.[{tracking}]', "
-            "or write tracking: none"
-        )
+    require_extra(f"params.yaml: tracking: {tracking}", _list_packages(tracking), tracking, "write tracking: none")
 
 
 def _list_packages(tracking: Tracking) -> tuple[str, ...]:
@@ -24,9 +18,3 @@ def _list_packages(tracking: Tracking) -> tuple[str, ...]:
         case "mlflow":  # a server needs no database here
             return ("mlflow",) if os.environ.get("MLFLOW_TRACKING_URI") else ("mlflow", "sqlalchemy", "alembic")
     return (tracking,)
-
-
-def _is_installed(name: str) -> bool:
-    """Whether a package is installed; a folder of that name, such as wandb/ in a project, is not a package."""
-    spec = find_spec(name)
-    return spec is not None and spec.origin is not None

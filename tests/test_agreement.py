@@ -98,7 +98,7 @@ def of_another_training(path):
 
 TRAIN, TEST, VALIDATION = (f"data/{part}.safetensors" for part in ("train", "test", "validation"))
 INIT, WEIGHTS, STATISTICS = "weights/init/II.safetensors", "weights/II.safetensors", "data/statistics.json"
-RESULTS = "reports/models.json"
+RESULTS, SALIENCY = "reports/models.json", "reports/saliency.safetensors"
 CASES = [
     (
         "transfer II",
@@ -126,6 +126,8 @@ CASES = [
     ("evaluate II", "records/I.json", of_other_weights, f"{WEIGHTS}: checksum of what it grew from"),
     ("evaluate II", "curves/II.json", of_another_start, "transfers/II.json: checksum of the start"),
     ("collect", "records/III.json", without_models, "records/III.json: has no results of III; remove it and run"),
+    ("saliency", "records/III.json", without_models, r"records/III\.json: last model none, but III in params\.yaml"),
+    ("report", SALIENCY, of_another_training, f"{SALIENCY}: checksums of the weights 0+, but"),
     ("report", RESULTS, without_results, f"{RESULTS}: has no results of III; remove it and run dvc repro"),
     ("report", RESULTS, of_another_depth, rf"{RESULTS}: depth II, but III in params\.yaml"),
     ("report", RESULTS, of_another_source, f"{RESULTS}: checksum of what a model grew from"),

@@ -196,6 +196,12 @@ def test_records_of_dvc_s_experiments_are_read(built):
     assert list_experiments(built.path) == ([], 0)
 
 
+def test_maps_that_were_asked_for_after_the_run_leave_its_metrics_as_they_are(project):
+    project.edit("params.yaml", ("saliency: 0 ", "saliency: 8 "))
+    assert load_workspace(project.path).metrics == json.loads(project.read("metrics/III.json"))
+    assert load_workspace(project.path).why == ""
+
+
 def test_results_are_printed_as_csv_and_json(repository, capsys):
     repository.experiment("low", with_changes(lr=0.01), 61.25)
     low, here = json.loads(results(capsys, "--json"))

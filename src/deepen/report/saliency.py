@@ -21,13 +21,14 @@ def list_saliency_rows(tiles: ImageSet | None, models: Sequence[Record]) -> list
             "ratio": f"{tiles.shape[2]} / {tiles.shape[1]}",
             "actual": labels[start],
             "source": urls[start],
-            "alternative": f"A test image of {labels[start]}",
+            "alternative": f"{tiles.get_file_name(start)}, of {labels[start]}",
             "maps": [
                 {
                     "model": name,
                     "predicted": labels[start + place],
                     "source": urls[start + place],
-                    "alternative": f"Where {name} looks in it to predict {labels[start + place]}",
+                    "alternative": f"Saliency map of {name} for {tiles.get_file_name(start)}, "
+                    f"which it predicts as {labels[start + place]}",
                 }
                 for place, name in enumerate(names, 1)
             ],

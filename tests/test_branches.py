@@ -49,7 +49,7 @@ def test_the_report_has_every_branch_and_depth_names_the_one_that_the_metrics_de
     assert project.ran("dvc repro") == []
 
     project.edit("params.yaml", ("depth: III", "depth: wide"))
-    assert project.ran("dvc repro") == ["check", "report"]
+    assert project.ran("dvc repro") == ["check", "saliency", "report"]
     assert project.read("metrics/final.json") == project.read("metrics/wide.json")
     assert list(rows(project)) == ["I", "II", "III", "wide", "majority class"]
     page = project.read("reports/index.html")
@@ -68,7 +68,7 @@ def test_the_report_has_every_branch_and_depth_names_the_one_that_the_metrics_de
     assert json.loads(capsys.readouterr().out)["wide"]["top1"]["diff"] == pytest.approx(change)
 
     project.edit("params.yaml", (WIDE, ""), ("depth: wide", "depth: I"))
-    assert project.ran("dvc repro") == ["check", "report"]
+    assert project.ran("dvc repro") == ["check", "saliency", "report"]
     assert rows(project) == before
     assert (project.path / "records/wide.json").exists()
     with pytest.raises(SystemExit, match=r"wide: not in params\.yaml; use its models \(I, II, III\)"):
@@ -78,7 +78,7 @@ def test_the_report_has_every_branch_and_depth_names_the_one_that_the_metrics_de
 def test_the_report_of_a_shallow_model_trains_no_deeper_one_and_says_so(tmp_path):
     project = tiny_project(tmp_path)
     project.edit("params.yaml", ("depth: III", "depth: I"))
-    needed = ["prepare", "statistics", "check", "transfer@I", "train@I", "evaluate@I", "report"]
+    needed = ["prepare", "statistics", "check", "transfer@I", "train@I", "evaluate@I", "saliency", "report"]
     assert project.ran("dvc repro report") == needed
     assert [rows(project)[name] for name in ("II", "III")] == ["not trained yet"] * 2
     assert "III is not trained yet: run dvc repro.\n" in project.read("reports/table.md")
@@ -93,7 +93,7 @@ def test_results_of_other_settings_or_code_are_out_of_date_and_not_shown(project
     text = project.read("params.yaml")
     head, _, tail = text.rpartition("epochs: 1\n")
     (project.path / "params.yaml").write_text(f"{head}epochs: 2\n{tail}")
-    assert project.ran("dvc repro report") == ["check", "report"]
+    assert project.ran("dvc repro report") == ["check", "saliency", "report"]
     assert rows(project)["II"] == f"{json.loads(project.read('metrics/II.json'))['top1']:.2f}"
     assert rows(project)["III"] == "out of date"
     assert "III is out of date (models.III.epochs changed): run dvc repro." in project("deepen results")
@@ -153,7 +153,7 @@ class TestDag:
             ["├─ II", "seed changed"],
             ["│", "└─ III", "seed changed"],
             ["└─ wide", "not run yet"],
-            ["report", "collect -> report", "seed changed"],
+            ["report", "saliency -> collect -> report", "seed changed"],
         ]
 
     def test_models_that_were_added_or_removed_since_the_report_are_named(self, project, capsys):

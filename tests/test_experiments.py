@@ -8,7 +8,7 @@ def test_a_fourth_model_with_no_file_edited(project):
     ran = project.ran(
         "dvc exp run --temp -n four -S", f"+models.IV={{after: III, layers: {layers}, epochs: 2}}", "-S", "depth=IV"
     )
-    assert ran == ["check", "transfer@IV", "train@IV", "evaluate@IV", "report"]
+    assert ran == ["check", "transfer@IV", "train@IV", "evaluate@IV", "saliency", "report"]
     project("dvc exp apply four")
     report = json.loads(project.read("transfers/IV.json"))
     assert {row["target"] for row in report["tensors"] if row["start"] == "identity"} == {

@@ -15,7 +15,7 @@ from deepen.records.record import load_records
 
 
 def test_the_whole_chain_runs_once_and_then_nothing_does(built):
-    assert built.first == ["prepare", "statistics", "check", *LADDER, *EVALUATIONS, "report"]
+    assert built.first == ["prepare", "statistics", "check", *LADDER, *EVALUATIONS, "saliency", "report"]
     assert built.ran("dvc repro") == []
     assert built.is_up_to_date()
     assert built("git status --short") == ""
@@ -118,7 +118,7 @@ def test_a_learning_rate_retrains_every_model(project):
 
 def test_settings_of_the_last_model_train_only_it(project):
     ran = project.ran("dvc exp run -S models.III.epochs=2 -S +models.III.frozen=copied")
-    assert ran == ["check", "transfer@III", "train@III", "evaluate@III", "report"]
+    assert ran == ["check", "transfer@III", "train@III", "evaluate@III", "saliency", "report"]
     before, after = (load_file(project.path / f"weights/{model}.safetensors") for model in ("II", "III"))
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert after["conv3_6.bias"].any()  # which began as nothing
@@ -130,14 +130,16 @@ def test_settings_of_the_last_model_train_only_it(project):
 
 
 def test_depth_trains_nothing(project):
-    assert project.ran("dvc exp run -S depth=I") == ["check", "report"]
+    assert project.ran("dvc exp run -S depth=I") == ["check", "saliency", "report"]
     assert project.read("metrics/final.json") == project.read("metrics/I.json")
     assert project.read("reports/table.md").count("\n| I") == 3
 
 
 def test_the_recipe_s_evaluation_only_evaluates(project):
     ran = project.ran("dvc exp run -S recipes.onecycle.evaluation.batch_size=100")
-    evaluated = [stage for stage in ran if stage != "report"]  # which follows where the last bits of a loss differ
+    evaluated = [
+        stage for stage in ran if stage not in ("saliency", "report")
+    ]  # which follow where the last bits of a loss differ
     assert evaluated == ["check", *EVALUATIONS]
 
 

@@ -103,7 +103,9 @@ def test_the_commands_of_projects_md_run_with_the_wheel(place, environment):
     said = place("bash -euo pipefail -c", first)
     order = ["installed", "scan", "prepare", "statistics", "check"]
     order += [f"{stage}@{model}" for model in ("I", "II", "III") for stage in ("transfer", "train", "evaluate")]
-    assert sorted(re.findall(r"^Running stage '(.*)':", said, re.MULTILINE)) == sorted([*order, "collect", "report"])
+    assert sorted(re.findall(r"^Running stage '(.*)':", said, re.MULTILINE)) == sorted(
+        [*order, "saliency", "collect", "report"]
+    )
     place.path /= "flowers"
     always = re.findall(r"^(\S+):\n\talways changed$", place("dvc status"), re.MULTILINE)
     assert sorted(always) == ["collect", "installed", "scan"]

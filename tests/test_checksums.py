@@ -32,7 +32,6 @@ READ_BY = {  # a file of each kind, and the stage that reads it
     "records/I.json": "evaluate II",
     "records/III.json": "collect",
     "reports/models.json": "report",
-    "reports/saliency.safetensors": "report",
     "predictions/III.json": "report",
     "predictions/III-mistakes.safetensors": "report",
 }

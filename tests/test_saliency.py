@@ -20,7 +20,7 @@ from deepen.models.vgg import build_network
 from deepen.models.weights import ModelCard, save_weights
 from deepen.records.ladder import LadderResults
 from deepen.report import figures, page
-from deepen.runtime import random_state
+from deepen.runtime import reproducible
 from deepen.runtime.device import move_to_device
 from deepen.saliency.choice import choose_rows
 from deepen.saliency.tiles import join_tiles, shade
@@ -172,9 +172,11 @@ def test_the_gpu_of_apple_is_seeded_and_continues_too(monkeypatch):
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: "before")
     monkeypatch.setattr(torch.mps, "manual_seed", calls.append)
     monkeypatch.setattr(torch.mps, "set_rng_state", calls.append)
-    with random_state.seed_temporarily(torch.device("mps"), 8):
+    with reproducible.compute_reproducibly(torch.device("mps"), 8):
         assert calls == [8]
+        assert torch.backends.cudnn.deterministic
     assert calls == [8, "before"]
+    assert not torch.backends.cudnn.deterministic
 
 
 def test_each_map_has_its_own_shades():

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from deepen.core.seeding import derive_seed
 from deepen.data.augmentation import normalize
 from deepen.runtime.device import permit_tf32, use_device
-from deepen.runtime.random_state import seed_temporarily
+from deepen.runtime.reproducible import compute_reproducibly
 
 SAMPLES = 50  # noisy copies of an image (arXiv 1706.03825, section 3.2)
 NOISE = 0.15  # standard deviation of the noise, as a fraction of the range of the image's values (there: 0.1 to 0.2)
@@ -40,7 +40,7 @@ def _explain(network: nn.Module, image: Tensor) -> tuple[NDArray[np.float32], in
 
     with torch.no_grad():
         predicted = int(network(image).argmax(1).item())
-    with seed_temporarily(image.device, derive_seed("saliency")):
+    with compute_reproducibly(image.device, derive_seed("saliency")):
         gradient: Tensor = NoiseTunnel(Saliency(network)).attribute(
             image,
             nt_type="smoothgrad",

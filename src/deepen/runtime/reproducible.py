@@ -1,4 +1,4 @@
-"""Seed a device's own random generator for a while: for libraries that take no generator."""
+"""Make the computations of a library reproducible that takes no random generator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,19 @@ from deepen.runtime.device import get_default_generator, seed_dropout
 
 
 @contextmanager
-def seed_temporarily(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed PyTorch's own generator of a device within this context; afterwards it continues as before."""
+def compute_reproducibly(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed PyTorch's own generator of a device, and have cuDNN compute deterministically, within this context.
+
+    Afterwards the generator continues as before.
+    """
     state = torch.mps.get_rng_state() if device.type == "mps" else get_default_generator(device).get_state()
+    deterministic = torch.backends.cudnn.deterministic
     seed_dropout(device, seed)
+    torch.backends.cudnn.deterministic = True
     try:
         yield
     finally:
+        torch.backends.cudnn.deterministic = deterministic
         if device.type == "mps":
             torch.mps.set_rng_state(state)
         else:

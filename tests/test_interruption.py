@@ -6,6 +6,7 @@ import time
 
 import pytest
 from dvc_project import ROOT
+from interrupted import interrupt_imports
 
 from deepen.core.errors import Interrupted
 from deepen.runtime.interrupt import Interruption
@@ -94,16 +95,12 @@ def test_a_stage_that_trains_nothing_ends_at_once_and_leaves_no_half_file(tmp_pa
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9])
-def test_a_stage_that_is_still_importing_ends_at_once(built, seconds):
-    with subprocess.Popen(
-        [sys.executable, "-m", "pipeline.train", "I"], cwd=built.path, env=built.env,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
-        assert process.stderr.read() == "stopped; dvc repro resumes this stage\n"
+@pytest.mark.parametrize("words", [["pipeline.train", "I"], ["pipeline.ready", "repro"], ["study.arm", "a", "b", "0"]])
+@pytest.mark.slow
+def test_a_stage_that_is_still_importing_ends_at_once(tmp_path, words):
+    signals = {signal.SIGINT: 130, signal.SIGTERM: 143}
+    ended = interrupt_imports(tmp_path, ["-m", *words], signals, "pipeline.shared.stage")
+    assert ended == {each: {(code, "stopped; dvc repro resumes this stage\n")} for each, code in signals.items()}
 
 
 def told(work, *signals, resumes=True):

@@ -10,13 +10,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from dvc_project import ROOT
+from interrupted import interrupt_imports
 from test_weights import CARD, STATE
 
+from deepen.cli import main
+from deepen.core.ctrl_c import ExitAtCtrlC, exit_at_once
 from deepen.core.entry_point import ProgramExit, run_program
 from deepen.core.errors import MOST_FAULTS, InputError, Interrupted, escape_unprintable, format_faults, is_out_of_memory
 from deepen.models.weights import save_weights
@@ -222,25 +226,33 @@ def test_a_stage_whose_reader_went_away_has_failed():
     assert (done.stdout, done.stderr) == ("1\n", "error: standard output was closed; run it again\n")
 
 
-SLOW = """
-print("started", flush=True)
-from deepen import cli as commands
-run = commands._run
-commands._run = lambda words: (run(["models", "--image", "3x32x32"]), __import__("torch"), __import__("time").sleep(60))
-commands.main()
-"""
-
-
-@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+@pytest.mark.parametrize("words", [["models", "--image", "3x32x32"], ["predict", "x.safetensors", "y.png"]])
 @pytest.mark.slow
-def test_ctrl_c_is_one_line_also_while_it_imports(seconds):
-    words = [sys.executable, "-c", SLOW]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        process.stdout.readline()
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate()
-    assert (told, process.returncode) == ("interrupted\n", 130)
+def test_ctrl_c_is_one_line_also_while_it_imports(tmp_path, words):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    ended = interrupt_imports(tmp_path, [*COMMAND[1:], *words], [signal.SIGINT], "deepen.core.entry_point")
+    assert ended == {signal.SIGINT: {(130, "interrupted\n")}}
+
+
+@pytest.mark.parametrize(
+    ("before", "within"),
+    [(signal.default_int_handler, exit_at_once), (signal.SIG_IGN, signal.SIG_IGN)],
+)
+def test_ctrl_c_ends_the_imports_unless_it_has_a_handler_and_is_as_before_after_them(before, within):
+    usual = signal.signal(signal.SIGINT, before)
+    try:
+        with ExitAtCtrlC():
+            assert signal.getsignal(signal.SIGINT) is within
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def test_a_command_runs_in_a_thread_too(capsys):
+    thread = threading.Thread(target=main, args=(["models", "--image", "3x32x32", "--project", str(ROOT)],))
+    thread.start()
+    thread.join()
+    assert "III" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])

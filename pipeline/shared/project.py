@@ -25,8 +25,6 @@ def find_project_folder(root: str | None, here: Path) -> Path:
 
 
 BASE = find_project_folder(os.environ.get("DVC_ROOT"), Path.cwd())
-# The command to run again, for messages: DVC sets this variable for the stages of an experiment.
-COMMAND = "the same dvc exp run" if "DVC_EXP_BASELINE_REV" in os.environ else "dvc repro"
 
 
 def require_full_clone() -> None:

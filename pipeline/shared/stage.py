@@ -18,22 +18,21 @@ from deepen.core.counts import pluralize
 from deepen.core.entry_point import run_program
 from deepen.core.errors import InputError, Interrupted, trim
 from pipeline.shared.project import BASE as BASE
-from pipeline.shared.project import COMMAND as COMMAND
 from pipeline.shared.project import require_full_clone
-
-_IS_STAGE = any(word.startswith(("pipeline.", "study.")) for word in sys.orig_argv)  # not a test or a notebook
-_IS_RANK_0 = os.environ.get("RANK", "0") == "0"  # only rank 0 prints messages that all processes share
+from pipeline.shared.stopping import COMMAND as COMMAND
+from pipeline.shared.stopping import IS_RANK_0, IS_STAGE, STOPPED
 
 
 def run(stage: Callable[..., None]) -> None:
     """Call a stage with the command line's arguments; report any error as one line and an exit code."""
     get_inputs()
-    _set_signal_handlers(_stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     gc.freeze()  # imported modules are never garbage
     gc.enable()
     debug = "DEEPEN_DEBUG" in os.environ
     run_program(lambda: _run(stage), again=f"run {COMMAND} again", debug=debug, must_finish=True)
-    if _IS_STAGE:  # all files are written; skip the interpreter's teardown, which takes PyTorch half a second
+    if IS_STAGE:  # all files are written; skip the interpreter's teardown, which takes PyTorch half a second
         os._exit(0)
 
 
@@ -43,10 +42,10 @@ def _run(stage: Callable[..., None]) -> None:
     try:
         stage(*sys.argv[1:])
     except Interrupted as interrupted:
-        if _IS_RANK_0:
+        if IS_RANK_0:
             raise
         sys.exit(interrupted.code)
-    if _IS_RANK_0:
+    if IS_RANK_0:
         require_unchanged()  # again, for the time in which the outputs were written
 
 
@@ -74,22 +73,9 @@ def require_unchanged() -> None:
         raise InputError(f"changed while it ran: {', '.join(trim(changes))}; run it again")
 
 
-def _set_signal_handlers(handler: Callable[[int, object], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handler)
-
-
 def _stop(number: int, frame: object) -> None:
-    raise Interrupted(f"stopped; {COMMAND} resumes this stage", 128 + number)
+    raise Interrupted(STOPPED, 128 + number)
 
 
-def _stop_at_once(number: int, frame: object) -> None:
-    """Exit during the imports, where an exception would appear as a library's error."""
-    if _IS_RANK_0:
-        os.write(2, f"stopped; {COMMAND} resumes this stage\n".encode())
-    os._exit(128 + number)
-
-
-if _IS_STAGE:
-    _set_signal_handlers(_stop_at_once)
+if IS_STAGE:
     gc.disable()  # during the imports: garbage collection would take a sixth of their time and find none

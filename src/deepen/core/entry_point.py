@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from deepen.core.ctrl_c import INTERRUPTED as INTERRUPTED
+from deepen.core.ctrl_c import exit_at_once
 from deepen.core.errors import InputError, escape_unprintable, format_faults, is_out_of_memory
 
-INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 AGAIN = "run it again"
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some disk space"),
@@ -65,7 +66,7 @@ def run_program(
 def _handle_first_interruption() -> Iterator[Callable[[], bool]]:
     """Have the first Ctrl-C raise KeyboardInterrupt and a second end the process; yield whether the first has come.
 
-    A handler that is already installed for Ctrl-C stays.
+    A handler that is already installed for Ctrl-C stays, except that of the imports.
     """
 
     def raise_once(number: int, frame: object) -> None:
@@ -73,7 +74,8 @@ def _handle_first_interruption() -> Iterator[Callable[[], bool]]:
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+    is_ours = before in (signal.default_int_handler, exit_at_once)
+    if not is_ours or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     signal.signal(signal.SIGINT, raise_once)

@@ -33,6 +33,12 @@ LADDER = {
     "III": "conv3-128 maxpool conv3-256*2 maxpool conv3-512*6 maxpool fc-1024*2",
 }
 
+# The files with the longest tests start first, so that no process ends with one while the others wait.
+FIRST = (
+    *("test_docs", "test_wheel", "test_kills", "test_seeds_command", "test_together", "test_pipeline", "test_gpu_check"),
+    *("test_experiments", "test_tracked_project", "test_checksums", "test_ladders", "test_search", "test_study"),
+)
+
 
 def pytest_addoption(parser):
     parser.addoption("--torture", action="store_true", help="the long form of the tests of reliability")
@@ -42,12 +48,15 @@ def pytest_collection_modifyitems(config, items):
     without_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     only_long = pytest.mark.skipif(not config.getoption("--torture"), reason="long: see make torture")
     for item in items:
+        if item.get_closest_marker("half") and sum(item.callspec.indices.values()) % 2:
+            item.add_marker("long")
         if item.get_closest_marker("long"):
             item.add_marker(only_long)
         if item.get_closest_marker("cuda"):
             item.add_marker(without_cuda)
         if {"built", "untouched", "chromium"} & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -136,6 +136,7 @@ def resume(images, *args, **options):
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("augmentation", [WHOLE, VIEWS], ids=["crop", "view"])
 @pytest.mark.parametrize("share", [1, 0], ids=["resident", "mapped"])
+@pytest.mark.half
 def test_a_replayed_training_is_the_eager_one_bit_for_bit(
     graphs, colored, monkeypatch, recipe, norm, augmentation, share
 ):
@@ -175,6 +176,7 @@ def test_other_trainings_are_the_eager_ones_too(graphs, rng, monkeypatch, case, 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("augmentation", [WHOLE, VIEWS], ids=["crop", "view"])
 @pytest.mark.parametrize("share", [1, 0], ids=["resident", "mapped"])
+@pytest.mark.half
 def test_a_replayed_training_in_the_forms_of_cuda_is_the_eager_one_too(
     graphs, colored, monkeypatch, norm, augmentation, share
 ):

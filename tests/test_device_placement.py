@@ -102,6 +102,7 @@ def gather_in_this_thread(monkeypatch):
 @pytest.mark.parametrize("augmentation", [CROP, VIEW], ids=["crop", "view"])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("recipe", ["onecycle", "published"])
+@pytest.mark.half
 def test_a_training_is_on_its_device_and_does_not_wait(colored, monkeypatch, recipe, norm, augmentation, share):
     monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
     network = make_network(recipe, norm)
@@ -127,6 +128,7 @@ def resume(waits, make):
 @pytest.mark.parametrize("share", [1, 0], ids=["resident", "mapped"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("recipe", ["onecycle", "published"])
+@pytest.mark.half
 def test_a_resumed_training_is_on_its_device_too(colored, monkeypatch, recipe, dtype, share):
     monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
     networks = [make_network(recipe), make_network(recipe)]
@@ -155,6 +157,7 @@ def test_a_training_with_frozen_layers_is_on_its_device(colored, monkeypatch, re
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("recipe", ["onecycle", "published"])
+@pytest.mark.half
 def test_one_of_several_processes_is_on_its_device_and_does_not_wait(colored, monkeypatch, recipe, norm, dtype, share):
     monkeypatch.setattr(mapped, "RESIDENT_SHARE", share)
     network = make_network(recipe, norm)

@@ -1,13 +1,15 @@
 """The fork server of the tests: a command that it runs is as the real one."""
 
+import io
 import subprocess
 
 import fork_server
 import psutil
 import pytest
-from dvc_project import Project
+from dvc.utils.serialize import _yaml
+from dvc_project import ROOT, Project
 from fork_client import is_served
-from remembered import remember
+from remembered import as_plain, is_lock, remember, write_lock
 from test_kills import wait_for
 
 pytestmark = pytest.mark.skipif(not fork_server.AVAILABLE, reason="the fork server needs Linux")
@@ -153,3 +155,33 @@ def test_a_result_is_computed_once_and_each_caller_has_its_own_copy(tmp_path):
     assert remember(tmp_path / "x", compute) == [0]
     assert calls == [1]
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("name", ["dvc.lock", "dvc.yaml", "params.yaml"])
+def test_what_is_kept_of_a_written_yaml_file_is_what_the_safe_parser_reads(name):
+    text = (ROOT / name).read_text()
+    assert repr(as_plain(_yaml.parse_yaml(text, name, typ="rt"))) == repr(_yaml.parse_yaml(text, name))
+
+
+def test_a_dvc_lock_is_written_as_dvc_does_and_each_stage_once(tmp_path):
+    text = (ROOT / "dvc.lock").read_text()
+    lock, written = _yaml.parse_yaml(text, "dvc.lock"), []
+
+    def write(data):
+        written.append(data)
+        stream = io.StringIO()
+        _yaml._dump(data, stream)
+        return stream.getvalue()
+
+    assert is_lock(lock)
+    assert write_lock(tmp_path, lock, write) == text
+    lock["stages"]["report"]["deps"].pop()
+    written.clear()
+    assert write_lock(tmp_path, lock, write) == write(lock)
+    assert [list(data) for data in written[:-1]] == [["schema"], ["stages"]]
+    assert list(written[1]["stages"]) == ["report"]
+
+
+@pytest.mark.parametrize("other", [{}, {"schema": "2.0", "stages": {}}, {"stages": {"a": {}}}, ["schema", "stages"]])
+def test_another_file_is_written_as_a_whole(other):
+    assert not is_lock(other)

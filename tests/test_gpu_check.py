@@ -33,6 +33,13 @@ def bench():
     return prepare(REHEARSAL, PARTS, "cpu")
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """What a card repeats, for a time or a comparison, a CPU does a few times."""
+    monkeypatch.setattr(agreement, "_STEPS", 4)
+    monkeypatch.setattr(speed, "_EPOCHS", 1)
+
+
 @pytest.fixture
 def record(tmp_path):
     return Record(tmp_path / "results", width=1.0)

@@ -1,7 +1,7 @@
 """Results that the commands of the fork server compute once: slow functions that depend only on their input.
 
-DVC parses YAML in Python, `dvc.lock` several times a stage: a third of the time of `dvc repro`. A report bundles Vega's
-JavaScript each time. The real commands do not use this.
+DVC parses and writes YAML in Python, all of `dvc.lock` several times a stage: most of the time of `dvc repro`. A report
+bundles Vega's JavaScript each time. The real commands do not use this.
 """
 
 import hashlib
@@ -26,14 +26,45 @@ def _remember_yaml(folder):
     def parse_once(text, path, typ="safe"):
         return remember(_name(folder, typ, text), lambda: parse(text, path, typ))
 
-    def dump_and_remember(data, stream):
+    def write(data):
         written = io.StringIO()
         dump(data, written)
-        stream.write(written.getvalue())
-        remember(_name(folder, "rt", written.getvalue()), lambda: data)
+        return written.getvalue()
+
+    def dump_and_remember(data, stream):
+        plain = as_plain(data)
+        text = write_lock(folder, plain, write) if is_lock(plain) else write(data)
+        stream.write(text)
+        remember(_name(folder, "rt", text), lambda: data)
+        remember(_name(folder, "safe", text), lambda: plain)
 
     strictyaml.parse_yaml = _yaml.parse_yaml = parse_once
     _yaml._dump = dump_and_remember
+
+
+def is_lock(data):
+    """Return whether data are those of a dvc.lock."""
+    return isinstance(data, dict) and list(data) == ["schema", "stages"] and bool(data["stages"])
+
+
+def write_lock(folder, lock, write):
+    """Return the text of a dvc.lock; each stage is written once, as at most one of them has changed."""
+
+    def write_stage(name, stage):
+        path = _name(folder, "stage", repr((name, stage)))
+        return remember(path, lambda: write({"stages": {name: stage}}).removeprefix("stages:\n"))
+
+    stages = (write_stage(name, stage) for name, stage in lock["stages"].items())
+    return write({"schema": lock["schema"]}) + "stages:\n" + "".join(stages)
+
+
+def as_plain(node):
+    """Return what the safe parser would give for data of the one that keeps comments."""
+    if isinstance(node, dict):
+        return {as_plain(key): as_plain(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [as_plain(value) for value in node]
+    return next((kind(node) for kind in (bool, int, float, str) if isinstance(node, kind)), node)
 
 
 def _remember_javascript(folder):

@@ -35,7 +35,15 @@ LADDER = {
 
 # The files with the longest tests start first, so that no process ends with one while the others wait.
 FIRST = (
-    *("test_docs", "test_wheel", "test_kills", "test_seeds_command", "test_together", "test_pipeline", "test_gpu_check"),
+    *(
+        "test_docs",
+        "test_wheel",
+        "test_kills",
+        "test_seeds_command",
+        "test_together",
+        "test_pipeline",
+        "test_gpu_check",
+    ),
     *("test_experiments", "test_tracked_project", "test_checksums", "test_ladders", "test_search", "test_study"),
 )
 

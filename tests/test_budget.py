@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from select import select
 
 import pytest
 
@@ -40,16 +41,15 @@ def test_a_share_comes_back_after_an_error():
 
 
 HOLD = """
-import sys, time
+import sys
 from deepen.decoding.budget import PixelBudget
 budget = PixelBudget(100, large=10)
 budget.share(int(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 with budget.reserve(int(sys.argv[2])):
-    start = time.monotonic()
-    time.sleep(0.5)
-    print(start, time.monotonic())
+    print("has it", flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -67,5 +67,15 @@ def test_processes_take_turns_with_large_images_alone(pixels, in_turn):
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    first, second = sorted(tuple(map(float, process.communicate()[0].split())) for process in processes)
-    assert (first[1] <= second[0]) == in_turn
+    holding = [wait_until_one_has_it(processes)]
+    (other,) = set(processes) - set(holding)
+    assert bool(select([other.stdout], [], [], 0.3 if in_turn else 60)[0]) != in_turn
+    for process in (*holding, other):
+        process.communicate("go\n")
+        assert process.returncode == 0
+
+
+def wait_until_one_has_it(processes):
+    """Return the process that says so first."""
+    said = select([process.stdout for process in processes], [], [], 60)[0]
+    return next(process for process in processes if process.stdout in said)

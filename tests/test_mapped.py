@@ -271,8 +271,10 @@ def test_batches_ahead_are_not_gathered_once_the_iterator_is_closed():
 
     batches = prefetch(gather, np.arange(20).reshape(20, 1))
     assert next(batches).item() == 0
-    threading.Timer(0.2, closed.set).start()  # closing cancels what is pending, then waits for what has begun
+    timer = threading.Timer(0.2, closed.set)  # closing cancels what is pending, then waits for what has begun
+    timer.start()
     batches.close()
+    timer.join()
     assert len(asked) <= 2
 
 

@@ -424,7 +424,7 @@ class TestPredict:
         )  # fmt: skip
         assert process.stderr.readline() == "decoding\n"
         process.send_signal(signal.SIGINT)
-        out, told = process.communicate(timeout=10)
+        out, told = process.communicate(timeout=25)
         assert process.returncode == 130
         assert out == "image,rank,class,probability\n"
         assert told.replace("decoding\n", "") == "interrupted after 0 of 2 images\n"

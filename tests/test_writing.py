@@ -36,20 +36,21 @@ def test_folders_are_made_and_json_is_json(tmp_path):
 
 
 WRITE = """
-import sys, time
+import sys
 from pathlib import Path
 from deepen.core.files import write_atomically
 for _ in range(int(sys.argv[3])):
     with write_atomically(Path(sys.argv[1])) as temporary:
         temporary.write_text(sys.argv[2])
         print("writing", flush=True)
-        time.sleep(float(sys.argv[4]))
+        sys.stdin.read()
 """
 
 
-def writer(path, text, times=1, seconds=0.0):
-    words = [sys.executable, "-c", WRITE, str(path), text, str(times), str(seconds)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def writer(path, text, times=1, until=subprocess.DEVNULL):
+    """A process that writes a text so many times; it finishes the first once its input `until` ends."""
+    words = [sys.executable, "-c", WRITE, str(path), text, str(times)]
+    return subprocess.Popen(words, stdin=until, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_many_may_write_a_path_at_once(tmp_path):
@@ -61,7 +62,7 @@ def test_many_may_write_a_path_at_once(tmp_path):
 
 def test_temporary_files_of_killed_processes_are_removed_and_of_live_ones_kept(tmp_path):
     path = tmp_path / "a[1]*"  # which is a pattern too
-    killed, living = writer(path, "killed", seconds=60), writer(path, "living", seconds=1)
+    killed, living = (writer(path, text, until=subprocess.PIPE) for text in ("killed", "living"))
     for each in (killed, living):
         assert each.stdout.readline() == "writing\n"
     killed.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,14 @@ def interrupt_imports(folder, words, signals, first):
         **{name: str(value) for name, value in settings.items()},
         "PYTHONPATH": os.pathsep.join(FOLDERS),
     }
-    subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, check=False)
+    subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a background job ignores
+    )
     lines = [ast.literal_eval(line) for line in report.read_text().splitlines()]
     assert len(lines) > 10 * len(signals)
     return {each: {(code, told) for _, number, code, told in lines if number == each} for each in signals}

@@ -11,6 +11,7 @@ from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, prefix_faults, quote
+from deepen.core.regular_files import require_regular
 from deepen.core.wording import describe_cause
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def _write_weights(project: Path, card: "ModelCard", tensors: "dict[str, Tensor]
 
 def _read_class_names(path: Path) -> Sequence[str]:
     require_path(path)
+    require_regular(path, "name a text file with one class name per line")
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from deepen.convert.pth_check import SAVE, check_pth
 from deepen.convert.torchvision_names import METADATA, Exported
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.regular_files import require_regular
 from deepen.core.wording import describe_cause
 
 _DEEPEST = 3  # levels of nested mappings that are searched for a state dict
@@ -41,8 +42,7 @@ def read_state(path: Path, key: str | None = None) -> StateDict:
 
     No code in the file is executed. Raises InputError if it can't be read, or does not have exactly one state dict.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise InputError(f"{quote(path)}: is a device or a pipe; name a regular file")
+    require_regular(path, "name a .safetensors file or one of torch.save")
     ordered = path.suffix.lower() != ".safetensors"
     try:
         content, text = (_load_pickle(path), None) if ordered else _load_safetensors(path)

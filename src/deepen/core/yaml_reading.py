@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from deepen.core.errors import InputError
+from deepen.core.regular_files import require_regular
 from deepen.core.wording import describe_cause
 
 MOST_CHARACTERS = 250_000
@@ -34,6 +35,7 @@ _KINDS = {"int": "number", "float": "number", "bool": "boolean", "null": "null"}
 
 def read_yaml(path: Path, name: str | None = None) -> object:
     """Read a YAML file; raises InputError, with `name` in place of the path, if that fails."""
+    require_regular(path, "name a YAML file")
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(MOST_CHARACTERS + 1)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepen.core.errors import InputError, quote
+from deepen.core.regular_files import SYSTEM, is_of_system
 from deepen.datasets.clutter import is_clutter
 from deepen.decoding.formats import HEAD_BYTES, require_supported
 
@@ -26,7 +27,10 @@ class Entry(NamedTuple):
 
 
 def is_folder(root: Path) -> bool:
-    """Return whether a root is a folder, not a file; raises InputError if it is missing, unreadable or neither."""
+    """Return whether a root is a folder, not a file; raises InputError if it is missing, unreadable or neither.
+
+    Folders of the operating system are refused too: they have no images, and change while they are read.
+    """
     try:
         status = root.stat()
     except OSError as error:
@@ -34,9 +38,11 @@ def is_folder(root: Path) -> bool:
             raise InputError(
                 f"{root}: no such file or directory; set root to a folder or an archive with train/<class>/*"
             ) from error
-        raise InputError(f"{root}: can't be read ({error.strerror}); make it readable, or set another root") from error
+        raise InputError(f"{root}: can't be read ({error.strerror}); make it readable, or name another one") from error
     if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
-        raise InputError(f"{root}: is neither a folder nor an archive; set root to one with train/<class>/*")
+        raise InputError(f"{root}: is neither a folder nor an archive; name one with train/<class>/*")
+    if is_of_system(status):
+        raise InputError(f"{root}: {SYSTEM}; name a folder or an archive with train/<class>/*")
     return stat.S_ISDIR(status.st_mode)
 
 
@@ -63,7 +69,7 @@ def list_folder(root: Path, faults: list[str]) -> Iterator[tuple[str, "os.DirEnt
             faults.append(f"{shown}: can't be listed ({error.strerror}); make it readable or move it away")
             continue
         except ValueError as error:
-            faults.append(f"{quote(below)}: {error}; remove the link")
+            faults.append(f"{quote(below)}: {error}")
             continue
         yield below, None
         folders = []
@@ -77,11 +83,13 @@ def list_folder(root: Path, faults: list[str]) -> Iterator[tuple[str, "os.DirEnt
 
 
 def _scan_folder(root: Path, below: str, seen: dict[tuple[int, int], str]) -> list["os.DirEntry[str]"]:
-    """Return a folder's entries except clutter, sorted; raises OSError, and ValueError if `seen` at another path."""
+    """Return a folder's entries except clutter, sorted; raises OSError, and ValueError if `seen` or not data."""
     status = os.stat(root / below)
+    if is_of_system(status):
+        raise ValueError(f"{SYSTEM}; name another folder, or remove the link to it")
     first = seen.setdefault((status.st_dev, status.st_ino), below)
     if first != below:
-        raise ValueError(f"is a link to the same folder as {quote(first) or 'the root'}")
+        raise ValueError(f"is a link to the same folder as {quote(first) or 'the root'}; remove the link")
     with os.scandir(root / below) as entries:
         return sorted((entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name)
 
@@ -109,6 +117,8 @@ def read_file(path: Path | str, size: int | None = None) -> bytes:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
+    if is_of_system(status):
+        raise ValueError(f"it {SYSTEM}")
     if size is None and status.st_size > MOST_FILE_BYTES:
         raise ValueError(f"it has {status.st_size:,} bytes; the limit is {MOST_FILE_BYTES:,}")
     with open(path, "rb") as file:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from deepen.config.settings import Model
 from deepen.config.validation import START_FILE
 from deepen.core.errors import InputError
+from deepen.core.regular_files import require_regular
 from deepen.core.wording import describe_cause
 from deepen.models.layers import Shape
 
@@ -39,6 +40,7 @@ def read_start_shapes(models: Mapping[str, Model], base: Path) -> dict[str, dict
 
 
 def _read_shapes(path: Path) -> dict[str, Shape]:
+    require_regular(path, "run deepen import again")
     try:
         name, digest = re.fullmatch(START_FILE, path.name), content_hash(path)
         if name is None or name[1] != digest:

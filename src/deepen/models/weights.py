@@ -18,6 +18,7 @@ from deepen.core.dvc_cache import suggest_repair
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.files import write_atomically
 from deepen.core.names import MODEL_NAME, find_class_name_faults
+from deepen.core.regular_files import require_regular
 from deepen.core.wording import describe_cause
 from deepen.models.layers import Layer, Norm, freeze, list_tensor_shapes, plan
 from deepen.models.tensors import State, compute_tensors_checksum, find_tensor_faults, to_arrays
@@ -170,6 +171,7 @@ def _format_reasons(error: ValidationError | InputError) -> str:
 
 
 def _read(path: Path) -> tuple[str | None, State]:
+    require_regular(path, "name a weights file, for example weights/III.safetensors")
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")

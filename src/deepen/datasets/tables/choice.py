@@ -52,11 +52,20 @@ class TableChoice:
 
     def find_outside(self) -> Path | None:
         """Return the path of a table that is a file by itself; None if at most the images' root has it."""
+        path = self._locate()
+        return path if path and path.is_file() else None
+
+    def exists(self) -> bool:
+        """Return whether anything, such as a folder or a pipe, is at the path of the table."""
+        return self._locate() is not None
+
+    def _locate(self) -> Path | None:
+        """Return the path of what exists outside the images under the table's name."""
         if self.table is None:
             return None
         try:
             path = self.base / Path(self.table).expanduser()
-            return path if path.is_file() else None
+            return path if path.exists() else None
         except (RuntimeError, OSError):  # ~ of an unknown user, or a name that is too long
             return None
 

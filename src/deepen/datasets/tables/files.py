@@ -67,7 +67,7 @@ def _read_outside(choice: TableChoice, root: Path) -> TableFile | None:
     try:
         content = read_file(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{quote(choice.table)}: can't be read ({describe_cause(error)}); make it readable") from error
+        raise InputError(f"{quote(choice.table)}: can't be read ({describe_cause(error)}); name a readable file") from error
     below = _relate(path, root)
     return (
         TableFile(quote(path.name), None, content)
@@ -87,6 +87,8 @@ def _describe_missing(choice: TableChoice, walk: Walk) -> str:
     others = [name for name in walk.others.first if name.lower().endswith(READABLE)]
     where = "the project folder" if choice.entry else "the current folder"
     found = f"; choose the table with {choice.name_setting('labels')}={others[0]}" if others else "; correct its name"
+    if choice.exists():
+        return f"{quote(choice.table)}: not a file, as a table must be{found}"
     return f"{quote(choice.table)}: no such file in it or in {where}{found}"
 
 

@@ -1,5 +1,6 @@
 """`deepen card`: what a model hub reads from a model card, and what the card says is not known."""
 
+import ast
 import re
 import shutil
 from dataclasses import replace
@@ -172,6 +173,13 @@ def test_an_existing_file_is_replaced_only_by_force(built):
         written(built)
     assert Path("card.md").read_text() == "mine"
     assert "# III" in written(built, "--force")
+
+
+@pytest.mark.parametrize("name", ["a\nb.onnx", 'a"b.onnx', "a\\b.onnx", "\u2028.onnx", "é ü.onnx"])
+def test_the_code_of_a_card_opens_a_file_of_any_name(built, name):
+    card, _ = trained(built, metrics={"top1": 90.0, "loss": 0.5})
+    (line,) = [each for each in format_card(card, "ab" * 32, [], name, "onnx").splitlines() if "Session(" in each]
+    assert ast.literal_eval(line.partition("Session(")[2].removesuffix(")")) == name
 
 
 @pytest.mark.slow

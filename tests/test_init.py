@@ -283,7 +283,7 @@ class TestPurpose:
                 {f"photos/{name}": data for name, data in photos().items()},
                 "phtos",
                 "phtos: no such folder; for settings that fit the images of photos write deepen init photos, for a new "
-                "project choose a name less similar to it",
+                "project add --new",
             ),
             ({}, "gone.zip", "gone.zip: no such file; this folder is empty"),
         ],
@@ -301,7 +301,7 @@ class TestPurpose:
             "for settings that fit images write deepen init IMAGES --project old, for a new project name another folder"
         )
         assert fault("old") == f"old: is a Deepen project; {images}"
-        other = f"for settings that fit images name a folder of images, for a new project name a folder outside of {here}/old"
+        other = f"for settings that fit images name their folder, for a new project name a folder outside of {here}/old"
         assert fault("old/new") == f"old/new: no such folder, inside the Deepen project {here}/old; {other}"
         write_tree(here, {"old/empty/.keep": b""})
         assert fault("old/empty") == f"old/empty: is empty, inside the Deepen project {here}/old; {other}"
@@ -312,14 +312,69 @@ class TestPurpose:
         )
         assert content(here).items() >= before.items()
 
+    def test_in_a_project_a_new_one_must_be_said(self, here, capsys):
+        init("old")
+        (here / "old/deep").mkdir()
+        for folder in ("old", "old/deep"):
+            os.chdir(here / folder)
+            told = fault(here / "photso")
+            assert told == (
+                f"{here}/photso: no such folder; for settings that fit images name their folder, for a new project add "
+                "--new"
+            )
+        init("--new", here / "photso")
+        assert is_repository(here / "photso")
+        assert "outside of" in fault("--new", "photso")
+
+    @pytest.mark.parametrize("missing", ["phtos", "phtos/train", "photo.zip", "photo"])
+    def test_images_of_a_similar_name_are_suggested(self, here, missing):
+        if missing == "photo":
+            archive(here / "photos.zip", photos(), "zip")
+        else:
+            write_tree(here / "photos", photos())
+        similar = "photos.zip" if missing == "photo" else "photos/train" if "/" in missing else "photos"
+        told = fault(missing)
+        assert similar in told
+        assert content(here).keys() >= {similar}
+        assert not (here / missing).exists()
+        if missing != "photo.zip":
+            init("--new", missing)
+            assert load_settings(here / missing / "params.yaml").data == "digits"
+
+    def test_a_similar_name_without_images_does_not_matter(self, here):
+        write_tree(here, {"flowers.md": b"x", "rose/notes.txt": b"x"})
+        for name in ("flowers", "roses"):
+            init(name)
+            assert is_repository(here / name)
+
+    def test_new_means_no_images(self, here):
+        write_tree(here / "photos", photos())
+        assert fault("photos", "--new") == "--new: photos has images; omit it, or name a new or empty folder"
+
+    @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\u2028b", "a\u202eb"])
+    def test_a_name_that_breaks_a_line_is_refused(self, here, name):
+        rule = "has a line break, control character, bidirectional control or lone surrogate; choose another name"
+        assert fault(name) == f"{name!a}: {rule}"
+        write_tree(here / "photos", photos())
+        assert fault("photos", "--project", name) == f"--project {name!a}: {rule}"
+        write_tree(here / name, photos())
+        assert fault(name, "--project", "new") == f"{name!a}: {rule}"
+        assert not (here / "new").exists()
+
+    def test_a_pipe_is_neither(self, here):
+        os.mkfifo(here / "pipe")
+        assert fault("pipe") == "pipe: is neither a folder nor an archive; name one with train/<class>/*"
+
     def test_a_repository_of_images_in_train_is_one_of_images(self, here, quick):
         write_tree(here / "set", photos() | {".git/x": b""})
         init("set", "--project", "new")
         assert load_settings(here / "new/params.yaml").dataset.root == "../set"
 
     def test_the_option_project_is_for_images_only(self, here):
+        assert fault("new", "--project", "x") == "new: no such folder or archive; this folder is empty"
+        (here / "new").mkdir()
         assert fault("new", "--project", "x") == "--project x: only with images, and new has none; omit it"
-        assert content(here) == {}
+        assert content(here) == {"new": None}
 
 
 class TestSurvey:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from deepen.cli.arguments import add_command, parse_path
 from deepen.cli.project_folder import is_project
 from deepen.core.errors import InputError, quote
-from deepen.core.names import name_folder
+from deepen.core.names import name_folder, require_writable_name
 
 if TYPE_CHECKING:
     from deepen.project.survey import Survey
 
 PARAMS, IGNORE = Path("params.yaml"), Path(".gitignore")
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
 
 
 def add(commands: Any) -> None:
@@ -28,7 +27,12 @@ def add(commands: Any) -> None:
         "archive of images: write settings that fit them into the project's params.yaml, which keeps its comments, and "
         "print what will run and for how long; the project is started if there is none. A new project overwrites no "
         "file.",
-        ["deepen init flowers", "deepen init photos/", "deepen init photos.zip --project flowers"],
+        [
+            "deepen init flowers",
+            "deepen init photos/",
+            "deepen init photos.zip --project flowers",
+            "deepen init ../second --new",
+        ],
     )
     parser.add_argument(
         "folder", type=parse_path, metavar="FOLDER", help="a new folder, or a folder or archive of images"
@@ -40,28 +44,34 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="with images: the project's folder, which may be new (default: this folder)",
     )
+    parser.add_argument(
+        "--new", action="store_true", help="FOLDER is for a new project; needed in a project, where images are expected"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from deepen.cli.init_purpose import holds_images, require_outside
+    from deepen.cli.init_purpose import ARCHIVES, holds_images, require_new
+    from deepen.cli.missing_path import require_path
 
     folder: Path = options.folder
-    _require_no_missing_archive(folder)
+    require_writable_name("", folder)
+    if folder.suffix.lower() in ARCHIVES:
+        require_path(folder)
     if holds_images(folder):
+        _require_not_new(options)
         _fit_to_images(folder, options.into or Path())
         return
     if options.into is not None:
+        require_path(folder, "folder or archive")
         raise InputError(f"--project {quote(options.into)}: only with images, and {quote(folder)} has none; omit it")
-    require_outside(folder)
+    require_new(folder, is_said=options.new)
     create_new(folder)
 
 
-def _require_no_missing_archive(path: Path) -> None:
-    from deepen.cli.missing_path import require_path
-
-    if path.suffix.lower() in _ARCHIVES:
-        require_path(path)
+def _require_not_new(options: argparse.Namespace) -> None:
+    if options.new:
+        raise InputError(f"--new: {quote(options.folder)} has images; omit it, or name a new or empty folder")
 
 
 def create_new(folder: Path) -> None:
@@ -83,6 +93,7 @@ def _fit_to_images(images: Path, project: Path) -> None:
     from deepen.project.survey import survey_images
     from deepen.project.template import read_template
 
+    require_writable_name("--project ", project)
     require_place(project, images)
     survey = survey_images(images)
     _print(describe_images(images, survey))

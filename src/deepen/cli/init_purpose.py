@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from deepen.cli.missing_path import find_similar_path
@@ -9,9 +10,11 @@ from deepen.cli.project_folder import find_project_above, is_project
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import name_folder
 from deepen.datasets.clutter import is_clutter
+from deepen.datasets.files import is_folder
 from deepen.datasets.layout import locate
 from deepen.datasets.walk import Walk
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
 _BESIDE = ("readme", "license", "licence")  # what a new repository may have
 
 
@@ -21,17 +24,17 @@ def holds_images(folder: Path) -> bool:
     An archive is a file. A folder of images has some, at any depth. A place for a new project is missing, empty, or a
     git repository without images. Raises InputError, with a remedy for either purpose, if it is neither or both.
     """
-    if folder.is_file():
-        return True
     if not folder.exists():
-        _require_unlike_images(folder)
+        return False
+    if not is_folder(folder):
+        return True
     if is_project(folder):
         raise InputError(
             f"{name_folder(folder)}: is a Deepen project; for settings that fit images write deepen init "
             f"IMAGES --project {shlex.quote(str(folder))}, for a new project name another folder"
         )
     is_repository = (folder / ".git").exists()
-    example = _find_image(folder) if folder.is_dir() else None
+    example = _find_image(folder)
     if example and is_repository and not _has_train(folder):
         raise InputError(
             f"{name_folder(folder)}: is a git repository with images, such as {example}; for a new project "
@@ -46,24 +49,37 @@ def holds_images(folder: Path) -> bool:
     return example is not None
 
 
-def _require_unlike_images(folder: Path) -> None:
-    """Raise InputError if a missing folder may be a misspelt one of images."""
+def require_new(folder: Path, *, is_said: bool) -> None:
+    """Raise InputError if a folder without images may be meant as one with images, or is inside another project.
+
+    That is unclear in a project, and where images have a similar name, unless the option --new has said it.
+    """
+    near = None if folder.exists() else _find_similar_images(folder)
+    above = find_project_above(folder)
+    if above is None and (is_said or (near is None and _find_project_here() is None)):
+        return
+    state = "no such folder" if not folder.exists() else "has no images" if list_content(folder) else "is empty"
+    where = f", inside the Deepen project {quote(above)}" if above else ""
+    shown = near and quote(near)
+    images = f"the images of {shown} write deepen init {shlex.quote(str(near))}" if near else "images name their folder"
+    new = f"name a folder outside of {quote(above)}" if above else "add --new"
+    raise InputError(
+        f"{name_folder(folder)}: {state}{where}; for settings that fit {images}, for a new project {new}"
+    )
+
+
+def _find_project_here() -> Path | None:
+    """Return the project that the command runs in; None outside of all."""
+    return Path() if is_project(Path()) else find_project_above(Path())
+
+
+def _find_similar_images(folder: Path) -> Path | None:
+    """Return what has images under a name similar to that of a missing folder; None if there is nothing."""
     near = find_similar_path(folder)
-    if near is not None and (near.is_file() or _find_image(near)):
-        raise InputError(
-            f"{quote(folder)}: no such folder; for settings that fit the images of {quote(near)} write deepen init "
-            f"{shlex.quote(str(near))}, for a new project choose a name less similar to it"
-        )
-
-
-def require_outside(folder: Path) -> None:
-    """Raise InputError if a folder for a new project is inside of another one."""
-    if above := find_project_above(folder):
-        state = "is empty" if folder.exists() else "no such folder"
-        raise InputError(
-            f"{name_folder(folder)}: {state}, inside the Deepen project {quote(above)}; for settings that fit images "
-            f"name a folder of images, for a new project name a folder outside of {quote(above)}"
-        )
+    with suppress(InputError):  # neither a folder nor an archive
+        if near and (_find_image(near) if is_folder(near) else near.suffix.lower() in ARCHIVES):
+            return near
+    return None
 
 
 def require_place(project: Path, images: Path) -> None:

@@ -32,9 +32,12 @@ def suggest_path(path: Path) -> str:
 
 
 def find_similar_path(path: Path) -> Path | None:
-    """Return what exists beside a missing path under a similar name; None if there is nothing, or no such folder."""
-    similar = _find_similar(path.name, _list_names(path.parent))
-    return path.parent / similar if similar else None
+    """Return what exists under a name similar to that of a missing path, or of the folder around it; else None."""
+    folder = next(each for each in path.parents if each.is_dir() or each == each.parent)
+    wanted, *below = path.relative_to(folder).parts
+    if (similar := _find_similar(wanted, _list_names(folder))) is None:
+        return None
+    return found if (found := folder.joinpath(similar, *below)).exists() else folder / similar
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -38,9 +38,20 @@ def find_class_name_faults(names: Sequence[str]) -> list[str]:
     ]
 
 
+def has_control(name: str) -> bool:
+    """Return whether a name has a character that breaks or reorders the line that it is written into."""
+    return any(unicodedata.category(c) in _UNPRINTABLE or unicodedata.bidirectional(c) in _BIDIRECTIONAL for c in name)
+
+
+def require_writable_name(thing: str, name: os.PathLike[str]) -> None:
+    """Raise InputError, about `thing`, if a path can't be written into a settings file or typed into a shell."""
+    if has_control(os.fspath(name)):
+        raise InputError(f"{thing}{quote(name)}: {_CONTROL}; choose another name")
+
+
 def _find_class_name_fault(name: str) -> str | None:
-    if any(unicodedata.category(c) in _UNPRINTABLE or unicodedata.bidirectional(c) in _BIDIRECTIONAL for c in name):
-        return "has a line break, control character, bidirectional control or lone surrogate"
+    if has_control(name):
+        return _CONTROL
     if name != name.strip():
         return "has leading or trailing whitespace"
     if not name:
@@ -48,5 +59,6 @@ def _find_class_name_fault(name: str) -> str | None:
     return None
 
 
+_CONTROL = "has a line break, control character, bidirectional control or lone surrogate"
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
 _BIDIRECTIONAL = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")

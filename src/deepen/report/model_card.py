@@ -29,15 +29,15 @@ _HUB_NAMES = {  # of data sets, on the Hugging Face Hub
     "fashion_mnist": "zalando-datasets/fashion_mnist",
 }
 _USE: dict[Format, str] = {
-    "safetensors": '```python\nimport deepen\n\nnetwork = deepen.load("{file}")\n'
+    "safetensors": '```python\nimport deepen\n\nnetwork = deepen.load({file})\n'
     'probabilities = network.predict(["photo.jpg"])  # (images, classes)\n'
     "print(network.classes[probabilities[0].argmax()])\n```\n\nDeepen reads image files, and averages over the mirror "
     "image where a mirrored image keeps its class.",
-    "onnx": '```python\nimport onnxruntime\n\nsession = onnxruntime.InferenceSession("{file}")\n'
+    "onnx": '```python\nimport onnxruntime\n\nsession = onnxruntime.InferenceSession({file})\n'
     'logits, probabilities = session.run(None, {{"images": images}})  # uint8 (batch, channels, height, width)\n```\n\n'
     "The file normalizes the images itself. Its metadata has the names of the classes.",
     "torchvision": "```python\nimport torchvision\nfrom safetensors.torch import load_file\n\n"
-    'network = torchvision.models.{net}(num_classes={classes})\nnetwork.load_state_dict(load_file("{file}"))\n```\n\n'
+    'network = torchvision.models.{net}(num_classes={classes})\nnetwork.load_state_dict(load_file({file}))\n```\n\n'
     "Images are values from 0 to 1, normalized with `Normalize({mean}, [1.0, 1.0, 1.0])`.",
 }
 
@@ -62,7 +62,7 @@ def format_card(
     )
     environment.filters["cell"] = format_cell
     record = records[-1] if records else None
-    use = _USE[form].format(file=file, net=net, classes=len(card.classes), mean=list(card.mean))
+    use = _USE[form].format(file=_quote_python(file), net=net, classes=len(card.classes), mean=list(card.mean))
     text = environment.get_template("card.md.j2").render(
         card=card,
         record=record,
@@ -111,6 +111,11 @@ def _format_front_matter(card: ModelCard, record: Record | None, form: Format) -
     yaml.default_flow_style, yaml.allow_unicode, yaml.width = False, True, 10_000
     yaml.dump(content, stream)
     return stream.getvalue()
+
+
+def _quote_python(name: str) -> str:
+    """Return a file name as a string of Python, also one with a line break or a quote."""
+    return f'"{name}"' if name.isprintable() and not {*name} & {'"', "\\"} else ascii(name)
 
 
 def _quote(name: str) -> str:

@@ -16,7 +16,8 @@ from deepen.experiments.recorded import hash_code
 from deepen.project import creation
 from deepen.project.estimate import estimate_run
 from deepen.project.file_list import list_project_files
-from deepen.project.suggestion import change_settings, choose_size, locate_images
+from deepen.project.locations import locate_images
+from deepen.project.suggestion import change_settings, choose_size
 from deepen.project.survey import survey_images
 from deepen.project.template import INSTALLED, read_template
 from pipeline.shared import installed
@@ -377,6 +378,95 @@ class TestPurpose:
         assert content(here) == {"new": None}
 
 
+def flat(train=10, **sizes):
+    """Images of two classes in one folder, and the rows of a table that lists them."""
+    images = {name.replace("/", "-"): data for name, data in photos(train=train, test=0, **sizes).items()}
+    return images, "".join(f"{name},{name.split('-')[1]}\n" for name in images).encode()
+
+
+class TestTables:
+    """Where classes are in a table, it is named, and written below the data set in params.yaml."""
+
+    @pytest.fixture
+    def images(self, here, quick):
+        images, self.rows = flat()
+        write_tree(here / "photos", images)
+        return here / "photos"
+
+    def test_the_only_table_that_fits_is_taken_and_told(self, here, images, capsys):
+        write_tree(images, {"labels.csv": b"file,animal\n" + self.rows, "notes.csv": b"a,b,c\n1,2,3\n"})
+        init("photos")
+        said = re.sub(r"\n  ", " ", capsys.readouterr().out).splitlines()
+        assert said[0] == "photos: 20 colour images (train 20), 8x8 pixels, in 2 classes: cat 10, dog 10"
+        assert said[1:3] == [
+            "labels.csv: 20 rows; file names from column 'file', classes from 'animal'",
+            "not used: notes.csv",
+        ]
+        assert "datasets.folder.labels: labels.csv (was auto)" in said[3]
+        assert load_settings(here / "params.yaml").dataset.labels == "labels.csv"
+
+    def test_of_several_one_must_be_chosen(self, here, images):
+        write_tree(images, {f"{name}.csv": b"file,x\n" + self.rows for name in "ab"})
+        assert fault("photos") == (
+            "photos: several tables list classes: a.csv, b.csv; choose one, for example --labels a.csv, or join them"
+        )
+        assert not (here / "params.yaml").exists()
+        init("photos", "--labels", "b.csv")
+        assert load_settings(here / "params.yaml").dataset.labels == "b.csv"
+
+    def test_columns_are_written_too(self, here, images):
+        rows = b"".join(line + b",x\n" for line in self.rows.splitlines())
+        write_tree(images, {"labels.csv": b"file,animal,place\n" + rows})
+        told = fault("photos").splitlines()
+        assert told[0].startswith("photos: 20 images, such as ")
+        assert told[0].endswith(
+            " (if labels.csv lists their classes, add --labels=labels.csv); move them into train/<class>/"
+        )
+        assert told[1].endswith("name one with --label-column=...")
+        init("photos", "--labels", "labels.csv", "--label-column", "animal")
+        settings = load_settings(here / "params.yaml").dataset
+        assert (settings.labels, settings.columns.label) == ("labels.csv", "animal")
+        (columns,) = re.findall("    columns: .*", (here / "params.yaml").read_text())
+        assert columns.startswith("    columns: {file: auto, label: animal, split: auto} # of that table;")
+
+    @pytest.mark.parametrize("place", ["photos/x/labels.csv", "labels.csv"])
+    def test_a_table_is_named_as_the_project_finds_it(self, here, images, place):
+        write_tree(here, {place: b"file,animal\n" + self.rows})
+        init("photos", "--labels", place, "--project", "new")
+        assert load_settings(here / "new/params.yaml").dataset.labels == (
+            "x/labels.csv" if "x" in place else "../labels.csv"
+        )
+
+    def test_other_images_in_class_folders_need_no_table(self, here, images):
+        write_tree(here / "photos", {"labels.csv": b"file,animal\n" + self.rows})
+        init("photos", "--labels", "labels.csv", "--label-column", "animal", "--project", "new")
+        write_tree(here / "others", photos())
+        init("others", "--project", "new")
+        settings = load_settings(here / "new/params.yaml").dataset
+        assert (settings.labels, settings.columns.label) == ("auto", "auto")
+
+    def test_metadata_needs_no_setting(self, here, images):
+        write_tree(images, {"metadata.csv": b"file_name,label\n" + self.rows})
+        init("photos")
+        settings = load_settings(here / "params.yaml").dataset
+        assert (settings.labels, settings.root) == ("auto", "photos")
+        split = b"".join(
+            line + b",test\n" * (at % 5 == 0) + b",train\n" * (at % 5 > 0)
+            for at, line in enumerate(self.rows.splitlines())
+        )
+        write_tree(images, {"metadata.csv": b"file_name,label,split\n" + split})
+        assert survey_images(images).parts == {"train": {"cat": 8, "dog": 8}, "test": {"cat": 2, "dog": 2}}
+
+    def test_an_image_that_cannot_be_read_and_a_single_class_are_told(self, here, images):
+        write_tree(images, {"train-cat-000.png": b"x", "labels.csv": b"file,animal\n" + self.rows})
+        assert "photos: train-cat-000.png: can't be read as an image" in fault("photos")
+        write_tree(images, {"labels.csv": b"file,animal\n" + self.rows.replace(b",dog", b",cat")})
+        assert "photos: labels.csv: has only one class for training, 'cat'" in fault("photos")
+
+    def test_the_options_of_a_table_are_for_images_only(self, here):
+        assert fault("new", "--labels", "a.csv") == "--labels a.csv: only with images, and new has none; omit it"
+
+
 class TestSurvey:
     def test_it_counts_as_training_does(self, tmp_path):
         grey = {name: picture("L", value=9) for name in photos(train=20, test=0)}
@@ -389,17 +479,6 @@ class TestSurvey:
     def test_class_folders_need_no_train(self, tmp_path):
         write_tree(tmp_path, {name.removeprefix("train/"): data for name, data in photos(train=20, test=0).items()})
         assert survey_images(tmp_path).parts == {"train": {"cat": 20, "dog": 20}}
-
-    def test_it_names_a_table_that_it_does_not_read(self, tmp_path):
-        flat = {name.replace("/", "-"): data for name, data in photos(train=3, test=0).items()}
-        rows = "".join(f"{name},{name.split('-')[1]}\n" for name in flat)
-        write_tree(tmp_path, flat | {"metadata.csv": f"file_name,label\n{rows}".encode()})
-        with pytest.raises(InputError) as error:
-            survey_images(tmp_path)
-        assert error.value.faults == (
-            f"{tmp_path}: has its classes in metadata.csv, which deepen init does not read; set data: folder and "
-            "datasets.folder.root in params.yaml",
-        )
 
     def test_sizes_are_those_of_upright_images(self, tmp_path):
         exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"

@@ -191,7 +191,7 @@ class TestWrongLayouts:
     def test_images_without_class_folders_beside_a_table_are_an_error(self, tmp_path):
         files = {f"{i}.png": IMAGE for i in range(12)}
         for name, told in {
-            "in/labels.csv": "if in/labels.csv lists their classes, set labels: labels.csv",
+            "in/labels.csv": "if in/labels.csv lists their classes, add -S datasets.folder.labels=in/labels.csv",
             "labels.xlsx": "labels.xlsx may list their classes",
         }.items():
             root = write_tree(tmp_path / name.partition(".")[2], files | {name: b"0.png,cat"})

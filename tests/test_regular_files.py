@@ -83,7 +83,9 @@ def test_what_is_missing_or_a_folder_is_left_to_the_reader(tmp_path, missing):
 
 class TestImages:
     def test_a_pipe_has_none(self, pipe):
-        assert fault(load_folder, pipe, 8) == f"{pipe}: is neither a folder nor an archive; name one with train/<class>/*"
+        assert (
+            fault(load_folder, pipe, 8) == f"{pipe}: is neither a folder nor an archive; name one with train/<class>/*"
+        )
 
     @LINUX
     @pytest.mark.parametrize("root", ["/proc", "/proc/self", "/proc/cpuinfo", "/sys", "/dev"])

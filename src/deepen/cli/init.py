@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, parse_path
 from deepen.cli.project_folder import is_project
+from deepen.cli.table_options import add_table, make_table_choice
 from deepen.core.errors import InputError, quote
 from deepen.core.names import name_folder, require_writable_name
 
 if TYPE_CHECKING:
+    from deepen.datasets.tables.choice import TableChoice
     from deepen.project.survey import Survey
 
 PARAMS, IGNORE = Path("params.yaml"), Path(".gitignore")
@@ -44,6 +46,7 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="with images: the project's folder, which may be new (default: this folder)",
     )
+    add_table(parser)
     parser.add_argument(
         "--new", action="store_true", help="FOLDER is for a new project; needed in a project, where images are expected"
     )
@@ -60,8 +63,10 @@ def _run(options: argparse.Namespace) -> None:
         require_path(folder)
     if holds_images(folder):
         _require_not_new(options)
-        _fit_to_images(folder, options.into or Path())
+        _fit_to_images(folder, options.into or Path(), make_table_choice(options))
         return
+    if options.labels is not None:
+        raise InputError(f"--labels {quote(options.labels)}: only with images, and {quote(folder)} has none; omit it")
     if options.into is not None:
         require_path(folder, "folder or archive")
         raise InputError(f"--project {quote(options.into)}: only with images, and {quote(folder)} has none; omit it")
@@ -83,20 +88,20 @@ def create_new(folder: Path) -> None:
     _print_next(folder)
 
 
-def _fit_to_images(images: Path, project: Path) -> None:
+def _fit_to_images(images: Path, project: Path, choice: "TableChoice") -> None:
     """Write settings that fit the images into a project, or create the project."""
     from deepen.cli.init_purpose import require_place
     from deepen.cli.settings_file import lock_settings, read_settings_text, write_settings_text
     from deepen.project.creation import create_project, ignore_more
     from deepen.project.description import describe_images
-    from deepen.project.suggestion import list_ignored
+    from deepen.project.locations import list_ignored
     from deepen.project.survey import survey_images
     from deepen.project.template import read_template
 
     require_writable_name("--project ", project)
     require_place(project, images)
-    survey = survey_images(images)
-    _print(describe_images(images, survey))
+    survey = survey_images(images, choice)
+    _print(describe_images(images, survey), *survey.notes)
     inside, path = list_ignored(images, project), project / PARAMS
     if is_project(project):
         with lock_settings(path):
@@ -118,9 +123,12 @@ def _fit(text: str, images: Path, project: Path, survey: "Survey") -> tuple[str,
     """Return the text of params.yaml with settings that fit the images, and what changes and what will run."""
     from deepen.config.settings import check_text
     from deepen.project.description import describe_run
-    from deepen.project.suggestion import change_settings, describe_changes, locate_images, suggest_settings
+    from deepen.project.locations import locate_images
+    from deepen.project.suggestion import change_settings, describe_changes, suggest_settings
+    from deepen.project.tables import name_table
 
-    changes = suggest_settings(check_text(text), locate_images(images, project), survey)
+    labels = name_table(survey.choice, images, project)
+    changes = suggest_settings(check_text(text), locate_images(images, project), survey, labels)
     new = change_settings(text, changes)
     return new, (f"params.yaml: {describe_changes(text, changes)}", describe_run(check_text(new), survey))
 

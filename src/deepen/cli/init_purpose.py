@@ -63,9 +63,7 @@ def require_new(folder: Path, *, is_said: bool) -> None:
     shown = near and quote(near)
     images = f"the images of {shown} write deepen init {shlex.quote(str(near))}" if near else "images name their folder"
     new = f"name a folder outside of {quote(above)}" if above else "add --new"
-    raise InputError(
-        f"{name_folder(folder)}: {state}{where}; for settings that fit {images}, for a new project {new}"
-    )
+    raise InputError(f"{name_folder(folder)}: {state}{where}; for settings that fit {images}, for a new project {new}")
 
 
 def _find_project_here() -> Path | None:

@@ -22,7 +22,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=parse_file_name,
         metavar="FILE.csv",
-        help="a table with the class of each image, in DATA or elsewhere (default: class folders, or metadata.csv)",
+        help="a table with the class of each image, among them or elsewhere (default: class folders, or metadata.csv)",
     )
     for name, (meaning, default) in _COLUMNS.items():
         text = f"the column with {meaning} (default: {default})"

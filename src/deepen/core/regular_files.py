@@ -11,9 +11,9 @@ from deepen.core.errors import InputError, quote
 SYSTEM = "belongs to the operating system"
 _SYSTEM_FOLDERS = ("/proc", "/sys", "/dev")  # not /dev/shm, which is another file system
 _KINDS = {
-    "a pipe": stat.S_ISFIFO,
-    "a socket": stat.S_ISSOCK,
-    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    **dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "a device"),
 }
 
 
@@ -34,7 +34,7 @@ def _find_system_numbers() -> frozenset[int]:
 
 def name_kind(status: os.stat_result) -> str:
     """Return what kind of thing never ends, such as `a pipe`; empty for a file or folder."""
-    return next((kind for kind, is_it in _KINDS.items() if is_it(status.st_mode)), "")
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "")
 
 
 def require_regular(path: Path, remedy: str) -> None:

@@ -34,7 +34,7 @@ def load_folder(root: Path, size: int | None, temp_dir: Path | None = None, choi
 
 
 def _load(root: Path, size: int | None, temp_dir: Path | None, choice: TableChoice, layout: Layout) -> Parts:
-    walk, names = Walk(root, METADATA), list[str]()
+    walk, names, labels = Walk(root, METADATA), list[str](), choice.name_setting("labels")
     with Staging(ImageSpec(None if size is None else (size, size)), temp_dir) as staging:
         for entry in walk:
             if entry.read is None:
@@ -43,7 +43,7 @@ def _load(root: Path, size: int | None, temp_dir: Path | None, choice: TableChoi
                 names.append(quote("/".join(entry.parts)))
                 staging.add(quote(entry.path), entry.read)
         staging.finish()
-        faults = [] if walk.faults else layout_faults(layout, walk) or class_faults(layout)
+        faults = [] if walk.faults else layout_faults(layout, walk, labels) or class_faults(layout)
         if faults and layout.base is None:
             table_faults = find_table_faults(choice, walk)
             if walk.tables and not table_faults:

@@ -13,17 +13,17 @@ from deepen.datasets.wrong_layout import (
 )
 
 
-def layout_faults(layout: Layout, walk: Walk) -> list[str]:
-    """Return every fault of a layout; without train/ there is only one."""
+def layout_faults(layout: Layout, walk: Walk, labels: str) -> list[str]:
+    """Return every fault of a layout; without train/ there is only one. `labels` is the setting that names a table."""
     hidden = _hidden_class_faults(layout, walk)
     if fault := describe_detection_layout(layout):
         return [fault]
     if not any(layout.parts.get("train", {}).values()) and not layout.loose_in("train"):
-        return hidden or [describe_missing_train(layout, walk)]
+        return hidden or [describe_missing_train(layout, walk, labels)]
     if len(layout.parents_with_images) > 1:
         parents = ", ".join(quote("/".join(parent) or ".") for parent in layout.parents_with_images)
         return [f"more than one folder contains train, val or test: {parents}; keep one"]
-    faults = [*_loose_faults(layout, walk), *_part_faults(layout), *hidden]
+    faults = [*_loose_faults(layout, walk, labels), *_part_faults(layout), *hidden]
     return faults + [f"{path}: occurs twice; keep one" for path in layout.duplicates]
 
 
@@ -68,10 +68,10 @@ def _part_faults(layout: Layout) -> list[str]:
     return faults
 
 
-def _loose_faults(layout: Layout, walk: Walk) -> list[str]:
+def _loose_faults(layout: Layout, walk: Walk, labels: str) -> list[str]:
     """Return a fault for each part with images outside class folders, and one for images outside parts."""
     faults = [
-        f"{part}/: {describe_images(loose)} in no class folder{mention_table(walk, part)}; "
+        f"{part}/: {describe_images(loose)} in no class folder{mention_table(walk, labels, part)}; "
         f"move them into {part}/<class>/"
         + (" or remove them" if part == "train" else f", or {_suggest_holding_out(part)}")
         for part in FOLDERS

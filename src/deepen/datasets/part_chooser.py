@@ -7,7 +7,7 @@ from deepen.core.counts import pluralize
 from deepen.core.errors import quote, trim
 from deepen.datasets.layout import Loose, locate
 from deepen.datasets.walk import FoundEntry, PathParts, Walk
-from deepen.datasets.wrong_layout import describe_no_images, find_misnamed_part
+from deepen.datasets.wrong_layout import describe_no_images, find_misnamed_part, mention_table
 
 
 @dataclass
@@ -76,7 +76,8 @@ class PartChooser:
             *_summarize(self._nested, "inside folders of two classes; move the class folders into test/"),
             *_summarize(
                 self._unknown,
-                f"not in a folder of the network's classes ({classes}); move or remove it, or rename its folder",
+                f"not in a folder of the network's classes ({classes}); move or remove it, or rename its folder"
+                + mention_table(walk, "--labels"),
             ),
         ]
 

@@ -20,6 +20,7 @@ from deepen.decoding.formats import HEAD_BYTES, find_format_by_head, find_format
 
 PathParts = tuple[str, ...]  # of a path below the root, in NFC
 METADATA: tuple[PathParts, ...] = (("metadata.csv",), ("metadata.jsonl",))  # tables of Hugging Face's imagefolder
+READABLE = (".csv", ".tsv", ".jsonl")  # tables that `labels` may name
 _MOST_NAMES, _KEPT = 3, 10  # names of skipped files: shown, and kept
 
 
@@ -58,12 +59,13 @@ class Skipped:
 class Walk:
     """Walks a root once; afterwards `notes` lists skipped files, and `faults` what could not be read.
 
-    `tables` has the content of the files whose paths end in one of `names`.
+    `tables` has the content of the files whose paths end in one of `names`, `readable` the first paths of other tables.
     """
 
     def __init__(self, root: Path, names: Collection[PathParts] = ()) -> None:
         self.root, self._names = root, names
         self.tables: dict[PathParts, bytes] = {}
+        self.readable: list[str] = []
         self.faults: list[str] = []
         self.others = Skipped("file{s} that {are} not {an}image{s}")
         self.hidden = Skipped("hidden image{s}, whose own or folder's name starts with a dot")
@@ -87,13 +89,18 @@ class Walk:
             elif parts and _is_image(parts[-1], partial(entry.read, HEAD_BYTES)):
                 yield FoundEntry(entry.path, parts, partial(_read_image, entry.read, parts[-1]))
             else:
-                self.others.add(entry.path)
+                self._skip(parts, entry)
                 yield FoundEntry(entry.path.parent, parts[:-1], None)
 
     @property
     def notes(self) -> list[str]:
         """Sentences on skipped files, one for each kind."""
         return self.others.describe() + self.hidden.describe()
+
+    def _skip(self, parts: PathParts, entry: Entry) -> None:
+        self.others.add(entry.path)
+        if parts and parts[-1].lower().endswith(READABLE) and len(self.readable) < _KEPT:
+            self.readable.append("/".join(parts))
 
     def _keep_table(self, path: PathParts, entry: Entry) -> None:
         try:

@@ -7,19 +7,18 @@ from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
 
-from deepen.core.errors import quote
+from deepen.core.errors import quote, trim
 from deepen.datasets.layout import FOLDERS, PART_ALIASES, Layout, Loose
 from deepen.datasets.walk import PathParts, Walk
 from deepen.decoding.formats import NAMES
 
 _PART_IN_NAME = re.compile(r"(?<![a-z])(train|training|test|testing|val|valid|validation)(?![a-z])", re.IGNORECASE)
-READABLE = (".csv", ".tsv", ".jsonl")  # tables that `labels` may name
-_TABLES = (*READABLE, ".xlsx", ".json", ".txt", ".xml")  # which may list the class of each image
+_TABLES = (".xlsx", ".json", ".txt", ".xml")  # which may list the class of each image, but can't be read
 _MOST_WORDS = 10  # folders named in a command
 
 
-def describe_missing_train(layout: Layout, walk: Walk) -> str:
-    """Return the fault of a root in which no train/ has images."""
+def describe_missing_train(layout: Layout, walk: Walk, labels: str) -> str:
+    """Return the fault of a root in which no train/ has images; `labels` is the setting that names a table."""
     loose = layout.loose_in(None)
     if not loose:
         return describe_no_images("train/<class>/", walk)
@@ -31,7 +30,8 @@ def describe_missing_train(layout: Layout, walk: Walk) -> str:
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
         where = quote("/".join(base)) + "/: " if base else ""
-        return f"{where}{describe_images(loose)} in no class folder{mention_table(walk)}; move them into train/<class>/"
+        told = f"{describe_images(loose)} in no class folder{mention_table(walk, labels)}"
+        return f"{where}{told}; move them into train/<class>/"
     names = ", ".join(map(quote, classes[:3])) + (", ..." if len(classes) > 3 else "")
     if resemble_parts(classes):
         return (
@@ -134,14 +134,13 @@ def describe_images(loose: dict[PathParts, Loose]) -> str:
     return f"{count:,} images, such as {example}, are" if count > 1 else f"an image, {example}, is"
 
 
-def mention_table(walk: Walk, part: str = "") -> str:
+def mention_table(walk: Walk, labels: str, part: str = "") -> str:
     """Return a hint at a table file that may list the class of each image; "" if there is none."""
+    if tables := [quote(name) for name in walk.readable if part in name]:
+        subject = tables[0] if len(tables) == 1 else f"one of {', '.join(trim(tables, 3))}"
+        return f" (if {subject} lists their classes, add {labels}={shlex.quote(tables[0])})"
     names = [name for name in walk.others.first if name.lower().endswith(_TABLES) and part in name]
-    if not names:
-        return ""
-    if names[0].lower().endswith(READABLE):
-        return f" (if {names[0]} lists their classes, set labels: {names[0].rpartition('/')[2]})"
-    return f" ({names[0]} may list their classes)"
+    return f" ({names[0]} may list their classes)" if names else ""
 
 
 def find_common_folder(folders: Iterable[PathParts]) -> PathParts:

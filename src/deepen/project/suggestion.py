@@ -1,10 +1,8 @@
 """Settings that fit a folder of images, and the text of a params.yaml with them."""
 
 import io
-import os
 import re
 from collections import Counter
-from pathlib import Path
 from statistics import median_low
 
 from ruamel.yaml import YAML
@@ -15,6 +13,7 @@ from deepen.config.settings import Settings, check_text
 from deepen.core.errors import InputError
 from deepen.core.yaml_reading import compose
 from deepen.project.survey import Survey
+from deepen.project.tables import list_table_changes
 
 _LARGEST, _SMALLEST = 64, 8  # sides in pixels: suggested, and that three pools leave a pixel of
 _PREFERRED = (64, 32)
@@ -34,22 +33,19 @@ def choose_size(sizes: Counter[tuple[int, int]]) -> int | str:
     return next((size for size in _PREFERRED if side >= size), max(_SMALLEST, side // _SMALLEST * _SMALLEST))
 
 
-def suggest_settings(settings: Settings, root: str, survey: Survey) -> Changes:
-    """Return the settings that have to change for these images; raises InputError without a data set for folders."""
-    folders = [name for name, each in settings.datasets.items() if isinstance(each, Folder)]
+def suggest_settings(settings: Settings, root: str, survey: Survey, labels: str = "auto") -> Changes:
+    """Return the settings that have to change for these images, whose classes the table `labels` lists.
+
+    Raises InputError without a data set for folders.
+    """
+    folders = {name: each for name, each in settings.datasets.items() if isinstance(each, Folder)}
     if not folders:
         raise InputError("params.yaml: datasets: no data set has source: folder; add one, as deepen init NEW writes it")
-    name = settings.data if settings.data in folders else "folder" if "folder" in folders else folders[0]
+    name = settings.data if settings.data in folders else "folder" if "folder" in folders else next(iter(folders))
     where = f"datasets.{name}"
-    return {"data": name, f"{where}.root": root, f"{where}.size": choose_size(survey.sizes)}
-
-
-def locate_images(images: Path, project: Path) -> str:
-    """Return the path of images for a project's params.yaml: absolute if it was given so, else from the project."""
-    if images.is_absolute() or str(images).startswith("~"):
-        return str(images)
-    there = images.absolute()
-    return os.path.relpath(there.parent.resolve() / there.name, project.resolve())
+    table = list_table_changes(folders[name], labels, survey.choice.columns)
+    changes: Changes = {"data": name, f"{where}.root": root, f"{where}.size": choose_size(survey.sizes)}
+    return changes | {f"{where}.{path}": value for path, value in table.items()}
 
 
 def change_settings(text: str, changes: Changes) -> str:
@@ -104,9 +100,3 @@ def _dump(value: str | int) -> str:
     yaml.width = 1_000_000
     yaml.dump({"value": value}, file)
     return file.getvalue().removeprefix("value: ").rstrip("\n")
-
-
-def list_ignored(images: Path, project: Path) -> list[str]:
-    """Return the lines of a project's .gitignore for images inside the project: large files are not git's."""
-    below = os.path.relpath(images.absolute().parent.resolve() / images.absolute().name, project.resolve())
-    return [] if Path(below).parts[0] == ".." else ["/" + re.sub(r"([\\*?\[\]!# ])", r"\\\1", below)]

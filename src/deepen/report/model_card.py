@@ -29,15 +29,15 @@ _HUB_NAMES = {  # of data sets, on the Hugging Face Hub
     "fashion_mnist": "zalando-datasets/fashion_mnist",
 }
 _USE: dict[Format, str] = {
-    "safetensors": '```python\nimport deepen\n\nnetwork = deepen.load({file})\n'
+    "safetensors": "```python\nimport deepen\n\nnetwork = deepen.load({file})\n"
     'probabilities = network.predict(["photo.jpg"])  # (images, classes)\n'
     "print(network.classes[probabilities[0].argmax()])\n```\n\nDeepen reads image files, and averages over the mirror "
     "image where a mirrored image keeps its class.",
-    "onnx": '```python\nimport onnxruntime\n\nsession = onnxruntime.InferenceSession({file})\n'
+    "onnx": "```python\nimport onnxruntime\n\nsession = onnxruntime.InferenceSession({file})\n"
     'logits, probabilities = session.run(None, {{"images": images}})  # uint8 (batch, channels, height, width)\n```\n\n'
     "The file normalizes the images itself. Its metadata has the names of the classes.",
     "torchvision": "```python\nimport torchvision\nfrom safetensors.torch import load_file\n\n"
-    'network = torchvision.models.{net}(num_classes={classes})\nnetwork.load_state_dict(load_file({file}))\n```\n\n'
+    "network = torchvision.models.{net}(num_classes={classes})\nnetwork.load_state_dict(load_file({file}))\n```\n\n"
     "Images are values from 0 to 1, normalized with `Normalize({mean}, [1.0, 1.0, 1.0])`.",
 }
 

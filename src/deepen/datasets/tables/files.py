@@ -13,7 +13,6 @@ from deepen.datasets.layout import locate
 from deepen.datasets.tables.choice import TableChoice
 from deepen.datasets.tables.reading import read_table
 from deepen.datasets.walk import METADATA, PathParts, Walk
-from deepen.datasets.wrong_layout import READABLE
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,9 @@ def _read_outside(choice: TableChoice, root: Path) -> TableFile | None:
     try:
         content = read_file(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{quote(choice.table)}: can't be read ({describe_cause(error)}); name a readable file") from error
+        raise InputError(
+            f"{quote(choice.table)}: can't be read ({describe_cause(error)}); name another file"
+        ) from error
     below = _relate(path, root)
     return (
         TableFile(quote(path.name), None, content)
@@ -84,9 +85,9 @@ def _relate(path: Path, root: Path) -> PathParts | None:
 
 def _describe_missing(choice: TableChoice, walk: Walk) -> str:
     """Return the fault of a table that does not exist, with the tables that do."""
-    others = [name for name in walk.others.first if name.lower().endswith(READABLE)]
     where = "the project folder" if choice.entry else "the current folder"
-    found = f"; choose the table with {choice.name_setting('labels')}={others[0]}" if others else "; correct its name"
+    setting = choice.name_setting("labels")
+    found = f"; choose the table with {setting}={walk.readable[0]}" if walk.readable else "; correct its name"
     if choice.exists():
         return f"{quote(choice.table)}: not a file, as a table must be{found}"
     return f"{quote(choice.table)}: no such file in it or in {where}{found}"

@@ -23,7 +23,7 @@ def load_listed(root: Path, size: int | None, temp_dir: Path | None, choice: Tab
     Without a column or folder for the parts, all images are for training. Images of a class are sorted by path.
     """
     listing = read_listing(root, choice)
-    if faults := _find_class_faults(listing):
+    if faults := find_class_faults(listing):
         raise InputError([f"{root}: {listing.name}: {fault}" for fault in trim(faults)])
     spec, walk = ImageSpec(None if size is None else (size, size)), Walk(root, wanted_names(choice))
     with Staging(spec, temp_dir) as staging:
@@ -63,7 +63,7 @@ def _list_classes(listing: Listing, part: Part) -> tuple[str, ...]:
     return sort_classes(image.label for image in listing.images.values() if listing.part_of(image) == part)
 
 
-def _find_class_faults(listing: Listing) -> list[str]:
+def find_class_faults(listing: Listing) -> list[str]:
     """Return the faults of a listing that can't be trained on."""
     train = _list_classes(listing, "train")
     if not train:

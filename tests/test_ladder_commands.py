@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from dvc_project import ROOT
@@ -14,6 +15,7 @@ from deepen.cli.edit import add_model
 from deepen.cli.new import add_convolutions
 from deepen.config.settings import check_text, load_settings
 from deepen.core.errors import InputError
+from deepen.datasets.digits import load_digits
 
 PARAMS = (ROOT / "params.yaml").read_text().replace("width: auto ", "width: 1.0  ")
 
@@ -74,16 +76,63 @@ class TestModels:
         assert max(map(len, said.splitlines())) <= 80
 
     @pytest.mark.parametrize(
+        ("data", "known"),
+        [
+            ("digits", "1x8x8 in 10"),
+            ("cifar10", "3x32x32 in 10"),
+            ("cifar100", "3x32x32 in 100"),
+            ("fashion_mnist", "1x28x28 in 10"),
+        ],
+    )
+    def test_models_knows_the_images_of_published_data_sets(self, folder, capsys, data, known):
+        (folder / "params.yaml").write_text(PARAMS.replace("data: digits ", f"data: {data} "))
+        main(["models", "--project", str(folder)])
+        assert f"For images of {known} classes, width 1." in (said := capsys.readouterr().out)
+        assert "which is not known here" in " ".join(said.split())
+
+    def test_the_known_shapes_are_those_of_the_images(self):
+        digits = load_digits()
+        settings = check_text(PARAMS).datasets
+        assert settings["digits"].known_shape == (digits.shape, len(digits.classes))
+
+    def test_models_of_a_folder_needs_its_images_or_their_shape(self, folder, capsys):
+        text = PARAMS.replace("data: digits ", "data: folder ")
+        (folder / "params.yaml").write_text(text)
+        path = folder / "data/train.safetensors"
+        assert told("models", "--project", folder) == (
+            f"{path}: no such file; run dvc repro prepare, or add --image 3x32x32"
+        )
+        (folder / "params.yaml").write_text(text.replace("size: auto ", "size: 48 "))
+        assert told("models", "--project", folder).endswith(", or add --image 3x48x48")
+        path.parent.mkdir()
+        replace(load_digits(), name="images").save(path)
+        assert told("models", "--project", folder) == (
+            f"{path}: has images of another data set than data: folder; run dvc repro prepare, or add --image 3x48x48"
+        )
+        (folder / "params.yaml").write_text(text)
+        main(["models", "--project", str(folder)])
+        assert "For images of 1x8x8 in 10 classes" in capsys.readouterr().out
+
+    def test_models_ignores_the_prepared_images_of_another_data_set(self, folder, capsys):
+        (folder / "data").mkdir()
+        load_digits().save(folder / "data/train.safetensors")
+        main(["models", "--project", str(folder)])
+        assert "For images of 1x8x8 in 10 classes" in (said := capsys.readouterr().out)
+        assert "not known here" not in said
+        (folder / "params.yaml").write_text(PARAMS.replace("data: digits ", "data: cifar10 "))
+        main(["models", "--project", str(folder)])
+        assert "For images of 3x32x32 in 10 classes" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
         ("words", "error"),
         [
-            ([], "data/train.safetensors: no such file; run dvc repro prepare, or add --image 3x32x32"),
             (
                 ["--image", "32x32"],
                 "--image 32x32: must be channels, height and width; write for example --image 3x32x32",
             ),
             (["--image", "3x0x32"], "--image 3x0x32: must be channels"),
             (["--image", "3x32x32", "--classes", 1], "--classes 1: must be at least 2; write for example --classes 10"),
-            (["--classes", 5], "--classes 5: requires --image; add for example --image 3x32x32"),
+            (["--classes", 5], "--classes 5: requires --image; add for example --image 1x8x8"),
             (["--image", "3x4x4"], "params.yaml: models.I.layers: layer 6"),
         ],
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command, add_project, parse_path
+from deepen.cli.image_shape import parse_image
 from deepen.cli.missing_path import require_path
-from deepen.cli.models import parse_image
 from deepen.cli.new import add_model_to_file
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, prefix_faults, quote

@@ -6,22 +6,18 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project, parse_whole_number
+from deepen.cli.image_shape import CLASSES, UNKNOWN, read_image_shape
 from deepen.core.errors import InputError
 from deepen.core.tree import draw_tree
 
 if TYPE_CHECKING:
     from deepen.config.settings import Settings
     from deepen.growth.ladder import Plans
-
-TRAIN = Path("data/train.safetensors")
-_CLASSES = 10
-UNKNOWN = sys.maxsize  # the number of training images if it is not known
 
 
 def add(commands: Any) -> None:
@@ -31,7 +27,7 @@ def add(commands: Any) -> None:
         "models",
         "list the ladder's layers, parameters, FLOPs, steps",
         "Print the models of params.yaml with their numbers of parameters, floating-point operations, epochs and "
-        "training steps, for the images that dvc repro prepared or for the shape given with --image.",
+        "training steps, for the images of the data set, or for the shape given with --image.",
         ["deepen models", "deepen models --image 3x32x32 --classes 100"],
     )
     parser.add_argument("--image", metavar="CxHxW", help="shape of an image, for example 3x32x32")
@@ -39,7 +35,7 @@ def add(commands: Any) -> None:
         "--classes",
         type=parse_whole_number,
         metavar="N",
-        help=f"number of classes, with --image (default: {_CLASSES})",
+        help=f"number of classes, with --image (default: {CLASSES})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_project(parser)
@@ -51,7 +47,7 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.growth.ladder import plan_ladder
 
     settings = load_settings(options.project / "params.yaml")
-    image, classes, images = _read_image_shape(options)
+    image, classes, images = read_image_shape(settings, options)
     image = settings.view_shape(image)
     plans = plan_ladder(settings, image, classes)
     tree = draw_tree({name: model.after for name, model in settings.models.items()})
@@ -116,8 +112,8 @@ def _format_text(rows: Sequence[dict[str, Any]], tree: Mapping[str, str]) -> str
 
 _WRAPPED: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
 _UNKNOWN_STEPS = textwrap.fill(
-    "Steps, and epochs: auto, depend on the number of training images, which --image does not give: epochs are at "
-    "least as many as in the table. After dvc repro prepare, deepen models without --image prints the exact numbers.",
+    "Steps, and epochs: auto, depend on the number of training images, which is not known here: epochs are at least "
+    "as many as in the table. After dvc repro prepare, deepen models without --image prints the exact numbers.",
     80,
 )
 _LEGEND = textwrap.fill(
@@ -135,31 +131,3 @@ def _warn_about_memory(settings: "Settings", plans: "Plans", images: int) -> Non
     with suppress(InputError):  # the device may be on the other machine too
         for fault in memory_faults(settings, plans, images, get_device_memory(settings.device)):
             print(f"warning: {fault}", file=sys.stderr)
-
-
-def _read_image_shape(options: argparse.Namespace) -> tuple[tuple[int, int, int], int, int]:
-    """Return the shape of an image, the number of classes, and the number of training images or UNKNOWN."""
-    from deepen.data.images import load_images
-
-    if options.image is None:
-        if options.classes is not None:
-            raise InputError(f"--classes {options.classes}: requires --image; add for example --image 3x32x32")
-        path = options.project / TRAIN
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; run dvc repro prepare, or add --image 3x32x32")
-        images = load_images(path)
-        return images.shape, len(images.classes), len(images)
-    image = parse_image(options.image)
-    classes = _CLASSES if options.classes is None else options.classes
-    if classes < 2:
-        raise InputError(f"--classes {classes}: must be at least 2; write for example --classes {_CLASSES}")
-    return image, classes, UNKNOWN
-
-
-def parse_image(text: str) -> tuple[int, int, int]:
-    """Parse the value of --image, `CxHxW`, into (channels, height, width)."""
-    sides = text.split("x")
-    if len(sides) != 3 or not all(side.isascii() and side.isdecimal() and 0 < int(side) <= 65_536 for side in sides):
-        raise InputError(f"--image {text[:60]}: must be channels, height and width; write for example --image 3x32x32")
-    channels, height, width = map(int, sides)
-    return channels, height, width

@@ -10,6 +10,12 @@ from deepen.core.errors import InputError
 from deepen.core.wording import format_value
 
 Image = tuple[int, int, int]  # shape: (channels, height, width)
+_SHAPES: dict[str, tuple[Image, int]] = {  # of images, and the number of classes
+    "digits": ((1, 8, 8), 10),
+    "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "fashion_mnist": ((1, 28, 28), 10),
+}
 Width = Annotated[float, Field(gt=0, le=64)]
 _Column = Annotated[str, Field(min_length=1, max_length=200)]
 _Side = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, auto]
@@ -37,7 +43,18 @@ class Augmented(Section):
         return channels, self.view, self.view
 
 
-class Digits(Augmented):
+class _Published(Augmented):
+    """A data set whose images are always the same."""
+
+    source: str
+
+    @property
+    def known_shape(self) -> tuple[Image, int]:
+        """The shape of its images, and its number of classes."""
+        return _SHAPES[self.source]
+
+
+class Digits(_Published):
     """scikit-learn's handwritten digits, which are installed with it."""
 
     source: Literal["digits"] = Field(examples=["folder"])
@@ -58,7 +75,7 @@ class _Rooted(Augmented):
             ) from error
 
 
-class Downloaded(_Rooted):
+class Downloaded(_Rooted, _Published):
     """A data set that torchvision downloads to `root`."""
 
     source: Literal["cifar10", "cifar100", "fashion_mnist"] = Field(examples=["folder"])
@@ -85,6 +102,12 @@ class Folder(_Rooted):
     size: _Side = Field(examples=[32])
     labels: PathText = Field(default="auto", examples=["labels.csv"])
     columns: Columns = Field(default=Columns(), examples=["{label: breed}"])
+
+    @property
+    def likely_shape(self) -> Image:
+        """A shape that its images may have: colour, of `size`."""
+        side = self.size or 32
+        return 3, side, side
 
 
 Dataset = Annotated[Digits | Downloaded | Folder, Field(discriminator="source")]

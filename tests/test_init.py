@@ -17,7 +17,8 @@ from deepen.project import creation
 from deepen.project.estimate import estimate_run
 from deepen.project.file_list import list_project_files
 from deepen.project.locations import locate_images
-from deepen.project.suggestion import change_settings, choose_size
+from deepen.project.settings_text import change_settings
+from deepen.project.suggestion import choose_size
 from deepen.project.survey import survey_images
 from deepen.project.template import INSTALLED, read_template
 from pipeline.shared import installed

@@ -3,9 +3,11 @@
 import pytest
 from test_settings import GOOD
 
+from deepen.config.settings import Settings
 from deepen.core.errors import InputError
 from deepen.experiments.overrides import split_changes
-from deepen.search.checks import check_space
+from deepen.search.checks import _SEARCHED as SEARCHED
+from deepen.search.checks import _find_name_faults, check_space
 from deepen.search.definition import choose_name, make_definition, require_same
 from deepen.search.space import Range, parse_space
 from deepen.search.table import describe_space
@@ -97,19 +99,28 @@ def test_the_scale_of_each_range_is_told():
         ("lr=1..1e999", "lr=1..1e999: the ends of a range must be finite; write for example lr=0.003..0.1"),
         ("lr=0.01..0.1:quad", "lr=0.01..0.1:quad: unknown scale; write :log or :linear after the range, or nothing"),
         (f"{TRAINING}.dropout=0..0.5:log", f"{TRAINING}.dropout=0..0.5:log: a log scale needs ends above 0; write :linear, or a first end above 0"),
-        ("lr=0.01..1e9", "params.yaml, changed by -S: lr: must be less than or equal to 100, got 1000000000.0; write for example lr: 0.01"),
-        ("lr=-1..1", "params.yaml, changed by -S: lr: must be greater than or equal to 0.00000001, got -1.0; write for example lr: 0.01"),
+        ("lr=0.01..1e9", "lr=0.01..1e9: lr: must be less than or equal to 100, got 1000000000.0; write for example lr: 0.01"),
+        ("lr=-1..1", "lr=-1..1: lr: must be greater than or equal to 0.00000001, got -1.0; write for example lr: 0.01"),
         ("models.I.epochs=3..5.5", "models.I.epochs=3..5.5: takes whole numbers only; write for example models.I.epochs=3..6"),
-        ("lrr=0.1..1", "-S lrr: unknown setting; did you mean lr?"),
+        ("lrr=0.1..1", "lrr: unknown setting; did you mean lr?"),
         ("lr=0.1,0.1", "lr=0.1,0.1: has a value twice; list each once"),
         ("lr=0.1..1 lr=0.01..0.1", "lr: is given twice; give it once"),
-        ("growth=identity,copied", "params.yaml, changed by -S: growth: must be 'identity', 'copy' or 'random', got the string 'copied'; did you mean copy?"),
+        ("growth=identity,copied", "growth=identity,copied: growth: must be 'identity', 'copy' or 'random', got the string 'copied'; did you mean copy?"),
         ("seed=0..5", "seed: a search would find the luckiest seed, not a better network; search another setting"),
         ("val_fraction=0.1..0.3", "val_fraction: changes the validation images, so trials can't be compared; search another setting"),
         ("data=digits,cifar10", "data: changes the validation images, so trials can't be compared; search another setting"),
         ("datasets.cifar10.root=a,b", "datasets.cifar10.root: changes the validation images, so trials can't be compared; search another setting"),
         ("recipes.onecycle.evaluation.views=centre,crops", "recipes.onecycle.evaluation.views: affects only the test, not validation accuracy; search a setting of training"),
-        ("progress=quiet,normal", "progress: does not change the training of III with these settings; leave it out"),
+        ("progress=quiet,normal", "progress: changes no result of a training; leave it out"),
+        ("threads=1..4", "threads: changes speed and rounding, not what is learned; give one value, or leave it out"),
+        ("device=cpu,cuda", "device: changes speed and rounding, not what is learned; give one value, or leave it out"),
+        ("precision=float32,bfloat16", "precision: changes speed and rounding, not what is learned; give one value, or leave it out"),
+        ("depth=I,III", "depth: only chooses the model that is compared; give one, as in depth=III, and see deepen results for all"),
+        ("datasets.folder.size=32,64", "datasets.folder.size: changes the validation images, so trials can't be compared; search another setting"),
+        ("datasets.folder.columns.label=a,b", "datasets.folder.columns.label: changes the validation images, so trials can't be compared; search another setting"),
+        ("lr=0..0.1", "lr=0..0.1: lr: must be greater than or equal to 0.00000001, got 0.0; write for example lr: 0.01"),
+        ("lr=", "lr=: lr: must be a number or auto, got the string ''; write for example lr: 0.01"),
+        ("models.III.frozen=copied,[conv1_1]", "models.III.frozen: not in params.yaml yet; write +models.III.frozen=... to add it"),
         ("recipes.published.training.lr=0.01..0.1", "recipes.published.training.lr: does not change the training of III with these settings; leave it out"),
         ("depth=I models.II.epochs=3..9", "models.II.epochs: does not change the training of I with these settings; leave it out"),
         (f"lr=0.01 {TRAINING}.lr=0.01..0.1", f"{TRAINING}.lr: lr in params.yaml replaces it; add lr=auto"),
@@ -120,6 +131,20 @@ def test_each_bad_range_is_one_error(text, fault):
     with pytest.raises(InputError) as error:
         parse(text)
     assert list(error.value.faults) == [fault]
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name not in SEARCHED])
+def test_a_setting_that_no_network_learns_from_is_not_searched(name):
+    faults = list(_find_name_faults(name))
+    assert len(faults) == 1
+    assert faults[0].startswith(f"{name}: ")
+
+
+def test_no_fault_of_a_search_names_an_option_that_was_not_typed():
+    for text in ("lrr=1..2", "lr=0..1", "lr=x..", "a b=1..2", "+x.y=1..2", "~lr=1,2", "lr=,,", "lr.x=1..2"):
+        with pytest.raises(InputError) as error:
+            parse(text)
+        assert not any("-S" in fault for fault in error.value.faults)
 
 
 def test_all_faults_are_told_at_once():

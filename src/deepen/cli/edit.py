@@ -1,4 +1,4 @@
-"""Add a model to the text of a params.yaml, and keep every other character."""
+"""Add a model or a setting to the text of a params.yaml, and keep every other character."""
 
 import io
 import re
@@ -29,11 +29,28 @@ def add_model(text: str, name: str, entry: Mapping[str, object]) -> str:
     column = models.value[0][0].start_mark.column
     indented = [value for _, value in models.value if isinstance(value, MappingNode) and not value.flow_style]
     deeper = indented[0].start_mark.column - column if indented else 2
-    lines = [" " * column + line for line in _dump_yaml({name: dict(entry)}, deeper).splitlines()]
-    new = _insert_lines(text, _find_end(*models.value[-1]), lines)
+    new = _add_entry(text, models, {name: dict(entry)}, deeper)
     check_text(new)
     _check_unchanged(text, new, name, entry)
     return new
+
+
+def add_setting(text: str, path: str, value: object) -> str:
+    """Return the text of a params.yaml with one more setting, after the others of its section."""
+    *above, name = path.split(".")
+    section = compose(text)
+    for each in above:
+        pairs = section.value if isinstance(section, MappingNode) else []
+        section = next((below for key, below in pairs if key.value == each), None)
+    if not isinstance(section, MappingNode) or section.flow_style:
+        raise InputError(f"params.yaml: {path}: can't be added automatically; add it by hand")
+    return _add_entry(text, section, {name: value}, 2)
+
+
+def _add_entry(text: str, section: MappingNode, entry: Mapping[str, object], indentation: int) -> str:
+    column = section.value[0][0].start_mark.column
+    lines = [" " * column + line for line in _dump_yaml(entry, indentation).splitlines()]
+    return _insert_lines(text, _find_end(*section.value[-1]), lines)
 
 
 def _insert_lines(text: str, end: int, lines: list[str]) -> str:

@@ -124,7 +124,8 @@ def _fit(text: str, images: Path, project: Path, survey: "Survey") -> tuple[str,
     from deepen.config.settings import check_text
     from deepen.project.description import describe_run
     from deepen.project.locations import locate_images
-    from deepen.project.suggestion import change_settings, describe_changes, suggest_settings
+    from deepen.project.settings_text import change_settings, describe_changes
+    from deepen.project.suggestion import suggest_settings
     from deepen.project.tables import name_table
 
     labels = name_table(survey.choice, images, project)

@@ -122,6 +122,7 @@ def _read_settings() -> Mapping[str, Any]:
 
 def _apply_best(found: _Found) -> None:
     """Apply the best trial; raises InputError if there is none, or the project has changed since."""
+    from deepen.cli.kept_layout import keep_layout
     from deepen.search.definition import make_definition, require_same
     from deepen.search.optuna_study import find_best
     from deepen.search.trials import apply_trial
@@ -132,5 +133,6 @@ def _apply_best(found: _Found) -> None:
     now = make_definition(Path(), content, found.space, found.definition["changes"])
     remedy = f"write the settings of its best trial into params.yaml: {', '.join(changes)}"
     require_same(found.name, found.definition, now, remedy)
-    apply_trial(Path(), f"{found.name}-{best.number}", content, changes)
+    with keep_layout(Path("params.yaml")):
+        apply_trial(Path(), f"{found.name}-{best.number}", content, changes)
     print(f"Applied {found.name}-{best.number}; dvc repro trains what is missing, and tests it.")

@@ -19,12 +19,15 @@ from deepen.core.nearest import find_nearest
 MOST_COMBINATIONS = 200  # checked of a grid
 
 
-def find_change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> list[str]:
+def find_change_faults(
+    content: Mapping[str, Any], changes: Sequence[str], option: str = "-S ", name: str = "params.yaml, changed by -S"
+) -> list[str]:
     """Return the faults of changes, in Hydra's grammar, to the content of a params.yaml, one sentence each.
 
-    For lists of values, all combinations are checked. Changes that contain ${...} are left to DVC.
+    For lists of values, all combinations are checked. Changes that contain ${...} are left to DVC. `option` is what
+    was typed before a change, `name` what the changed settings are called.
     """
-    overrides, faults = _parse(content, changes)
+    overrides, faults = _parse(content, changes, option)
     if faults or any("${" in change for change in changes):
         return faults
     unique_faults: dict[str, None] = {}
@@ -33,7 +36,7 @@ def find_change_faults(content: Mapping[str, Any], changes: Sequence[str]) -> li
         for override, value in zip(overrides, values, strict=True):
             _apply(changed, override, value)
         try:
-            check_settings(changed, "params.yaml" + (", changed by -S" if overrides else ""))
+            check_settings(changed, name if overrides else "params.yaml")
         except InputError as error:
             unique_faults |= dict.fromkeys(error.faults)
     return list(unique_faults)
@@ -59,52 +62,54 @@ def count_combinations(content: Mapping[str, Any], changes: Sequence[str]) -> in
     return prod(sum(1 for _ in _iter_values(override)) for override in overrides)
 
 
-def _parse(content: Mapping[str, Any], changes: Sequence[str]) -> tuple[list[Override], list[str]]:
+def _parse(content: Mapping[str, Any], changes: Sequence[str], option: str = "-S ") -> tuple[list[Override], list[str]]:
     """Return the parsed changes of params.yaml, and the faults of their syntax and names."""
     overrides, faults = [], []
     for change in changes:
         key = change.partition("=")[0]
         if not key.strip("+~"):
-            faults.append(f"-S {quote(change)[:200]}: missing setting name; write for example -S lr=0.01")
+            faults.append(f"{option}{quote(change)[:200]}: missing setting name; write for example {option}lr=0.01")
             continue
         if ":" in key and not key.startswith("params.yaml:"):
             continue  # a change of another file
         try:
             override = OverridesParser.create().parse_override(change.removeprefix("params.yaml:"))
         except HydraException:
-            faults.append(_describe_syntax_error(change))
+            faults.append(_describe_syntax_error(change, option))
             continue
         overrides.append(override)
-        faults += filter(None, [_find_name_fault(content, override) or _find_values_fault(change, override)])
+        faults += filter(
+            None, [_find_name_fault(content, override, option) or _find_values_fault(change, override, option)]
+        )
     return overrides, faults
 
 
-def _describe_syntax_error(change: str) -> str:
+def _describe_syntax_error(change: str, option: str) -> str:
     key, equals, _ = change.partition("=")
     if not equals:
-        return f"-S {quote(change)[:200]}: missing value; write for example -S lr=0.01"
+        return f"{option}{quote(change)[:200]}: missing value; write for example {option}lr=0.01"
     if not re.fullmatch(r"[+~]{0,2}[A-Za-z_][\w-]*(\.[\w-]+)*", key.removeprefix("params.yaml:")):
-        return f"-S {quote(change)[:200]}: invalid setting name; write for example -S lr=0.01"
-    remedy = "separate values by one comma, as in -S lr=0.01,0.02, and put text with special characters in quotes"
-    return f"-S {quote(change)[:200]}: invalid value; {remedy}"
+        return f"{option}{quote(change)[:200]}: invalid setting name; write for example {option}lr=0.01"
+    remedy = f"separate values by one comma, as in {option}lr=0.01,0.02, and put text with special characters in quotes"
+    return f"{option}{quote(change)[:200]}: invalid value; {remedy}"
 
 
-def _find_name_fault(content: Mapping[str, Any], override: Override) -> str:
+def _find_name_fault(content: Mapping[str, Any], override: Override, option: str) -> str:
     """Return the fault of a setting's name, that it is unknown; empty if it is valid."""
     node: Any = content
     key = override.key_or_group
     if override.is_add() or override.is_force_add():
         return ""
     if _can_be_added(content, key):
-        return f"-S {quote(key)[:200]}: not in params.yaml yet; write -S +{quote(key)[:200]}=... to add it"
+        return f"{option}{quote(key)[:200]}: not in params.yaml yet; write {option}+{quote(key)[:200]}=... to add it"
     for i, part in enumerate(parts := key.split(".")):
         if not isinstance(node, Mapping) or part not in node:
             if isinstance(node, Mapping) and part in (keys := list_known_keys(Settings, content, parts[:i])):
                 example = "it" if keys[part] is None else f"for example {part}: {keys[part]}"
                 where = quote(".".join(parts[: i + 1]))[:200]
-                return f"-S {quote(key)[:200]}: {where} is missing in params.yaml; add {example} there"
+                return f"{option}{quote(key)[:200]}: {where} is missing in params.yaml; add {example} there"
             siblings = list(map(str, node)) if isinstance(node, Mapping) else []
-            return f"-S {quote(key)[:200]}: unknown setting{_suggest(content, key, part, siblings)}"
+            return f"{option}{quote(key)[:200]}: unknown setting{_suggest(content, key, part, siblings)}"
         node = node[part]
     return ""
 
@@ -118,12 +123,12 @@ def _can_be_added(content: Mapping[str, Any], key: str) -> bool:
     return isinstance(model, Mapping) and field in Model.model_fields and field not in model
 
 
-def _find_values_fault(change: str, override: Override) -> str:
+def _find_values_fault(change: str, override: Override, option: str) -> str:
     """Return a fault if the values can't be listed, as those of an interval; else empty."""
     try:
         next(_iter_values(override), None)
     except HydraException:
-        return f"-S {quote(change)[:200]}: can't list its values; write them separated by commas"
+        return f"{option}{quote(change)[:200]}: can't list its values; write them separated by commas"
     return ""
 
 

@@ -8,16 +8,35 @@ from deepen.experiments.changes import apply_changes, find_change_faults
 from deepen.experiments.differences import find_differences
 from deepen.search.space import Space
 
+_NAME = "params.yaml, changed by the search"
 _SPLIT = ("data", "val_fraction")  # settings that choose the validation images, with those of the data set below
-_SOURCE = ("source", "root")
-_CHOOSERS = ("recipe", "depth")  # settings that choose which of the others have an effect
+_SOURCE = ("source", "root", "size", "labels", "columns")
+_CHOOSERS = ("recipe",)  # settings that choose which of the others have an effect
+_SEARCHED = (
+    "lr",
+    "recipe",
+    "growth",
+    "width",
+    "datasets",
+    "recipes",
+    "models",
+)  # what a network learns depends on them
+_REASONS = {
+    "seed": "a search would find the luckiest seed, not a better network; search another setting",
+    "depth": "only chooses the model that is compared; give one, as in depth=III, and see deepen results for all",
+    **dict.fromkeys(
+        ("threads", "device", "precision"),
+        "changes speed and rounding, not what is learned; give one value, or leave it out",
+    ),
+}
+_NO_EFFECT = "changes no result of a training; leave it out"  # of all others, such as progress
 
 
 def check_space(content: Mapping[str, Any], space: Space) -> None:
     """Raise InputError with all faults of a search of a params.yaml."""
     faults = dict.fromkeys(fault for name in space.varied for fault in _find_name_faults(name))
     for values in space.iter_neighbours():
-        faults |= dict.fromkeys(find_change_faults(content, space.make_changes(values)))
+        faults |= dict.fromkeys(find_change_faults(content, space.make_changes(values), "", _NAME))
     if not faults:
         faults |= dict.fromkeys(_find_effect_faults(content, space))
     if faults:
@@ -25,13 +44,12 @@ def check_space(content: Mapping[str, Any], space: Space) -> None:
 
 
 def _find_name_faults(name: str) -> Iterator[str]:
-    """Yield the fault of a setting whose trials have no comparable validation accuracy."""
+    """Yield the fault of a setting that no search may vary: trials can't be compared, or no network gets better."""
     section, _, rest = _strip(name).partition(".")
-    last = rest.rpartition(".")[2]
-    if section in _SPLIT or (section == "datasets" and last in _SOURCE):
+    if section in _SPLIT or (section == "datasets" and rest.split(".")[1:2] and rest.split(".")[1] in _SOURCE):
         yield f"{quote(name)}: changes the validation images, so trials can't be compared; search another setting"
-    if section == "seed":
-        yield "seed: a search would find the luckiest seed, not a better network; search another setting"
+    elif section not in _SEARCHED:
+        yield f"{quote(name)}: {_REASONS.get(section, _NO_EFFECT)}"
     if section == "recipes" and ".evaluation." in f".{rest}.":
         yield f"{quote(name)}: affects only the test, not validation accuracy; search a setting of training"
 

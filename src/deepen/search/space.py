@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 from math import prod
 from typing import Any
 
@@ -121,7 +121,7 @@ def _parse_values(content: Mapping[str, Any], name: str, change: str) -> Range |
     if ".." in text and name.rpartition(".")[2] not in _PATHS:
         return _find_whole(content, change, _parse_range(change, text.strip()))
     quoted = quote_change(change, sweeps=True)
-    if faults := find_change_faults(content, [quoted]):
+    if faults := find_change_faults(content, [quoted], "", quote(change)[:200]):
         raise InputError(faults)
     values = [format_override_value(value) for value in list_values(content, quoted)]
     if len(set(values)) < len(values):
@@ -166,6 +166,8 @@ def _find_whole(content: Mapping[str, Any], change: str, found: Range) -> Range:
                 f"{quote(change)[:200]}: takes whole numbers only; write for example {name}={least}..{most}"
             )
         found = replace(found, whole=True)
-    if faults := [fault for end in found.list_ends() for fault in find_change_faults(content, [f"{name}={end!r}"])]:
-        raise InputError(list(dict.fromkeys(faults)))
+    shown = quote(change)[:200]
+    ends = [find_change_faults(content, [f"{name}={end!r}"], "", shown) for end in found.list_ends()]
+    if faults := dict.fromkeys(chain(*ends)):
+        raise InputError(list(faults))
     return found

@@ -70,6 +70,8 @@ def test_the_commands_of_experiments_md_run(project, tmp_path):
     assert min(rows, key=lambda name: -float(rows[name]["top1"])) == next(iter(rows))
     (project.path / "experiments.csv").unlink()
 
+    assert "has the weights of epoch" in walk.run(project, "Stop a training early")
+
     walk.run(project, "Compare two experiments in plots")
     drawn = project.read("dvc_plots/index.html")
     assert "rate-1" in drawn

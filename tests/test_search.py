@@ -5,11 +5,15 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
+from dvc_project import ROOT
 from test_settings import GOOD
 
+from deepen.cli import main
 from deepen.core.errors import InputError, Interrupted
 from deepen.core.yaml_reading import parse_yaml
 from deepen.search import loop
@@ -187,6 +191,24 @@ class TestRunning:
         assert "nesterov: needs momentum above 0" in why
 
 
+@pytest.mark.parametrize(
+    ("git", "told"),
+    [
+        (False, "is not in a git repository, and experiments start from a commit; run git init && git add --all"),
+        (True, "has no commit, and experiments start from a commit; run git add --all"),
+    ],
+)
+def test_without_a_commit_there_is_one_error(tmp_path, monkeypatch, git, told):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
+    if git:
+        subprocess.run(["git", "init", "-q"], check=True)
+    with pytest.raises(SystemExit) as error:
+        main(["search", "--changes", "lr=0.01..0.1"])
+    assert str(error.value) == f"error: this folder: {told} && git commit -m Start"
+
+
 SEARCH = ("deepen search --name a --changes", "depth=I lr=0.01..0.05 models.I.epochs=1..3")
 
 
@@ -231,7 +253,7 @@ class TestCommand:
         assert "unknown search" in project("deepen search --name b", ok=False)
         assert "error: --changes: missing; write for example" in project("deepen search", ok=False)
         said = project("deepen search --trials 0 --changes lr=0.01..0.02", ok=False)
-        assert "error: --trials: must be at least 1, got 0; write for example --trials 20" in said
+        assert "error: trials: must be at least 1, got 0; ask for example for 20" in said
 
     def test_trials_that_fail_end_the_search_with_their_error(self, project):
         project.edit(

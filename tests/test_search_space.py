@@ -174,7 +174,7 @@ class TestDefinition:
 
     @pytest.mark.parametrize("name", ["", "a/b", "../a", "-a", "a b", "x" * 65])
     def test_an_invalid_name_is_one_error(self, name):
-        with pytest.raises(InputError, match="invalid name; use 1 to 64 letters, digits, - and _"):
+        with pytest.raises(InputError, match="invalid; use 1 to 64 letters, digits, - and _"):
             choose_name(name, {})
 
     def test_another_search_of_the_same_name_is_one_error(self, definition):

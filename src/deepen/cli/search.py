@@ -43,13 +43,15 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from deepen.experiments.references import require_commit
     from deepen.search.table import format_search
 
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
     require_project(Path(), has_option=False)
+    require_commit(Path())
     if options.trials is not None and options.trials < 1:
-        raise InputError(f"--trials: must be at least 1, got {options.trials}; write for example --trials {_TRIALS}")
+        raise InputError(f"trials: must be at least 1, got {options.trials}; ask for example for {_TRIALS}")
     if options.changes is None and (options.name is None or options.trials is not None):
         raise InputError("--changes: missing; write for example --changes 'lr=0.003..0.1'")
     found = _search(options) if options.changes is not None else _load(options.name)

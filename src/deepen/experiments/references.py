@@ -1,12 +1,14 @@
 """Read the git references of experiments, and files in commits, with git."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from deepen.core.errors import InputError
+from deepen.core.names import name_folder
 
 _REFS = "refs/exps/*/*/*"  # the commit that an experiment started from, in two parts, and its name
 _NAMED = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38,62}/.+")  # excludes DVC's own references
@@ -51,6 +53,18 @@ def read_contents(project: Path, names: Iterable[str]) -> Iterator[bytes | None]
             size = int(header.split()[-1])
             yield output[start : start + size]
             start += size + 1
+
+
+def require_commit(project: Path) -> None:
+    """Raise InputError unless a project is in a git repository with a commit, which experiments start from."""
+    git = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
+    if shutil.which("git") and subprocess.run(git, cwd=project, capture_output=True).returncode:
+        inside = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=project, capture_output=True).returncode == 0
+        state, first = ("has no commit", "") if inside else ("is not in a git repository", "git init && ")
+        raise InputError(
+            f"{name_folder(project)}: {state}, and experiments start from a commit; run {first}git add --all && git "
+            "commit -m Start"
+        )
 
 
 def run_git(project: Path, *arguments: str, stdin: bytes = b"") -> bytes:

@@ -35,7 +35,7 @@ def choose_name(name: str | None, definition: Mapping[str, Any]) -> str:
     if name is None:
         return f"search-{hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:6]}"
     if not re.fullmatch(_NAME, name):
-        raise InputError(f"--name {quote(name)[:60]}: invalid name; use 1 to 64 letters, digits, - and _")
+        raise InputError(f"the name {quote(name)[:60]}: invalid; use 1 to 64 letters, digits, - and _")
     return name
 
 

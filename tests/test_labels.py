@@ -258,6 +258,18 @@ class TestFaults:
             "as 0.png",
         )
 
+    def test_an_unused_column_of_parts(self, tmp_path):
+        rows = [f"{row},{'Train' if at < 6 else 'test'}" for at, row in enumerate(ROWS)]
+        setting = "-S datasets.folder.columns.split"
+        self.check(
+            tmp_path,
+            rows,
+            f"column 'phase' has only names of parts; use it with {setting}=phase, or not with {setting}=none",
+            header="file_name,label,phase",
+        )
+        assert len(load(tmp_path / "x", columns=Columns(split="none")).images["train"]) == 8
+        assert len(load(tmp_path / "x", columns=Columns(split="phase")).images["test"]) == 2
+
     def test_a_name_in_another_case(self, tmp_path):
         self.check(tmp_path, [*ROWS[1:], "0.PNG,cat"], "line 9: no image '0.PNG'; did you mean 0.png?")
 

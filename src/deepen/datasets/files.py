@@ -38,7 +38,7 @@ def is_folder(root: Path) -> bool:
             raise InputError(
                 f"{root}: no such file or directory; set root to a folder or an archive with train/<class>/*"
             ) from error
-        raise InputError(f"{root}: can't be read ({error.strerror}); make it readable, or name another one") from error
+        raise InputError(f"{root}: can't be read ({error.strerror}); make it readable, or set another root") from error
     if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
         raise InputError(f"{root}: is neither a folder nor an archive; name one with train/<class>/*")
     if is_of_system(status):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from deepen.core.errors import quote
+from deepen.datasets.part_names import PART_ALIASES as PART_ALIASES
 from deepen.datasets.parts import Part
 from deepen.datasets.walk import FoundEntry, PathParts
 
@@ -14,11 +15,6 @@ FOLDERS: dict[str, Part] = {
     "valid": "validation",
     "validation": "validation",
     "test": "test",
-}
-PART_ALIASES = {  # what the parts are also called, in lower case
-    **dict.fromkeys(("train", "training", "trainset", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "tests", "testset", "test_set"), "test"),
 }
 Classes = dict[str, dict[str, int]]  # class name -> path below the class -> row of the image
 

@@ -1,5 +1,6 @@
 """The table that lists the classes of images, as settings or the command line name it, and its columns."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, get_args
@@ -7,6 +8,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from deepen.config.dataset_settings import Columns, Folder
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
+from deepen.datasets.part_names import PART_ALIASES
 from deepen.datasets.tables.reading import Table
 
 Kind = Literal["file", "label", "split"]
@@ -84,6 +86,8 @@ class TableChoice:
         for kind, found in zip(KINDS[:2], (file, label), strict=True):
             if found is None and not any(fault.startswith(f"column of {_MEANING[kind]}") for fault in faults):
                 faults.append(self._describe_missing(kind, table))
+        if split is None and not faults and self.columns.split == "auto":
+            faults += self._find_unused_parts(table, (file, label))
         if faults or file is None or label is None:
             raise InputError(faults)
         return Chosen(file, label, split)
@@ -109,6 +113,19 @@ class TableChoice:
                 f"{suggest_name(wanted, columns) or '; name one of them'}"
             )
         return None
+
+    def _find_unused_parts(self, table: Table, used: Collection[int | None]) -> list[str]:
+        """Return a fault for the first other column whose cells are all names of parts: ignoring it mixes the parts."""
+        found = (
+            name
+            for at, name in enumerate(table.columns)
+            if at not in used and all(row.cells[at].lower() in PART_ALIASES for row in table.rows)
+        )
+        setting = self.name_setting("split")
+        return [
+            f"column {name!a} has only names of parts; use it with {setting}={quote(name)}, or not with {setting}=none"
+            for name in found
+        ][:1]
 
     def _describe_several(self, kind: Kind, names: list[str]) -> str:
         several = " and ".join(map(quote, names))

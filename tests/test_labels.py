@@ -270,6 +270,18 @@ class TestFaults:
         assert len(load(tmp_path / "x", columns=Columns(split="none")).images["train"]) == 8
         assert len(load(tmp_path / "x", columns=Columns(split="phase")).images["test"]) == 2
 
+    @pytest.mark.parametrize("name", ["is_valid", "isTest", "Train", "fold", "k-fold"])
+    def test_an_unused_column_that_may_tell_the_parts(self, tmp_path, name):
+        rows = [f"{row},{at % 2}" for at, row in enumerate(ROWS)]
+        setting = "-S datasets.folder.columns.split"
+        self.check(
+            tmp_path,
+            rows,
+            f"column '{name}': may tell the parts; write their names in it, or omit it with {setting}=none",
+            header=f"file_name,label,{name}",
+        )
+        assert len(load(tmp_path / "x", columns=Columns(split="none")).images["train"]) == 8
+
     def test_a_name_in_another_case(self, tmp_path):
         self.check(tmp_path, [*ROWS[1:], "0.PNG,cat"], "line 9: no image '0.PNG'; did you mean 0.png?")
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from deepen.config.dataset_settings import Columns, Folder
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
-from deepen.datasets.part_names import PART_ALIASES
+from deepen.datasets.part_names import PART_ALIASES, is_of_parts
 from deepen.datasets.tables.reading import Table
 
 Kind = Literal["file", "label", "split"]
@@ -115,17 +115,18 @@ class TableChoice:
         return None
 
     def _find_unused_parts(self, table: Table, used: Collection[int | None]) -> list[str]:
-        """Return a fault for the first other column whose cells are all names of parts: ignoring it mixes the parts."""
-        found = (
-            name
-            for at, name in enumerate(table.columns)
-            if at not in used and all(row.cells[at].lower() in PART_ALIASES for row in table.rows)
-        )
-        setting = self.name_setting("split")
-        return [
-            f"column {name!a} has only names of parts; use it with {setting}={quote(name)}, or not with {setting}=none"
-            for name in found
-        ][:1]
+        """Return a fault for the first other column that may be of parts: ignoring it would mix the parts."""
+        setting, faults = self.name_setting("split"), []
+        for at, name in enumerate(table.columns):
+            column = f"column {name!a}"
+            if at in used:
+                continue
+            if all(row.cells[at].lower() in PART_ALIASES for row in table.rows):
+                use = f"use it with {setting}={quote(name)}, or not"
+                faults.append(f"{column} has only names of parts; {use} with {setting}=none")
+            elif is_of_parts(name):
+                faults.append(f"{column}: may tell the parts; write their names in it, or omit it with {setting}=none")
+        return faults[:1]
 
     def _describe_several(self, kind: Kind, names: list[str]) -> str:
         several = " and ".join(map(quote, names))

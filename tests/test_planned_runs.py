@@ -32,8 +32,8 @@ def test_each_seed_is_a_run_with_the_changes():
         ([0], "seed=3", "seed=3: the seeds are arguments of their own; write for example deepen seeds 0 1 2"),
         ([0], "lr=0.1,0.2", "lr=0.1,0.2: several values; run each value with its own --name"),
         ([0], "lr=${width}", "lr=${width}: ${...} is not supported with seeds; write the value"),
-        ([0], "lr=-1", "params.yaml, changed by -S: lr: must be greater than or equal to 0.00000001, got -1; write for example lr: 0.01"),
-        ([0], "lrr=1", "-S lrr: unknown setting; did you mean lr?"),
+        ([0], "lr=-1", "params.yaml, with these changes: lr: must be greater than or equal to 0.00000001, got -1; write for example lr: 0.01"),
+        ([0], "lrr=1", "lrr: unknown setting; did you mean lr?"),
     ],
 )  # fmt: skip
 def test_seeds_and_changes_that_are_wrong_are_one_error(seeds, changes, error):

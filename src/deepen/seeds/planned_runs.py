@@ -58,7 +58,7 @@ def plan_seeds(params: Mapping[str, Any], group: str, seeds: Sequence[int], chan
     """Plan a run for each seed, with the content of params.yaml after `changes`; raises InputError with all faults."""
     changed = [quote_change(change) for change in split_changes(changes)]
     faults = [*_find_seed_faults(seeds), *_find_change_faults(params, changed)]
-    if faults := faults or find_change_faults(params, changed):
+    if faults := faults or find_change_faults(params, changed, "", "params.yaml, with these changes"):
         raise InputError(faults)
     settings = apply_changes(params, changed)
     return [

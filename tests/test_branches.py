@@ -163,7 +163,7 @@ class TestDag:
         (project.path / "params.yaml").write_text(before.replace("  III:", "  new:").replace("depth: III", "depth: II"))
         assert self.drawn(project, capsys)[4:] == [
             ["new", "not run yet"],
-            ["report", "collect -> report", "III removed, depth changed"],
+            ["report", "saliency -> collect -> report", "III removed, depth changed"],
         ]
         (project.path / "reports/models.json").unlink()
         (project.path / "params.yaml").write_text(before)

@@ -18,6 +18,7 @@ from small_nets import random_state
 from deepen.cli import main
 from deepen.convert import onnx as onnx_export
 from deepen.convert.torchvision_names import LAYERS, Exported, find_net, lay_out, to_torchvision
+from deepen.core import packages
 from deepen.core.errors import InputError
 from deepen.data.augmentation import normalize
 from deepen.models.layers import list_tensor_shapes, plan
@@ -142,10 +143,11 @@ class TestOnnx:
             InputError, match=r"the network needs 17\.\d GB; the limit of an ONNX file is 2 GB; export a narrower"
         ):
             onnx_export.check_exportable(huge)
-        monkeypatch.setattr(onnx_export, "find_spec", lambda name: None if name.startswith("onnxs") else name)
+        found = packages.find_spec
+        monkeypatch.setattr(packages, "find_spec", lambda name: None if name.startswith("onnxs") else found(name))
         told = refused(written(), "--to", "onnx")
         assert told == (
-            "error: III.safetensors: ONNX needs the Python packages onnxscript, which are not installed; "
+            "error: III.safetensors: ONNX needs the Python package onnxscript, which is not installed; "
             "in Deepen's folder, run python -m pip install --editable '.[onnx]'"
         )
 

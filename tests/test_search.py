@@ -17,7 +17,6 @@ from deepen.cli import main
 from deepen.core.errors import InputError, Interrupted
 from deepen.core.yaml_reading import parse_yaml
 from deepen.search import loop
-from deepen.search import optuna_study as module
 from deepen.search.checks import check_space
 from deepen.search.loop import lock_search
 from deepen.search.optuna_study import Search, Trial, find_best, rank_trials
@@ -111,7 +110,7 @@ def test_the_table_says_what_may_be_concluded(tmp_path):
 
 
 def test_without_optuna_there_is_one_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("deepen.core.packages.find_spec", lambda name: None)
     with pytest.raises(InputError) as error:
         Search(tmp_path)
     assert str(error.value) == (

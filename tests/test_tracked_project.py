@@ -103,6 +103,6 @@ def test_a_missing_package_is_an_error_before_anything_trains(project):
     (project.path / "without/sitecustomize.py").write_text(hide)
     project.env["PATH"] = project.real_path
     said = project("dvc repro", ok=False)
-    assert "error: params.yaml: tracking: mlflow needs the Python packages mlflow" in said
+    assert "error: params.yaml: tracking: mlflow needs the Python package mlflow" in said
     assert "python -m pip install --editable '.[mlflow]'" in said
     assert "train@" not in said

@@ -350,6 +350,17 @@ def test_the_folder_of_a_tracker_is_not_its_package(tmp_path, monkeypatch):
         require_packages("wandb")
 
 
+def test_an_installed_deepen_has_no_folder_to_install_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepen.core.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("deepen.core.packages._CLONE", tmp_path)
+    with pytest.raises(InputError) as error:
+        require_packages("mlflow")
+    assert str(error.value) == (
+        "params.yaml: tracking: mlflow needs the Python packages mlflow, sqlalchemy, alembic, which are not installed; "
+        "run python -m pip install mlflow sqlalchemy alembic, or write tracking: none"
+    )
+
+
 def test_a_package_that_went_missing_after_the_check_is_a_warning(tmp_path, capfd, monkeypatch):
     monkeypatch.setattr("deepen.core.packages.find_spec", lambda name: None)
     with make("wandb", tmp_path) as tracker:

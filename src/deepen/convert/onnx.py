@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepen.core.errors import InputError
+from deepen.core.packages import describe_missing
 from deepen.data.augmentation import normalize
 from deepen.models.layers import count_parameters
 from deepen.models.vgg import VGG
@@ -25,12 +25,8 @@ _BATCHES = (1, 2, 5)
 
 def check_exportable(card: ModelCard) -> None:
     """Raise InputError if packages for ONNX are missing, or the network is too large for one file."""
-    faults = []
-    if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]:
-        faults.append(
-            f"ONNX needs the Python packages {', '.join(missing)}, which are not installed; in Deepen's folder, run "
-            "python -m pip install --editable '.[onnx]'"
-        )
+    missing = describe_missing("ONNX", ("onnx", "onnxruntime", "onnxscript"), "onnx")
+    faults = [missing] if missing else []
     if (size := 4 * count_parameters(card.plan())) > _MOST_BYTES:
         faults.append(
             f"the network needs {size / 1e9:.1f} GB; the limit of an ONNX file is 2 GB; export a narrower one"

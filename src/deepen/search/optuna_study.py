@@ -6,11 +6,11 @@ Trial n is a function of the seed, n and the results before it, so an interrupte
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.core.errors import InputError, quote
+from deepen.core.packages import require_extra
 from deepen.core.seeding import derive_seed
 from deepen.search.space import Range, Space, Value
 from deepen.search.trials import Result
@@ -41,11 +41,7 @@ class Search:
     """The trials of a search in a folder; raises InputError if Optuna is missing or its file is damaged."""
 
     def __init__(self, folder: Path) -> None:
-        if find_spec("optuna") is None:
-            raise InputError(
-                "a search needs the Python package optuna, which is not installed; in Deepen's folder, run "
-                "python -m pip install --editable '.[search]'"
-            )
+        require_extra("a search", ["optuna"], "search")
         self._study = _open_study(folder / "study.db")
 
     @property

@@ -62,10 +62,9 @@ def environment(wheel, tmp_path_factory):
 @pytest.fixture
 def place(environment, tmp_path):
     """A folder in which commands run in that environment."""
-    place = Project(tmp_path / "here", tmp_path, real=True)
+    place = Project(tmp_path / "here", tmp_path, python=str(environment / "bin/python"))
     place.path.mkdir()
     place.env.pop("PYTHONPATH", None)
-    place.env["PATH"] = f"{environment}/bin:{place.env['PATH']}"
     place.env["GIT_CEILING_DIRECTORIES"] = str(tmp_path)
     return place
 

@@ -23,12 +23,14 @@ class Project:
     """A folder and the environment of its commands, without the user's own configuration.
 
     Commands run in forks of a process that has PyTorch and DVC loaded; those of `start` and of a `real` project do not.
+    Stages and `deepen` run in the environment of `python`.
     """
 
-    def __init__(self, path: Path, home: Path, real: bool = False):
+    def __init__(self, path: Path, home: Path, real: bool = False, python: str = sys.executable):
         self.path = path
-        self.real_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        clients = None if real else fork_server.clients()
+        folders = dict.fromkeys(str(Path(name).parent) for name in (python, sys.executable))
+        self.real_path = os.pathsep.join([*folders, os.environ["PATH"]])
+        clients = None if real else fork_server.clients(python)
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "MAKE"))}
         self.env.update(
             PATH=f"{clients}{os.pathsep}{self.real_path}" if clients else self.real_path,

@@ -38,26 +38,26 @@ PROGRAMS = {"dvc": "dvc.cli", "deepen": "deepen.cli"}  # of each, main()
 
 
 @functools.cache
-def clients():
-    """Start the server; return the folder of the commands' clients, to be put first on PATH, or None without a server.
+def clients(python=sys.executable):
+    """Start the server of a Python; return the folder of its commands' clients, to be put first on PATH.
 
-    It needs Linux' pidfd; elsewhere the real commands run.
+    It needs Linux' pidfd: elsewhere it is None, and the real commands run.
     """
     if not AVAILABLE:
         return None
     home = END.enter_context(tempfile.TemporaryDirectory(prefix="deepen-tests-"))
     address = f"{home}/server"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    command = [sys.executable, __file__, address]
+    command = [python, __file__, address]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     server = END.enter_context(subprocess.Popen(command, env=environment, **pipes))  # ends with its input
     assert server.stdout.readline() == b"ready\n"
-    write_clients(Path(home), address, environment)
+    write_clients(Path(home), address, python, environment)
     return home
 
 
-def write_clients(folder, address, environment):
-    server = {"address": address, "python": sys.executable, "early": early(environment)}
+def write_clients(folder, address, python, environment):
+    server = {"address": address, "python": python, "early": early(environment)}
     (folder / "server.json").write_text(json.dumps(server))
     text = f"#!{sys.executable} -SIE\n" + Path(__file__).with_name("fork_client.py").read_text()
     for name in ("python", *PROGRAMS):

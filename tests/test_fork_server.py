@@ -143,6 +143,24 @@ def test_dvc_reads_and_writes_yaml_as_it_does_by_itself(both):
     assert said[0].count("YAML file structure is corrupted") == 2
 
 
+OUTPUTS = """
+from dvc.repo import Repo
+with Repo() as repo:
+    paths = sorted({str(dep) for stage in repo.index.stages for dep in stage.deps} | {"data", "data/test/images.npy", "no"})
+    print([(path, repo.dvcfs.isdvc(repo.dvcfs.from_os_path(path))) for path in paths])
+"""
+
+
+def test_dvc_knows_the_outputs_of_a_pipeline_as_it_does_by_itself(project):
+    (project.path / "pipeline/some.py").write_text(OUTPUTS)
+    said = [
+        each("python -m pipeline.some") for each in (project, Project(project.path, project.path.parent, real=True))
+    ]
+    assert said[0] == said[1]
+    assert "('weights/I.safetensors', True)" in said[0]
+    assert "('pipeline/train.py', False)" in said[0]
+
+
 def test_a_result_is_computed_once_and_each_caller_has_its_own_copy(tmp_path):
     calls = []
 

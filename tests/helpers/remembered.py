@@ -1,7 +1,8 @@
 """Results that the commands of the fork server compute once: slow functions that depend only on their input.
 
-DVC parses and writes YAML in Python, all of `dvc.lock` several times a stage: most of the time of `dvc repro`. A report
-bundles Vega's JavaScript each time. The real commands do not use this.
+DVC parses and writes YAML in Python, all of `dvc.lock` several times a stage: most of the time of `dvc repro`. After each
+stage of an experiment it builds the whole pipeline again, to see which dependencies are outputs. A report bundles Vega's
+JavaScript and draws its charts in an engine that starts each time. The real commands do not use this.
 """
 
 import hashlib
@@ -12,9 +13,10 @@ from pathlib import Path
 
 
 def remember_all(folder: Path) -> None:
-    """Keep what DVC parses and writes as YAML, and the JavaScript of reports, in a folder of all commands."""
+    """Keep what DVC parses and writes as YAML, and JavaScript and pictures of reports, in a folder of all commands."""
     _remember_yaml(folder)
-    _remember_javascript(folder)
+    _remember_outputs()
+    _remember_charts(folder)
 
 
 def _remember_yaml(folder):
@@ -67,11 +69,32 @@ def as_plain(node):
     return next((kind(node) for kind in (bool, int, float, str) if isinstance(node, kind)), node)
 
 
-def _remember_javascript(folder):
+def _remember_outputs():
+    """Have each command list the outputs of a pipeline once: no stage changes which they are."""
+    from dvc.fs import DVCFileSystem
+
+    outputs = {}
+
+    def is_output(filesystem, path):
+        repo = filesystem.repo
+        if repo.root_dir not in outputs:
+            outputs[repo.root_dir] = {Path(out.fs_path) for out in repo.index.outs}
+        path = Path(repo.root_dir, path)
+        return not outputs[repo.root_dir].isdisjoint([path, *path.parents])
+
+    DVCFileSystem.isdvc = is_output
+
+
+def _remember_charts(folder):
     import vl_convert
 
-    bundle = vl_convert.javascript_bundle
+    bundle, draw = vl_convert.javascript_bundle, vl_convert.vegalite_to_png
+
+    def draw_once(chart, **options):
+        return remember(_name(folder, "png", repr((chart, sorted(options.items())))), lambda: draw(chart, **options))
+
     vl_convert.javascript_bundle = lambda snippet: remember(_name(folder, "js", str(snippet)), lambda: bundle(snippet))
+    vl_convert.vegalite_to_png = draw_once
 
 
 def _name(folder, kind, text):

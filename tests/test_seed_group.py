@@ -61,6 +61,19 @@ class TestGroup:
             "a: its experiments have different images; a mean over seeds needs the same ones",
         ]
 
+    def test_baselines_may_differ_in_the_epochs_that_follow_from_their_ladders(self):
+        models = {"III-scratch": {"after": "scratch", "layers": "conv3-64 fc-512", "epochs": 3}}
+        runs = [experiment(f"a-seed-{seed}", seed, depth="III-scratch", models=models) for seed in (0, 1)]
+        runs[1].settings["models"] = {"III-scratch": {**models["III-scratch"], "epochs": 7}}
+        group = find_group("a", runs)
+        assert list(group.members) == [0, 1]
+        assert group.notes == (
+            "epochs of III-scratch: 3 with seed 0, 7 with seed 1; each has the compute of its own ladder",
+        )
+        runs[1].settings["models"]["III-scratch"]["layers"] = "conv3-128 fc-512"
+        (error,) = find_error("a", runs)
+        assert "differ in models.III-scratch.layers" in error
+
     def test_settings_without_effect_and_of_unused_data_may_differ(self):
         other = experiment("a-seed-3", 3, progress="quiet", datasets__folder__root="/x")
         assert len(find_group("a", [*RUNS, other]).members) == 4

@@ -7,6 +7,7 @@ from typing import Any
 
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.names import SCRATCH
 from deepen.core.nearest import suggest_name
 from deepen.core.tree import draw_tree
 from deepen.experiments.differences import find_differences
@@ -53,6 +54,7 @@ def find_group(name: str, experiments: Sequence[Experiment], others: int = 0) ->
         raise InputError(_describe_missing(name, found, experiments, others))
     notes = [f"{quote(each.name)} is left out: {each.why or 'it has no top-1'}" for each in found if not each.metrics]
     _require_equal_settings(name, with_results)
+    notes += _note_baseline_epochs(with_results)
     members: dict[int, Experiment] = {}
     ordered = sorted(with_results, key=lambda each: (_get_seed(each), each.name))
     pairs = [(members.setdefault(_get_seed(each), each), each) for each in ordered]
@@ -106,9 +108,26 @@ def _require_equal_settings(name: str, members: Sequence[Experiment]) -> None:
         raise InputError(faults)
 
 
+def _note_baseline_epochs(members: Sequence[Experiment]) -> list[str]:
+    """Return a note if the epochs of a baseline differ by seed, as `patience` ends the trainings of its ladders."""
+    path = _get_baseline_epochs(members[0].settings)
+    epochs = find_ladder_differences([each.settings for each in members]).get(path or "")
+    if not path or not epochs:
+        return []
+    by_seed = ", ".join(f"{count} with seed {_get_seed(each)}" for each, count in zip(members, epochs, strict=True))
+    return [f"epochs of {quote(members[0].settings['depth'])}: {by_seed}; each has the compute of its own ladder"]
+
+
+def _get_baseline_epochs(settings: Mapping[str, Any]) -> str | None:
+    """Return the path of the epochs of a baseline, which follow from its ladder; None for settings of a ladder."""
+    model = str(settings.get("depth"))
+    return f"models.{model}.epochs" if model.endswith(f"-{SCRATCH}") and list(settings["models"]) == [model] else None
+
+
 def _iter_setting_faults(name: str, members: Sequence[Experiment]) -> Iterator[str]:
+    free = ("seed", _get_baseline_epochs(members[0].settings))
     for path, values in find_ladder_differences([each.settings for each in members]).items():
-        if path != "seed":
+        if path not in free:
             shown = [f"{quote(value)} in {quote(each.name)}" for each, value in zip(members, values, strict=True)]
             distinct = list(dict(zip(values, shown, strict=True)).values())
             yield (

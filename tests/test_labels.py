@@ -258,13 +258,20 @@ class TestFaults:
             "as 0.png",
         )
 
+    @pytest.mark.parametrize("cells", [("Training", "PublicTest"), ("train_1", ""), ("eval", "unknown")])
+    def test_an_unused_column_with_cells_that_resemble_parts(self, tmp_path, cells):
+        rows = [f"{row},{cells[at % 2]}" for at, row in enumerate(ROWS)]
+        setting = "-S datasets.folder.columns.split"
+        told = f"column 'Usage' has names of parts, such as {cells[0]}; use it with {setting}=Usage, or not with {setting}=none"
+        self.check(tmp_path, rows, told, header="file_name,label,Usage")
+
     def test_an_unused_column_of_parts(self, tmp_path):
         rows = [f"{row},{'Train' if at < 6 else 'test'}" for at, row in enumerate(ROWS)]
         setting = "-S datasets.folder.columns.split"
         self.check(
             tmp_path,
             rows,
-            f"column 'phase' has only names of parts; use it with {setting}=phase, or not with {setting}=none",
+            f"column 'phase' has names of parts, such as Train; use it with {setting}=phase, or not with {setting}=none",
             header="file_name,label,phase",
         )
         assert len(load(tmp_path / "x", columns=Columns(split="none")).images["train"]) == 8

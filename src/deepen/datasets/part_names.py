@@ -8,7 +8,13 @@ PART_ALIASES = {  # what the parts are also called, in lower case
     **dict.fromkeys(("test", "testing", "tests", "testset", "test_set"), "test"),
 }
 
+_PART = re.compile(r"([a-z]+[ _-]?)?(train(ing)?|val(id(ation|ate)?)?|dev|test(ing|s)?)[ _-]?(set|split|[0-9]+)?")
 _FOLDS = re.compile(r"(k|cv)?_?folds?")
+
+
+def resembles_part(cell: str) -> bool:
+    """Return whether a cell may name a part, also in words such as PublicTest, eval or train_1."""
+    return bool(_PART.fullmatch(cell.lower()))
 
 
 def is_of_parts(column: str) -> bool:

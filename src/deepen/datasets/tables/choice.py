@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from deepen.config.dataset_settings import Columns, Folder
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
-from deepen.datasets.part_names import PART_ALIASES, is_of_parts
+from deepen.datasets.part_names import is_of_parts, resembles_part
 from deepen.datasets.tables.reading import Table
 
 Kind = Literal["file", "label", "split"]
@@ -121,9 +121,10 @@ class TableChoice:
             column = f"column {name!a}"
             if at in used:
                 continue
-            if all(row.cells[at].lower() in PART_ALIASES for row in table.rows):
+            cells = [row.cells[at] for row in table.rows]
+            if 2 * len(parts := list(filter(resembles_part, cells))) >= len(cells):
                 use = f"use it with {setting}={quote(name)}, or not"
-                faults.append(f"{column} has only names of parts; {use} with {setting}=none")
+                faults.append(f"{column} has names of parts, such as {quote(parts[0])}; {use} with {setting}=none")
             elif is_of_parts(name):
                 faults.append(f"{column}: may tell the parts; write their names in it, or omit it with {setting}=none")
         return faults[:1]

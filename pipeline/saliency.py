@@ -34,7 +34,8 @@ def explain() -> None:
     require_unchanged()
     tiles.save(files.SALIENCY)
     names = " and ".join(model.model for model in models)
-    print(f"maps of {names} for {pluralize(len(rows), 'test image')}" if len(rows) else "saliency is 0: no maps")
+    shown_images = pluralize(len(rows), "test image") + (", which are all" if len(rows) < settings.saliency else "")
+    print(f"maps of {names} for {shown_images}" if len(rows) else "saliency is 0: no maps")
 
 
 def _load_first_and_last(depth: str) -> list[Record]:

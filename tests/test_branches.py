@@ -167,7 +167,16 @@ class TestDag:
         ]
         (project.path / "reports/models.json").unlink()
         (project.path / "params.yaml").write_text(before)
-        assert self.drawn(project, capsys)[-1][-1] == "models.json is missing or damaged"
+        assert self.drawn(project, capsys)[-1][-1] == "reports/models.json missing"
+        (project.path / "reports/models.json").write_text("{")
+        assert self.drawn(project, capsys)[-1][-1] == "models.json is damaged"
+
+    def test_files_that_are_missing_are_named(self, project, capsys):
+        for name in ("data/train.safetensors", "weights/II.safetensors"):
+            (project.path / name).unlink()
+        states = {row[0]: row[-1] for row in self.drawn(project, capsys)}
+        assert states["images"] == states["I"] == "data/train.safetensors missing"
+        assert states["III"] == "data/train.safetensors, weights/II.safetensors missing"
 
     def test_a_ladder_without_branches_is_a_list(self, built, capsys):
         assert self.drawn(built, capsys)[2:5] == [[name, "done"] for name in ("I", "II", "III")]

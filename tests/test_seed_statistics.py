@@ -46,7 +46,9 @@ def test_cut_intervals_and_two_seeds_are_notes():
     (two,) = describe_limits([ONE, Sample({0: 50.0, 1: 50.5})])
     assert "over two seeds reaches 6.4 times their difference" in two
     cut, _ = describe_limits([Sample({0: 90.0, 1: 99.0})])
-    assert cut == "intervals are cut at the values that are possible, 0 to 100 %, or -100 to 100 points"
+    assert cut == "some intervals of top-1 are cut at 0 or 100 %: other values are impossible"
+    cut, _ = describe_limits([Sample({0: -90.0, 1: 99.0}, least=-100.0)])
+    assert cut == "some intervals of differences are cut at -100 or 100 points: other values are impossible"
     low, high = Sample({0: 50.0, 1: 51.0}).interval
     assert (high - low) / 2 == pytest.approx(6.4, abs=0.05)
 

@@ -97,14 +97,14 @@ def test_intervals_are_cut_in_tables_and_sentences_and_not_in_csv(load, monkeypa
     assert "II 2 seeds 96.56 76.72 to 100.00" in said
     assert "III - II 2 seeds -42.06 -100.00 to +100.00" in said
     assert "III is 42.06 points below II (95 % interval over 2 seeds -100.00 to 100.00): no clear difference." in said
-    assert "Note: intervals are cut at the values that are possible, 0 to 100 %, or -100 to 100 points." in said
+    assert "Note: some intervals of top-1 are cut at 0 or 100 %: other values are impossible." in said
     assert "Note: an interval over two seeds reaches 6.4 times" in said
     rows = list(csv.DictReader(io.StringIO(format_seed_csv(table))))
     assert float(rows[1]["seed interval high"]) == round(table.models[1].top1.interval[1], 4) > 100
     assert rows[1]["seed 1"] == "98.1235"
     assert rows[1]["training FLOP"].isdigit()
     page = render_seed_page(table)
-    assert "Note: intervals are cut" in page
+    assert "Note: some intervals of top-1 are cut" in page
     assert "76.72 to 100.00" in page
 
 

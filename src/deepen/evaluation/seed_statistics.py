@@ -66,8 +66,11 @@ def subtract(one: Sample, other: Sample) -> Sample:
 def describe_limits(samples: Sequence[Sample]) -> list[str]:
     """Return notes on intervals that are cut, and on those over two seeds."""
     notes = []
-    if any(each.is_cut for each in samples):
-        notes.append("intervals are cut at the values that are possible, 0 to 100 %, or -100 to 100 points")
+    cut = {each.least for each in samples if each.is_cut}
+    if Sample.least in cut:
+        notes.append("some intervals of top-1 are cut at 0 or 100 %: other values are impossible")
+    if cut - {Sample.least}:
+        notes.append("some intervals of differences are cut at -100 or 100 points: other values are impossible")
     if any(len(each.values) == 2 for each in samples):
         notes.append(
             "an interval over two seeds reaches 6.4 times their difference to each side of the mean, and tells little; "

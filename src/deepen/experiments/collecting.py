@@ -7,7 +7,7 @@ from typing import Any
 
 from deepen.core.errors import InputError
 from deepen.core.tree import draw_tree
-from deepen.experiments.recorded import find_changes, find_code_changes, get_md5, list_removed_models
+from deepen.experiments.recorded import find_changes, find_code_changes, get_md5, list_outputs, list_removed_models
 from deepen.records.ladder import LadderResults, MissingModel, State, load_ladder_results
 from deepen.records.record import Record, load_records
 
@@ -38,13 +38,15 @@ def collect_results(project: Path, settings: Mapping[str, Any]) -> LadderResults
 
 
 def describe_stage(project: Path, settings: Mapping[str, Any], stage: str) -> str:
-    """Return whether dvc.lock has the results of a stage for these settings: `done`, or what is missing or changed."""
-    changes = find_changes(_read_lock(project), settings, stage)
+    """Return whether the results of a stage were made with these settings: `done`, or what is missing or changed."""
+    lock = _read_lock(project)
+    changes = find_changes(lock, settings, stage)
     if changes is None:
         return "not run yet"
     removed = list_removed_models(changes, settings)
     left = [path for path in changes if path.removeprefix("models.") not in removed]
-    return _describe_parts({"removed": removed, "changed": left}) or "done"
+    missing = [path for path in list_outputs(lock, stage) if not (project / path).exists()]
+    return _describe_parts({"removed": removed, "changed": left, "missing": missing}) or "done"
 
 
 def describe_report(project: Path, settings: Mapping[str, Any], path: Path) -> str:
@@ -55,7 +57,7 @@ def describe_report(project: Path, settings: Mapping[str, Any], path: Path) -> s
     try:
         now, then = collect_results(project, settings), load_ladder_results(path)
     except InputError:
-        return f"{path.name} is missing or damaged"
+        return f"{path.name} is damaged"
     return _describe_parts(_compare_models(then, now)) or (state if now == then else "order of models changed")
 
 

@@ -35,18 +35,28 @@ def find_changes(lock: str, settings: Mapping[str, object], stage: str = "report
     stages = _parse_stages(lock)
     if stage not in stages:
         return None
-    makers = {path: name for name, each in stages.items() for path in each.outs}
+    made = {path: md5 for each in stages.values() for path, md5 in each.outs.items()}
     changes: dict[str, None] = {}  # an ordered set
-    left, seen = [stage], {stage}
-    while left:
-        each = stages[left.pop()]
+    for each in _list_upstream(stages, stage):
         changes |= dict.fromkeys(_iter_changed_settings(each.params, settings))
-        for path, md5 in each.deps.items():
-            if (maker := makers.get(path)) is not None:
-                changes |= {path: None} if stages[maker].outs[path] != md5 else {}
-                left += [maker] if maker not in seen else []
-                seen.add(maker)
+        changes |= {path: None for path, md5 in each.deps.items() if made.get(path, md5) != md5}
     return [path for path in changes if not any(path.startswith(f"{other}.") for other in changes)]
+
+
+def list_outputs(lock: str, stage: str) -> list[str]:
+    """Return the paths of the outputs of a stage and its upstream stages, in the text of a dvc.lock."""
+    return [path for each in _list_upstream(_parse_stages(lock), stage) for path in each.outs]
+
+
+def _list_upstream(stages: Mapping[str, _Stage], stage: str) -> list[_Stage]:
+    """Return a stage and those that made its dependencies, directly or not."""
+    makers = {path: name for name, each in stages.items() for path in each.outs}
+    names = [stage]
+    for name in names:  # which grows meanwhile
+        names += dict.fromkeys(
+            makers[path] for path in stages[name].deps if path in makers and makers[path] not in names
+        )
+    return [stages[name] for name in names]
 
 
 def list_removed_models(changes: Sequence[str], settings: Mapping[str, object]) -> list[str]:

@@ -23,7 +23,7 @@ IMPORTS = {  # what the modules of a package may import from other packages; Non
     "tracking": ("core", "config", "records", "training"),
     "experiments": ("core", "runtime", "models", "config", "records", "evaluation", "training"),
     "seeds": ("core", "records", "evaluation", "experiments"),
-    "search": ("core", "runtime", "config", "records", "evaluation", "experiments"),
+    "search": ("core", "runtime", "models", "config", "records", "growth", "evaluation", "experiments"),
     "report": ("core", "models", "data", "records", "evaluation", "experiments", "seeds"),
     "project": ("core", "runtime", "models", "config", "data", "decoding", "datasets", "growth", "training"),
     "convert": ("core", "models", "data"),

@@ -6,6 +6,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from dvc_project import ROOT
 from test_settings import GOOD
 
 from deepen.cli import main
+from deepen.cli.search import _describe_applied
 from deepen.core.errors import InputError, Interrupted
 from deepen.core.yaml_reading import parse_yaml
+from deepen.experiments.changes import apply_changes
 from deepen.search import loop
 from deepen.search.checks import check_space
 from deepen.search.loop import lock_search
 from deepen.search.optuna_study import Search, Trial, find_best, rank_trials
 from deepen.search.space import parse_space
 from deepen.search.table import format_search
+from deepen.search.trainings import Trainings
 from deepen.search.trials import Result
 
 optuna = pytest.importorskip("optuna", reason="needs the extra search")
@@ -150,7 +154,7 @@ class TestRunning:
                 return (None, result) if isinstance(result, str) else (result, "")
 
             monkeypatch.setattr(loop, "_run", take)
-            return loop.run_search("a", Search(tmp_path), SPACE, GOOD, trials or len(results))
+            return loop.run_search("a", Search(tmp_path), Trainings(GOOD, SPACE, None), trials or len(results))
 
         return start
 
@@ -160,9 +164,27 @@ class TestRunning:
         assert [each.why for each in run(self.good, "diverged", "diverged", "diverged")] == ["", *["diverged"] * 3]
         assert re.search(r"a-2: lr .*: failed, diverged; best: a-1; 2 of 4 done, about ", capsys.readouterr().out)
 
+    def test_a_reason_is_told_once(self, run, capsys):
+        reasons = [f"exit code 1, error: no luck; see searches/a/{number}.log" for number in (1, 2, 4)]
+        ended = run(*reasons[:2], self.good, reasons[2], "exit code 1, see searches/a/5.log", "diverged", "diverged")
+        told = [
+            f": {reasons[0]}",
+            ": the same error as a-1; see searches/a/2.log",
+            ": the same error as a-1; see searches/a/4.log",
+            ": exit code 1, see searches/a/5.log",
+            ": diverged",
+            ": the same error as a-6",
+        ]
+        lines = [line for line in capsys.readouterr().out.splitlines() if "failed, " in line]
+        assert [line.partition("failed")[0][:4] for line in lines] == ["a-1:", "a-2:", "a-4:", "a-5:", "a-6:", "a-7:"]
+        assert all(f"failed, {end[2:]}; " in line for line, end in zip(lines, told, strict=True))
+        table = " ".join(format_search("a", ended).split())
+        assert all(end in table for end in told)
+        assert table.count("no luck") == 1
+
     def test_trials_that_fail_from_the_start_end_it(self, run):
         with pytest.raises(
-            InputError, match="a: no trial of 3 succeeded, the last: c; correct the cause, then remove "
+            InputError, match="a: no trial of 3 succeeded, for the reasons above; correct the cause, then remove "
         ):
             run("a", "b", "c", self.good)
 
@@ -183,9 +205,9 @@ class TestRunning:
         optimizer = "recipes.published.training.optimizer"
         changes = ["recipe=published", f"{optimizer}.nesterov=false,true", f"{optimizer}.momentum=0.9,0.0"]
         space = parse_space(GOOD, changes)
-        check_space(GOOD, space)
+        trainings = check_space(GOOD, space, None)
         trial = Trial(1, {f"{optimizer}.nesterov": "true", f"{optimizer}.momentum": "0.0"})
-        result, why = loop._run("a", trial, space, GOOD)
+        result, why = loop._run("a", trial, trainings)
         assert result is None
         assert "nesterov: needs momentum above 0" in why
 
@@ -209,6 +231,41 @@ def test_without_a_commit_there_is_one_error(tmp_path, monkeypatch, git, told):
 
 
 SEARCH = ("deepen search --name a --changes", "depth=I lr=0.01..0.05 models.I.epochs=1..3")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [("o.txt", True), ("tracked.txt", True), ("sub/o.txt", True), ("o.log", False), ("../o.txt", False)],
+)
+def test_output_into_a_file_that_dvc_replaces_is_one_error(tmp_path, stream, name, is_refused):
+    folder = tmp_path / "repository/project"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "tracked.txt").touch()
+    (folder.parent / ".gitignore").write_text("*.log\n")
+    subprocess.run("git init -q && git add .", shell=True, check=True, cwd=folder.parent)
+    path = tmp_path / "o.txt" if name == "../o.txt" else folder / name
+    code = "from deepen.cli.redirection import require_kept_output as check\nfrom deepen.core.entry_point import run_program\nrun_program(check)"
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with path.open("w") as file:
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, **streams | {stream: file})
+    assert done.returncode == is_refused
+    told = (done.stderr or "") + path.read_text()
+    start = f"error: {path.name}: --apply can't print into this file: dvc exp apply replaces files of the project, and"
+    assert told.startswith(start) if is_refused else not told
+
+
+def test_each_applied_setting_is_told_and_the_model_that_depth_names():
+    def describe(*changes):
+        return _describe_applied(GOOD, apply_changes(GOOD, changes))
+
+    assert describe("lr=0.02", "models.I.epochs=3", "depth=I", "+models.III.frozen=[conv1_1]") == (
+        "Wrote into params.yaml: depth: I (was III), lr: 0.02 (was auto), models.I.epochs: 3 (was auto), "
+        "models.III.frozen: [conv1_1] (new); metrics/final.json will describe I, the model that depth names."
+    )
+    assert describe() == (
+        "params.yaml had its settings already; metrics/final.json will describe III, the model that depth names."
+    )
 
 
 @pytest.mark.slow
@@ -235,6 +292,8 @@ class TestCommand:
         more = project(*SEARCH, "--trials", "3", "--apply")
         assert len(table(more)) == 5
         best = table(more)[1].split()
+        assert f"Applied {best[0]}. Wrote into params.yaml: " in more
+        assert "metrics/final.json will describe I, the model that depth names." in more
         settings = parse_yaml(project.read("params.yaml"), "params.yaml")
         assert f"{settings['lr']:g}" == best[1]
         assert str(settings["models"]["I"]["epochs"]) == best[2]
@@ -261,7 +320,7 @@ class TestCommand:
         said = project(*SEARCH, "--trials", "2", ok=False)
         assert re.search(r"a-1: .*: failed, exit code \d+, error: no luck; see searches/a/1.log; 1 of 2 done", said)
         assert re.search(
-            r"error: a: no trial of 2 succeeded, the last: exit code .* remove searches/a to start over", said
+            r"error: a: no trial of 2 succeeded, for the reasons above; .* remove searches/a to start over", said
         )
 
     @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])

@@ -1,5 +1,7 @@
 """The ranges and lists of a search: what they mean, and the one error of each that is wrong."""
 
+import re
+
 import pytest
 from test_settings import GOOD
 
@@ -11,13 +13,15 @@ from deepen.search.checks import _find_name_faults, check_space
 from deepen.search.definition import choose_name, make_definition, require_same
 from deepen.search.space import Range, parse_space
 from deepen.search.table import describe_space
+from deepen.search.trainings import Images
 
 TRAINING = "recipes.onecycle.training"
+DIGITS = Images((1, 8, 8), 10, 809)
 
 
-def parse(text):
+def parse(text, images=DIGITS):
     space = parse_space(GOOD, split_changes(text))
-    check_space(GOOD, space)
+    check_space(GOOD, space, images)
     return space
 
 
@@ -37,7 +41,7 @@ def parse(text):
         (f"{TRAINING}.patience=1..9", Range(1, 9, log=False, whole=True)),
         ("lr=0.01,0.02", ("0.01", "0.02")),
         ("growth=identity,copy,random", ("'identity'", "'copy'", "'random'")),
-        (f"{TRAINING}.epochs=[3,3,12],[5,5,5]", ("[3, 3, 12]", "[5, 5, 5]")),
+        (f"{TRAINING}.epochs=[3,3,12],[60,60,60]", ("[3, 3, 12]", "[60, 60, 60]")),
         (f"{TRAINING}.crop=true,false", ("true", "false")),
         ("+models.III.frozen=copied,[conv1_1]", ("'copied'", "['conv1_1']")),
     ],
@@ -138,6 +142,111 @@ def test_a_setting_that_no_network_learns_from_is_not_searched(name):
     faults = list(_find_name_faults(name))
     assert len(faults) == 1
     assert faults[0].startswith(f"{name}: ")
+
+
+GROWTH = "it acts only on new layers of models that grow from another, and copy only between equal shapes"
+EPOCHS = "it acts only where models have epochs: auto, and if least_images gives fewer"
+LEAST = "it acts only where epochs are auto, and if it gives more of them than the recipe"
+FEW = "datasets.digits.least_images=1"
+PLATEAU = "recipe=published recipes.published.training.schedule"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("depth=I growth=identity,copy", GROWTH),
+        ("depth=II growth=copy,random", GROWTH),  # no new layer of II has the shape of the one before it
+        (f"depth=I {TRAINING}.grown_lr=0.1..1", "it acts only on models that grow from another or start from a file"),
+        ("datasets.digits.least_images=1000..40000 models.I.epochs=2 models.II.epochs=2 models.III.epochs=2", LEAST),
+        ("datasets.digits.least_images=1..2000", LEAST),  # the recipe has as many epochs
+        (f"depth=I {FEW} models.I.epochs=4 {TRAINING}.epochs=[1,2,3],[2,2,2]", EPOCHS),
+        (f"depth=II {FEW} {TRAINING}.epochs=[1,2,3],[1,2,9]", EPOCHS),
+        (f"{TRAINING}.epochs=[1,2,3],[2,2,2]", EPOCHS),  # least_images gives 50
+        ("depth=II models.III.layers='{0}*6 maxpool fc-1024*2','{0}*7 maxpool fc-1024*2'".format("conv3-128 maxpool conv3-256*2 maxpool conv3-512"), ""),
+        (f"depth=I models.I.layers='conv3-128 maxpool' models.II.after=scratch {TRAINING}.dropout=0..0.5", "it acts only after fc layers"),
+        (f"{TRAINING}.batch_size=2000..4000", ""),  # of 809 images
+        ("datasets.digits.crop=0.1..0.13", ""),  # of 8 pixels, one
+        (f"{TRAINING}.crop=false datasets.digits.crop=0..0.2", ""),
+        (f"depth=I models.I.epochs=5 {PLATEAU}.factor=0.1..0.5", ""),
+        (f"depth=I models.I.epochs=5 {PLATEAU}.patience=5..9", ""),
+        (f"depth=I models.I.epochs=5 {TRAINING}.patience=5..9", ""),
+    ],
+)  # fmt: skip
+def test_a_setting_that_changes_no_training_is_one_error(text, why):
+    with pytest.raises(InputError) as error:
+        parse(text)
+    (fault,) = error.value.faults
+    assert re.match(r"\S+: does not change the training of I+ with these settings", fault)
+    assert fault.endswith(f"with these settings{f', as {why}' * bool(why)}; leave it out")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "depth=II growth=identity,copy",
+        f"depth=II {TRAINING}.grown_lr=0.1..1",
+        "datasets.digits.least_images=1000..40000",
+        "datasets.digits.least_images=1000..40000 models.III.epochs=2",
+        f"{FEW} {TRAINING}.epochs=[1,2,3],[1,2,4]",
+        f"depth=I {FEW} {TRAINING}.epochs=[1],[2] models.I.epochs=4,auto",  # with the second value of the other
+        f"{FEW} models.I.epochs=4,auto models.II.epochs=4 models.III.epochs=4 recipe=published,onecycle {TRAINING}.epochs=[1],[2]",
+        f"depth=I models.I.epochs=9 {PLATEAU}.factor=0.1..0.5 recipes.published.training.schedule.patience=3",
+        f"depth=I models.I.epochs=9 {TRAINING}.patience=none,9",
+    ],
+)  # fmt: skip
+def test_a_setting_that_changes_some_training_is_searched(text):
+    assert parse(text)
+
+
+@pytest.mark.parametrize("text", ["datasets.folder.least_images=1000..40000", f"{TRAINING}.epochs=[1,2,3],[2,2,2]", "growth=identity,copy"])  # fmt: skip
+def test_a_setting_whose_effect_depends_on_unknown_images_is_searched(text):
+    assert parse(f"data=folder {text}", None)
+
+
+def test_values_that_train_the_same_are_one_error_each():
+    for text, two in (
+        ("depth=II growth=identity,copy,random", "growth: copy and random"),
+        ("depth=I models.I.epochs=50,auto,3", "models.I.epochs: 50 and auto"),
+    ):
+        with pytest.raises(InputError) as error:
+            parse(text)
+        assert str(error.value).startswith(f"{two} train ")
+        assert str(error.value).endswith(" the same way; list one of them")
+
+
+LAYERS = "conv3-{} maxpool conv3-256 maxpool conv3-512 maxpool fc-1024"
+
+
+def test_a_value_with_which_no_ladder_can_be_built_is_an_error_before_a_trial():
+    with pytest.raises(InputError) as error:
+        parse(f"depth=I models.I.layers='{LAYERS.format(128)}','{LAYERS.format(64)}'")
+    shapes = "has shape (3,), but conv1_1.bias of the source has (2,); give both layers the same shape"
+    value = f"models.I.layers={LAYERS.format(64)}"
+    assert error.value.faults[0].startswith(f"{value}: models.II: after I: conv1_1.bias {shapes}")
+    assert all(fault.startswith(value) for fault in error.value.faults)
+
+
+def test_a_ladder_that_no_value_mends_is_told_once():
+    with pytest.raises(InputError) as error:
+        parse(f"depth=I models.I.layers='{LAYERS.format(64)}' lr=0.1..0.2 seed=1 width=0.25,0.5")
+    told = [fault.partition(" has shape")[0] for fault in error.value.faults]
+    start = "params.yaml, changed by the search: models.II: after I: conv1_1"
+    assert told[:2] == [f"{start}.bias", f"{start}.weight"]
+    assert len(set(told)) == len(told) == 3
+
+
+def test_values_that_need_one_another_are_searched():
+    second = LAYERS.format(64).replace("conv3-512", "conv3-512*2")
+    first = second.replace("64", "128", 1)
+    both = f"models.I.layers='{LAYERS.format(128)}','{LAYERS.format(64)}' models.II.layers='{first}','{second}'"
+    space = parse_space(GOOD, split_changes(f"depth=II {both} models.III.after=scratch"))
+    trainings = check_space(GOOD, space, DIGITS)
+    names = list(space.varied)
+    assert not trainings.find_faults({name: space.varied[name][1] for name in names})
+    assert (
+        "models.II: after I: conv1_1.bias"
+        in trainings.find_faults(space.first | {names[0]: space.varied[names[0]][1]})[0]
+    )
 
 
 def test_no_fault_of_a_search_names_an_option_that_was_not_typed():

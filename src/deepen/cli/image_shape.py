@@ -33,6 +33,14 @@ def read_image_shape(settings: "Settings", options: argparse.Namespace) -> _Know
     return image, classes, UNKNOWN
 
 
+def find_image_shape(settings: "Settings", project: Path) -> _Known | None:
+    """Return what is known of the images of a project; None if they are not prepared, and of any shape."""
+    from deepen.config.dataset_settings import Folder
+
+    known = _read_prepared(settings, project)
+    return known if known or isinstance(settings.dataset, Folder) else _get_known(settings, project)
+
+
 def _read_prepared(settings: "Settings", project: Path) -> _Known | None:
     """Return what is known of the prepared images; None if they are missing, or those of another data set."""
     from deepen.data.images import load_images

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.error import YAMLError
+
 from deepen.cli.edit import add_setting
 from deepen.cli.settings_file import lock_settings, read_settings_text, write_settings_text
 from deepen.core.errors import InputError
@@ -36,25 +38,23 @@ def merge_settings(text: str, settings: object) -> str | None:
     if not isinstance(before, dict) or not isinstance(settings, dict):
         return None
     changed, added = dict[str, Any](), dict[str, Any]()
-    for path, value in _find_differences(before, settings):
+    for path, value in find_differences(before, settings):
         (changed if _has(before, path) else added)[path] = value
     try:
         new = replace_values(text, changed)
         for path, value in added.items():
             new = add_setting(new, path, value)
-    except InputError:
+        return new if parse_yaml(new, "params.yaml") == settings else None
+    except (InputError, YAMLError):  # also of a text in between
         return None
-    return new if parse_yaml(new, "params.yaml") == settings else None
 
 
-def _find_differences(
-    before: Mapping[str, Any], after: Mapping[str, Any], above: str = ""
-) -> Iterator[tuple[str, Any]]:
-    """Yield the path and the new value of each setting that was changed or added."""
+def find_differences(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and the new value of each setting of a params.yaml that was changed or added."""
     for key, value in after.items():
         old = before.get(key)
         if isinstance(value, dict) and isinstance(old, dict):
-            yield from _find_differences(old, value, f"{above}{key}.")
+            yield from find_differences(old, value, f"{above}{key}.")
         elif key not in before or old != value or type(old) is not type(value):
             yield f"{above}{key}", value
 

@@ -15,8 +15,10 @@ from deepen.core.errors import InputError
 if TYPE_CHECKING:
     from deepen.search.optuna_study import Trial
     from deepen.search.space import Space
+    from deepen.search.trainings import Images
 
 _TRIALS = 20
+_ABSENT = object()  # the value of a setting that params.yaml lacks
 
 
 def add(commands: Any) -> None:
@@ -43,6 +45,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from deepen.cli.redirection import require_kept_output
     from deepen.experiments.references import require_commit
     from deepen.search.table import format_search
 
@@ -54,6 +57,8 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"trials: must be at least 1, got {options.trials}; ask for example for {_TRIALS}")
     if options.changes is None and (options.name is None or options.trials is not None):
         raise InputError("--changes: missing; write for example --changes 'lr=0.003..0.1'")
+    if options.apply:
+        require_kept_output()
     found = _search(options) if options.changes is not None else _load(options.name)
     print(f"\n{format_search(found.name, found.trials)}\n")
     if options.apply:
@@ -86,7 +91,7 @@ def _search(options: argparse.Namespace) -> _Found:
     require_ascii_cache()
     content, changes = _read_settings(), split_changes(options.changes)
     space = parse_space(content, changes)
-    check_space(content, space)
+    trainings = check_space(content, space, _read_images(content, space))
     definition = make_definition(Path(), content, space, changes)
     name = choose_name(options.name, definition)
     with lock_search(SEARCHES / name):
@@ -94,7 +99,26 @@ def _search(options: argparse.Namespace) -> _Found:
         require_same(name, search.definition or definition, definition, "choose another name")
         search.define(definition)
         wanted = _TRIALS if options.trials is None else options.trials
-        return _Found(name, space, definition, run_search(name, search, space, content, wanted))
+        return _Found(name, space, definition, run_search(name, search, trainings, wanted))
+
+
+def _read_images(content: Mapping[str, Any], space: "Space") -> "Images | None":
+    """Return what is known of the images of a search; None if they are not prepared, and of any shape."""
+    from deepen.cli.image_shape import UNKNOWN, find_image_shape
+    from deepen.config.settings import check_settings
+    from deepen.experiments.changes import apply_changes
+    from deepen.search.trainings import Images
+
+    try:
+        settings = check_settings(apply_changes(content, space.make_changes(space.first)))
+        known = find_image_shape(settings, Path())
+    except InputError:
+        return None  # check_space reports invalid settings; a trial makes damaged files of images anew
+    if known is None:
+        return None
+    shape, classes, count = known
+    is_split_anew = settings.val_fraction != content["val_fraction"]
+    return Images(shape, classes, None if count == UNKNOWN or is_split_anew else count)
 
 
 def _load(given: str) -> _Found:
@@ -137,4 +161,21 @@ def _apply_best(found: _Found) -> None:
     require_same(found.name, found.definition, now, remedy)
     with keep_layout(Path("params.yaml")):
         apply_trial(Path(), f"{found.name}-{best.number}", content, changes)
-    print(f"Applied {found.name}-{best.number}; dvc repro trains what is missing, and tests it.")
+    print(f"Applied {found.name}-{best.number}. {_describe_applied(content, _read_settings())}")
+    print("dvc repro trains what is missing, and tests it.")
+
+
+def _describe_applied(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Return the settings that were written into params.yaml, and the model that depth names now."""
+    from deepen.cli.kept_layout import find_differences
+    from deepen.project.settings_text import dump_value
+
+    def describe(path: str, value: object) -> str:
+        old = before
+        for key in path.split("."):
+            old = old.get(key, _ABSENT) if isinstance(old, Mapping) else _ABSENT
+        return f"{path}: {dump_value(value)} ({'new' if old is _ABSENT else f'was {dump_value(old)}'})"
+
+    written = ", ".join(describe(path, value) for path, value in find_differences(before, after))
+    depth = f"metrics/final.json will describe {after['depth']}, the model that depth names"
+    return f"{f'Wrote into params.yaml: {written}' if written else 'params.yaml had its settings already'}; {depth}."

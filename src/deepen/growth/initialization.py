@@ -76,21 +76,33 @@ def grow(
 
     Returns the new state dict and the initialization of each fresh role. Raises InputError if identity is impossible.
     """
-    grown, starts = dict(state), dict.fromkeys(fresh, "random")
     if growth == "identity" and (faults := find_identity_faults(layers, fresh)):
         raise InputError(faults)
+    grown, starts = dict(state), choose_starts(layers, fresh, growth)
+    latest: dict[str, Layer] = {}  # by kind
+    for layer in layers:
+        before, latest[layer.kind] = latest.get(layer.kind), layer
+        start = starts.get(layer.role, "random")
+        if start == "identity":
+            grown |= _make_identity_norm(layer, before, grown, fresh) if layer.kind == "norm" else _make_identity(layer)
+        elif start != "random" and before is not None:
+            grown |= {key: grown[key.replace(layer.role, before.role)].copy() for key in layer.tensors()}
+    return grown, starts
+
+
+def choose_starts(layers: Sequence[Layer], fresh: Sequence[str], growth: Growth) -> dict[str, str]:
+    """Return how each role in `fresh` starts: identity, random, or for example "copy of conv3_1"; see `grow`."""
+    starts = dict.fromkeys(fresh, "random")
     latest: dict[str, Layer] = {}  # by kind
     for layer in layers:
         before, latest[layer.kind] = latest.get(layer.kind), layer
         if layer.role not in fresh or layer.kind == "head" or growth == "random":
             continue
         if growth == "identity":
-            grown |= _make_identity_norm(layer, before, grown, fresh) if layer.kind == "norm" else _make_identity(layer)
             starts[layer.role] = "identity"
         elif before is not None and list(before.tensors().values()) == list(layer.tensors().values()):
-            grown |= {key: grown[key.replace(layer.role, before.role)].copy() for key in layer.tensors()}
             starts[layer.role] = f"copy of {before.role}"
-    return grown, starts
+    return starts
 
 
 def _make_identity(layer: Layer) -> State:

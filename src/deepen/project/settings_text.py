@@ -30,10 +30,10 @@ def replace_values(text: str, changes: Mapping[str, object]) -> str:
     Raises InputError if a setting can't be found, has an anchor or is of another kind.
     """
     root = compose(text)
-    spans = {path: _find_value(root, path) for path in changes}
+    spans = {path: _find_value(text, root, path) for path in changes}
     new = text
     for path, (start, end) in sorted(spans.items(), key=lambda item: item[1], reverse=True):
-        value = _dump(changes[path])
+        value = dump_value(changes[path])
         new = new[:start] + value + _keep_column(new[end:], len(value) - (end - start))
     return new
 
@@ -41,15 +41,15 @@ def replace_values(text: str, changes: Mapping[str, object]) -> str:
 def describe_changes(text: str, changes: Changes) -> str:
     """Return the settings with their new values and, where they differ, those in the text of a params.yaml."""
     root = compose(text)
-    before = {path: text[slice(*_find_value(root, path))] for path in changes}
-    after = {path: _dump(value) for path, value in changes.items()}
+    before = {path: text[slice(*_find_value(text, root, path))] for path in changes}
+    after = {path: dump_value(value) for path, value in changes.items()}
     return ", ".join(
         f"{path}: {value}" + (f" (was {before[path]})" if before[path] != value else "")
         for path, value in after.items()
     )
 
 
-def _find_value(node: Node | None, path: str) -> tuple[int, int]:
+def _find_value(text: str, node: Node | None, path: str) -> tuple[int, int]:
     """Return where the value of a setting starts and ends in the text."""
     for key in path.split("."):
         pairs = node.value if isinstance(node, MappingNode) else []
@@ -60,7 +60,10 @@ def _find_value(node: Node | None, path: str) -> tuple[int, int]:
         raise InputError(
             f"params.yaml: {path}: has an anchor or alias, so other settings share it; write its value there"
         )
-    return node.start_mark.index, node.end_mark.index
+    start, end = node.start_mark.index, node.end_mark.index
+    if isinstance(node, ScalarNode) and node.style in ("|", ">"):  # its span includes the line end and empty lines
+        end = start + len(text[start:end].rstrip())
+    return start, end
 
 
 def _keep_column(rest: str, longer: int) -> str:
@@ -70,7 +73,10 @@ def _keep_column(rest: str, longer: int) -> str:
     return rest
 
 
-def _dump(value: object) -> str:
+def dump_value(value: object) -> str:
+    """Return a value as written in a params.yaml."""
+    if value is None:
+        return "null"
     yaml, file = YAML(), io.StringIO()
     yaml.width = 1_000_000
     if isinstance(value, list):

@@ -5,13 +5,12 @@ from typing import Any
 
 from deepen.core.errors import InputError, quote
 from deepen.experiments.changes import apply_changes, find_change_faults
-from deepen.experiments.differences import find_differences
+from deepen.search.effects import find_training_faults
 from deepen.search.space import Space
+from deepen.search.trainings import NAME, Images, Trainings
 
-_NAME = "params.yaml, changed by the search"
 _SPLIT = ("data", "val_fraction")  # settings that choose the validation images, with those of the data set below
 _SOURCE = ("source", "root", "size", "labels", "columns")
-_CHOOSERS = ("recipe",)  # settings that choose which of the others have an effect
 _SEARCHED = (
     "lr",
     "recipe",
@@ -32,15 +31,20 @@ _REASONS = {
 _NO_EFFECT = "changes no result of a training; leave it out"  # of all others, such as progress
 
 
-def check_space(content: Mapping[str, Any], space: Space) -> None:
-    """Raise InputError with all faults of a search of a params.yaml."""
+def check_space(content: Mapping[str, Any], space: Space, images: Images | None) -> Trainings:
+    """Return the trainings of a search of a params.yaml; raises InputError with all its faults.
+
+    `images` is None if their shape is not known yet; then ladders are not checked against them.
+    """
+    trainings = Trainings(content, space, images)
     faults = dict.fromkeys(fault for name in space.varied for fault in _find_name_faults(name))
     for values in space.iter_neighbours():
-        faults |= dict.fromkeys(find_change_faults(content, space.make_changes(values), "", _NAME))
+        faults |= dict.fromkeys(find_change_faults(content, space.make_changes(values), "", NAME))
     if not faults:
-        faults |= dict.fromkeys(_find_effect_faults(content, space))
+        faults |= dict.fromkeys(_find_effect_faults(content, space, trainings))
     if faults:
         raise InputError(list(faults))
+    return trainings
 
 
 def _find_name_faults(name: str) -> Iterator[str]:
@@ -54,25 +58,12 @@ def _find_name_faults(name: str) -> Iterator[str]:
         yield f"{quote(name)}: affects only the test, not validation accuracy; search a setting of training"
 
 
-def _find_effect_faults(content: Mapping[str, Any], space: Space) -> Iterator[str]:
-    """Yield a fault for each varied setting that never changes the training of the model that depth names."""
-    for name in space.varied:
-        low, high = space.list_examples(name)[:2]
-        contexts = [space.first] + [
-            space.first | {chooser: value}
-            for chooser in _CHOOSERS
-            if chooser in space.varied
-            for value in space.list_examples(chooser)[1:]
-        ]
-        pairs = [
-            [apply_changes(content, space.make_changes(each | {name: value})) for value in (low, high)]
-            for each in contexts
-        ]
-        if not any(_strip(name) in find_differences(pair)[0] for pair in pairs):
-            depth = pairs[0][0].get("depth")
-            yield f"{quote(name)}: does not change the training of {quote(depth)} with these settings; leave it out"
-        elif above := next((top for top in ("lr", "width") if _is_replaced(content, space, name, top)), None):
-            yield f"{quote(name)}: {above} in params.yaml replaces it; add {above}=auto"
+def _find_effect_faults(content: Mapping[str, Any], space: Space, trainings: Trainings) -> Iterator[str]:
+    """Yield the faults of settings without effect on trainings; those that another one replaces name that."""
+    depth = apply_changes(content, space.make_changes(space.first))["depth"]
+    for name, fault in find_training_faults(trainings, space, depth):
+        above = next((top for top in ("lr", "width") if _is_replaced(content, space, name, top)), None)
+        yield f"{quote(name)}: {above} in params.yaml replaces it; add {above}=auto" if above else fault
 
 
 def _is_replaced(content: Mapping[str, Any], space: Space, name: str, top: str) -> bool:

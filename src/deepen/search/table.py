@@ -1,5 +1,6 @@
 """The trials of a search as text: one line when a trial ends, and the table at the end."""
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,7 @@ from deepen.search.optuna_study import Trial, rank_trials
 from deepen.search.space import Range, Space, Value
 
 _WIDTH = 80
+_LOG = re.compile(r"[;,] see \S+\.log$")  # at the end of why a trial failed
 
 
 def describe_space(space: Space) -> list[str]:
@@ -43,9 +45,22 @@ def format_search(name: str, trials: Sequence[Trial]) -> str:
     """Format the trials, best first, and what may be concluded from them."""
     ranked = rank_trials(trials)
     sentences = _describe_best(name, ranked) if ranked else ["No trial has a result yet."]
-    sentences += [f"{name}-{each.number}, {describe_values(each.values)}: {each.why}" for each in trials if each.why]
+    sentences += [
+        f"{name}-{each.number}, {describe_values(each.values)}: {describe_failure(name, trials[: i + 1])}"
+        for i, each in enumerate(trials)
+        if each.why
+    ]
     text = "\n".join(textwrap.fill(each, _WIDTH, subsequent_indent="  ") for each in sentences)
     return f"{_format_table(name, ranked)}\n\n{text}" if ranked else text
+
+
+def describe_failure(name: str, trials: Sequence[Trial]) -> str:
+    """Return why the last of some trials failed; if an earlier one did for the same reason, the name of that."""
+    *before, last = trials
+    reason = _LOG.sub("", last.why)
+    same = next((each for each in before if _LOG.sub("", each.why) == reason), None)
+    log = _LOG.search(last.why)
+    return last.why if same is None else f"the same error as {name}-{same.number}{log[0] if log else ''}"
 
 
 def _format_table(name: str, ranked: Sequence[Trial]) -> str:

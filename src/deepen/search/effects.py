@@ -1,12 +1,13 @@
 """Find settings and values of a search that change no training, and values with which no ladder can be built."""
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 from deepen.core.errors import InputError, quote
 from deepen.search.space import Space, Value
 from deepen.search.trainings import NAME, Trainings
 
+_MOST_COMPARED = 300  # combinations of the values of other settings
 _EFFECTIVE = {  # when some settings have an effect, by the end of their name
     "growth": "on new layers of models that grow from another, and copy only between equal shapes",
     "grown_lr": "on models that grow from another or start from a file",
@@ -19,7 +20,7 @@ _EFFECTIVE = {  # when some settings have an effect, by the end of their name
 def find_training_faults(trainings: Trainings, space: Space, depth: str) -> Iterator[tuple[str, str]]:
     """Yield (setting, fault) of each setting that changes no training of `depth`, or has values that can't be trained.
 
-    A value counts if it does with any values of the others: the first ones, or one or two of them changed.
+    A value counts if it does with any values of the others; of many combinations, the first are compared.
     """
     for name in space.varied:
         values = space.list_examples(name)
@@ -46,7 +47,7 @@ def _compare(
     same = list(combinations(range(len(values)), 2))
     failed: dict[int, InputError] = {}
     built: set[int] = set()
-    for context in _iter_contexts(space, name):
+    for context in islice(_iter_contexts(space, name), _MOST_COMPARED):
         found = [trainings.describe(context | {name: value}) for value in values]
         for i, each in enumerate(found):
             if isinstance(each, InputError):
@@ -60,9 +61,9 @@ def _compare(
 
 
 def _iter_contexts(space: Space, name: str) -> Iterator[dict[str, Value]]:
-    """Yield the first value of each setting, then with one other setting changed, then with two."""
+    """Yield the first value of each setting, then with one other setting changed, then with two, and so on."""
     others = [(each, value) for each in space.varied if each != name for value in space.list_examples(each)[1:]]
-    for count in range(3):
+    for count in range(len(space.varied)):
         for changed in combinations(others, count):
             if len(dict(changed)) == count:
                 yield space.first | dict(changed)

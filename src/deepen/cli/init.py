@@ -1,7 +1,6 @@
 """`deepen init`: start a project, or write settings that fit a folder of images."""
 
 import argparse
-import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from deepen.cli.project_folder import is_project
 from deepen.cli.table_options import add_table, make_table_choice
 from deepen.core.errors import InputError, quote
 from deepen.core.names import name_folder, require_writable_name
+from deepen.core.shell import quote_path
 
 if TYPE_CHECKING:
     from deepen.datasets.tables.choice import TableChoice
@@ -135,7 +135,7 @@ def _fit(text: str, images: Path, project: Path, survey: "Survey") -> tuple[str,
 
 
 def _print_next(project: Path) -> None:
-    enter = "" if project == Path() else f"cd {shlex.quote(str(project))} && "
+    enter = "" if project == Path() else f"cd {quote_path(project)} && "
     print(f"{name_folder(project)}: a new project; next: {enter}git add --all && git commit -m Start && dvc repro")
 
 

@@ -1,18 +1,19 @@
 """Tell a folder of images from one for a new project; where both are possible, the error has both remedies."""
 
-import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from deepen.cli.missing_path import find_similar_path
+from deepen.cli.missing_path import find_similar_paths
 from deepen.cli.project_folder import find_project_above, is_project
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.names import name_folder
+from deepen.core.shell import quote_path
 from deepen.datasets.clutter import is_clutter
-from deepen.datasets.files import is_folder
+from deepen.datasets.files import is_folder, read_file
 from deepen.datasets.layout import locate
-from deepen.datasets.walk import Walk
+from deepen.datasets.walk import READABLE, Walk
+from deepen.decoding.formats import HEAD_BYTES, find_format_by_head, find_format_by_name
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
 _BESIDE = ("readme", "license", "licence")  # what a new repository may have
@@ -27,11 +28,12 @@ def holds_images(folder: Path) -> bool:
     if not folder.exists():
         return False
     if not is_folder(folder):
+        _require_archive(folder)
         return True
     if is_project(folder):
         raise InputError(
             f"{name_folder(folder)}: is a Deepen project; for settings that fit images write deepen init "
-            f"IMAGES --project {shlex.quote(str(folder))}, for a new project name another folder"
+            f"IMAGES --project {quote_path(folder)}, for a new project name another folder"
         )
     is_repository = (folder / ".git").exists()
     example = _find_image(folder)
@@ -49,6 +51,20 @@ def holds_images(folder: Path) -> bool:
     return example is not None
 
 
+def _require_archive(path: Path) -> None:
+    """Raise InputError for a file that is a table or an image, so not an archive of images."""
+    if path.suffix.lower() in READABLE:
+        raise InputError(
+            f"{quote(path)}: is a table, and FOLDER must be the folder or archive of the images; write deepen init "
+            f"FOLDER --labels {quote_path(path)}"
+        )
+    if find_format_by_name(path.name) or find_format_by_head(read_file(path, HEAD_BYTES)):
+        raise InputError(
+            f"{quote(path)}: is an image, and FOLDER must be the folder or archive of the images; write deepen init "
+            f"{quote_path(path.parent)}, or the folder around it that contains train or the class folders"
+        )
+
+
 def require_new(folder: Path, *, is_said: bool) -> None:
     """Raise InputError if a folder without images may be meant as one with images, or is inside another project.
 
@@ -61,7 +77,7 @@ def require_new(folder: Path, *, is_said: bool) -> None:
     state = "no such folder" if not folder.exists() else "has no images" if list_content(folder) else "is empty"
     where = f", inside the Deepen project {quote(above)}" if above else ""
     shown = near and quote(near)
-    images = f"the images of {shown} write deepen init {shlex.quote(str(near))}" if near else "images name their folder"
+    images = f"the images of {shown} write deepen init {quote_path(near)}" if near else "images name their folder"
     new = f"name a folder outside of {quote(above)}" if above else "add --new"
     raise InputError(f"{name_folder(folder)}: {state}{where}; for settings that fit {images}, for a new project {new}")
 
@@ -73,10 +89,10 @@ def _find_project_here() -> Path | None:
 
 def _find_similar_images(folder: Path) -> Path | None:
     """Return what has images under a name similar to that of a missing folder; None if there is nothing."""
-    near = find_similar_path(folder)
-    with suppress(InputError):  # neither a folder nor an archive
-        if near and (_find_image(near) if is_folder(near) else near.suffix.lower() in ARCHIVES):
-            return near
+    for near in find_similar_paths(folder):
+        with suppress(InputError):  # neither a folder nor an archive
+            if _find_image(near) if is_folder(near) else near.suffix.lower() in ARCHIVES:
+                return near
     return None
 
 
@@ -94,7 +110,7 @@ def require_place(project: Path, images: Path) -> None:
         return
     where = name_folder(project)
     if above := find_project_above(project):
-        raise InputError(f"{where}: is inside the Deepen project {quote(above)}; add --project {quote(above)}")
+        raise InputError(f"{where}: is inside the Deepen project {quote(above)}; add --project {quote_path(above)}")
     others = [] if (project / ".git").exists() else list_content(project, but=images)
     if others:
         raise InputError(

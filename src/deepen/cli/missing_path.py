@@ -2,16 +2,17 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from deepen.core.errors import InputError, quote
-from deepen.core.nearest import find_nearest
+from deepen.core.nearest import count_edits, find_nearest
 
 _MOST_NAMES = 10_000  # read from a folder
 _LISTED = 3
 _LIKENESS = 0.8  # photos and phtos have 0.91
+_EDITS = ((5, 2), (3, 1), (0, 0))  # by the least length of a name, the most edits to a similar one
 
 
 def require_path(path: Path, kind: str = "file") -> None:
@@ -31,13 +32,29 @@ def suggest_path(path: Path) -> str:
     return suggestion or f"; {_describe_content(folder, names)}"
 
 
-def find_similar_path(path: Path) -> Path | None:
-    """Return what exists under a name similar to that of a missing path, or of the folder around it; else None."""
+def find_similar_paths(path: Path) -> Iterator[Path]:
+    """Yield what exists under names similar to that of a missing path, or of the folder around it; nearest first.
+
+    Short names may differ by less, and numbers not at all: v2 is not v1.
+    """
     folder = next(each for each in path.parents if each.is_dir() or each == each.parent)
     wanted, *below = path.relative_to(folder).parts
-    if (similar := _find_similar(wanted, _list_names(folder))) is None:
-        return None
-    return found if (found := folder.joinpath(similar, *below)).exists() else folder / similar
+    for similar in _list_similar(wanted, _list_names(folder)):
+        yield found if (found := folder.joinpath(similar, *below)).exists() else folder / similar
+
+
+def _list_similar(wanted: str, names: Sequence[str]) -> list[str]:
+    first, stem = _find_similar(wanted, names), Path(wanted).stem.lower()
+    most = next(edits for length, edits in _EDITS if len(stem) >= length)
+    edits = {
+        name: count_edits(stem, other)
+        for name in names
+        if name != first
+        and abs(len(other := Path(name).stem.lower()) - len(stem)) <= most
+        and _find_numbers(name) == _find_numbers(wanted)
+    }
+    near = sorted(name for name, count in edits.items() if count <= most)
+    return [first] * (first is not None) + sorted(near, key=edits.__getitem__)
 
 
 def _list_names(folder: Path) -> list[str]:

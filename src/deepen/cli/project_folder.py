@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from deepen.core.errors import InputError, quote
+from deepen.core.shell import quote_path
 
 _FILES = ("params.yaml", "dvc.yaml")  # of every project
 
@@ -28,5 +29,5 @@ def require_project(folder: Path, *, has_option: bool = True) -> None:
         raise InputError(f"{where}: is a file, not a folder; {remedy}")
     if not (folder / "params.yaml").is_file():
         if above := find_project_above(folder):
-            remedy = f"it is inside a project: cd {quote(above)}{option}"
+            remedy = f"it is inside a project: cd {quote_path(above)}{option}"
         raise InputError(f"{where}: not a Deepen project, params.yaml is missing; {remedy}")

@@ -10,6 +10,7 @@ from deepen.cli.arguments import REPORT
 from deepen.cli.project_folder import find_project_above, is_project
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.shell import quote_path
 
 if TYPE_CHECKING:
     from deepen.config.settings import Settings
@@ -46,7 +47,7 @@ def describe_state(project: Path) -> Iterator[str]:
 
 def _describe_other_folder(folder: Path) -> Iterator[str]:
     if above := find_project_above(folder):
-        yield f"this folder is inside a Deepen project: cd {quote(above)}"
+        yield f"this folder is inside a Deepen project: cd {quote_path(above)}"
     else:
         yield f"{quote(folder)} is not a Deepen project: params.yaml or dvc.yaml is missing"
         yield "next: cd to your clone of Deepen or a project; or start one: deepen init NEW, or deepen init photos/"

@@ -1,9 +1,10 @@
 """Commands that restore a damaged output of DVC, whose copy in the cache may be damaged too."""
 
 import hashlib
-import shlex
 import subprocess
 from pathlib import Path
+
+from deepen.core.shell import quote_path
 
 
 def suggest_repair(path: Path) -> str:
@@ -19,7 +20,7 @@ def suggest_repair(path: Path) -> str:
         return "name another file, or write it again (dvc repro writes the outputs of stages)"
     copy = _find_cache(project) / "files/md5" / expected[:2] / expected[2:]
     damaged = [path, *([copy] if copy.is_file() and _compute_md5(copy) != expected else [])]
-    return f"to restore it: rm -f {' '.join(shlex.quote(str(file)) for file in damaged)} && dvc repro"
+    return f"to restore it: rm -f {' '.join(quote_path(file) for file in damaged)} && dvc repro"
 
 
 def _read_recorded_md5(lock: Path, name: str) -> str | None:

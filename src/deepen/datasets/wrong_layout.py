@@ -1,13 +1,12 @@
 """Recognize common layouts other than train/<class>/*, and suggest the commands that fix them."""
 
-import os
 import re
-import shlex
 from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
 
 from deepen.core.errors import quote, trim
+from deepen.core.shell import quote_path
 from deepen.datasets.layout import FOLDERS, PART_ALIASES, Layout, Loose
 from deepen.datasets.walk import PathParts, Walk
 from deepen.decoding.formats import NAMES
@@ -25,7 +24,7 @@ def describe_missing_train(layout: Layout, walk: Walk, labels: str) -> str:
     if rename := suggest_renames(walk.root, loose, "train"):
         return f"has no train/, but similar folder names; rename: {rename}"
     if (above := find_parent_of_train(walk.root)) is not None:
-        return f"is, or is inside, a folder named train; if that contains the classes, set root to {_quote(above)}"
+        return f"is, or is inside, a folder named train; if that contains the classes, set root to {quote_path(above)}"
     base = find_common_folder(loose)
     classes = sorted({folder[len(base)] for folder in loose if len(folder) > len(base)})
     if base in loose or len(classes) < 2:
@@ -96,7 +95,7 @@ def suggest_renames(root: Path, folders: Iterable[PathParts], needed: str = "") 
         return ""
     pairs = sorted(renames.items())[:_MOST_WORDS]
     if root.is_dir():
-        return " && ".join(f"mv -- {_quote(root.joinpath(*old))} {_quote(root.joinpath(*new))}" for old, new in pairs)
+        return " && ".join(f"mv -- {quote_path(root.joinpath(*old))} {quote_path(root.joinpath(*new))}" for old, new in pairs)
     return ", ".join(f"{quote('/'.join(old))} to {'/'.join(new)}" for old, new in pairs)
 
 
@@ -104,21 +103,12 @@ def _suggest_moves(root: Path, base: PathParts, classes: list[str], parts: list[
     """Return how to move class folders into train/; `parts` are the folders train, val and test beside them."""
     if not root.is_dir():
         return "unpack it, move them into a folder train, and set root to the folder that contains train"
-    enter = f"cd -- {_quote(root.joinpath(*base))} && {'rmdir train && ' * ('train' in parts)}mkdir .train"
-    move = f"mv -- {' '.join(map(_quote, classes)) if len(classes) <= _MOST_WORDS else '*/'} .train"
+    enter = f"cd -- {quote_path(root.joinpath(*base))} && {'rmdir train && ' * ('train' in parts)}mkdir .train"
+    move = f"mv -- {' '.join(map(quote_path, classes)) if len(classes) <= _MOST_WORDS else '*/'} .train"
     if len(classes) > _MOST_WORDS and (kept := [part for part in parts if part != "train"]):
         skipped = "".join(f" ! -name {name}" for name in (".train", *kept))
         move = f"find . -mindepth 1 -maxdepth 1 -type d{skipped} -exec mv {{}} .train \\;"
     return f"type: {enter} && {move} && mv .train train"
-
-
-def _quote(path: object) -> str:
-    """Quote a path for a shell, also one with unprintable characters."""
-    text = str(path)
-    if text.isprintable():
-        return shlex.quote(text)
-    escaped = "".join(chr(b) if 32 <= b < 127 and chr(b) not in "\\'" else f"\\x{b:02x}" for b in os.fsencode(text))
-    return f"$'{escaped}'"
 
 
 def describe_no_images(where: str, walk: Walk) -> str:
@@ -138,7 +128,7 @@ def mention_table(walk: Walk, labels: str, part: str = "") -> str:
     """Return a hint at a table file that may list the class of each image; "" if there is none."""
     if tables := [quote(name) for name in walk.readable if part in name]:
         subject = tables[0] if len(tables) == 1 else f"one of {', '.join(trim(tables, 3))}"
-        return f" (if {subject} lists their classes, add {labels}={shlex.quote(tables[0])})"
+        return f" (if {subject} lists their classes, add {labels}={quote_path(tables[0])})"
     names = [name for name in walk.others.first if name.lower().endswith(_TABLES) and part in name]
     return f" ({names[0]} may list their classes)" if names else ""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from deepen.config.dataset_settings import Folder
 from deepen.config.settings import Settings
 from deepen.core.counts import pluralize
-from deepen.core.durations import format_duration
+from deepen.core.durations import format_rough_duration
 from deepen.core.errors import quote, trim
 from deepen.project.estimate import Estimate, estimate_run
 from deepen.project.survey import Survey
@@ -40,11 +40,11 @@ def describe_run(settings: Settings, survey: Survey) -> str:
     shape = "x".join(map(str, settings.view_shape(image)))
     text = (
         f"dvc repro will train {_describe_epochs(run.epochs)}, on {pluralize(parts['train'], 'image')} of {shape}, "
-        f"and test each on {parts['test']:,}: about {format_duration(run.seconds)} on this machine ({run.device})"
+        f"and test each on {parts['test']:,}: about {format_rough_duration(run.seconds)} on this machine when idle ({run.device})"
     )
     if run.device == "cpu" and run.seconds > _LONG and settings.network_width > _NARROW:
         narrow = estimate(settings.model_copy(update={"width": _NARROW}))
-        text += f"; with width: {_NARROW} in params.yaml about {format_duration(narrow.seconds)}"
+        text += f"; with width: {_NARROW} in params.yaml about {format_rough_duration(narrow.seconds)}"
     return text
 
 

@@ -1,5 +1,6 @@
 """Estimate how long a run will take on this machine, from steps of its models that are timed on random images."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from deepen.models.vgg import build_network
 from deepen.runtime.device import choose_device
 from deepen.training.from_settings import make_trainer
 
-_TIMED = 0.5  # seconds of steps that are enough
+_TRIALS = 8  # steps that are timed after the first, which is slower
+_MOST = 2.0  # seconds of these steps after which no more are timed
 _SLOW = 2.0  # seconds of a step after which deeper models are not timed
 _STAGE = 2.0  # seconds that a stage takes to start
 _PIXELS = 3e7  # per second that are decoded
@@ -54,7 +56,10 @@ def estimate_run(
 
 
 def time_step(settings: Settings, name: str, layers: Sequence[Layer], images: ImageSet, device: torch.device) -> float:
-    """Return the seconds of a training step on all of some images; of several if they are short, the shortest."""
+    """Return the seconds of a training step on all of some images, on a machine that is idle: the least of several.
+
+    The clock of a CPU's steps stands still while other programs use the CPU: they wait for the kernels' threads.
+    """
     recipe = settings.recipes[settings.recipe]
     training = recipe.training.model_copy(update={"batch_size": len(images)})
     recipes = {settings.recipe: recipe.model_copy(update={"training": training})}
@@ -68,11 +73,13 @@ def time_step(settings: Settings, name: str, layers: Sequence[Layer], images: Im
         device,
         epochs=1000,
     )
-    seconds: list[float] = []
-    while not seconds or (sum(seconds) < _TIMED and len(seconds) < trainer.steps):
-        start = time.perf_counter()
+    read_clock = time.thread_time if device.type == "cpu" else time.perf_counter
+    seconds, end = list[float](), math.inf
+    while len(seconds) <= _TRIALS and time.perf_counter() < end:
+        start = read_clock()
         trainer.run_epoch(len(seconds) + 1, lambda: None)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(read_clock() - start)
+        end = min(end, time.perf_counter() + _MOST)
     return min(seconds)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from deepen.config.dataset_settings import Columns
 from deepen.core.errors import InputError, quote, trim
+from deepen.core.shell import quote_path
 from deepen.core.wording import describe_cause
 from deepen.datasets.archive_names import normalize_nfc
 from deepen.datasets.files import read_file
@@ -87,7 +88,7 @@ def _describe_missing(choice: TableChoice, walk: Walk) -> str:
     """Return the fault of a table that does not exist, with the tables that do."""
     where = "the project folder" if choice.entry else "the current folder"
     setting = choice.name_setting("labels")
-    found = f"; choose the table with {setting}={walk.readable[0]}" if walk.readable else "; correct its name"
+    found = f"; choose the table with {setting}={quote_path(walk.readable[0])}" if walk.readable else "; correct its name"
     if choice.exists():
         return f"{quote(choice.table)}: not a file, as a table must be{found}"
     return f"{quote(choice.table)}: no such file in it or in {where}{found}"

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepen.core.errors import InputError, quote
 
 if TYPE_CHECKING:
-    from deepen.config.dataset_settings import Image
+    from deepen.config.dataset_settings import Folder, Image
     from deepen.config.settings import Settings
     from deepen.data.images import ImageSet
 
@@ -23,8 +24,8 @@ def read_image_shape(settings: "Settings", options: argparse.Namespace) -> _Know
     """Return the shape of an image, the number of classes, and the number of training images or UNKNOWN."""
     if options.image is None:
         if options.classes is not None:
-            example = _suggest_option(settings)
-            raise InputError(f"--classes {options.classes}: requires --image; add for example {example}")
+            option = _suggest_option(settings, options.project)
+            raise InputError(f"--classes {options.classes}: requires --image; add {option}")
         return _read_prepared(settings, options.project) or _get_known(settings, options.project)
     image = parse_image(options.image)
     classes = CLASSES if options.classes is None else options.classes
@@ -70,17 +71,37 @@ def _get_known(settings: "Settings", project: Path) -> _Known:
     if isinstance(settings.dataset, Folder):
         path = project / TRAIN
         state = f"has images of another data set than data: {settings.data}" if path.is_file() else "no such file"
-        raise InputError(f"{quote(path)}: {state}; run dvc repro prepare, or add {_suggest_option(settings)}")
+        raise InputError(f"{quote(path)}: {state}; run dvc repro prepare, or add {_suggest_option(settings, project)}")
     return *settings.dataset.known_shape, UNKNOWN
 
 
-def _suggest_option(settings: "Settings") -> str:
-    """Return for example `--image 1x8x8`, of the data set."""
+def _suggest_option(settings: "Settings", project: Path) -> str:
+    """Return for example `--image 1x8x8`, of the data set; if its images are not available, the form of the option."""
     from deepen.config.dataset_settings import Folder
 
     dataset = settings.dataset
-    image = dataset.likely_shape if isinstance(dataset, Folder) else dataset.known_shape[0]
+    if not isinstance(dataset, Folder):
+        return _format_option(dataset.known_shape[0])
+    if (image := _measure_first(dataset, project)) is not None:
+        return _format_option(image)
+    return f"--image CxHxW, for example {_format_option(dataset.likely_shape)}"
+
+
+def _format_option(image: "Image") -> str:
     return f"--image {'x'.join(map(str, image))}"
+
+
+def _measure_first(dataset: "Folder", project: Path) -> "Image | None":
+    """Return the shape that the first image of a folder will have; None for an archive, or without a readable image."""
+    from deepen.datasets.walk import Walk
+    from deepen.decoding.measuring import measure_image
+
+    with suppress(ValueError, OSError):  # reading the images tells what is wrong with them
+        root = dataset.path(project)
+        entries = Walk(root) if root.is_dir() else ()
+        if form := next((measure_image(entry.read()) for entry in entries if entry.read), None):
+            return 1 if form.is_grey else 3, dataset.size or form.height, dataset.size or form.width
+    return None
 
 
 def parse_image(text: str) -> tuple[int, int, int]:

@@ -16,6 +16,7 @@ from deepen.datasets.walk import READABLE, Walk
 from deepen.decoding.formats import HEAD_BYTES, find_format_by_head, find_format_by_name
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _BESIDE = ("readme", "license", "licence")  # what a new repository may have
 
 
@@ -52,17 +53,20 @@ def holds_images(folder: Path) -> bool:
 
 
 def _require_archive(path: Path) -> None:
-    """Raise InputError for a file that is a table or an image, so not an archive of images."""
-    if path.suffix.lower() in READABLE:
-        raise InputError(
-            f"{quote(path)}: is a table, and FOLDER must be the folder or archive of the images; write deepen init "
-            f"FOLDER --labels {quote_path(path)}"
-        )
+    """Raise InputError for a file that is not an archive, such as a table or an image."""
+    rule = "and FOLDER must be the folder or archive of the images"
+    suffix = path.suffix.lower()
+    if suffix in (*READABLE, *_SPREADSHEETS):
+        save = "save it as CSV and " if suffix in _SPREADSHEETS else ""
+        table = quote_path(path.with_suffix(".csv") if save else path)
+        raise InputError(f"{quote(path)}: is a table, {rule}; {save}write deepen init FOLDER --labels {table}")
     if find_format_by_name(path.name) or find_format_by_head(read_file(path, HEAD_BYTES)):
+        folder = quote_path(path.parent)
         raise InputError(
-            f"{quote(path)}: is an image, and FOLDER must be the folder or archive of the images; write deepen init "
-            f"{quote_path(path.parent)}, or the folder around it that contains train or the class folders"
+            f"{quote(path)}: is an image, {rule}; write deepen init {folder}, or the folder around it that contains "
+            "train or the class folders"
         )
+    next(iter(Walk(path)), None)  # raises InputError for an invalid archive
 
 
 def require_new(folder: Path, *, is_said: bool) -> None:

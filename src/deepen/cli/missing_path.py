@@ -54,7 +54,7 @@ def _list_similar(wanted: str, names: Sequence[str]) -> list[str]:
         and _find_numbers(name) == _find_numbers(wanted)
     }
     near = sorted(name for name, count in edits.items() if count <= most)
-    return [first] * (first is not None) + sorted(near, key=edits.__getitem__)
+    return [*([first] if first else []), *sorted(near, key=edits.__getitem__)]
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -16,8 +16,8 @@ from deepen.convert.pth_check import SAVE, check_pth
 from deepen.convert.torchvision_names import METADATA, Exported
 from deepen.core.counts import pluralize
 from deepen.core.errors import InputError, quote, trim
-from deepen.core.shell import quote_word
 from deepen.core.regular_files import require_regular
+from deepen.core.shell import quote_word
 from deepen.core.wording import describe_cause
 
 _DEEPEST = 3  # levels of nested mappings that are searched for a state dict
@@ -86,9 +86,8 @@ def _choose_state(content: object, key: str | None) -> tuple[dict[str, Tensor], 
     if key is not None and key not in inside:
         raise InputError(f"--key {quote(key)}: no such state dict; use {listed or 'the whole file: omit --key'}")
     if key is None and len(inside) > 1:
-        raise InputError(
-            f"contains {len(inside)} state dicts: {listed}; choose one, for example --key {quote_word(next(iter(inside)))}"
-        )
+        example = f"--key {quote_word(next(iter(inside)))}"
+        raise InputError(f"contains {len(inside)} state dicts: {listed}; choose one, for example {example}")
     if not inside:
         values = ", ".join(map(quote, trim(list(map(str, map(_describe_key, content))), 5))) or "nothing"
         raise InputError(f"contains {values}, but no state dict (a mapping of tensors only); {SAVE}")

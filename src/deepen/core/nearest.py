@@ -22,7 +22,8 @@ def find_nearest(word: str, known: Iterable[object], likeness: float | None = No
 def count_edits(one: str, other: str) -> int:
     """Return the least number of letters to insert, remove, replace, or exchange with the next one.
 
-    This is the optimal string alignment distance: Boytsov, "Indexing methods for approximate dictionary searching", 2011.
+    It is the optimal string alignment distance: Boytsov, "Indexing methods for approximate dictionary searching", ACM
+    Journal of Experimental Algorithmics 16, 2011.
     """
     before, last = list[int](), list(range(len(other) + 1))
     for row, letter in enumerate(one, 1):

@@ -136,7 +136,14 @@ class Walk:
 
 
 def _read_entries(root: Path, faults: list[str]) -> Iterator[Entry]:
-    return read_folder(root, faults) if is_folder(root) else read_archive(root)
+    if is_folder(root):
+        return read_folder(root, faults)
+    if root.suffix.lower() in READABLE:
+        raise InputError(
+            f"{quote(root)}: is a table, not a folder or archive of images; name the folder of the images, and the "
+            "table as their labels"
+        )
+    return read_archive(root)
 
 
 def _read_image(read: Callable[[int | None], bytes], name: str) -> bytes:

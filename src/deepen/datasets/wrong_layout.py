@@ -95,7 +95,9 @@ def suggest_renames(root: Path, folders: Iterable[PathParts], needed: str = "") 
         return ""
     pairs = sorted(renames.items())[:_MOST_WORDS]
     if root.is_dir():
-        return " && ".join(f"mv -- {quote_path(root.joinpath(*old))} {quote_path(root.joinpath(*new))}" for old, new in pairs)
+        return " && ".join(
+            f"mv -- {quote_path(root.joinpath(*old))} {quote_path(root.joinpath(*new))}" for old, new in pairs
+        )
     return ", ".join(f"{quote('/'.join(old))} to {'/'.join(new)}" for old, new in pairs)
 
 

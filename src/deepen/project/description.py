@@ -40,7 +40,8 @@ def describe_run(settings: Settings, survey: Survey) -> str:
     shape = "x".join(map(str, settings.view_shape(image)))
     text = (
         f"dvc repro will train {_describe_epochs(run.epochs)}, on {pluralize(parts['train'], 'image')} of {shape}, "
-        f"and test each on {parts['test']:,}: about {format_rough_duration(run.seconds)} on this machine when idle ({run.device})"
+        f"and test each on {parts['test']:,}: about {format_rough_duration(run.seconds)} on this machine when idle "
+        f"({run.device})"
     )
     if run.device == "cpu" and run.seconds > _LONG and settings.network_width > _NARROW:
         narrow = estimate(settings.model_copy(update={"width": _NARROW}))

@@ -1,13 +1,16 @@
 """Find the table that lists the classes of a folder of images, and the settings that name it."""
 
-import shlex
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from deepen.config.dataset_settings import Columns, Folder
 from deepen.core.errors import InputError, quote, trim
-from deepen.datasets.tables.choice import KINDS, TableChoice
+from deepen.core.shell import quote_path
+from deepen.datasets.tables.choice import KINDS, TableChoice, has_file_column
+from deepen.datasets.tables.files import wanted_names
 from deepen.datasets.tables.listing import read_listing
+from deepen.datasets.tables.reading import decode_roughly
 from deepen.datasets.walk import Walk
 from deepen.project.locations import locate_images
 
@@ -15,24 +18,46 @@ from deepen.project.locations import locate_images
 def find_table(root: Path, walk: Walk, layout: Sequence[str]) -> TableChoice | None:
     """Return the only table of a walk that lists images and their classes; None if a walk has no tables.
 
-    Raises InputError if several do, and with the faults of the tables and of the `layout` if none does.
+    Raises InputError if several do. If none does, with the faults of the tables that are meant to, else with those of
+    the `layout` and of all tables.
     """
-    fits, faults = list[str](), list[str]()
+    fits, faults = list[str](), dict[str, Sequence[str]]()
     for name in walk.readable:
         try:
-            read_listing(root, TableChoice(name))
+            read_listing(root, TableChoice(name, found=name))
             fits.append(name)
         except InputError as error:
-            faults += error.faults
+            faults[name] = error.faults
     if len(fits) > 1:
         names = ", ".join(trim(list(map(quote, fits)), 5))
         raise InputError(
             f"{root}: several tables list classes: {names}; "
-            f"choose one, for example --labels {shlex.quote(fits[0])}, or join them"
+            f"choose one, for example --labels {quote_path(fits[0])}, or join them"
         )
     if not fits and faults:
-        raise InputError(trim([*(f"{root}: {fault}" for fault in layout), *faults]))
-    return TableChoice(fits[0]) if fits else None
+        meant = [name for name in faults if _is_meant(root, name)]
+        told = [] if meant else [f"{root}: {fault}" for fault in layout]
+        raise InputError(trim([*told, *(fault for name in meant or faults for fault in faults[name])]))
+    return TableChoice(fits[0], found=fits[0]) if fits else None
+
+
+def _is_meant(root: Path, name: str) -> bool:
+    """Return whether a table seems to list the images of a root, though it can't be read or used.
+
+    It has a column with a usual name for files, or the names of some images, or of half of them without extensions.
+    """
+    walk = Walk(root, wanted_names(TableChoice(name)))
+    names = [entry.parts[-1] for entry in walk if entry.read is not None]
+    text = "\n".join(map(decode_roughly, walk.tables.values())).strip()
+    cells = set(_split_roughly(text))
+    stems = sum(image.rpartition(".")[0] in cells for image in names)
+    header = _split_roughly(text.partition("\n")[0])
+    return has_file_column(header) or not cells.isdisjoint(names) or 2 * stems >= len(names)
+
+
+def _split_roughly(text: str) -> list[str]:
+    """Return the cells in a text of a table that may be damaged, and the elements of paths in them."""
+    return [cell.strip() for cell in re.split(r"[,;|\t\r\n/\\\"]", text)]
 
 
 def name_table(choice: TableChoice, root: Path, project: Path) -> str:

@@ -1,6 +1,6 @@
 """The table that lists the classes of images, as settings or the command line name it, and its columns."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, get_args
@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from deepen.config.dataset_settings import Columns, Folder
 from deepen.core.errors import InputError, quote, trim
 from deepen.core.nearest import suggest_name
+from deepen.core.shell import quote_path, quote_word
 from deepen.datasets.part_names import is_of_parts, resembles_part
 from deepen.datasets.tables.reading import Table
 
@@ -38,13 +39,14 @@ class Chosen(NamedTuple):
 class TableChoice:
     """The table to use: its path, in the images' root or relative to `base`; None for class folders or metadata.csv.
 
-    `entry` is the data set in params.yaml, None on the command line.
+    `entry` is the data set in params.yaml, None on the command line. `found` is a table that no option names.
     """
 
     table: str | None = None
     columns: Columns = field(default_factory=Columns)
     base: Path = Path()
     entry: str | None = None
+    found: str | None = None
 
     @classmethod
     def from_settings(cls, dataset: Folder, base: Path, entry: str) -> Self:
@@ -72,9 +74,13 @@ class TableChoice:
             return None
 
     def name_setting(self, key: str) -> str:
-        """Return what to set: `-S datasets.folder.labels`, or `--labels`; for a column, its `Kind`."""
+        """Return what to set: `-S datasets.folder.labels`, or `--labels`; for a column, its `Kind`.
+
+        The option of a column requires --labels, so a table that was found is named before it.
+        """
         if self.entry is None:
-            return "--labels" if key == "labels" else f"--{key}-column"
+            table = f"--labels={quote_path(self.found)} " if self.found else ""
+            return "--labels" if key == "labels" else f"{table}--{key}-column"
         return f"-S datasets.{self.entry}." + ("labels" if key == "labels" else f"columns.{key}")
 
     def choose_columns(self, table: Table) -> Chosen:
@@ -123,7 +129,7 @@ class TableChoice:
                 continue
             cells = [row.cells[at] for row in table.rows]
             if 2 * len(parts := list(filter(resembles_part, cells))) >= len(cells):
-                use = f"use it with {setting}={quote(name)}, or not"
+                use = f"use it with {setting}={quote_word(name)}, or not"
                 faults.append(f"{column} has names of parts, such as {quote(parts[0])}; {use} with {setting}=none")
             elif is_of_parts(name):
                 faults.append(f"{column}: may tell the parts; write their names in it, or omit it with {setting}=none")
@@ -135,9 +141,8 @@ class TableChoice:
             return (
                 f"column of {_MEANING[kind]}: {len(names)} columns have the name {quote(names[0])}; rename all but one"
             )
-        return (
-            f"column of {_MEANING[kind]}: may be {several}; choose one with {self.name_setting(kind)}={quote(names[0])}"
-        )
+        example = f"{self.name_setting(kind)}={quote_word(names[0])}"
+        return f"column of {_MEANING[kind]}: may be {several}; choose one with {example}"
 
     def _describe_missing(self, kind: Kind, table: Table) -> str:
         names = ", ".join(trim(list(map(quote, table.columns))))
@@ -151,6 +156,12 @@ class TableChoice:
             f"column of {_MEANING[kind]}: none is named {usual}, the columns are {names}; "
             f"name one with {self.name_setting(kind)}=..."
         )
+
+
+def has_file_column(names: Iterable[str]) -> bool:
+    """Return whether a usual name of the column with file names is among some; other tables have an id too."""
+    usual = {name for group in _USUAL["file"] for name in group} - {"id"}
+    return not usual.isdisjoint(map(str.lower, names))
 
 
 def _find_indicators(table: Table) -> list[str]:

@@ -1,7 +1,7 @@
 """Find the tables that list the classes of images: in the images' folder or archive, or outside it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from deepen.config.dataset_settings import Columns
@@ -88,7 +88,9 @@ def _describe_missing(choice: TableChoice, walk: Walk) -> str:
     """Return the fault of a table that does not exist, with the tables that do."""
     where = "the project folder" if choice.entry else "the current folder"
     setting = choice.name_setting("labels")
-    found = f"; choose the table with {setting}={quote_path(walk.readable[0])}" if walk.readable else "; correct its name"
+    found = (
+        f"; choose the table with {setting}={quote_path(walk.readable[0])}" if walk.readable else "; correct its name"
+    )
     if choice.exists():
         return f"{quote(choice.table)}: not a file, as a table must be{found}"
     return f"{quote(choice.table)}: no such file in it or in {where}{found}"
@@ -99,7 +101,7 @@ def find_table_faults(choice: TableChoice, walk: Walk) -> list[str]:
     faults: list[str] = []
     for path, content in walk.tables.items():
         try:
-            choice.choose_columns(read_table(path[-1], content))
+            replace(choice, found=path[-1]).choose_columns(read_table(path[-1], content))
         except InputError as error:
             faults += [f"{quote('/'.join(path))}: {fault}" for fault in error.faults]
     return faults

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deepen.core.counts import pluralize
-from deepen.core.errors import InputError, prefix_faults, quote, trim
+from deepen.core.errors import InputError, prefix_faults, quote, trim, unquote
 from deepen.datasets.layout import FOLDERS
 from deepen.datasets.parts import Part
 from deepen.datasets.tables.choice import TableChoice
@@ -77,6 +77,8 @@ def _read_tables(files: list[TableFile], names: ImageNames, choice: TableChoice)
 
 def _add_table(listing: Listing, file: TableFile, names: ImageNames, choice: TableChoice) -> None:
     table = read_table(file.name, file.content)
+    if choice.table is None:
+        choice = replace(choice, found=unquote(file.name).rpartition("/")[2])
     columns = choice.choose_columns(table)
     reader = RowReader(file, columns, names, choice)
     for row in table.rows:

@@ -39,9 +39,18 @@ def read_table(name: str, content: bytes) -> Table:
     return table
 
 
+def decode_roughly(content: bytes) -> str:
+    """Return the text of a table, with marks for what can't be decoded."""
+    return content.decode(_find_encoding(content), errors="replace")
+
+
+def _find_encoding(content: bytes) -> str:
+    return "utf-16" if content.startswith(_UTF16) else "utf-8-sig"
+
+
 def _decode(content: bytes) -> str:
     try:
-        text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
+        text = content.decode(_find_encoding(content))
     except UnicodeDecodeError as error:
         cause = describe_cause(error) if error.encoding.startswith("utf-8") else "damaged UTF-16 text"
         raise InputError(f"{cause}; save it as UTF-8 (in spreadsheets: CSV UTF-8)") from error

@@ -2,25 +2,31 @@
 
 import os
 import re
+import shlex
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import archive, photos, picture, write_tree
 
 from deepen.cli import main
 from deepen.config.settings import check_text, load_settings
+from deepen.core.durations import format_rough_duration
 from deepen.core.errors import InputError
 from deepen.experiments.recorded import hash_code
+from deepen.growth.ladder import plan_ladder
 from deepen.project import creation
-from deepen.project.estimate import estimate_run
+from deepen.project.estimate import _draw_images, estimate_run, time_step
 from deepen.project.file_list import list_project_files
 from deepen.project.locations import locate_images
 from deepen.project.settings_text import change_settings
 from deepen.project.suggestion import choose_size
 from deepen.project.survey import survey_images
 from deepen.project.template import INSTALLED, read_template
+from deepen.training.trainer import Trainer
 from pipeline.shared import installed
 
 ROOT = Path(__file__).parents[1]
@@ -178,7 +184,7 @@ class TestImages:
         )
         assert re.fullmatch(
             r"dvc repro will train I, II, III for 100 epochs each, on 18 images of 3x40x30, and test each on 6: about "
-            r"\d+ min on this machine \(cpu\)",
+            r"[1-9]0* min on this machine when idle \(cpu\)",
             said[2],
         )
         after = (here / "project/params.yaml").read_text()
@@ -343,6 +349,25 @@ class TestPurpose:
             init("--new", missing)
             assert load_settings(here / missing / "params.yaml").data == "digits"
 
+    @pytest.mark.parametrize(
+        ("missing", "similar"),
+        [
+            *(("clz", "cls"), ("csl", "cls"), ("fotos", "photos"), ("Photo", "photos"), ("photso", "photos")),
+            *((name, None) for name in ("cls1", "xyz", "fotis", "a", "c")),
+        ],
+    )
+    def test_names_are_similar_by_few_edits(self, here, missing, similar):
+        write_tree(here, {f"{name}/cat/1.png": picture() for name in ("cls", "photos", "b")} | {"fotosx/x.txt": b"x"})
+        if similar is None:
+            init(missing)
+            assert is_repository(here / missing)
+        else:
+            images = f"the images of {similar} write deepen init {similar}"
+            assert (
+                fault(missing)
+                == f"{missing}: no such folder; for settings that fit {images}, for a new project add --new"
+            )
+
     def test_a_similar_name_without_images_does_not_matter(self, here):
         write_tree(here, {"flowers.md": b"x", "rose/notes.txt": b"x"})
         for name in ("flowers", "roses"):
@@ -362,6 +387,34 @@ class TestPurpose:
         write_tree(here / name, photos())
         assert fault(name, "--project", "new") == f"{name!a}: {rule}"
         assert not (here / "new").exists()
+
+    @pytest.mark.parametrize("name", ["set/labels.csv", "set/labels.tsv", "set/my list.xlsx"])
+    def test_a_table_is_not_the_folder_of_its_images(self, here, name):
+        write_tree(here, {name: b"file,label\n", "other.txt": b"x"})
+        save = "save it as CSV and " if ".xlsx" in name else ""
+        table = "'set/my list.csv'" if save else name
+        rule = "is a table, and FOLDER must be the folder or archive of the images"
+        assert fault(name) == f"{name}: {rule}; {save}write deepen init FOLDER --labels {table}"
+        assert fault(name, "--project", "new") == f"{name}: {rule}; {save}write deepen init FOLDER --labels {table}"
+
+    @pytest.mark.parametrize("name", ["set/train/a/0.png", "set/train/a/0"])
+    def test_an_image_is_not_the_folder_of_images(self, here, name):
+        write_tree(here, {name: picture(), "other.txt": b"x"})
+        assert fault(name) == (
+            f"{name}: is an image, and FOLDER must be the folder or archive of the images; write deepen init set/train/a, "
+            "or the folder around it that contains train or the class folders"
+        )
+
+    def test_another_file_is_told_before_the_place_of_the_project(self, here):
+        write_tree(here, {"notes.txt": b"x"})
+        assert fault("notes.txt").startswith("notes.txt: is not a valid .tar, .tar.gz, .tar.xz or .zip archive")
+
+    def test_commands_of_a_folder_with_a_dash_can_be_typed(self, here, capsys):
+        init("--", "-x")
+        assert "-x: a new project; next: cd ./-x && git add" in capsys.readouterr().out
+        assert "deepen init IMAGES --project ./-x, for" in fault("--", "-x")
+        write_tree(here / "-photos", photos())
+        assert "write deepen init ./-photos, for" in fault("--", "-photo")
 
     def test_a_pipe_is_neither(self, here):
         os.mkfifo(here / "pipe")
@@ -418,17 +471,63 @@ class TestTables:
     def test_columns_are_written_too(self, here, images):
         rows = b"".join(line + b",x\n" for line in self.rows.splitlines())
         write_tree(images, {"labels.csv": b"file,animal,place\n" + rows})
-        told = fault("photos").splitlines()
-        assert told[0].startswith("photos: 20 images, such as ")
-        assert told[0].endswith(
-            " (if labels.csv lists their classes, add --labels=labels.csv); move them into train/<class>/"
+        assert fault("photos") == (
+            "photos: labels.csv: column of classes: none is named label, the columns are file, animal, place; name one "
+            "with --labels=labels.csv --label-column=..."
         )
-        assert told[1].endswith("name one with --label-column=...")
         init("photos", "--labels", "labels.csv", "--label-column", "animal")
         settings = load_settings(here / "params.yaml").dataset
         assert (settings.labels, settings.columns.label) == ("labels.csv", "animal")
         (columns,) = re.findall("    columns: .*", (here / "params.yaml").read_text())
         assert columns.startswith("    columns: {file: auto, label: animal, split: auto} # of that table;")
+
+    @pytest.mark.parametrize(
+        ("header", "change", "encoding", "told"),
+        [
+            ("file,label", (",cat", ",nan"), "utf-8", "'train-cat-000.png' has the class 'nan', which stands"),
+            ("file,label", (",cat", ",féline"), "latin-1", "not UTF-8 text"),
+            (
+                "file,label",
+                ("cat-001", "dog-001"),
+                "utf-16",
+                "train-dog-001.png has the class 'dog', but 'cat' in line",
+            ),
+            ("file,label", ("train-", "x-"), "utf-8", "no image 'x-cat-000.png'; add the image or remove the row"),
+            ("file,label", (",dog", ",cat"), "utf-8", "has only one class for training, 'cat'"),
+            ("foto,label", ("train-", "train-"), "utf-8", "column of file names: none is named file_name"),
+            ("foto,label", (".png", ""), "utf-8", "column of file names: none is named file_name"),
+            ("file,label,split", ("\n", ",holdout\n"), "utf-8", "the split 'holdout' is unknown"),
+        ],
+    )
+    @pytest.mark.parametrize("more", [{}, {"notes.csv": b"id,b,c\n1,2,3\n"}], ids=["alone", "beside notes"])
+    def test_the_fault_of_a_table_of_the_images_is_told_alone(self, images, header, change, encoding, told, more):
+        rows = self.rows.decode().replace(*change)
+        write_tree(images, more | {"labels.csv": f"{header}\n{rows}".encode(encoding)})
+        (only,) = fault("photos").splitlines()
+        assert only.startswith("photos: labels.csv: ")
+        assert told in only
+
+    def test_the_fault_of_another_table_follows_that_of_the_folders(self, images):
+        write_tree(images, {"notes.csv": b"id,b,c\n1,2,3\n"})
+        first, *others = fault("photos").splitlines()
+        assert first.startswith("photos: 20 images, such as train-cat-000.png, are in no class folder (if notes.csv")
+        assert all(other.startswith("error: photos: notes.csv: column of ") for other in others)
+
+    @pytest.mark.parametrize("name", ["labels.csv", "my labels.csv", "-x.csv", "metadata.csv"])
+    def test_the_remedy_for_a_column_names_the_table_and_works(self, here, images, name):
+        rows = "".join(
+            f"{row},{'test' if at % 5 == 0 else 'train'}\n" for at, row in enumerate(self.rows.decode().split())
+        )
+        write_tree(images, {name: f"file,label,the phase\n{rows}".encode()})
+        told = fault("photos")
+        use, omit = re.findall(r"with (--labels.+?)(?=, or|$)", told)
+        assert fault("photos", "--project", "a", "--split-column=phase") == (
+            "--split-column: requires --labels; add --labels FILE.csv, or omit it"
+        )
+        for project, words in (("a", use), ("b", omit)):
+            init("photos", "--project", project, *shlex.split(words))
+        assert load_settings(here / "a/params.yaml").dataset.columns.split == "the phase"
+        assert load_settings(here / "b/params.yaml").dataset.columns.split == "none"
 
     @pytest.mark.parametrize("place", ["photos/x/labels.csv", "labels.csv"])
     def test_a_table_is_named_as_the_project_finds_it(self, here, images, place):
@@ -588,6 +687,46 @@ class TestEstimate:
         _, estimate = self.estimate(device="cpu")
         assert timed == ["I"]
         assert estimate.seconds > 3 * 100 * 4 * 3.0
+
+    def test_a_step_takes_the_least_time_of_a_known_number_after_the_first(self, monkeypatch):
+        clock, steps = [0.0], iter([90.0, *[5.0, 3.0, 4.0, 6.0] * 9])
+
+        def run_epoch(trainer, epoch, after_step):
+            clock[0] += next(steps)
+
+        monkeypatch.setattr("deepen.project.estimate.time.thread_time", lambda: clock[0])
+        monkeypatch.setattr("deepen.training.trainer.Trainer.run_epoch", run_epoch)
+        settings, layers, images = self.make_step()
+        assert time_step(settings, "I", layers, images, torch.device("cpu")) == 3.0
+        assert next(steps) == 5.0  # after the first, eight were timed
+
+    def test_waiting_for_other_programs_is_not_part_of_a_step(self, monkeypatch):
+        settings, layers, images = self.make_step()
+        run_epoch = Trainer.run_epoch
+
+        def wait(*arguments):
+            time.sleep(0.3)
+            return run_epoch(*arguments)
+
+        monkeypatch.setattr(Trainer, "run_epoch", wait)
+        assert time_step(settings, "I", layers, images, torch.device("cpu")) < 0.3
+
+    def make_step(self):
+        settings = check_text((ROOT / "params.yaml").read_text()).model_copy(
+            update={"data": "folder", "width": 0.03125}
+        )
+        images = _draw_images(16, (3, 16, 16), 3)
+        return settings, plan_ladder(settings, images.shape, 3)["I"], images
+
+    @pytest.mark.parametrize(
+        ("seconds", "told"),
+        [
+            *((0.4, "0 s"), (44, "40 s"), (99, "100 s"), (329, "5 min"), (5270, "90 min"), (5990, "100 min")),
+            *((6100, "2 h"), (34300, "10 h"), (3600 * 1234, "1,000 h")),
+        ],
+    )
+    def test_a_duration_is_rounded_to_one_digit(self, seconds, told):
+        assert format_rough_duration(seconds) == told
 
     @pytest.mark.slow
     @pytest.mark.parametrize("recipe", ["onecycle", "published"])

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from conftest import picture, write_tree
 from dvc_project import ROOT
 
 from deepen.cli import main
@@ -100,18 +101,34 @@ class TestModels:
         (folder / "params.yaml").write_text(text)
         path = folder / "data/train.safetensors"
         assert told("models", "--project", folder) == (
-            f"{path}: no such file; run dvc repro prepare, or add --image 3x32x32"
+            f"{path}: no such file; run dvc repro prepare, or add --image CxHxW, for example --image 3x32x32"
         )
         (folder / "params.yaml").write_text(text.replace("size: auto ", "size: 48 "))
-        assert told("models", "--project", folder).endswith(", or add --image 3x48x48")
+        assert told("models", "--project", folder).endswith(", or add --image CxHxW, for example --image 3x48x48")
         path.parent.mkdir()
         replace(load_digits(), name="images").save(path)
         assert told("models", "--project", folder) == (
-            f"{path}: has images of another data set than data: folder; run dvc repro prepare, or add --image 3x48x48"
+            f"{path}: has images of another data set than data: folder; run dvc repro prepare, or add --image CxHxW, "
+            "for example --image 3x48x48"
         )
         (folder / "params.yaml").write_text(text)
         main(["models", "--project", str(folder)])
         assert "For images of 1x8x8 in 10 classes" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("size", "mode", "shape"), [("auto", "RGB", "3x20x24"), ("48", "RGB", "3x48x48"), ("auto", "L", "1x20x24")]
+    )
+    def test_models_measures_the_first_image_of_a_folder(self, folder, size, mode, shape):
+        text = PARAMS.replace("data: digits ", "data: folder ").replace("size: auto ", f"size: {size} ")
+        (folder / "params.yaml").write_text(text)
+        image = picture(mode, size=(24, 20), value=9 if mode == "L" else (9, 8, 7))
+        write_tree(folder / "images", {"train/cat/000.png": image, "a.txt": b"x"})
+        assert told("models", "--project", folder).endswith(f"run dvc repro prepare, or add --image {shape}")
+        assert told("models", "--project", folder, "--classes", 3) == (
+            f"--classes 3: requires --image; add --image {shape}"
+        )
+        (folder / "images/train/cat/000.png").write_bytes(b"x")
+        assert "add --image CxHxW, for example" in told("models", "--project", folder)
 
     def test_models_ignores_the_prepared_images_of_another_data_set(self, folder, capsys):
         (folder / "data").mkdir()
@@ -132,7 +149,7 @@ class TestModels:
             ),
             (["--image", "3x0x32"], "--image 3x0x32: must be channels"),
             (["--image", "3x32x32", "--classes", 1], "--classes 1: must be at least 2; write for example --classes 10"),
-            (["--classes", 5], "--classes 5: requires --image; add for example --image 1x8x8"),
+            (["--classes", 5], "--classes 5: requires --image; add --image 1x8x8"),
             (["--image", "3x4x4"], "params.yaml: models.I.layers: layer 6"),
         ],
     )

@@ -201,3 +201,10 @@ def test_a_root_in_a_folder_that_nobody_may_enter(tmp_path, monkeypatch):
         InputError, match="x: can't be read \\(Permission denied\\); make it readable, or set another root"
     ):
         list(Walk(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.TSV", "labels.jsonl"])
+def test_a_table_as_a_root_is_told(tmp_path, name):
+    write_tree(tmp_path, {name: b"file,label\n"})
+    with pytest.raises(InputError, match=f"{name}: is a table, not a folder or archive of images; name the folder of"):
+        load_folder(tmp_path / name, None)

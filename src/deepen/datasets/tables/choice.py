@@ -128,7 +128,8 @@ class TableChoice:
             if at in used:
                 continue
             cells = [row.cells[at] for row in table.rows]
-            if 2 * len(parts := list(filter(resembles_part, cells))) >= len(cells):
+            parts = list(filter(resembles_part, cells))
+            if parts and 2 * len(parts) >= len(cells):
                 use = f"use it with {setting}={quote_word(name)}, or not"
                 faults.append(f"{column} has names of parts, such as {quote(parts[0])}; {use} with {setting}=none")
             elif is_of_parts(name):

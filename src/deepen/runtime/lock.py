@@ -37,7 +37,7 @@ def read_lock_holder(path: Path) -> str | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return file.read() or "another process"
+                return file.read() or "another process, just started"
     except FileNotFoundError:
         return None
     return None
@@ -52,7 +52,7 @@ def _acquire(path: Path, on_wait: Callable[[str], object]) -> IO[str]:
         except BlockingIOError:
             file.seek(0)
             if not has_waited:
-                on_wait(file.read() or "another process")
+                on_wait(file.read() or "another process, just started")
             has_waited = True
             fcntl.flock(file, fcntl.LOCK_EX)
         if _is_at(path, file):  # else its last holder has removed the file meanwhile

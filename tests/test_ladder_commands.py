@@ -361,7 +361,10 @@ class TestNew:
         assert [process.returncode for process in running] == [0] * 6
         assert set(names) < set(load_settings(folder / "params.yaml").models)
         for line in "".join(told).splitlines():
-            assert re.fullmatch(r".*/params.yaml: (process \d+ on .*|another process, just started), is changing it; waiting until it ends", line)
+            assert re.fullmatch(
+                r".*/params.yaml: (process \d+ on .*|another process, just started), is changing it; waiting until it ends",
+                line,
+            )
 
     def test_new_adds_to_models_in_braces(self):
         start = PARAMS.index("models:")

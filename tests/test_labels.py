@@ -242,6 +242,9 @@ class TestNames:
             assert parts.notes[1:] == ("skipped 1 file that is not an image: a.txt",)
 
 
+SPLIT = "-S datasets.folder.columns.split"
+
+
 class TestFaults:
     """What is wrong with rows is an error that names the first row of each kind."""
 
@@ -261,17 +264,15 @@ class TestFaults:
     @pytest.mark.parametrize("cells", [("Training", "PublicTest"), ("train_1", ""), ("eval", "unknown")])
     def test_an_unused_column_with_cells_that_resemble_parts(self, tmp_path, cells):
         rows = [f"{row},{cells[at % 2]}" for at, row in enumerate(ROWS)]
-        setting = "-S datasets.folder.columns.split"
-        told = f"column 'Usage' has names of parts, such as {cells[0]}; use it with {setting}=Usage, or not with {setting}=none"
+        told = f"column 'Usage' has names of parts, such as {cells[0]}; use it with {SPLIT}=Usage, or not with {SPLIT}=none"
         self.check(tmp_path, rows, told, header="file_name,label,Usage")
 
     def test_an_unused_column_of_parts(self, tmp_path):
         rows = [f"{row},{'Train' if at < 6 else 'test'}" for at, row in enumerate(ROWS)]
-        setting = "-S datasets.folder.columns.split"
         self.check(
             tmp_path,
             rows,
-            f"column 'phase' has names of parts, such as Train; use it with {setting}=phase, or not with {setting}=none",
+            f"column 'phase' has names of parts, such as Train; use it with {SPLIT}=phase, or not with {SPLIT}=none",
             header="file_name,label,phase",
         )
         assert len(load(tmp_path / "x", columns=Columns(split="none")).images["train"]) == 8
@@ -280,11 +281,10 @@ class TestFaults:
     @pytest.mark.parametrize("name", ["is_valid", "isTest", "Train", "fold", "k-fold"])
     def test_an_unused_column_that_may_tell_the_parts(self, tmp_path, name):
         rows = [f"{row},{at % 2}" for at, row in enumerate(ROWS)]
-        setting = "-S datasets.folder.columns.split"
         self.check(
             tmp_path,
             rows,
-            f"column '{name}': may tell the parts; write their names in it, or omit it with {setting}=none",
+            f"column '{name}': may tell the parts; write their names in it, or omit it with {SPLIT}=none",
             header=f"file_name,label,{name}",
         )
         assert len(load(tmp_path / "x", columns=Columns(split="none")).images["train"]) == 8

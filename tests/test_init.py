@@ -356,7 +356,7 @@ class TestPurpose:
             *((name, None) for name in ("cls1", "xyz", "fotis", "a", "c")),
         ],
     )
-    def test_names_are_similar_by_few_edits(self, here, missing, similar):
+    def test_names_are_similar_if_two_thirds_of_their_letters_are(self, here, missing, similar):
         write_tree(here, {f"{name}/cat/1.png": picture() for name in ("cls", "photos", "b")} | {"fotosx/x.txt": b"x"})
         if similar is None:
             init(missing)

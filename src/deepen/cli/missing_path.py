@@ -3,16 +3,17 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
 from deepen.core.errors import InputError, quote
-from deepen.core.nearest import count_edits, find_nearest
+from deepen.core.nearest import find_nearest
 
 _MOST_NAMES = 10_000  # read from a folder
 _LISTED = 3
 _LIKENESS = 0.8  # photos and phtos have 0.91
-_EDITS = ((5, 2), (3, 1), (0, 0))  # by the least length of a name, the most edits to a similar one
+_LOOSE = 0.65  # photos and fotos have 0.73, cls and clz 0.67
 
 
 def require_path(path: Path, kind: str = "file") -> None:
@@ -35,7 +36,7 @@ def suggest_path(path: Path) -> str:
 def find_similar_paths(path: Path) -> Iterator[Path]:
     """Yield what exists under names similar to that of a missing path, or of the folder around it; nearest first.
 
-    Short names may differ by less, and numbers not at all: v2 is not v1.
+    Numbers must be equal: v2 is not v1.
     """
     folder = next(each for each in path.parents if each.is_dir() or each == each.parent)
     wanted, *below = path.relative_to(folder).parts
@@ -44,17 +45,10 @@ def find_similar_paths(path: Path) -> Iterator[Path]:
 
 
 def _list_similar(wanted: str, names: Sequence[str]) -> list[str]:
-    first, stem = _find_similar(wanted, names), Path(wanted).stem.lower()
-    most = next(edits for length, edits in _EDITS if len(stem) >= length)
-    edits = {
-        name: count_edits(stem, other)
-        for name in names
-        if name != first
-        and abs(len(other := Path(name).stem.lower()) - len(stem)) <= most
-        and _find_numbers(name) == _find_numbers(wanted)
-    }
-    near = sorted(name for name, count in edits.items() if count <= most)
-    return [*([first] if first else []), *sorted(near, key=edits.__getitem__)]
+    """Return names with equal stems, except for case, then those with similar ones; nearest first."""
+    stems = {name: Path(name).stem.lower() for name in names if _find_numbers(name) == _find_numbers(wanted)}
+    near = get_close_matches(Path(wanted).stem.lower(), set(stems.values()), len(stems) or 1, _LOOSE)
+    return [name for stem in near for name in stems if stems[name] == stem]
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -19,24 +19,6 @@ def find_nearest(word: str, known: Iterable[object], likeness: float | None = No
     return by_lower[matches[0]] if matches else None
 
 
-def count_edits(one: str, other: str) -> int:
-    """Return the least number of letters to insert, remove, replace, or exchange with the next one.
-
-    It is the optimal string alignment distance: Boytsov, "Indexing methods for approximate dictionary searching", ACM
-    Journal of Experimental Algorithmics 16, 2011.
-    """
-    before, last = list[int](), list(range(len(other) + 1))
-    for row, letter in enumerate(one, 1):
-        edits = [row]
-        for column, wanted in enumerate(other, 1):
-            least = min(last[column] + 1, edits[-1] + 1, last[column - 1] + (letter != wanted))
-            if one[row - 2 : row] == other[column - 2 : column][::-1] and min(row, column) > 1:
-                least = min(least, before[column - 2] + 1)
-            edits.append(least)
-        before, last = last, edits
-    return last[-1]
-
-
 def suggest_name(word: str, known: Iterable[object]) -> str:
     """Return `; did you mean X?` for the error about an unknown word; empty if no known word is similar."""
     match = find_nearest(word, known)

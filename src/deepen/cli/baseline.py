@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_command
-from deepen.cli.planned_runs import read_params, require_success, run_all
+from deepen.cli.planned_runs import require_success, run_all
 from deepen.cli.project_folder import require_project
+from deepen.cli.settings_file import read_params
 from deepen.core.errors import quote
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _run(options: argparse.Namespace) -> None:
     from deepen.seeds.baseline_runs import plan_group_baselines, plan_own_baseline
 
     require_project(Path(), has_option=False)
-    params = read_params()
+    params = read_params(Path())
     if options.of is None:
         planned = plan_own_baseline(Path(), params, options.model)
     else:
@@ -58,8 +59,8 @@ def describe_plans(planned: "Sequence[Planned]") -> list[str]:
     from deepen.seeds.baseline_runs import describe_baseline
 
     lines = [describe_baseline(baseline, records) for _, baseline, records in planned]
-    run, _, records = planned[0]
+    run, baseline, records = planned[0]
     imported = list_imported(records, run.settings)
-    lines += [f"note: {note}" for _, baseline, each in planned[:1] for note in describe_patience(baseline.model, each)]
+    lines += [f"note: {note}" for note in describe_patience(baseline.model, records)]
     lines += [f"note: {quote(name)} starts from a file, whose own training is not counted" for name in imported]
     return list(dict.fromkeys(lines))

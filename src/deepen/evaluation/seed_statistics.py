@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from scipy.stats import sem, t
 
 CONFIDENCE = 0.95
+MOST = 100.0  # percent, or points
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A value for each seed: a top-1 in percent, or a difference in percentage points.
-
-    `least` and `most` are the values that are possible.
-    """
+    """A value for each seed: a top-1 in percent, or a difference in percentage points, of which `least` is possible."""
 
     values: Mapping[int, float]
     least: float = 0.0
-    most: float = 100.0
 
     @cached_property
     def mean(self) -> float:
@@ -39,7 +36,7 @@ class Sample:
     @property
     def shown_interval(self) -> tuple[float, float] | None:
         """The interval without values that are not possible, as tables and charts show it."""
-        return self.interval and (max(self.least, self.interval[0]), min(self.most, self.interval[1]))
+        return self.interval and (max(self.least, self.interval[0]), min(MOST, self.interval[1]))
 
     @property
     def is_cut(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from deepen.evaluation.seed_statistics import Sample
+from deepen.evaluation.seed_statistics import MOST, Sample
 from deepen.report.tables import Rows
 from deepen.report.vega import Spec, color, make_chart
 from deepen.seeds.table import SeedTable
@@ -38,7 +38,7 @@ def _choose_domain(samples: Sequence[Sample], also: Sequence[float] = ()) -> tup
     spread = max(max(dots) - min(dots), 1.0)
     margin = 0.1 * spread
     least, most = max(min(ends) - margin, min(dots) - spread), min(max(ends) + margin, max(dots) + spread)
-    return max(least, samples[0].least), min(most, samples[0].most)
+    return max(least, samples[0].least), min(most, MOST)
 
 
 _X: Spec = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"labelAngle": 0}}

@@ -89,7 +89,7 @@ class Dvc:
         self.made, self.started, self.params = [], [], params()
         monkeypatch.setattr(planned_runs.shutil, "which", lambda name: name)
         monkeypatch.setattr(planned_runs, "require_ascii_cache", lambda: None)
-        monkeypatch.setattr(planned_runs, "read_params", lambda: dict(self.params))
+        monkeypatch.setattr(planned_runs, "read_params", lambda project: dict(self.params))
         monkeypatch.setattr(planned_runs, "_list_experiments", lambda: self.made)
         monkeypatch.setattr(planned_runs.subprocess, "Popen", self)
 

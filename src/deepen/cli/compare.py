@@ -8,7 +8,8 @@ from typing import Any
 from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
-from deepen.cli.compared_models import read_metrics, read_params, require_model, suggest_models, warn_of_changes
+from deepen.cli.compared_models import read_metrics, require_model, suggest_models, warn_of_changes
+from deepen.cli.settings_file import read_params
 from deepen.core.errors import InputError, quote
 from deepen.report.spreadsheets import format_csv
 

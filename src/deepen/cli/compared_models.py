@@ -36,17 +36,6 @@ def _is_experiment(name: str, project: Path) -> bool:
     return any(name in (each, get_group_name(each)) for each in names)
 
 
-def read_params(project: Path) -> dict[str, Any]:
-    """Return the content of params.yaml; raises InputError if it is invalid."""
-    from deepen.config.settings import check_settings
-    from deepen.core.yaml_reading import read_yaml
-
-    content = read_yaml(project / "params.yaml", name="params.yaml")
-    check_settings(content)
-    assert isinstance(content, dict)  # check_settings checks it
-    return content
-
-
 def warn_of_changes(project: Path, params: Mapping[str, Any], names: Sequence[str]) -> None:
     """Warn about metrics that were not made with the settings in params.yaml."""
     from deepen.experiments.collecting import collect_results

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from deepen.cli.arguments import add_command, add_project
 from deepen.cli.exp import read_stages
+from deepen.cli.settings_file import read_params
 from deepen.core.tree import draw_tree
 
 
@@ -35,10 +36,9 @@ def _run(options: argparse.Namespace) -> None:
 def describe_stages(project: Path) -> Iterator[tuple[str, str, str]]:
     """Yield rows of part, stages or model, and state; raises InputError if params.yaml or dvc.yaml is invalid."""
     from deepen.config.settings import check_settings
-    from deepen.core.yaml_reading import read_yaml
     from deepen.experiments.collecting import describe_stage
 
-    content: Any = read_yaml(project / "params.yaml", name="params.yaml")
+    content = read_params(project)
     settings = check_settings(content)
     before, of_models, last = _group_stages(project)
     for part, names in (("images", before), ("models", of_models), ("report", last)):

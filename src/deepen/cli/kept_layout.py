@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 from deepen.cli.edit import add_setting
 from deepen.cli.settings_file import lock_settings, read_settings_text, write_settings_text
 from deepen.core.errors import InputError
+from deepen.core.lookup import MISSING, get_setting
 from deepen.core.notes import print_warnings
 from deepen.core.yaml_reading import parse_yaml
 
@@ -39,7 +40,7 @@ def merge_settings(text: str, settings: object) -> str | None:
         return None
     changed, added = dict[str, Any](), dict[str, Any]()
     for path, value in find_differences(before, settings):
-        (changed if _has(before, path) else added)[path] = value
+        (added if get_setting(before, path) is MISSING else changed)[path] = value
     try:
         new = replace_values(text, changed)
         for path, value in added.items():
@@ -57,12 +58,3 @@ def find_differences(before: Mapping[str, Any], after: Mapping[str, Any], above:
             yield from find_differences(old, value, f"{above}{key}.")
         elif key not in before or old != value or type(old) is not type(value):
             yield f"{above}{key}", value
-
-
-def _has(settings: Mapping[str, Any], path: str) -> bool:
-    node: Any = settings
-    for key in path.split("."):
-        if not isinstance(node, dict) or key not in node:
-            return False
-        node = node[key]
-    return True

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.exp import require_ascii_cache
+from deepen.cli.settings_file import read_params
 from deepen.core.counts import pluralize
 from deepen.core.entry_point import INTERRUPTED
 from deepen.core.errors import InputError, Interrupted, quote, trim
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
 PARAMS = Path("params.yaml")
 
 
-def read_params() -> dict[str, Any]:
-    """Read the project's params.yaml; raises InputError with every fault."""
-    from deepen.config.settings import check_settings
-    from deepen.core.yaml_reading import read_yaml
-
-    content = read_yaml(PARAMS)
-    check_settings(content)
-    assert isinstance(content, dict)  # check_settings checks it
-    return content
-
-
 def run_all(runs: Sequence["PlannedRun"]) -> list[str]:
     """Run each experiment that is not done, also after one that fails; return the names of those that failed.
 
@@ -36,13 +26,13 @@ def run_all(runs: Sequence["PlannedRun"]) -> list[str]:
     if shutil.which("dvc") is None:
         raise InputError("dvc: not available; source .venv/bin/activate first")
     require_ascii_cache()
-    params, experiments = read_params(), _list_experiments()
+    params, experiments = read_params(Path()), _list_experiments()
     left = [run for run in runs if not run.is_done(experiments)]
     if done := [quote(run.name) for run in runs if run not in left]:
         print(f"done already: {', '.join(trim(done))}", flush=True)
     failed = []
     for count, run in enumerate(left, 1):
-        if read_params() != params:
+        if read_params(Path()) != params:
             raise InputError("params.yaml: changed since the first run; restore it, and run the same command again")
         print(f"{quote(run.name)}: run {count} of {len(left)}", flush=True)
         if not run.is_done(_list_experiments()) and not _run(run) and not run.is_done(_list_experiments()):

@@ -2,12 +2,12 @@
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from deepen.core.errors import InputError, quote
+from deepen.experiments.references import run_git
 
 _OUTPUT, _ERRORS = 1, 2  # file descriptors
 
@@ -28,13 +28,9 @@ def require_kept_output() -> None:
 
 def _iter_files() -> Iterator[Path]:
     """Yield the files of the git repository, tracked and new, without ignored ones."""
-    root = Path(os.fsdecode(_run_git("rev-parse", "--show-toplevel").rstrip(b"\n")))
-    listed = _run_git("-C", str(root), "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    root = Path(os.fsdecode(run_git(Path(), "rev-parse", "--show-toplevel").rstrip(b"\n")))
+    listed = run_git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     yield from (root / os.fsdecode(name) for name in listed.split(b"\0") if name)
-
-
-def _run_git(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout
 
 
 def _identify(path: Path) -> tuple[int, int] | None:

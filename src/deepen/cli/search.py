@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from deepen.cli.arguments import add_changes, add_command, parse_whole_number
 from deepen.cli.exp import require_ascii_cache
 from deepen.cli.project_folder import require_project
+from deepen.cli.settings_file import read_params
 from deepen.core.errors import InputError
+from deepen.core.lookup import MISSING, get_setting
 
 if TYPE_CHECKING:
     from deepen.search.optuna_study import Trial
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from deepen.search.trainings import Images
 
 _TRIALS = 20
-_ABSENT = object()  # the value of a setting that params.yaml lacks
 
 
 def add(commands: Any) -> None:
@@ -89,7 +90,7 @@ def _search(options: argparse.Namespace) -> _Found:
     from deepen.search.space import parse_space
 
     require_ascii_cache()
-    content, changes = _read_settings(), split_changes(options.changes)
+    content, changes = read_params(Path()), split_changes(options.changes)
     space = parse_space(content, changes)
     trainings = check_space(content, space, _read_images(content, space))
     definition = make_definition(Path(), content, space, changes)
@@ -137,15 +138,6 @@ def _load(given: str) -> _Found:
     return _Found(name, space, definition, [each for each in search.list_trials(space) if each.has_ended])
 
 
-def _read_settings() -> Mapping[str, Any]:
-    from deepen.config.settings import check_settings
-    from deepen.core.yaml_reading import read_yaml
-
-    content = read_yaml(Path("params.yaml"))
-    check_settings(content)
-    return dict(content) if isinstance(content, dict) else {}
-
-
 def _apply_best(found: _Found) -> None:
     """Apply the best trial; raises InputError if there is none, or the project has changed since."""
     from deepen.cli.kept_layout import keep_layout
@@ -155,13 +147,13 @@ def _apply_best(found: _Found) -> None:
 
     if (best := find_best(found.trials)) is None:
         raise InputError(f"{found.name}: no trial has a result to apply")
-    content, changes = _read_settings(), found.space.make_changes(best.values)
+    content, changes = read_params(Path()), found.space.make_changes(best.values)
     now = make_definition(Path(), content, found.space, found.definition["changes"])
     remedy = f"write the settings of its best trial into params.yaml: {', '.join(changes)}"
     require_same(found.name, found.definition, now, remedy)
     with keep_layout(Path("params.yaml")):
         apply_trial(Path(), f"{found.name}-{best.number}", content, changes)
-    print(f"Applied {found.name}-{best.number}. {_describe_applied(content, _read_settings())}")
+    print(f"Applied {found.name}-{best.number}. {_describe_applied(content, read_params(Path()))}")
     print("dvc repro trains what is missing, and tests it.")
 
 
@@ -171,10 +163,8 @@ def _describe_applied(before: Mapping[str, Any], after: Mapping[str, Any]) -> st
     from deepen.project.settings_text import dump_value
 
     def describe(path: str, value: object) -> str:
-        old = before
-        for key in path.split("."):
-            old = old.get(key, _ABSENT) if isinstance(old, Mapping) else _ABSENT
-        return f"{path}: {dump_value(value)} ({'new' if old is _ABSENT else f'was {dump_value(old)}'})"
+        old = get_setting(before, path)
+        return f"{path}: {dump_value(value)} ({'new' if old is MISSING else f'was {dump_value(old)}'})"
 
     written = ", ".join(describe(path, value) for path, value in find_differences(before, after))
     depth = f"metrics/final.json will describe {after['depth']}, the model that depth names"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepen.cli.arguments import add_changes, add_command
-from deepen.cli.planned_runs import read_params, require_success, run_all
+from deepen.cli.planned_runs import require_success, run_all
 from deepen.cli.project_folder import require_project
+from deepen.cli.settings_file import read_params
 from deepen.core.errors import InputError, quote
 from deepen.core.seeding import MOST_SEED
 
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace) -> None:
     changes = options.changes or ""
     if changes.strip() and not options.seeds:
         raise InputError("--changes: requires seeds to run; write for example deepen seeds 0 1 2 --changes lr=0.01")
-    runs = plan_seeds(read_params(), options.name, options.seeds, changes)
+    runs = plan_seeds(read_params(Path()), options.name, options.seeds, changes)
     failed = run_all(runs) if runs else []
     if len(failed) < len(runs) or not runs:
         print_group(options.name, everywhere=options.all)

@@ -5,6 +5,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+
+def read_params(project: Path) -> dict[str, Any]:
+    """Return the content of a project's params.yaml; raises InputError with every fault."""
+    from deepen.config.settings import check_settings
+    from deepen.core.yaml_reading import read_yaml
+
+    content = read_yaml(project / "params.yaml", name="params.yaml")
+    check_settings(content)
+    assert isinstance(content, dict)  # check_settings checks it
+    return content
 
 
 @contextmanager

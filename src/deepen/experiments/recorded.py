@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from deepen.core.lookup import MISSING, get_setting
+
 _STAGE = re.compile(r"^  (\S+):\n((?:    .*\n)+)", re.MULTILINE)
 _FILE = re.compile(r"^    - path: (.*)\n((?:      .*\n)*)", re.MULTILINE)
 _PARAMS = re.compile(r"^    params:\n      params\.yaml:\n((?:        .*\n)+)", re.MULTILINE)
 _MODEL_STAGES = ("transfer", "train", "evaluate")
 _CODE = ("pipeline/", "src/", "data/installed/")  # dependencies that are code, or checksums of it
-_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _list_upstream(stages: Mapping[str, _Stage], stage: str) -> list[_Stage]:
 
 def list_removed_models(changes: Sequence[str], settings: Mapping[str, object]) -> list[str]:
     """Return the models among changed settings that a params.yaml no longer has."""
-    paths = [path.split(".") for path in changes if get_setting(settings, path) is _MISSING]
+    paths = [path.split(".") for path in changes if get_setting(settings, path) is MISSING]
     return [path[1] for path in paths if path[0] == "models" and len(path) == 2]
 
 
@@ -123,10 +124,3 @@ def _parse_params(text: str) -> dict[str, object]:
         return dict(YAML(typ="safe", pure=True).load(text) or {})
     except (YAMLError, TypeError, ValueError):
         return {"dvc.lock": object()}  # differs from any setting
-
-
-def get_setting(settings: object, path: str) -> object:
-    """Return the setting at a path such as models.I.epochs; if it is missing, an object that equals no setting."""
-    for key in path.split("."):
-        settings = settings.get(key, _MISSING) if isinstance(settings, dict) else _MISSING
-    return settings

@@ -11,15 +11,8 @@ from deepen.search.trainings import NAME, Images, Trainings
 
 _SPLIT = ("data", "val_fraction")  # settings that choose the validation images, with those of the data set below
 _SOURCE = ("source", "root", "size", "labels", "columns")
-_SEARCHED = (
-    "lr",
-    "recipe",
-    "growth",
-    "width",
-    "datasets",
-    "recipes",
-    "models",
-)  # what a network learns depends on them
+# what a network learns depends on them
+_SEARCHED = ("lr", "recipe", "growth", "width", "datasets", "recipes", "models")
 _REASONS = {
     "seed": "a search would find the luckiest seed, not a better network; search another setting",
     "depth": "only chooses the model that is compared; give one, as in depth=III, and see deepen results for all",

@@ -40,6 +40,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--seeds", type=int, metavar="NUMBER", help="of each budget, in place of those of the file")
     parser.add_argument("--runs", type=Path, default=RESULTS / "accuracy_for_compute.jsonl", help="file of the runs")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], help="in place of those of the arms")
+    parser.add_argument("--threads", type=int, default=THREADS, metavar="NUMBER", help="of the CPU")
     split = parser.add_mutually_exclusive_group()
     split.add_argument("--validation", action="store_true", help="for choosing: score held-out training images")
     split.add_argument("--all-images", action="store_true", help="train on all training images: none is held out")
@@ -64,7 +66,8 @@ def choose_comparison(options: argparse.Namespace) -> Comparison:
         raise InputError(f"--seeds: must be at least 1, got {options.seeds}; write for example 3")
     if options.seeds is not None:
         budgets = dict.fromkeys(budgets, options.seeds)
-    return Comparison(budgets=budgets, arms={name: arms[name] for name in names})
+    changes = {"precision": options.precision} if options.precision else {}
+    return Comparison(budgets=budgets, arms={name: arms[name].model_copy(update=changes) for name in names})
 
 
 def parse_budget(text: str) -> float:
@@ -117,7 +120,9 @@ def show(rows: Sequence[Row], comparison: Comparison, path: Path, scored: str) -
         name: [other for other in arm.against if other in comparison.arms] for name, arm in comparison.arms.items()
     }
     tables = [tabulate_arms(runs), tabulate_differences(runs, against)]
-    text = f"Trained on {rows[0]['training_images']:,} images, scored on {scored}, {devices[0]}.\n\n"
+    precision = " or ".join(dict.fromkeys(arm.precision for arm in comparison.arms.values()))
+    trained = f"Trained on {rows[0]['training_images']:,} images with precision {precision}"
+    text = f"{trained}, scored on {scored}, {devices[0]}.\n\n"
     text += "\n\n".join(table.to_markdown(index=False, floatfmt=".4g") for table in tables if len(table)) + "\n"
     print(text)
     write_text(path.with_suffix(".md"), text)
@@ -127,7 +132,7 @@ def show(rows: Sequence[Row], comparison: Comparison, path: Path, scored: str) -
 def main() -> None:
     options = parse_arguments()
     comparison = choose_comparison(options)
-    device = choose_device(options.device, THREADS)
+    device = choose_device(options.device, options.threads)
     images, test = split_images(options)
     rows, failed = train_missing(comparison, images, test, options.runs, device)
     if rows:

@@ -45,12 +45,13 @@ def test_the_arms_of_the_file_are_valid(monkeypatch):
     assert len(runs) == 11 * len(comparison.arms)
 
 
-@pytest.mark.parametrize("name", ["peer", "ladder"])
+@pytest.mark.parametrize("name", ["peer", "ladder", "rate"])
 def test_the_candidates_are_valid_and_differ(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     comparison = load_comparison(accuracy_for_compute.ARMS.with_name(f"{name}_candidates.yaml"))
     runs = [(run.budget, run.settings) for run in list_runs(comparison, "images")]
-    assert len(set(runs)) == len(runs) == 3 * len(comparison.arms)
+    assert len(set(runs)) * max(comparison.budgets.values()) == len(runs)
+    assert len(runs) == sum(comparison.budgets.values()) * len(comparison.arms)
 
 
 @pytest.mark.slow
@@ -331,7 +332,7 @@ def test_a_comparison_is_recorded_and_goes_on(call, capsys, monkeypatch):
     call()
     printed = capsys.readouterr().out
     assert runs.read_text() == before
-    assert "Trained on 54 images, scored on 30 test images, cpu." in printed
+    assert "Trained on 54 images with precision auto, scored on 30 test images, cpu." in printed
     assert "| ladder | scratch |" in printed
     assert runs.with_suffix(".md").read_text() in printed
     assert runs.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
@@ -367,6 +368,34 @@ def test_one_more_ladder_is_named_on_the_command_line(call, monkeypatch):
     monkeypatch.setattr(accuracy_for_compute, "train_arm", train)
     call("--arm", f"more={PARAMS}", "--only", "more", "--budgets", "0.5", "1", "--seeds", "1")
     assert trained == [(PARAMS, 0.5, 0), (PARAMS, 1.0, 0)]
+
+
+def test_a_precision_is_that_of_all_arms_and_of_their_records(call, monkeypatch):
+    trained = []
+
+    def train(arm, *_):
+        trained.append((arm.precision, arm.load_settings(BUDGET, 0).precision))
+        return Result(1e9, 1.0, {}, 50.0, 50.0)
+
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", train)
+    for _ in range(2):
+        call("--seeds", "1", "--precision", "bfloat16")
+    assert trained == [("bfloat16", "bfloat16")] * 2
+    call("--seeds", "1", "--only", "ladder")
+    assert trained[2:] == [("auto", "auto")]
+
+
+@pytest.mark.parametrize("arm", [LADDER, PEER], ids=["ladder", "peer"])
+def test_a_training_computes_in_the_precision_of_its_arm(arm):
+    found = set()
+
+    def note(layer, _, outputs):
+        if isinstance(layer, torch.nn.Conv2d):
+            found.add(outputs.dtype)
+
+    with torch.nn.modules.module.register_module_forward_hook(note):
+        train_arm(arm.model_copy(update={"precision": "bfloat16", "models": ["III"]}), BUDGET / 4, 0, IMAGES, TEST, CPU)
+    assert found == {torch.bfloat16}
 
 
 def test_budgets_of_the_file_keep_their_seeds(call, monkeypatch):

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -34,6 +34,7 @@ class Arm(Section):
     peer: str | None = Field(default=None, examples=["muon"])
     width: _Width | dict[_Pflop, _Width] | None = Field(default=None, examples=[0.25])
     changes: _Changes = Field(default={}, examples=["{lr: 0.02}"], union_mode="left_to_right")  # by dotted paths
+    precision: Literal["auto", "float32", "bfloat16"] = Field(default="auto", examples=["auto"])
     against: list[str] = Field(default=[], examples=["[peer-muon]"])  # arms to compare with
 
     def get_width(self, budget: float) -> float | None:
@@ -48,8 +49,8 @@ class Arm(Section):
         if not isinstance(content, dict):
             raise InputError(f"{params}: must be a mapping of settings; name a params.yaml")
         width = self.get_width(budget)
-        changes = {"data": "folder", "seed": seed} | ({} if width is None else {"width": width})
-        changes |= choose_by_budget(self.changes, budget)
+        changes = {"data": "folder", "seed": seed, "precision": self.precision}
+        changes |= ({} if width is None else {"width": width}) | choose_by_budget(self.changes, budget)
         for path, value in changes.items():
             _change(content, path, value, params)
         names: list[str] = choose_by_budget(self.models, budget)

@@ -44,7 +44,7 @@ def list_runs(comparison: Comparison, images: str) -> Iterator[Run]:
 
 def hash_settings(arm: Arm, budget: float) -> str:
     """Return a checksum of all that an arm trains with at a budget."""
-    content: Row = {"width": arm.get_width(budget)}
+    content: Row = {"width": arm.get_width(budget), "precision": arm.precision}
     if arm.peer:
         content |= {"peer": arm.load_recipe(budget).model_dump()}
     else:

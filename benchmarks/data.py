@@ -42,6 +42,7 @@ def make_noise_trainer(
     *,
     epochs: float,
     device: torch.device,
+    dtype: torch.dtype = torch.float32,
     group: Group = SINGLE_PROCESS,
 ) -> Trainer:
     """Make a trainer for a model of params.yaml on noise, with a learning rate too low to change much."""
@@ -57,6 +58,7 @@ def make_noise_trainer(
         epochs=epochs,
         seed=0,
         device=device,
+        dtype=dtype,
         group=group,
     )
 

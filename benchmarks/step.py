@@ -1,7 +1,8 @@
 """Benchmark of training steps of models I and III, against plain PyTorch and against the rate of a matrix product.
 
 Both train with SGD and momentum on 128 images of 32x32. Deepen's step includes shuffling and augmentation; the plain
-step has its images ready. The table also has Deepen's step with Muon, the default recipe's optimizer.
+step has its images ready. The table also has Deepen's step with Muon, the default recipe's optimizer, in float32 and
+in bfloat16.
 """
 
 from statistics import median
@@ -18,11 +19,11 @@ from deepen.runtime.device import choose_device
 STEPS, EPOCHS = 2, 2
 
 
-def time_deepen_step(model: str, width: float, recipe: str = "published") -> float:
+def time_deepen_step(model: str, width: float, recipe: str = "published", dtype: torch.dtype = torch.float32) -> float:
     """Return seconds per step."""
     device = choose_device("cpu", THREADS)
     trainer = make_noise_trainer(
-        make_random_images(BATCH * STEPS), model, width, recipe, epochs=1 + EPOCHS, device=device
+        make_random_images(BATCH * STEPS), model, width, recipe, epochs=1 + EPOCHS, device=device, dtype=dtype
     )
     epochs = iter(range(1, 2 + EPOCHS))
     return measure_median_seconds(lambda: trainer.run_epoch(next(epochs), lambda: None), calls=EPOCHS) / STEPS
@@ -47,10 +48,13 @@ def main() -> None:
                     "deepen": (time_deepen_step, (model, width)),
                     "plain": (time_plain_step, (model, width)),
                     "muon": (time_deepen_step, (model, width, "onecycle")),
+                    "half": (time_deepen_step, (model, width, "onecycle", torch.bfloat16)),
                 },
                 3,
             )
-            step, plain, muon, peak = (median(results[name]) for name in ("deepen", "plain", "muon", "matmul"))
+            step, plain, muon, half, peak = (
+                median(results[name]) for name in ("deepen", "plain", "muon", "half", "matmul")
+            )
             rate = count_training_flops(plan_model(model, width)) * BATCH / step
             rows.append(
                 {
@@ -64,6 +68,7 @@ def main() -> None:
                     "matmul GFLOP/s": peak / 1e9,
                     "percent of matmul": 100 * rate / peak,
                     "step with Muon (ms)": 1000 * muon,
+                    "in bfloat16 (ms)": 1000 * half,
                 }
             )
     report("step", rows, batch=BATCH)

@@ -1,7 +1,9 @@
 """What several test files share: small image sets, images as files, a project in which DVC has run."""
 
 import fcntl
+import gc
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -26,6 +28,8 @@ with suppress(ImportError):  # on a borrowed card, where no test that uses it ru
 
     settings.register_profile("everywhere", deadline=None, derandomize=True)
     settings.load_profile("everywhere")
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of commands: each project's code is compiled once
 
 LADDER = {
     "I": "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024",
@@ -67,6 +71,12 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
+def pytest_collection_finish():
+    """Keep what is imported by now out of each garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter):
     """What the tests of reliability counted."""
     for report in terminalreporter.stats.get("passed", []):
@@ -75,6 +85,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_sessionfinish():
+    gc.unfreeze()
     fork_server.END.close()
 
 

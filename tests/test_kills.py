@@ -22,7 +22,7 @@ def slow(built, tmp_path_factory):
 
 
 def lengthen(project):
-    project.edit("params.yaml", ("epochs: 1\n", "epochs: 12\n"), ("_seconds: 60 ", "_seconds: 0 "))
+    project.edit("params.yaml", ("epochs: 1\n", "epochs: 8\n"), ("_seconds: 60 ", "_seconds: 0 "))
     project.edit("params.yaml", ("progress: normal ", "progress: verbose "))  # a line an epoch, to wait for
     project("git commit -qam slow")
     return project
@@ -62,7 +62,7 @@ def test_a_run_that_is_killed_many_times_ends_in_the_same_bytes(
     chance, wanted = random.Random(0), 50 if torture else len(SIGNALS)
     if torture:
         for each in (project, undisturbed := undisturbed.copy(tmp_path / "longer")):
-            each.edit("params.yaml", ("epochs: 12\n", "epochs: 250\n"))
+            each.edit("params.yaml", ("epochs: 8\n", "epochs: 250\n"))
         undisturbed("dvc repro")
     kills = dict.fromkeys((number.name for number in SIGNALS), 0)
     resumed = writing = 0

@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config, items):
     without_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     only_long = pytest.mark.skipif(not config.getoption("--torture"), reason="long: see make torture")
     for item in items:
-        if item.get_closest_marker("half") and sum(item.callspec.indices.values()) % 2:
+        if item.get_closest_marker("half") and is_odd(item):
             item.add_marker("long")
         if item.get_closest_marker("long"):
             item.add_marker(only_long)
@@ -69,6 +69,12 @@ def pytest_collection_modifyitems(config, items):
         if {"built", "untouched", "chromium"} & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
+def is_odd(item):
+    """Return whether the positions of its parameters, each in its list, have an odd sum."""
+    lists = (mark.args for mark in item.iter_markers("parametrize"))
+    return sum(values.index(item.callspec.params[name]) for name, values in lists) % 2 == 1
 
 
 def pytest_collection_finish():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml_text
-from conftest import write_tree
+from conftest import is_odd, write_tree
 from documents import anchors, links
 from dvc_project import ROOT
 
@@ -80,6 +80,17 @@ def test_each_make_target_runs_its_commands(words, commands):
     done = subprocess.run(["make", "--dry-run", "INSTALLED=", *words], cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
     said = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert set(commands) <= set(said)
+
+
+@pytest.mark.parametrize("share", [1, 0])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("recipe", ["onecycle", "published"])
+@pytest.mark.half
+def test_the_long_half_of_the_combinations_has_an_odd_number_of_second_values(request, recipe, dtype, share):
+    """So each half has each pair of values of two parameters."""
+    odd = sum((recipe == "published", dtype == "bfloat16", share == 0)) % 2 == 1
+    assert is_odd(request.node) == odd
+    assert (request.node.get_closest_marker("long") is not None) == odd
 
 
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):

@@ -8,11 +8,12 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import torch
 
-from benchmarks.accuracy.arms import Arm, Comparison, load_comparison
+from benchmarks.accuracy.arms import Arm, Comparison, Precision, load_comparison
 from benchmarks.accuracy.runs import Row, find_row, hash_images, list_runs, read_rows, record
 from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
 from benchmarks.accuracy.training import train_arm
@@ -40,7 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--seeds", type=int, metavar="NUMBER", help="of each budget, in place of those of the file")
     parser.add_argument("--runs", type=Path, default=RESULTS / "accuracy_for_compute.jsonl", help="file of the runs")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], help="in place of those of the arms")
+    parser.add_argument("--precision", choices=get_args(Precision), help="in place of those of the arms")
     parser.add_argument("--threads", type=int, default=THREADS, metavar="NUMBER", help="of the CPU")
     split = parser.add_mutually_exclusive_group()
     split.add_argument("--validation", action="store_true", help="for choosing: score held-out training images")

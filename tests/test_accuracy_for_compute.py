@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from dvc_project import ROOT
 
 from benchmarks import accuracy_for_compute
 from benchmarks.accuracy import arms as arms_module
+from benchmarks.accuracy import training
 from benchmarks.accuracy.arms import Arm, load_comparison
 from benchmarks.accuracy.runs import find_row, hash_images, list_runs, read_rows, record
 from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
@@ -383,6 +385,27 @@ def test_a_precision_is_that_of_all_arms_and_of_their_records(call, monkeypatch)
     assert trained == [("bfloat16", "bfloat16")] * 2
     call("--seeds", "1", "--only", "ladder")
     assert trained[2:] == [("auto", "auto")]
+
+
+def test_threads_are_those_of_the_command_line(call, monkeypatch):
+    found = []
+
+    def train(*_):
+        found.append(torch.get_num_threads())
+        return Result(1e9, 1.0, {}, 50.0, 50.0)
+
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", train)
+    call("--seeds", "1", "--only", "ladder", "--threads", "2")
+    assert found == [2]
+
+
+def test_time_on_a_cpu_does_not_count_waiting(monkeypatch):
+    def wait(*_):
+        time.sleep(0.5)
+        return 1.0, {}, lambda: (50.0, 50.0)
+
+    monkeypatch.setattr(training, "_train_peer", wait)
+    assert train_arm(PEER, BUDGET, 0, IMAGES, TEST, CPU).seconds < 0.25
 
 
 @pytest.mark.parametrize("arm", [LADDER, PEER], ids=["ladder", "peer"])

@@ -17,6 +17,7 @@ from deepen.core.yaml_reading import read_yaml
 _Width = Annotated[float, Field(gt=0, le=16)]
 _PFLOP = r"^[0-9]+(\.[0-9]+)?$"
 _Pflop = Annotated[str, Field(pattern=_PFLOP)]  # YAML keys are text
+Precision = Literal["auto", "float32", "bfloat16"]
 _Changes = dict[_Pflop, dict[str, Any]] | dict[str, Any]
 
 
@@ -34,7 +35,7 @@ class Arm(Section):
     peer: str | None = Field(default=None, examples=["muon"])
     width: _Width | dict[_Pflop, _Width] | None = Field(default=None, examples=[0.25])
     changes: _Changes = Field(default={}, examples=["{lr: 0.02}"], union_mode="left_to_right")  # by dotted paths
-    precision: Literal["auto", "float32", "bfloat16"] = Field(default="auto", examples=["auto"])
+    precision: Precision = Field(default="auto", examples=["auto"])
     against: list[str] = Field(default=[], examples=["[peer-muon]"])  # arms to compare with
 
     def get_width(self, budget: float) -> float | None:

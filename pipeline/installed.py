@@ -5,7 +5,7 @@ from pathlib import Path
 
 import deepen
 from deepen.core.files import write_text
-from pipeline.shared.installed import list_checksums
+from pipeline.shared.installed import find_package, list_checksums
 from pipeline.shared.stage import get_inputs, require_unchanged, run
 
 
@@ -13,7 +13,8 @@ def installed(version: str) -> None:
     """Write the checksums; `version` is that of the library with which pipeline/ and dvc.yaml were made."""
     require_unchanged()
     for path in map(Path, (get_inputs().stage or {}).get("outs", ())):
-        write_text(path, list_checksums(path.stem))
+        if package := find_package(path):
+            write_text(path, list_checksums(package))
     if version != deepen.__version__:
         print(
             f"warning: pipeline/ and dvc.yaml are of deepen {version}, and {deepen.__version__} is installed; if a "

@@ -3,6 +3,7 @@
 import fcntl
 import gc
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -27,6 +28,8 @@ with suppress(ImportError):  # on a borrowed card, where no test that uses it ru
 
     settings.register_profile("everywhere", deadline=None, derandomize=True)
     settings.load_profile("everywhere")
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of commands: each project's code is compiled once
 
 LADDER = {
     "I": "conv3-128 maxpool conv3-256 maxpool conv3-512 maxpool fc-1024",

@@ -139,7 +139,9 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
 
     def ran():
         (project.path / "study/params.yaml").write_text(yaml_text.dump(content))
-        return project.ran("sh -c", "cd study && dvc repro summary@growing")
+        code, *others = project.ran("sh -c", "cd study && dvc repro summary@growing")
+        assert code == "code"  # runs each time
+        return others
 
     prepare, *arms, summary = ran()
     assert (prepare, summary) == ("prepare", "summary@growing")
@@ -150,5 +152,10 @@ def test_the_pipeline_runs_apart_from_the_ladder_and_goes_on_where_it_stopped(pr
     assert table.loc["II-scratch", "difference"] == 0
     assert (table["n"] == 2).all()
     assert "II-identity" in project.read("study/growing.md")
+    assert any((project.path / "src/deepen/core").rglob("*.pyc"))  # which is no change, unlike code:
+    assert ran() == []
+    project.edit("src/deepen/growth/identity.py", ('"""The cond', '"""Edited. The cond'))
+    assert sorted(ran()) == sorted([*arms, "growing@II-identity-0", "growing@II-identity-1"])
+    project.edit("src/deepen/growth/identity.py", ('"""Edited. The cond', '"""The cond'))
     assert project.ran("dvc repro") == []
     assert project.is_up_to_date()

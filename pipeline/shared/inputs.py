@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pipeline.shared.installed import is_changed
+from pipeline.shared.installed import find_changed_package
 
 _CODE = ("src/deepen", "pipeline", "study")
 _SETTINGS = ("params.yaml", "study/params.yaml")
@@ -69,10 +69,10 @@ class Inputs:
         self._files = {path: _CODE_AT_START.get(path) or _fingerprint(path) for path in self._list_paths()}
 
     def find_changes(self) -> list[str]:
-        """Return changed, new and missing files, packages installed anew, and changed settings as `params.yaml: lr`."""
+        """Return changed, new and missing files, changed packages, and changed settings as `params.yaml: lr`."""
         paths = dict.fromkeys([*self._files, *self._list_paths()])  # new files too
         files = [str(path) for path in paths if _fingerprint(path) != self._files.get(path, "missing")]
-        packages = [f"the installed package deepen.{path.stem}" for path in paths if is_changed(path)]
+        packages = [package for path in paths if (package := find_changed_package(path))]
         return [*files, *packages, *self._find_changed_settings()]
 
     def _list_paths(self) -> Iterator[Path]:

@@ -89,7 +89,7 @@ def project(tmp_path):
 def test_prepare_and_statistics_have_no_more_memory_than_a_limit_far_below_the_images(
     project, torture, record_property
 ):
-    count, limit = (40_000, 10**9) if torture else (2_000, 200 * 10**6)
+    count, limit = (40_000, 10**9) if torture else (2_400, 230 * 10**6)
     size = count * 3 * SIDE * SIDE
     write_archive(project / "images.tar", count)
     for stage in ("scan", "prepare", "statistics"):

@@ -57,13 +57,15 @@ def make_trainer(
     images, recipe, augmentation=WHOLE, norm="none", device="cuda", *,
     frozen=None, weighted=None, first="conv3-16", dtype=torch.bfloat16, **options,
 ):  # fmt: skip
-    """A small trainer; Muon (onecycle) has class weights, SGD (published) a frozen layer and dropout, unless they are given."""
+    """A small trainer; Muon (onecycle) has class weights and skips easy images, SGD (published) has a frozen layer and
+    dropout, unless they are given."""
     onecycle, statistics = recipe == "onecycle", compute_statistics(images.images)
     layers = plan(f"{first} maxpool conv3-16 maxpool fc-16", width=1, image=(3, 8, 8), classes=3, norm=norm)
     frozen = ([] if onecycle else ["conv1_1"]) if frozen is None else frozen
     changes = {
         "batch_size": 10,
         "class_weights": "balanced" if (onecycle if weighted is None else weighted) else "none",
+        "skip_easy": 0.3 if onecycle else 0.0,
     }
     training = load_settings(ROOT / "params.yaml").recipes[recipe].training.model_copy(update=changes)
     start = as_tensors(draw_fresh_weights(layers, statistics.patch_covariance, seed=0, model="I"))
@@ -208,7 +210,7 @@ def replace_images(trainer):
 def read_loss(trainer):
     def step(rows, real=trainer._train_step):
         loss = real(rows)
-        return loss if loss.item() > -1 else -loss
+        return loss if loss[0].item() > -1 else -loss
 
     trainer._train_step = step
 

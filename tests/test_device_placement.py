@@ -59,7 +59,8 @@ class MockedGroup(Group):
 def make_trainer(
     network, images, recipe="onecycle", augmentation=CROP, dtype=torch.bfloat16, group=SINGLE_PROCESS, **changes
 ):
-    training = RECIPES[recipe].model_copy(update={"batch_size": 10, **changes})
+    skipping = {"skip_easy": 0.3 if recipe == "onecycle" else 0.0}
+    training = RECIPES[recipe].model_copy(update={"batch_size": 10, **skipping, **changes})
     return Trainer(
         network, images, compute_statistics(images.images), augmentation, training,
         model="I", peak_lr=0.01, epochs=2, seed=0, device=CUDA, dtype=dtype, replayed=False, group=group,

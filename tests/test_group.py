@@ -32,6 +32,7 @@ def differences(one, other):
         ("frozen", 2),
         ("uneven", 4),
         ("balanced", 2),
+        ("skipping", 2),
         ("views", 2),
         ("mapped", 2),
     ],

@@ -170,6 +170,7 @@ PLATEAU = "recipe=published recipes.published.training.schedule"
         (f"depth=I models.I.epochs=5 {PLATEAU}.factor=0.1..0.5", ""),
         (f"depth=I models.I.epochs=5 {PLATEAU}.patience=5..9", ""),
         (f"depth=I models.I.epochs=5 {TRAINING}.patience=5..9", ""),
+        (f"depth=I models.I.epochs=1 {TRAINING}.skip_easy=0.1..0.5", ""),
     ],
 )  # fmt: skip
 def test_a_setting_that_changes_no_training_is_one_error(text, why):
@@ -192,6 +193,7 @@ def test_a_setting_that_changes_no_training_is_one_error(text, why):
         f"{FEW} models.I.epochs=4,auto models.II.epochs=4 models.III.epochs=4 recipe=published,onecycle {TRAINING}.epochs=[1],[2]",
         f"depth=I models.I.epochs=9 {PLATEAU}.factor=0.1..0.5 recipes.published.training.schedule.patience=3",
         f"depth=I models.I.epochs=9 {TRAINING}.patience=none,9",
+        f"depth=I models.I.epochs=2 {TRAINING}.skip_easy=0.1..0.5",
         # only with the second values of three others
         f"depth=I recipe=published,onecycle models.I.epochs=4,auto datasets.digits.least_images=40000,1 {TRAINING}.epochs=[1],[2]",
     ],

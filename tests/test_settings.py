@@ -300,7 +300,7 @@ class TestBounds:
             ("lr", 100), ("saliency", 100), ("checkpoint_seconds", 31_536_000), ("width", 64), ("datasets__digits__width", 64), ("threads", 1024), ("models__I__epochs", 100_000),
             ("datasets__digits__least_images", 10**12),
             ("recipes__onecycle__training__lr", 100), ("recipes__onecycle__training__grown_lr", 100),
-            ("recipes__onecycle__training__patience", 100_000), ("recipes__onecycle__training__label_smoothing", 0.9), ("recipes__onecycle__training__dropout", 0.95),
+            ("recipes__onecycle__training__patience", 100_000), ("recipes__onecycle__training__label_smoothing", 0.9), ("recipes__onecycle__training__dropout", 0.95), ("recipes__onecycle__training__skip_easy", 0.5),
             ("recipes__onecycle__training__color_shift", 10), ("recipes__onecycle__training__batch_size", 1_000_000),
             ("recipes__onecycle__training__optimizer__momentum", 0.999), ("recipes__onecycle__training__optimizer__weight_decay", 10),
             ("recipes__published__training__schedule__patience", 100_000), ("recipes__onecycle__evaluation__batch_size", 1_000_000),

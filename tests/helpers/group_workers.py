@@ -40,6 +40,7 @@ CASES = {
     "frozen": {},
     "uneven": {"batch_size": 11},
     "balanced": {"batch_size": 11, "class_weights": "balanced"},
+    "skipping": {"batch_size": 11, "skip_easy": 0.3},
     "views": {},
     "mapped": {},
 }

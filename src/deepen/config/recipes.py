@@ -68,6 +68,7 @@ class TrainingSettings(Section):
     batch_size: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, auto] = Field(examples=[128])
     epochs: list[Epochs] = Field(min_length=1, max_length=1000, examples=["[3, 3, 12]"])  # see `Settings.epochs`
     patience: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, none] = Field(examples=[10])  # early stopping
+    skip_easy: float = Field(default=0.0, ge=0, le=0.5, examples=[0.3])  # share of the images; see ImageOrder
     label_smoothing: float = Field(ge=0, le=0.9, examples=[0.1])
     class_weights: ClassWeights = Field(examples=["balanced"])
     dropout: float = Field(ge=0, le=0.95, examples=[0.3])

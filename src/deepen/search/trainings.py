@@ -19,7 +19,7 @@ from deepen.models.layers import Shape, list_tensor_shapes
 from deepen.search.space import Space, Value
 
 NAME = "params.yaml, changed by the search"
-_RESOLVED = {"lr", "grown_lr", "epochs", "batch_size", "crop", "dropout", "schedule", "patience"}
+_RESOLVED = {"lr", "grown_lr", "epochs", "batch_size", "crop", "dropout", "schedule", "patience", "skip_easy"}
 _MANY = 10**12  # training images, of which none is seen more often because of least_images
 
 Training = list[dict[str, object]]  # of each model up to depth
@@ -121,8 +121,10 @@ def _describe_epochs(settings: Settings, model: Model, name: str, count: int | N
     schedule = training.schedule.model_dump()
     if model.epochs is None and count is None:  # there may be more epochs
         least = settings.dataset.least_images
-        return {"epochs": epochs, "least": least, "schedule": schedule, "patience": training.patience}
+        rest = {"patience": training.patience, "skip_easy": training.skip_easy}
+        return {"epochs": epochs, "least": least, "schedule": schedule, **rest}
     if isinstance(training.schedule, Plateau) and training.schedule.patience >= epochs:
         schedule = {"name": "constant"}  # the learning rate never falls
     patience = None if training.patience is None else min(training.patience, epochs)
-    return {"epochs": epochs, "schedule": schedule, "patience": patience}
+    skip_easy = training.skip_easy if epochs > 1 else 0.0  # the first epoch has every image
+    return {"epochs": epochs, "schedule": schedule, "patience": patience, "skip_easy": skip_easy}

@@ -24,6 +24,7 @@ from deepen.training.cuda_graph import ReplayedStep
 from deepen.training.loss import Loss
 from deepen.training.lr_schedule import Schedule
 from deepen.training.make_optimizer import make_optimizer
+from deepen.training.order import ImageOrder
 
 
 class Trainer:
@@ -54,8 +55,7 @@ class Trainer:
         group: Group = SINGLE_PROCESS,
     ) -> None:
         self.network, self.device, self.dtype = move_to_device(network, device), device, dtype
-        self.mean = torch.tensor(statistics.mean, device=device)
-        self.views = Views(size=augmentation.size)  # for validation
+        self.mean, self.views = torch.tensor(statistics.mean, device=device), Views(size=augmentation.size)
         self.batch_size = training.batch(len(images))
         self.steps_per_epoch = len(images) // self.batch_size  # full batches only
         self._group, self._part = group, group.shard(self.batch_size)
@@ -68,6 +68,7 @@ class Trainer:
         self.loss = Loss(images.labels, len(images.classes), training, device)
         self._images = _place_images(images, augmentation, statistics, device, group)
         self._labels = torch.from_numpy(images.labels).to(device)
+        self._order = ImageOrder(self._labels, self.batch_size, self.steps, training.skip_easy)
         self.model, self._seed, self.step = model, seed, 0  # step: steps done
         self._losses = torch.zeros(0, device=device)  # one per step of this epoch
         self._lr = torch.zeros((), device=device)  # a tensor, so that it changes without synchronizing
@@ -99,8 +100,7 @@ class Trainer:
         if self.step == first:
             self._losses = torch.zeros(steps, device=self.device)
         self._generator.manual_seed(derive_seed(self._seed, self.model, "order", epoch))
-        order = torch.randperm(len(self._labels), generator=self._generator, device=self.device)
-        batches = order[: steps * self.batch_size].view(steps, self.batch_size)
+        batches = self._order.draw(epoch, self._generator)[: steps * self.batch_size].view(steps, self.batch_size)
         what = f"{self.model}: training on {pluralize(self.batch_size, 'image')} at once"
         with closing(self._images.iter_batches(batches[self.step - first :], self._part)) as left:
             for step, rows in enumerate(left, self.step - first):
@@ -108,7 +108,9 @@ class Trainer:
                 self._generator.manual_seed(derive_seed(self._seed, self.model, "augmentation", epoch, step))
                 seed_dropout(self.device, derive_seed(self._seed, self.model, "dropout", epoch, step))
                 with self._group.reraise_lost_rank(), reraise_out_of_memory(what, self.device):
-                    self._losses[step] = self._run_step(rows)
+                    losses = self._run_step(rows)
+                self._losses[step] = losses[0]
+                self._order.record(step, losses[1:])
                 self.step += 1
                 if self.device.type == "cpu":  # on other devices reading a loss would synchronize
                     self._require_finite_losses()
@@ -121,7 +123,7 @@ class Trainer:
         return self._replayed.take_warning() if self._replayed else None
 
     def get_state(self) -> dict[str, Tensor]:
-        """Return the state to resume from, by name: weights, momentum, and the losses of this epoch.
+        """Return the state to resume from, by name: weights, momentum, the losses of this epoch and those of images.
 
         Raises InputError if a loss is not finite.
         """
@@ -132,7 +134,7 @@ class Trainer:
             for key, parameter in self.network.named_parameters()
             if (buffer := self._optimizer.state.get(parameter, {}).get("momentum_buffer")) is not None
         }
-        return weights | momentum | {"losses": self._losses}
+        return weights | momentum | {"losses": self._losses} | self._order.get_state()
 
     def restore(self, step: int, state: Mapping[str, Tensor]) -> None:
         """Resume from a `state` saved after `step` steps."""
@@ -142,12 +144,17 @@ class Trainer:
                 momentum = torch.zeros_like(parameter, requires_grad=False)  # in the parameter's memory format
                 self._optimizer.state[parameter]["momentum_buffer"] = momentum.copy_(buffer)
         self.step, self._losses = step, state["losses"].to(self.device)
+        self._order.restore(state)
 
     def _run_step(self, rows: Tensor) -> Tensor:
         return self._replayed(self._train_step, rows) if self._replayed else self._train_step(rows)
 
     def _train_step(self, rows: Tensor) -> Tensor:
-        """Train on this process' shard of the images `rows` (batch,); return the whole batch's loss, on the device."""
+        """Train on this process' shard of the images `rows` (batch,).
+
+        Return the loss of the whole batch and, if the order of the images needs them, those of its images (1 or
+        1 + batch,), on the device.
+        """
         batch = self._images.batch(rows, self._generator, self._part)
         labels = self._labels[rows[self._part]]
         self._optimizer.zero_grad()
@@ -158,8 +165,8 @@ class Trainer:
             loss = loss * (len(labels) * self._group.size / len(rows))  # weight by shard size
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        loss = loss.detach()
-        return loss if self._group.size == 1 else self._group.all_reduce_sum(loss) / self._group.size
+        loss = loss.detach() if self._group.size == 1 else loss.detach() / self._group.size
+        return self._group.all_reduce_sum(self._order.add_losses(loss, logits, rows, self._part))
 
     def _require_finite_losses(self) -> None:
         epoch, done = divmod(self.step - 1, self.steps_per_epoch)

@@ -42,12 +42,12 @@ def write_arms(tmp_path, text):
 def test_the_arms_of_the_file_are_valid(monkeypatch):
     monkeypatch.chdir(ROOT)
     comparison = load_comparison(accuracy_for_compute.ARMS)
-    assert {float(budget): seeds for budget, seeds in comparison.budgets.items()} == {0.03: 5, 0.1: 3, 0.25: 3}
+    assert {float(budget): seeds for budget, seeds in comparison.budgets.items()} == {0.03: 5, 0.1: 4, 0.25: 4}
     runs = list(list_runs(comparison, "images"))
-    assert len(runs) == 11 * len(comparison.arms)
+    assert len(runs) == 13 * len(comparison.arms)
 
 
-@pytest.mark.parametrize("name", ["peer", "ladder", "rate"])
+@pytest.mark.parametrize("name", ["peer", "ladder", "rate", "skip"])
 def test_the_candidates_are_valid_and_differ(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     comparison = load_comparison(accuracy_for_compute.ARMS.with_name(f"{name}_candidates.yaml"))

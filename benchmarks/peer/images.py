@@ -41,14 +41,14 @@ class AlternatingImages:
         self._mirrored = torch.zeros(len(images), dtype=torch.bool, device=device)
         self._offsets = torch.zeros(len(images), 2, dtype=torch.int64, device=device)
 
-    def start_epoch(self, epoch: int) -> Tensor:
-        """Draw mirrored images and shifts of an epoch, counted from 0; return the order of the images."""
+    def start_epoch(self, epoch: int) -> torch.Generator:
+        """Draw mirrored images and shifts of an epoch, counted from 0; return the generator for the order of images."""
         count, device = len(self.labels), self.labels.device
         flips = make_generator(device, self._seed, "peer", "flips")
         self._mirrored.copy_((torch.rand(count, generator=flips, device=device) < 0.5) ^ bool(epoch % 2))
         generator = make_generator(device, self._seed, "peer", "order", epoch)
         self._offsets.copy_(torch.randint(2 * self._shift + 1, (count, 2), generator=generator, device=device))
-        return torch.randperm(count, generator=generator, device=device)
+        return generator
 
     def batch(self, rows: Tensor) -> Tensor:
         """Return the normalized images `rows` (batch,), shifted and mirrored."""

@@ -28,6 +28,7 @@ class PeerRecipe(Section):
     whitening_bias_epochs: float = 3.0  # after these the bias of the whitening stays
     label_smoothing: float = 0.2
     shift: int = 2  # pixels, up to which training images are shifted
+    skip_easy: float = 0.0  # not airbench's; see deepen.training.order
 
 
 # The paper states rates per 1,024 images and free of momentum: a gradient acts 1 + 1 / (1 - momentum) times in all.

@@ -18,6 +18,7 @@ from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
 from deepen.runtime.device import autocast, move_to_device
 from deepen.training.cuda_graph import ReplayedStep
+from deepen.training.order import ImageOrder
 
 WHITENING_IMAGES = 5000  # as in the paper
 
@@ -71,6 +72,7 @@ class PeerTrainer:
         self._recipe, self._plan, self._device, self._dtype = recipe, plan, device, dtype
         self.normalize = Normalization(statistics, device)
         self._images = AlternatingImages(images, self.normalize, shift=recipe.shift, seed=seed, device=device)
+        self._order = ImageOrder(self._images.labels, recipe.batch_size, plan.steps, recipe.skip_easy)
         self.network = self._make_network(width, len(images.classes), seed)
         self._optimizers = make_optimizers(self.network, recipe, device)
 
@@ -97,12 +99,13 @@ class PeerTrainer:
         for step in range(plan.steps):
             epoch, position = divmod(step, per_epoch)
             if position == 0:
-                order = images.start_epoch(epoch)
+                order = self._order.draw(epoch + 1, images.start_epoch(epoch))
             if step == plan.bias_steps:
                 network.whitening.requires_grad_(False)
                 run_step = self._make_step()
             set_learning_rates(self._optimizers, self._recipe, step, plan.steps, plan.bias_steps)
-            run_step(order[position * self._recipe.batch_size :][: self._recipe.batch_size])
+            losses = run_step(order[position * self._recipe.batch_size :][: self._recipe.batch_size])
+            self._order.record(position, losses[1:])
             if lookahead:
                 lookahead.update(step + 1)
         if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
@@ -114,7 +117,7 @@ class PeerTrainer:
         return self._train_step
 
     def _train_step(self, rows: Tensor) -> Tensor:
-        """Train on the images `rows` (batch,); return the sum of their losses."""
+        """Train on the images `rows` (batch,); return the sum of their losses, and each if images are skipped."""
         for optimizer in self._optimizers:
             optimizer.zero_grad()
         with autocast(self._device, self._dtype):
@@ -124,4 +127,4 @@ class PeerTrainer:
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self._optimizers:
             optimizer.step()
-        return loss.detach()
+        return self._order.add_losses(loss.detach(), logits, rows, slice(None))

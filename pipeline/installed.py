@@ -5,7 +5,7 @@ from pathlib import Path
 
 import deepen
 from deepen.core.files import write_text
-from pipeline.shared.installed import find_package, list_checksums
+from pipeline.shared.packages import find_package, list_checksums
 from pipeline.shared.stage import get_inputs, require_unchanged, run
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml_text
 
-from pipeline.shared.installed import find_package
+from pipeline.shared.packages import find_package
 
 ROOT = Path(__file__).parents[1]
 STAGES = yaml_text.load((ROOT / "dvc.yaml").read_text())["stages"]

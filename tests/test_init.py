@@ -27,7 +27,7 @@ from deepen.project.suggestion import choose_size
 from deepen.project.survey import survey_images
 from deepen.project.template import INSTALLED, read_template
 from deepen.training.trainer import Trainer
-from pipeline.shared import installed
+from pipeline.shared import packages
 
 ROOT = Path(__file__).parents[1]
 
@@ -739,22 +739,22 @@ def test_the_checksums_of_an_installed_package_follow_its_files(tmp_path, monkey
     write_tree(tmp_path / "lib", {"core/a.py": b"a", "core/b/c.j2": b"c", "core/x.pyc": b"x", "data/d.py": b"d"})
     write_tree(tmp_path / "lib", {"core/.ipynb_checkpoints/a.py": b"a"})
     (tmp_path / "lib/core/.#a.py").symlink_to("me@host.1:1")  # of an editor
-    monkeypatch.setattr(installed, "_find_library", lambda: tmp_path / "lib")
+    monkeypatch.setattr(packages, "_find_library", lambda: tmp_path / "lib")
     monkeypatch.chdir(tmp_path)
-    first = installed.list_checksums(tmp_path / "lib/core")
+    first = packages.list_checksums(tmp_path / "lib/core")
     assert [line.split("  ")[1] for line in first.splitlines()] == ["a.py", "b/c.j2"]
-    path = write_tree(tmp_path, {"data/installed/core.txt": first.encode()}) and installed.FOLDER / "core.txt"
-    assert installed.find_changed_package(path) is None
+    path = write_tree(tmp_path, {"data/installed/core.txt": first.encode()}) and packages.FOLDER / "core.txt"
+    assert packages.find_changed_package(path) is None
     (tmp_path / "lib/core/b/c.j2").write_text("new")
-    assert installed.find_changed_package(path) == "the installed package deepen.core"
-    assert installed.find_changed_package(Path("data/installed/gone.txt")) is None
-    assert installed.find_changed_package(Path("data/source.json")) is None
-    sums = installed.list_checksums(tmp_path / "lib/core").encode()
+    assert packages.find_changed_package(path) == "the installed package deepen.core"
+    assert packages.find_changed_package(Path("data/installed/gone.txt")) is None
+    assert packages.find_changed_package(Path("data/source.json")) is None
+    sums = packages.list_checksums(tmp_path / "lib/core").encode()
     write_tree(tmp_path, {"study/data/code/lib/core.txt": sums})  # in the studies, a folder of the project
-    assert installed.find_changed_package(Path("study/data/code/lib/core.txt")) is None
+    assert packages.find_changed_package(Path("study/data/code/lib/core.txt")) is None
     (tmp_path / "lib/core/a.py").unlink()
-    assert installed.find_changed_package(Path("study/data/code/lib/core.txt")) == "lib/core"
-    assert str(installed.FOLDER) == INSTALLED
+    assert packages.find_changed_package(Path("study/data/code/lib/core.txt")) == "lib/core"
+    assert str(packages.FOLDER) == INSTALLED
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pipeline.shared.installed import find_changed_package
+from pipeline.shared.packages import find_changed_package
 
 _CODE = ("src/deepen", "pipeline", "study")
 _SETTINGS = ("params.yaml", "study/params.yaml")

@@ -47,7 +47,7 @@ def test_the_arms_of_the_file_are_valid(monkeypatch):
     assert len(runs) == 13 * len(comparison.arms)
 
 
-@pytest.mark.parametrize("name", ["peer", "ladder", "rate", "skip"])
+@pytest.mark.parametrize("name", ["peer", "ladder", "rate", "skip", "fast"])
 def test_the_candidates_are_valid_and_differ(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     comparison = load_comparison(accuracy_for_compute.ARMS.with_name(f"{name}_candidates.yaml"))

@@ -51,14 +51,14 @@ class TestModels:
         shutil.copy(ROOT / "ladders/fast.yaml", folder / "params.yaml")
         main(["models", "--project", str(folder), "--image", "3x32x32", "--json"])
         first, _ = json.loads(capsys.readouterr().out)
-        whitening, channels = 31**2 * 24 * 12, (40, 160, 320)
-        learned = [31**2 * 9 * 24 * 40, 15**2 * 9 * 40 * 160, 7**2 * 9 * 160 * 320, 320 * 10]
-        assert first["parameters"] == 24 * 13 + 9 * (24 * 40 + 40 * 160 + 160 * 320) + 3 * sum(channels) + 3210
+        whitening, channels = 31**2 * 24 * 12, (54, 216, 432)
+        learned = [30**2 * 4 * 24 * 54, 14**2 * 4 * 54 * 216, 6**2 * 4 * 216 * 432, 432 * 10]
+        assert first["parameters"] == 24 * 13 + 4 * (24 * 54 + 54 * 216 + 216 * 432) + 3 * sum(channels) + 4330
         assert first["MFLOPs an image"] == pytest.approx(2 * (whitening + sum(learned)) / 1e6)
         assert first["MFLOPs to learn from one"] == pytest.approx(2 * (whitening + 3 * sum(learned) - learned[0]) / 1e6)
-        assert first["receptive field"] == 2 + 2 + 1 + 2 * 2 + 2 + 4 * 2 + 4 + 8 * 2
+        assert first["receptive field"] == 2 + 1 + 1 + 2 + 2 + 4 + 4 + 8 * 2
         main(["models", "--project", str(folder), "--image", "3x32x32"])
-        assert "I, after scratch: whiten2-24 conv3-64 maxpool" in capsys.readouterr().out
+        assert "I, after scratch: whiten2-24 conv2-96 maxpool" in capsys.readouterr().out
 
     def test_models_too_large_for_this_machine_are_a_warning(self, folder, capsys):
         (folder / "params.yaml").write_text(PARAMS.replace("width: 1.0 ", "width: 64.0 "))

@@ -36,10 +36,12 @@ class Run(NamedTuple):
 def list_runs(comparison: Comparison, images: str) -> Iterator[Run]:
     """List all runs of a comparison: seed by seed, and small budgets first, so that arms grow alike."""
     budgets = sorted(comparison.budgets.items(), key=lambda item: float(item[0]))
+    each = [
+        (name, float(budget), seeds, hash_settings(arm, float(budget)))
+        for (budget, seeds), (name, arm) in product(budgets, comparison.arms.items())
+    ]
     for seed in range(max(comparison.budgets.values())):
-        for (budget, seeds), (name, arm) in product(budgets, comparison.arms.items()):
-            if seed < seeds:
-                yield Run(name, float(budget), seed, hash_settings(arm, float(budget)), images)
+        yield from (Run(name, budget, seed, checksum, images) for name, budget, seeds, checksum in each if seed < seeds)
 
 
 def hash_settings(arm: Arm, budget: float) -> str:

@@ -5,6 +5,8 @@ import re
 import pytest
 from group_workers import (
     alone_among_others,
+    end_before_others_connect,
+    enter_late,
     folders,
     hang_beside_gpus,
     ladder,
@@ -51,6 +53,19 @@ def test_several_processes_have_the_losses_and_counts_of_one(tmp_path, case, siz
 def test_a_process_with_the_wrong_images_changes_the_losses(tmp_path):
     found = together(2, ladder_with_a_stray, tmp_path)
     assert max(differences(found[0], ladder("muon", tmp_path))) > 1e-3
+
+
+def test_no_process_goes_on_before_all_are_connected(tmp_path):
+    first, late = together(2, enter_late, tmp_path)
+    assert first > late
+
+
+@pytest.mark.parametrize(
+    ("named", "rank"), [(True, r"rank 1 \(process .*\)"), (False, r"rank 1 \(which did not start\)")]
+)
+def test_a_rank_that_does_not_connect_is_named(tmp_path, named, rank):
+    told, _ = map(str, together(2, end_before_others_connect, named, tmp_path, lost={1}))
+    assert re.search(f"InputError: {rank}: ended, or did not respond within 2 s", told), told
 
 
 @pytest.mark.parametrize("does", ["hangs", "dies"])

@@ -189,3 +189,29 @@ def stopped_early(folder, stop_after=None):
 
 class _StoppedError(Exception):
     pass
+
+
+def enter_late(folder):
+    """Two processes join, the second of which initializes its group late; return when it had, or the first went on."""
+    late, initialize, found = int(os.environ["RANK"]) == 1, Group._initialize, []
+
+    def initialize_late(self, device):
+        initialize(self, device)
+        if late:
+            time.sleep(1)
+            found.append(time.monotonic())
+
+    Group._initialize = initialize_late
+    with Group().join(folder, CPU):
+        return found[0] if late else time.monotonic()
+
+
+def end_before_others_connect(named, folder):
+    """Two processes join, the second of which ends before it connects to the first, and maybe before it has a name."""
+    module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=2), 2.0
+    if int(os.environ["RANK"]) == 1:
+        ends, step = (Group, "_initialize") if named else (roll_call.RollCall, "enter")
+        setattr(ends, step, lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))
+    group = Group()
+    with group.report_once(), group.join(folder, CPU):
+        pass

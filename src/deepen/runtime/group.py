@@ -5,6 +5,7 @@ one process, and every operation returns its input.
 """
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,9 +63,10 @@ class Group:
         if self.size == 1:
             yield
             return
-        with self._detect_shared_folder(folder):
+        with self._detect_shared_folder(folder), self.reraise_lost_rank():
             self._roll_call.enter()
             self._initialize(device)
+            self.all_reduce_max(0)  # a process that left now would end the others' attempts to connect to it
         yield
         distributed.destroy_process_group()  # not after an error: it would wait for processes that have ended
 
@@ -184,7 +186,8 @@ class Group:
         try:
             yield
         except RuntimeError as error:
-            if self.size == 1 or not any(backend in str(error).lower() for backend in ("gloo", "nccl")):
+            lost = isinstance(error, distributed.DistError) or re.search("gloo|nccl", str(error), re.IGNORECASE)
+            if self.size == 1 or not lost:
                 raise
             missing = self._roll_call.find_missing_ranks()
             raise InputError(

@@ -58,7 +58,12 @@ class RollCall:
             while missing and time.monotonic() < end:
                 missing -= {rank for rank in missing if self._store.check([f"timed out {rank}"])}
                 time.sleep(0.1)
-            names = [f"rank {rank} ({self._store.get(f'name {rank}').decode()})" for rank in sorted(missing)]
+            names = [self._get_name(rank) for rank in sorted(missing)]
         except RuntimeError:
             names = ["rank 0"]
         return " and ".join(names) or "the network"
+
+    def _get_name(self, rank: int) -> str:
+        key = f"name {rank}"
+        where = self._store.get(key).decode() if self._store.check([key]) else "which did not start"
+        return f"rank {rank} ({where})"

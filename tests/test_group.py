@@ -65,7 +65,7 @@ def test_no_process_goes_on_before_all_are_connected(tmp_path):
 )
 def test_a_rank_that_does_not_connect_is_named(tmp_path, named, rank):
     told, _ = map(str, together(2, end_before_others_connect, named, tmp_path, lost={1}))
-    assert re.search(f"InputError: {rank}: ended, or did not respond within 2 s", told), told
+    assert re.search(f"InputError: {rank}: ended, or did not respond within 1 s", told), told
 
 
 @pytest.mark.parametrize("does", ["hangs", "dies"])

@@ -208,7 +208,7 @@ def enter_late(folder):
 
 def end_before_others_connect(named, folder):
     """Two processes join, the second of which ends before it connects to the first, and maybe before it has a name."""
-    module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=2), 2.0
+    module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=1), 0.5
     if int(os.environ["RANK"]) == 1:
         ends, step = (Group, "_initialize") if named else (roll_call.RollCall, "enter")
         setattr(ends, step, lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))

@@ -15,7 +15,7 @@ from benchmarks import accuracy_for_compute
 from benchmarks.accuracy import arms as arms_module
 from benchmarks.accuracy import training
 from benchmarks.accuracy.arms import Arm, load_comparison
-from benchmarks.accuracy.runs import find_row, hash_images, list_runs, read_rows, record
+from benchmarks.accuracy.runs import find_row, hash_images, hash_settings, list_runs, read_rows, record
 from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
 from benchmarks.accuracy.training import Result, count_statistics_flops, train_arm
 from deepen.core.errors import InputError
@@ -47,7 +47,7 @@ def test_the_arms_of_the_file_are_valid(monkeypatch):
     assert len(runs) == 13 * len(comparison.arms)
 
 
-@pytest.mark.parametrize("name", ["peer", "ladder", "rate", "skip", "fast"])
+@pytest.mark.parametrize("name", ["peer", "ladder", "rate", "skip", "fast", "width"])
 def test_the_candidates_are_valid_and_differ(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     comparison = load_comparison(accuracy_for_compute.ARMS.with_name(f"{name}_candidates.yaml"))
@@ -232,6 +232,29 @@ def test_a_recorded_run_is_found_unless_its_arm_or_images_changed(tmp_path):
     wider = next(list_runs(make_comparison(tmp_path, "0.75"), hash_images(IMAGES, TEST)))
     others = next(list_runs(make_comparison(tmp_path), hash_images(TEST, IMAGES)))
     assert find_row(wider, read_rows(path)) is find_row(others, read_rows(path)) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "same"),
+    [
+        ("datasets.digits.flip", True, True),
+        ("datasets.folder.width", 0.5, True),
+        ("recipes.published.training.lr", 0.5, True),
+        ("device", "cuda", True),
+        ("datasets.folder.flip", False, False),
+        ("recipes.onecycle.training.lr", 0.5, False),
+        ("recipes.onecycle.evaluation.flip_averaging", False, False),
+        ("models.I.epochs", 1, False),
+    ],
+)
+def test_a_recorded_run_stays_that_of_its_arm_where_settings_change_that_it_does_not_train_with(path, value, same):
+    changed = LADDER.model_copy(update={"changes": {**LADDER.changes, path: value}})
+    assert (hash_settings(changed, BUDGET) == hash_settings(LADDER, BUDGET)) == same
+
+
+def test_the_width_of_a_data_set_counts_where_the_arm_has_none():
+    one, other = (Arm(params=PARAMS, changes={"datasets.folder.width": width}) for width in (0.5, 0.25))
+    assert hash_settings(one, BUDGET) != hash_settings(other, BUDGET)
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"arm": "a"}'])

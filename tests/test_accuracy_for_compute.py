@@ -241,6 +241,8 @@ def test_a_recorded_run_is_found_unless_its_arm_or_images_changed(tmp_path):
         ("datasets.folder.width", 0.5, True),
         ("recipes.published.training.lr", 0.5, True),
         ("device", "cuda", True),
+        ("val_fraction", 0.5, True),
+        ("checkpoint_seconds", 1, True),
         ("datasets.folder.flip", False, False),
         ("recipes.onecycle.training.lr", 0.5, False),
         ("recipes.onecycle.evaluation.flip_averaging", False, False),

@@ -16,7 +16,7 @@ from deepen.core.errors import InputError
 from deepen.data.images import ImageSet
 
 Row = dict[str, Any]
-_NOT_TRAINED_WITH = {"datasets", "recipes", "threads", "device", "progress", "tracking"}
+_NOT_TRAINED_WITH = {"threads", "device", "progress", "tracking", "checkpoint_seconds", "val_fraction", "saliency"}
 
 
 class Run(NamedTuple):
@@ -47,14 +47,14 @@ def list_runs(comparison: Comparison, images: str) -> Iterator[Run]:
 
 def hash_settings(arm: Arm, budget: float) -> str:
     """Return a checksum of all that an arm trains with at a budget, not of data sets and recipes that it leaves out."""
-    content: Row = {"width": arm.get_width(budget), "precision": arm.precision}
     if arm.peer:
-        content |= {"peer": arm.load_recipe(budget).model_dump()}
+        content: Row = {"peer": arm.load_recipe(budget).model_dump(), "width": arm.get_width(budget)}
     else:
         settings = arm.load_settings(budget, 0)
-        content |= settings.model_dump(exclude=_NOT_TRAINED_WITH)
+        content = settings.model_dump(exclude={*_NOT_TRAINED_WITH, "datasets", "recipes"})
         content |= {"dataset": settings.dataset.model_dump(exclude={"width"}), "width": settings.network_width}
         content |= {"training": settings.training.model_dump(), "evaluation": settings.evaluation.model_dump()}
+    content["precision"] = arm.precision
     return _hash(json.dumps(content, sort_keys=True).encode())
 
 

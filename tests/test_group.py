@@ -61,7 +61,7 @@ def test_no_process_goes_on_before_all_are_connected(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("named", "rank"), [(True, r"rank 1 \(process .*\)"), (False, r"rank 1 \(which did not start\)")]
+    ("named", "rank"), [(True, r"rank 1 \(process .*\)"), (False, r"rank 1 \(which had not joined the group\)")]
 )
 def test_a_rank_that_does_not_connect_is_named(tmp_path, named, rank):
     told, _ = map(str, together(2, end_before_others_connect, named, tmp_path, lost={1}))

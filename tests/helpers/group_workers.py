@@ -192,7 +192,7 @@ class _StoppedError(Exception):
 
 
 def enter_late(folder):
-    """Two processes join, the second of which initializes its group late; return when it had, or the first went on."""
+    """Join two processes, the second of them late; return when it has connected, or when the first one goes on."""
     late, initialize, found = int(os.environ["RANK"]) == 1, Group._initialize, []
 
     def initialize_late(self, device):
@@ -207,7 +207,7 @@ def enter_late(folder):
 
 
 def end_before_others_connect(named, folder):
-    """Two processes join, the second of which ends before it connects to the first, and maybe before it has a name."""
+    """Join two processes, the second of which ends before it connects or, unless `named`, before it stores its name."""
     module.TIMEOUT, roll_call._SECONDS = timedelta(seconds=1), 0.5
     if int(os.environ["RANK"]) == 1:
         ends, step = (Group, "_initialize") if named else (roll_call.RollCall, "enter")

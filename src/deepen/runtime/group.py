@@ -182,7 +182,7 @@ class Group:
 
     @contextmanager
     def reraise_lost_rank(self) -> Iterator[None]:
-        """Reraise an error of a collective operation as an InputError that names the ranks that do not respond."""
+        """Reraise an error between processes as an InputError that names the ranks that do not respond."""
         try:
             yield
         except RuntimeError as error:

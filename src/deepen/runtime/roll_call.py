@@ -65,5 +65,5 @@ class RollCall:
 
     def _get_name(self, rank: int) -> str:
         key = f"name {rank}"
-        where = self._store.get(key).decode() if self._store.check([key]) else "which did not start"
+        where = self._store.get(key).decode() if self._store.check([key]) else "which had not joined the group"
         return f"rank {rank} ({where})"

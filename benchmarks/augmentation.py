@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.data import make_random_images
-from benchmarks.measure import THREADS, alternate, measure_median_seconds, report
+from benchmarks.measure import THREADS, alternate, measure_median_seconds, report, run_benchmark
 from benchmarks.plain import PlainImages, make_training_batches, make_training_transform
 from benchmarks.step import time_deepen_step
 from deepen.core.seeding import make_generator
@@ -63,4 +63,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

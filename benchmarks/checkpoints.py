@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.data import make_noise_trainer, make_random_images
-from benchmarks.measure import THREADS, report
+from benchmarks.measure import THREADS, report, run_benchmark
 from benchmarks.overhead import ROOT
 from deepen.config.settings import load_settings
 from deepen.runtime.device import choose_device
@@ -105,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

@@ -1,13 +1,16 @@
 """Models and images for the benchmarks: the ladder's models, noise, and folders such as CIFAR-10 as JPEG files."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from deepen.config.recipes import TrainingSettings
 from deepen.config.settings import load_settings
+from deepen.core.errors import InputError
 from deepen.data.augmentation import Augmentation
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
@@ -18,13 +21,25 @@ from deepen.models.vgg import build_network
 from deepen.runtime.group import SINGLE_PROCESS, Group
 from deepen.training.trainer import Trainer
 
+T = TypeVar("T")
 BATCH = 128  # images per training step, independent of the number of images
 GREY = Statistics((1,), (0.5,) * 3, (0.1,) * 3, ((1, 0, 0), (0, 1, 0), (0, 0, 1)), ())  # of noise, approximately
 
 
 def plan_model(model: str, width: float) -> tuple[Layer, ...]:
     """Plan a model of params.yaml for images of 3x32x32 in 10 classes."""
-    return plan(load_settings().models[model].layers, width=width, image=(3, 32, 32), classes=10)
+    return plan(load_layers(model), width=width, image=(3, 32, 32), classes=10)
+
+
+def load_layers(model: str) -> str:
+    """Return the layers of a model of params.yaml, in their notation; raises InputError."""
+    return _find(load_settings().models, "model", model).layers
+
+
+def _find(known: Mapping[str, T], kind: str, name: str) -> T:
+    if name not in known:
+        raise InputError(f"params.yaml: has no {kind} {name}, which is measured; use that of the repository")
+    return known[name]
 
 
 def make_random_images(count: int) -> ImageSet:
@@ -46,7 +61,8 @@ def make_noise_trainer(
     group: Group = SINGLE_PROCESS,
 ) -> Trainer:
     """Make a trainer for a model of params.yaml on noise, with a learning rate too low to change much."""
-    layers, training = plan_model(model, width), fix_batch_size(load_settings().recipes[recipe].training)
+    layers = plan_model(model, width)
+    training = fix_batch_size(_find(load_settings().recipes, "recipe", recipe).training)
     return Trainer(
         build_network(layers, draw_he_weights(layers, seed=0, model=model), training.dropout),
         images,

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks.data import make_random_images, plan_model
-from benchmarks.measure import THREADS, alternate, report
+from benchmarks.measure import THREADS, alternate, report, run_benchmark
 from benchmarks.plain import PlainImages, compute_plain_topk, make_plain_network, make_test_transform
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
@@ -61,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.data import BATCH, make_noise_trainer, make_random_images
-from benchmarks.measure import THREADS, alternate, report
+from benchmarks.measure import THREADS, alternate, report, run_benchmark
 from deepen.data import prefetch as mapped
 from deepen.data.images import ImageSet, load_images
 from deepen.runtime.device import choose_device
@@ -94,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

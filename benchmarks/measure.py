@@ -1,5 +1,6 @@
 """Measure programs side by side in one run, each call in its own process, and write a table of the results."""
 
+import argparse
 import json
 import os
 import platform
@@ -14,8 +15,16 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
+from deepen.core.entry_point import run_program
+
 THREADS = 2
 RESULTS = Path(__file__).parent / "results"
+
+
+def run_benchmark(main: Callable[[], None], description: str | None) -> None:
+    """Run a benchmark that takes no arguments but `--help`, and report errors as Deepen's commands do."""
+    argparse.ArgumentParser(description=description).parse_args()
+    run_program(main)
 
 
 def run_in_process(function: Callable[..., Any], *arguments: Any) -> Any:

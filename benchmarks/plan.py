@@ -6,7 +6,7 @@ Nothing is measured here: the tables show what to expect, and from where on more
 from dataclasses import dataclass
 
 from benchmarks.data import plan_model
-from benchmarks.measure import show
+from benchmarks.measure import run_benchmark, show
 from deepen.models.layers import Layer, count_parameters, count_training_flops, plan
 
 RATE = 94e12  # floating-point operations per second of training on an A100: airbench94, 30 % of 312e12
@@ -82,4 +82,4 @@ def compute_images_per_second(cluster: Cluster) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

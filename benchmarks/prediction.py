@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.data import make_random_images
-from benchmarks.measure import THREADS, alternate, report
-from deepen.config.settings import load_settings
+from benchmarks.data import load_layers, make_random_images
+from benchmarks.measure import THREADS, alternate, report, run_benchmark
 from deepen.evaluation.accuracy import infer
 from deepen.growth.initialization import draw_he_weights
 from deepen.inference.classifier import BATCH, Classifier
@@ -51,7 +50,7 @@ def make_inputs() -> Iterator[Path]:
     """Make a folder with an untrained network and noise as JPEG files, which are slower to decode than photos."""
     with tempfile.TemporaryDirectory() as name:
         folder, images = Path(name), make_random_images(IMAGES)
-        layers = load_settings().models[MODEL].layers
+        layers = load_layers(MODEL)
         card = ModelCard(
             model=MODEL,
             layers=layers,
@@ -82,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

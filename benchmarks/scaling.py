@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.data import BATCH, make_noise_trainer, make_random_images
-from benchmarks.measure import report
+from benchmarks.data import BATCH, make_noise_trainer, make_random_images, plan_model
+from benchmarks.measure import report, run_benchmark
+from deepen.core.entry_point import run_program
 from deepen.runtime.device import choose_device
 from deepen.runtime.group import Group
 
@@ -22,9 +23,7 @@ WAYS = {"one process, two threads": (1, 2), "two processes, one thread each": (2
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        _train(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
-        return
+    plan_model("III", WIDTH)  # an error of settings is reported here, not by torchrun
     rows = []
     for recipe in ("onecycle", "published"):
         rates_by_way: dict[str, list[float]] = {name: [] for name in WAYS}
@@ -70,4 +69,7 @@ def _train(recipe: str, threads: int, result: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 4:  # in a process of torchrun
+        run_program(lambda: _train(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
+    else:
+        run_benchmark(main, __doc__)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.data import make_random_images
-from benchmarks.measure import THREADS, report, run_in_process
+from benchmarks.measure import THREADS, report, run_benchmark, run_in_process
 from deepen.data.statistics import compute_statistics
 
 IMAGES = 50_000
@@ -77,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

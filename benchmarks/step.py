@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.data import BATCH, make_noise_trainer, make_random_images, plan_model
-from benchmarks.measure import THREADS, alternate, measure_matmul_rate, measure_median_seconds, report
+from benchmarks.measure import THREADS, alternate, measure_matmul_rate, measure_median_seconds, report, run_benchmark
 from benchmarks.plain import make_plain_network, make_plain_optimizer, run_plain_epoch
 from deepen.models.layers import count_training_flops
 from deepen.runtime.device import choose_device
@@ -75,4 +75,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, __doc__)

@@ -1,14 +1,17 @@
 import json
+import sys
 import time
 
 import numpy as np
 import pytest
 import torch
+from dvc_project import ROOT
 from tensors import draw_he_weights
 from torch.utils.data import DataLoader
 
 from benchmarks import measure
 from benchmarks.checkpoints import measure_cost
+from benchmarks.data import make_noise_trainer, plan_model
 from benchmarks.plain import (
     PlainImages,
     compute_plain_topk,
@@ -19,6 +22,7 @@ from benchmarks.plain import (
     run_plain_epoch,
 )
 from benchmarks.statistics import compute_deepen_statistics, compute_plain_statistics
+from deepen.core.errors import InputError
 from deepen.data.statistics import compute_statistics
 from deepen.evaluation.accuracy import evaluate
 from deepen.models.layers import plan
@@ -33,6 +37,25 @@ def both(layers=LAYERS):
     plain = make_plain_network(layers)
     plain.load_state_dict(dict(zip(plain.state_dict(), state.values(), strict=True)))
     return plain.eval(), build_network(layers, state).eval()
+
+
+def test_a_params_file_without_the_measured_model_or_recipe_is_an_error(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(
+        InputError, match=r"params.yaml: has no model IX, which is measured; use that of the repository"
+    ):
+        plan_model("IX", 0.25)
+    with pytest.raises(InputError, match=r"params.yaml: has no recipe fast, which is measured; use that of the reposi"):
+        make_noise_trainer(None, "I", 0.25, "fast", epochs=1, device=torch.device("cpu"))
+
+
+def test_a_benchmark_explains_itself_and_takes_no_other_words(monkeypatch, capsys):
+    for words, code in ((["--help"], 0), (["more"], 2)):
+        monkeypatch.setattr(sys, "argv", ["program", *words])
+        with pytest.raises(SystemExit) as ended:
+            measure.run_benchmark(lambda: pytest.fail("started"), "What it measures.")
+        assert ended.value.code == code
+    assert "What it measures." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

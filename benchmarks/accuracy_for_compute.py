@@ -14,7 +14,17 @@ import pandas as pd
 import torch
 
 from benchmarks.accuracy.arms import Arm, Comparison, Precision, load_comparison
-from benchmarks.accuracy.runs import Row, find_row, hash_images, list_runs, read_rows, record
+from benchmarks.accuracy.runs import (
+    Row,
+    Run,
+    check_maker,
+    describe_maker,
+    find_row,
+    hash_images,
+    list_runs,
+    read_rows,
+    record,
+)
 from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
 from benchmarks.accuracy.training import train_arm
 from benchmarks.data import load_real_images
@@ -40,13 +50,21 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--budgets", nargs="+", default=[], metavar="PFLOP", help="in place of those of the file")
     parser.add_argument("--seeds", type=int, metavar="NUMBER", help="of each budget, in place of those of the file")
     parser.add_argument("--runs", type=Path, default=RESULTS / "accuracy_for_compute.jsonl", help="file of the runs")
+    parser.add_argument("--recorded", action="store_true", help="train nothing: show the runs of the file")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=get_args(Precision), help="in place of those of the arms")
     parser.add_argument("--threads", type=int, default=THREADS, metavar="NUMBER", help="of the CPU")
     split = parser.add_mutually_exclusive_group()
     split.add_argument("--validation", action="store_true", help="for choosing: score held-out training images")
     split.add_argument("--all-images", action="store_true", help="train on all training images: none is held out")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.threads < 1:
+        raise InputError(f"--threads: must be at least 1, got {options.threads}; write for example 1")
+    if options.runs.suffix != ".jsonl":
+        raise InputError(
+            f"--runs: must end in .jsonl, got {options.runs}; the table and the figure beside it end in .md and .png"
+        )
+    return options
 
 
 def choose_comparison(options: argparse.Namespace) -> Comparison:
@@ -62,7 +80,10 @@ def choose_comparison(options: argparse.Namespace) -> Comparison:
     if unknown := [name for name in names if name not in arms]:
         raise InputError(f"--only: unknown arm {unknown[0]!r}; use some of {', '.join(arms)}")
     seeds = {float(budget): count for budget, count in comparison.budgets.items()}
-    budgets = {budget: seeds.get(parse_budget(budget), 1) for budget in options.budgets} or comparison.budgets
+    chosen = list(map(parse_budget, options.budgets))
+    if repeated := [text for text, budget in zip(options.budgets, chosen, strict=True) if chosen.count(budget) > 1]:
+        raise InputError(f"--budgets: {' and '.join(repeated)} are equal; name each budget once")
+    budgets = {text: seeds.get(float(text), 1) for text in options.budgets} or comparison.budgets
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"--seeds: must be at least 1, got {options.seeds}; write for example 3")
     if options.seeds is not None:
@@ -87,35 +108,29 @@ def split_images(options: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
     return kept, held if options.validation else test
 
 
-def train_missing(
-    comparison: Comparison, images: ImageSet, test: ImageSet, path: Path, device: torch.device
-) -> tuple[list[Row], int]:
-    """Train what has no record yet; return the records of all runs and the number that failed."""
-    rows, found, failed = read_rows(path), [], 0
-    for run in list_runs(comparison, hash_images(images, test)):
-        row = find_row(run, rows)
-        if row is None:
-            try:
-                result = train_arm(comparison.arms[run.arm], run.budget, run.seed, images, test, device)
-            except InputError as error:
-                print(f"{run.arm}, {run.budget:g} PFLOP, seed {run.seed}:", *format_faults(error), flush=True)
-                failed += 1
-                continue
-            row = record(path, run, result, len(images), device)
-            print(
-                f"{run.arm}, {run.budget:g} PFLOP, seed {run.seed}: {row['single']:.2f} % from one view, "
-                f"{row['averaged']:.2f} averaged, {row['flops'] / 1e15:.4f} PFLOP, {row['seconds']:.1f} s",
-                flush=True,
-            )
-        found.append(row)
-    return found, failed
+def train_runs(
+    runs: Sequence[Run], comparison: Comparison, images: ImageSet, test: ImageSet, path: Path, device: torch.device
+) -> dict[Run, Row]:
+    """Train and record runs; print why a run failed, and leave it out."""
+    rows = {}
+    for run in runs:
+        title = f"{run.arm}, {run.budget:g} PFLOP, seed {run.seed}:"
+        try:
+            result = train_arm(comparison.arms[run.arm], run.budget, run.seed, images, test, device)
+        except InputError as error:
+            print(title, *format_faults(error), sep="\n" if len(error.faults) > 1 else " ", flush=True)
+            continue
+        rows[run] = row = record(path, run, result, len(images), device)
+        print(
+            f"{title} {row['single']:.2f} % from one view, {row['averaged']:.2f} averaged, "
+            f"{row['flops'] / 1e15:.4f} PFLOP, {row['seconds']:.1f} s",
+            flush=True,
+        )
+    return rows
 
 
 def show(rows: Sequence[Row], comparison: Comparison, path: Path, scored: str) -> None:
     """Print the tables of recorded runs, and write them and the figure beside the file of the runs."""
-    devices = sorted({row["device"] for row in rows})
-    if len(devices) > 1:
-        raise InputError(f"{path}: has runs of {', '.join(devices)}, whose times differ; use a file for each device")
     runs = pd.DataFrame(rows)
     against = {
         name: [other for other in arm.against if other in comparison.arms] for name, arm in comparison.arms.items()
@@ -123,7 +138,7 @@ def show(rows: Sequence[Row], comparison: Comparison, path: Path, scored: str) -
     tables = [tabulate_arms(runs), tabulate_differences(runs, against)]
     precision = " or ".join(dict.fromkeys(arm.precision for arm in comparison.arms.values()))
     trained = f"Trained on {rows[0]['training_images']:,} images with precision {precision}"
-    text = f"{trained}, scored on {scored}, {devices[0]}.\n\n"
+    text = f"{trained}, scored on {scored}, {rows[0]['device']}.\n\n"
     text += "\n\n".join(table.to_markdown(index=False, floatfmt=".4g") for table in tables if len(table)) + "\n"
     print(text)
     write_text(path.with_suffix(".md"), text)
@@ -134,13 +149,20 @@ def main() -> None:
     options = parse_arguments()
     comparison = choose_comparison(options)
     device = choose_device(options.device, options.threads)
+    recorded = read_rows(options.runs)
     images, test = split_images(options)
-    rows, failed = train_missing(comparison, images, test, options.runs, device)
-    if rows:
+    rows = {run: find_row(run, recorded) for run in list_runs(comparison, hash_images(images, test))}
+    missing = [] if options.recorded else [run for run, row in rows.items() if row is None]
+    check_maker([row for row in rows.values() if row], options.runs, describe_maker(device) if missing else None)
+    trained = train_runs(missing, comparison, images, test, options.runs, device)
+    shown = [row for row in (rows | trained).values() if row]
+    if shown:
         scored = f"{len(test):,} {'held-out training' if options.validation else 'test'} images"
-        show(rows, comparison, options.runs, scored)
-    if failed:
-        raise InputError(f"{failed} of {failed + len(rows)} trainings failed, see above; change their arms")
+        show(shown, comparison, options.runs, scored)
+    if failed := len(missing) - len(trained):
+        raise InputError(f"{failed} of {failed + len(shown)} trainings failed, see above; change their arms")
+    if not shown:
+        raise InputError(f"{options.runs}: has none of these runs; leave out --recorded to train them")
 
 
 if __name__ == "__main__":

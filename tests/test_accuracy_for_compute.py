@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,14 +17,16 @@ from benchmarks import accuracy_for_compute
 from benchmarks.accuracy import arms as arms_module
 from benchmarks.accuracy import training
 from benchmarks.accuracy.arms import Arm, load_comparison
-from benchmarks.accuracy.runs import find_row, hash_images, hash_settings, list_runs, read_rows, record
+from benchmarks.accuracy.runs import Run, find_row, hash_images, hash_settings, list_runs, read_rows, record
 from benchmarks.accuracy.summary import draw, tabulate_arms, tabulate_differences
 from benchmarks.accuracy.training import Result, count_statistics_flops, train_arm
+from deepen.core.counts import pluralize
 from deepen.core.errors import InputError
 from deepen.data.images import ImageSet
 from deepen.models.layers import count_training_flops, plan
 
 CPU = torch.device("cpu")
+MAKER = {"device": "cpu", "torch": torch.__version__}
 PARAMS = str(ROOT / "params.yaml")
 WIDTH = 0.03125
 BUDGET = 0.00002  # PFLOP
@@ -111,9 +115,16 @@ def test_equal_seeds_give_equal_results():
 
 def test_a_budget_below_a_step_of_each_model_is_an_error():
     with pytest.raises(
-        InputError, match=r"the shortest training takes .* PFLOP, more than the budget of 1e-08; raise it"
+        InputError, match=r"whole steps take .* PFLOP, and the budget is 1e-08; raise it or make batches smaller"
     ):
         train_arm(LADDER, 1e-8, 0, IMAGES, TEST, CPU)
+
+
+def test_steps_that_leave_much_of_a_budget_are_an_error():
+    with pytest.raises(
+        InputError, match=r"whole steps take 1.46e-06 PFLOP, and the budget is 1.7e-06; raise it or make"
+    ):
+        train_arm(PEER.model_copy(update={"changes": {"batch_size": 60}}), 1.7e-6, 0, IMAGES, TEST, CPU)
 
 
 def test_the_peer_takes_images_of_cifar_only():
@@ -159,6 +170,23 @@ def test_changes_may_differ_by_budget():
         ({"changes": {"lr.peak": 1}}, r"changes.lr.peak: .*params.yaml has no section 'lr'; use the path of one"),
         ({"changes": {"lr": "high"}}, "params.yaml: lr: must be a number or auto"),
         ({"models": ["I", "V"]}, r"models: unknown model 'V'; .*params.yaml has I, II, III"),
+        ({"models": ["I", "II", "I"]}, "models: I is named 2 times; name each model once"),
+        ({"changes": {"data": "digits"}}, "changes.data: images are those of the command line; remove it"),
+        ({"changes": {"seed": 5}}, "changes.seed: seeds are counted by the budget; remove it"),
+        ({"changes": {"precision": "float32"}}, "changes.precision: write it beside changes; remove it"),
+        ({"changes": {"width": 0.5}}, "changes.width: write it beside changes; remove it"),
+        (
+            {"changes": {"models.I.start": "imports/x-01234567.safetensors"}},
+            "models.I.start: every arm starts untrained; remove start",
+        ),
+        (
+            {"changes": {"recipes.onecycle.training.patience": 1}},
+            "recipes.onecycle.training.patience: early stopping needs validation images, and there are none; set none",
+        ),
+        (
+            {"changes": {"recipe": "published"}},
+            "recipes.published.training.schedule.name: plateau needs validation images, and there are none; use onecyc",
+        ),
     ],
 )
 def test_invalid_settings_of_an_arm_are_errors(arm, fault):
@@ -176,8 +204,22 @@ def test_a_params_file_without_settings_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("arm", "fault"),
     [
-        ({"peer": "adam"}, "peer: must be one of sgd, muon, got 'adam'; change it"),
         ({"peer": "sgd", "changes": {"lr": 1}}, "changes.lr: unknown key"),
+        (
+            {"peer": "sgd", "changes": {"batch_size": 0}},
+            "changes.batch_size: must be greater than or equal to 1, got 0",
+        ),
+        ({"peer": "sgd", "changes": {"filter_lr": 0}}, "changes.filter_lr: must be greater than 0, got 0"),
+        (
+            {"peer": "sgd", "changes": {"skip_easy": -1}},
+            "changes.skip_easy: must be greater than or equal to 0, got -1",
+        ),
+        ({"peer": "sgd", "changes": {"label_smoothing": 2}}, "changes.label_smoothing: must be less than or equal to"),
+        (
+            {"peer": "sgd", "params": PARAMS},
+            "params: the peer has its own network and settings; remove params or peer",
+        ),
+        ({"peer": "sgd", "models": ["I"]}, "models: the peer has its own network and settings; remove models or peer"),
         (
             {"peer": "sgd", "changes": {"batch_size": "big"}},
             "changes.batch_size: must be a whole number, got the string 'big'",
@@ -194,7 +236,32 @@ def test_invalid_settings_of_the_peer_are_errors(arm, fault):
     [
         ("- a\n", "arms.yaml: must be a mapping with budgets and arms; see the file beside this program"),
         ('budgets: {"0.03": 5}\narms: {a: {widht: 1.0}}\n', "arms.yaml: arms.a.widht: unknown key"),
-        ('budgets: {"much": 5}\narms: {a: {}}\n', "arms.yaml: budgets.much"),
+        (
+            'budgets: {"much": 5}\narms: {a: {}}\n',
+            "arms.yaml: budgets.much: must be a number of PFLOP above 0, got the string 'much'",
+        ),
+        ('budgets: {"0.00": 5}\narms: {a: {}}\n', "arms.yaml: budgets.0.00: must be a number of PFLOP above 0, got"),
+        ('budgets: {"0.1": 5, "0.10": 2}\narms: {a: {}}\n', "arms.yaml: budgets: must have each budget once, got"),
+        (
+            'budgets: {"0.1": 5}\narms: {a: {width: {"1": 1.0, "1.0": 0.5}}}\n',
+            "arms.yaml: arms.a.width: must have each budget once, got",
+        ),
+        (
+            'budgets: {"0.1": 5}\narms: {a: {width: 0}}\n',
+            "arms.yaml: arms.a.width: must be greater than 0, got 0; write for example width: 0.25$",
+        ),
+        (
+            'budgets: {"0.1": 5}\narms: {a: {width: {"1": -1}}}\n',
+            "arms.yaml: arms.a.width.1: must be greater than 0, got -1",
+        ),
+        (
+            'budgets: {"0.1": 5}\narms: {a: {models: I}}\n',
+            r"arms.yaml: arms.a.models: must be a list, got the string 'I'; write for example models: \[I, II, III\]$",
+        ),
+        (
+            'budgets: {"0.1": 5}\narms: {a: {peer: adam}}\n',
+            "arms.yaml: arms.a.peer: must be 'sgd' or 'muon', got the string 'adam'",
+        ),
         (
             'budgets: {"0.03": 5}\narms: {a: {against: [b]}}\n',
             "arms.yaml: arms.a.against: unknown arm 'b'; use one of a",
@@ -228,7 +295,7 @@ def test_a_recorded_run_is_found_unless_its_arm_or_images_changed(tmp_path):
     assert read_rows(path) == [row]
     assert find_row(run, read_rows(path)) == row
     assert row["averaged"] == 91.0
-    assert row["device"] == "cpu"
+    assert row["device"].endswith(f", {pluralize(torch.get_num_threads(), 'thread')}")
     wider = next(list_runs(make_comparison(tmp_path, "0.75"), hash_images(IMAGES, TEST)))
     others = next(list_runs(make_comparison(tmp_path), hash_images(TEST, IMAGES)))
     assert find_row(wider, read_rows(path)) is find_row(others, read_rows(path)) is None
@@ -259,12 +326,36 @@ def test_the_width_of_a_data_set_counts_where_the_arm_has_none():
     assert hash_settings(one, BUDGET) != hash_settings(other, BUDGET)
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '{"arm": "a"}'])
+def make_row(**changes):
+    run = Run("a", 0.1, 0, "0" * 12, "1" * 12)
+    return run.key | asdict(Result(1e12, 2.0, {"I": 3.0}, 90.0, 91.0)) | {"training_images": 60} | MAKER | changes
+
+
+def test_a_run_is_recorded_on_a_line_of_its_own_below_a_line_without_an_end(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    path.write_text(json.dumps(make_row()))
+    for seed in (1, 2):
+        record(path, Run("a", 0.1, seed, "0" * 12, "1" * 12), Result(1e12, 2.0, {}, 90.0, 91.0), 60, CPU)
+    assert [row["seed"] for row in read_rows(path)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"arm": "a"}', json.dumps(make_row(averaged="ninety"))])
 def test_a_line_that_is_not_a_run_is_an_error(tmp_path, line):
     path = tmp_path / "runs.jsonl"
     path.write_text(line + "\n")
     with pytest.raises(InputError, match=r"runs.jsonl: line 1 is not a run of this program; remove that line"):
         read_rows(path)
+
+
+def test_a_file_of_runs_that_cannot_be_read_is_an_error(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"runs.jsonl: can't be read \(not UTF-8 text, .*\); name another file"):
+        read_rows(path)
+    with pytest.raises(InputError, match=r"can't be read \(Is a directory\); name another file"):
+        read_rows(tmp_path)
+    with pytest.raises(InputError, match=r"/dev/full: .*; name a file such as runs.jsonl"):
+        read_rows(Path("/dev/full"))
 
 
 def make_runs(**arms):
@@ -292,6 +383,12 @@ def test_the_table_has_a_row_for_each_arm_and_budget():
     assert table["one view"].tolist() == [80.0, 69.5, 89.0, 74.5]
     assert table["time, a = 1"].tolist() == [1, 2, 1, 2]
     assert table["PFLOP"].tolist() == pytest.approx([0.1, 0.1, 0.4, 0.4])
+
+
+def test_times_are_relative_to_the_first_arm_of_the_table_only():
+    runs = make_runs(a=[[80.0], [90.0]], bb=[[70.0], [75.0]])
+    table = tabulate_arms(runs.drop(1))  # a's run of the larger budget
+    assert table["time, a = 1"].fillna(0).tolist() == [1, 2, 0]
 
 
 def test_differences_are_paired_by_seed():
@@ -359,7 +456,7 @@ def test_a_comparison_is_recorded_and_goes_on(call, capsys, monkeypatch):
     call()
     printed = capsys.readouterr().out
     assert runs.read_text() == before
-    assert "Trained on 54 images with precision auto, scored on 30 test images, cpu." in printed
+    assert "Trained on 54 images with precision auto, scored on 30 test images, " in printed
     assert "| ladder | scratch |" in printed
     assert runs.with_suffix(".md").read_text() in printed
     assert runs.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
@@ -427,13 +524,13 @@ def test_threads_are_those_of_the_command_line(call, monkeypatch):
 def test_time_on_a_cpu_does_not_count_waiting(monkeypatch):
     def wait(*_):
         time.sleep(0.5)
-        return 1.0, {}, lambda: (50.0, 50.0)
+        return BUDGET * 1e15, {}, lambda: (50.0, 50.0)
 
     monkeypatch.setattr(training, "_train_peer", wait)
     assert train_arm(PEER, BUDGET, 0, IMAGES, TEST, CPU).seconds < 0.25
 
 
-@pytest.mark.parametrize("arm", [LADDER, PEER], ids=["ladder", "peer"])
+@pytest.mark.parametrize("arm", [LADDER.model_copy(update={"models": ["III"]}), PEER], ids=["ladder", "peer"])
 def test_a_training_computes_in_the_precision_of_its_arm(arm):
     found = set()
 
@@ -442,7 +539,7 @@ def test_a_training_computes_in_the_precision_of_its_arm(arm):
             found.add(outputs.dtype)
 
     with torch.nn.modules.module.register_module_forward_hook(note):
-        train_arm(arm.model_copy(update={"precision": "bfloat16", "models": ["III"]}), BUDGET / 4, 0, IMAGES, TEST, CPU)
+        train_arm(arm.model_copy(update={"precision": "bfloat16"}), BUDGET / 4, 0, IMAGES, TEST, CPU)
     assert found == {torch.bfloat16}
 
 
@@ -466,7 +563,14 @@ def test_budgets_of_the_file_keep_their_seeds(call, monkeypatch):
         (["--only", "latter"], "--only: unknown arm 'latter'; use some of ladder, scratch"),
         (["--budgets", "-1"], "--budgets: must be PFLOP above 0, got -1; write for example 0.03"),
         (["--budgets", "0"], "--budgets: must be PFLOP above 0, got 0; write for example 0.03"),
+        (["--budgets", "0.1", "0.10"], "--budgets: 0.1 and 0.10 are equal; name each budget once"),
         (["--seeds", "0"], "--seeds: must be at least 1, got 0; write for example 3"),
+        (["--threads", "0"], "--threads: must be at least 1, got 0; write for example 1"),
+        (
+            ["--runs", "runs.md"],
+            r"--runs: must end in .jsonl, got runs.md; the table and the figure beside it end in .md",
+        ),
+        (["--recorded"], "runs.jsonl: has none of these runs; leave out --recorded to train them"),
     ],
 )
 def test_invalid_arguments_are_errors(call, arguments, fault):
@@ -490,16 +594,27 @@ def test_a_failed_training_leaves_the_others(call, capsys, monkeypatch):
     assert "| ladder |" in printed
 
 
-def test_runs_of_two_devices_are_not_put_into_one_table(call, monkeypatch):
+def record_ladder(call, monkeypatch, changes):
+    """Record a run of the ladder with other fields; then a training is an error."""
     monkeypatch.setattr(accuracy_for_compute, "train_arm", lambda *_: Result(1e9, 1.0, {}, 50.0, 50.0))
-    runs = call("--only", "ladder")
-    lines = [json.loads(line) for line in runs.read_text().splitlines()]
-    lines[0]["device"] = "NVIDIA H100"
-    runs.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(
-        InputError, match=r"runs.jsonl: has runs of NVIDIA H100, cpu, whose times differ; use a file for"
-    ):
-        call("--only", "ladder")
+    runs = call("--seeds", "1", "--only", "ladder")
+    runs.write_text(json.dumps(json.loads(runs.read_text()) | changes) + "\n")
+    monkeypatch.setattr(accuracy_for_compute, "train_arm", None)
+
+
+@pytest.mark.parametrize("maker", [{"device": "NVIDIA H100"}, {"torch": "1.0"}], ids=["device", "torch"])
+def test_runs_of_two_machines_are_refused_before_a_training(call, maker, monkeypatch):
+    record_ladder(call, monkeypatch, maker)
+    with pytest.raises(InputError, match=r"runs.jsonl: runs of different machines, whose times differ: .*; name anoth"):
+        call()
+
+
+def test_recorded_runs_are_shown_without_a_training_on_any_machine(call, capsys, monkeypatch):
+    record_ladder(call, monkeypatch, {"device": "NVIDIA H100"})
+    call("--recorded")
+    printed = capsys.readouterr().out
+    assert "scored on 30 test images, NVIDIA H100." in printed
+    assert "| ladder |" in printed
 
 
 def test_every_field_of_an_arm_is_explained_in_the_file():

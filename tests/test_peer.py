@@ -1,5 +1,6 @@
 """The network and training of cifar10-airbench, against the numbers and rules of its paper."""
 
+import numpy as np
 import pytest
 import torch
 from conftest import make_colored
@@ -100,6 +101,12 @@ def test_normalized_channels_have_mean_0_and_deviation_1(photos):
     normalized = Normalization(compute_statistics(photos.images), CPU)(to_pixels(photos))
     assert torch.allclose(normalized.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
     assert torch.allclose(normalized.std((0, 2, 3)), torch.ones(3), atol=1e-3)
+
+
+def test_images_of_one_colour_are_an_error(photos):
+    photos.images[:] = np.array([120, 130, 140])[:, None, None]
+    with pytest.raises(InputError, match="the peer divides by the standard deviation of each channel, and one is 0; "):
+        Normalization(compute_statistics(photos.images), CPU)
 
 
 def test_the_first_channels_of_a_convolution_start_as_its_input():

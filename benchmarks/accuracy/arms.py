@@ -1,11 +1,13 @@
 """The arms of a comparison, read from a YAML file: each says what is trained for a budget of FLOPs."""
 
-import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from benchmarks.accuracy.by_budget import KINDS, ByBudget, check_budget, check_budgets_differ, choose_by_budget
 from benchmarks.peer.recipes import RECIPES, PeerRecipe
 from deepen.config.section import Section
 from deepen.config.settings import Settings, check_settings
@@ -14,11 +16,15 @@ from deepen.core.errors import InputError
 from deepen.core.names import SCRATCH
 from deepen.core.yaml_reading import read_yaml
 
+M = TypeVar("M", bound=BaseModel)
+_SET_BY_ARM = {  # settings that `changes` may not have
+    "data": "images are those of the command line",
+    "seed": "seeds are counted by the budget",
+    "precision": "write it beside changes",
+    "width": "write it beside changes",
+}
 _Width = Annotated[float, Field(gt=0, le=16)]
-_PFLOP = r"^[0-9]+(\.[0-9]+)?$"
-_Pflop = Annotated[str, Field(pattern=_PFLOP)]  # YAML keys are text
 Precision = Literal["auto", "float32", "bfloat16"]
-_Changes = dict[_Pflop, dict[str, Any]] | dict[str, Any]
 
 
 class Arm(Section):
@@ -28,13 +34,11 @@ class Arm(Section):
     value applies. Epochs follow: one factor on those of all rungs makes the arm cost the budget.
     """
 
-    params: str | dict[_Pflop, str] = Field(default="params.yaml", examples=["params.yaml"])
-    models: list[str] | dict[_Pflop, list[str]] = Field(
-        default=[], examples=["[I, II, III]"]
-    )  # default: the ladder up to `depth`
-    peer: str | None = Field(default=None, examples=["muon"])
-    width: _Width | dict[_Pflop, _Width] | None = Field(default=None, examples=[0.25])
-    changes: _Changes = Field(default={}, examples=["{lr: 0.02}"], union_mode="left_to_right")  # by dotted paths
+    params: ByBudget[str] = Field(default="params.yaml", examples=["params.yaml"])
+    models: ByBudget[list[str]] = Field(default=[], examples=["[I, II, III]"])  # default: the ladder up to `depth`
+    peer: Literal["sgd", "muon"] | None = Field(default=None, examples=["muon"])
+    width: ByBudget[_Width] | None = Field(default=None, examples=[0.25])
+    changes: ByBudget[dict[str, Any]] = Field(default={}, examples=["{lr: 0.02}"])  # by dotted paths
     precision: Precision = Field(default="auto", examples=["auto"])
     against: list[str] = Field(default=[], examples=["[peer-muon]"])  # arms to compare with
 
@@ -49,30 +53,33 @@ class Arm(Section):
         content = read_yaml(Path(params))
         if not isinstance(content, dict):
             raise InputError(f"{params}: must be a mapping of settings; name a params.yaml")
-        width = self.get_width(budget)
-        changes = {"data": "folder", "seed": seed, "precision": self.precision}
-        changes |= ({} if width is None else {"width": width}) | choose_by_budget(self.changes, budget)
-        for path, value in changes.items():
+        width, changes = self.get_width(budget), choose_by_budget(self.changes, budget)
+        if refused := [f"changes.{path}: {_SET_BY_ARM[path]}; remove it" for path in changes if path in _SET_BY_ARM]:
+            raise InputError(refused)
+        changes = {"data": "folder", "seed": seed, "precision": self.precision} | changes
+        for path, value in (changes | ({} if width is None else {"width": width})).items():
             _change(content, path, value, params)
         names: list[str] = choose_by_budget(self.models, budget)
-        return _choose_models(check_settings(content, name=params), names, params)
+        settings = _choose_models(check_settings(content, name=params), names, params)
+        _check_trained_alike(settings)
+        return settings
 
     def load_recipe(self, budget: float) -> PeerRecipe:
         """Return the peer's recipe for a budget (PFLOP), with the arm's changes; raises InputError."""
-        if self.peer not in RECIPES:
-            raise InputError(f"peer: must be one of {', '.join(RECIPES)}, got {self.peer!r}; change it")
+        assert self.peer
         content = RECIPES[self.peer].model_dump() | choose_by_budget(self.changes, budget)
-        try:
-            return PeerRecipe.model_validate(content)
-        except ValidationError as error:
-            faults = [format_fault(PeerRecipe, content, detail) for detail in error.errors()]
-            raise InputError([f"changes.{fault}" for fault in faults]) from error
+        if ignored := [name for name in ("params", "models") if name in self.model_fields_set]:
+            raise InputError(f"{ignored[0]}: the peer has its own network and settings; remove {ignored[0]} or peer")
+        return _validate(PeerRecipe, content, prefix="changes.")
 
 
 class Comparison(Section):
     """Budgets (PFLOP) with their numbers of seeds, and arms."""
 
-    budgets: dict[_Pflop, Annotated[int, Field(ge=1)]] = Field(min_length=1, examples=['{"0.03": 5}'])
+    budgets: Annotated[
+        dict[Annotated[str, AfterValidator(check_budget)], Annotated[int, Field(ge=1)]],
+        AfterValidator(check_budgets_differ),
+    ] = Field(min_length=1, examples=['{"0.03": 5}'])
     arms: dict[str, Arm] = Field(min_length=1)
 
 
@@ -81,11 +88,7 @@ def load_comparison(path: Path) -> Comparison:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be a mapping with budgets and arms; see the file beside this program")
-    try:
-        comparison = Comparison.model_validate(content)
-    except ValidationError as error:
-        faults = [format_fault(Comparison, content, detail) for detail in error.errors()]
-        raise InputError([f"{path}: {fault}" for fault in faults]) from error
+    comparison = _validate(Comparison, content, prefix=f"{path}: ")
     known = ", ".join(comparison.arms)
     faults = [
         f"{path}: arms.{name}.against: unknown arm {other!r}; use one of {known}"
@@ -98,11 +101,25 @@ def load_comparison(path: Path) -> Comparison:
     return comparison
 
 
+def _validate(kind: type[M], content: Mapping[str, Any], *, prefix: str) -> M:
+    """Validate the content of a file or of a part of it; raises InputError with every fault, each after the prefix."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        details = [
+            detail | {"loc": tuple(part for part in detail["loc"] if part not in (*KINDS, "[key]"))}
+            for detail in error.errors()
+        ]
+        raise InputError([prefix + format_fault(kind, content, detail) for detail in details]) from error
+
+
 def _choose_models(settings: Settings, names: list[str], params: str) -> Settings:
     """Keep these models only, each after the one before; without names, the ladder up to `depth`."""
     names = names or [*settings.ancestors(settings.depth), settings.depth]
     if unknown := [name for name in names if name not in settings.models]:
         raise InputError(f"models: unknown model {unknown[0]!r}; {params} has {', '.join(settings.models)}")
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"models: {repeated[0]} is named {names.count(repeated[0])} times; name each model once")
     before = dict(zip(names, [SCRATCH, *names], strict=False))
     alone: dict[str, Any] = {"mapping": {}, "fresh": [], "dropped": []}  # of a model that nothing is copied to
     models = {
@@ -112,17 +129,17 @@ def _choose_models(settings: Settings, names: list[str], params: str) -> Setting
     return settings.model_copy(update={"models": models, "depth": names[-1]})
 
 
-def choose_by_budget(values: Any, budget: float) -> Any:
-    """Return the value of the greatest budget that is not above this one (PFLOP); raises InputError.
-
-    Values that are not a mapping from budgets are the same for all.
-    """
-    if not isinstance(values, dict) or not values or not all(re.match(_PFLOP, key) for key in values):
-        return values
-    below = [key for key in values if float(key) <= budget]
-    if not below:
-        raise InputError(f"no value for a budget of {budget:g} PFLOP; the least is {min(values, key=float)}, lower it")
-    return values[max(below, key=float)]
+def _check_trained_alike(settings: Settings) -> None:
+    """Raise InputError for what no arm does: use validation images in training, or start from a weights file."""
+    started = [name for name, model in settings.models.items() if model.start is not None]
+    faults = [f"models.{name}.start: every arm starts untrained; remove start" for name in started]
+    recipe = f"recipes.{settings.recipe}.training"
+    if settings.training.schedule.name == "plateau":
+        faults.append(f"{recipe}.schedule.name: plateau needs validation images, and there are none; use onecycle")
+    if settings.training.patience is not None:
+        faults.append(f"{recipe}.patience: early stopping needs validation images, and there are none; set none")
+    if faults:
+        raise InputError(faults)
 
 
 def _change(content: Any, path: str, value: Any, params: str) -> None:

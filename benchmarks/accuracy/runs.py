@@ -2,17 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from pydantic import ConfigDict, ValidationError, create_model
 
 from benchmarks.accuracy.arms import Arm, Comparison
 from benchmarks.accuracy.training import Result
-from deepen.core.errors import InputError
+from benchmarks.measure import describe_machine
+from deepen.core.counts import pluralize
+from deepen.core.errors import InputError, prefix_faults
+from deepen.core.regular_files import require_regular
+from deepen.core.wording import describe_cause
 from deepen.data.images import ImageSet
 
 Row = dict[str, Any]
@@ -34,13 +40,18 @@ class Run(NamedTuple):
         return self._asdict()
 
 
+_KINDS = Run.__annotations__ | Result.__annotations__ | {"training_images": int, "device": str, "torch": str}
+_FIELDS: dict[str, Any] = {name: (kind, ...) for name, kind in _KINDS.items()}
+_Line = create_model("_Line", __config__=ConfigDict(strict=True, allow_inf_nan=False), **_FIELDS)
+
+
 def list_runs(comparison: Comparison, images: str) -> Iterator[Run]:
     """List all runs of a comparison: seed by seed, and small budgets first, so that arms grow alike."""
     budgets = sorted(comparison.budgets.items(), key=lambda item: float(item[0]))
-    each = [
-        (name, float(budget), seeds, hash_settings(arm, float(budget)))
-        for (budget, seeds), (name, arm) in product(budgets, comparison.arms.items())
-    ]
+    each = []
+    for (budget, seeds), (name, arm) in product(budgets, comparison.arms.items()):
+        with prefix_faults(f"arms.{name}"):
+            each.append((name, float(budget), seeds, hash_settings(arm, float(budget))))
     for seed in range(max(comparison.budgets.values())):
         yield from (Run(name, budget, seed, checksum, images) for name, budget, seeds, checksum in each if seed < seeds)
 
@@ -74,16 +85,17 @@ def read_rows(path: Path) -> list[Row]:
     """Read recorded runs; none if the file is missing. Raises InputError for a line that is not a run."""
     if not path.exists():
         return []
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    require_regular(path, "name a file such as runs.jsonl")
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read ({describe_cause(error)}); name another file") from error
+    for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or not {*Run._fields, *Result.__annotations__, "device"} <= row.keys():
-            raise InputError(f"{path}: line {number} is not a run of this program; remove that line")
-        rows.append(row)
-    return rows
+            _Line.model_validate_json(line)
+        except ValidationError as error:
+            raise InputError(f"{path}: line {number} is not a run of this program; remove that line") from error
+    return list(map(json.loads, lines))
 
 
 def find_row(run: Run, rows: Sequence[Row]) -> Row | None:
@@ -93,10 +105,33 @@ def find_row(run: Run, rows: Sequence[Row]) -> Row | None:
 
 def record(path: Path, run: Run, result: Result, training_images: int, device: torch.device) -> Row:
     """Append a run to the file; return its record."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    made_by = {"training_images": training_images, "device": name, "torch": torch.__version__}
-    row: Row = run.key | asdict(result) | made_by
+    row: Row = run.key | asdict(result) | {"training_images": training_images} | describe_maker(device)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        before = "" if file.read() in (b"", b"\n") else "\n"
+        file.write(f"{before}{json.dumps(row)}\n".encode())
     return row
+
+
+def describe_maker(device: torch.device) -> dict[str, str]:
+    """Return what the time of a run depends on: the device, on a CPU with the number of threads, and PyTorch."""
+    match device.type:
+        case "cuda":
+            name = torch.cuda.get_device_name(device)
+        case "cpu":
+            name = f"{describe_machine()['cpu']}, {pluralize(torch.get_num_threads(), 'thread')}"
+        case _:
+            name = str(device)
+    return {"device": name, "torch": torch.__version__}
+
+
+def check_maker(rows: Sequence[Row], path: Path, now: Mapping[str, str] | None = None) -> None:
+    """Raise InputError if recorded runs, and those to come on `now`, are of several devices or versions of PyTorch."""
+    makers = {(row["device"], row["torch"].partition("+")[0]) for row in [*rows, *([now] if now else [])]}
+    if len(makers) > 1:
+        names = "; ".join(f"{device}, torch {version}" for device, version in sorted(makers))
+        raise InputError(
+            f"{path}: runs of different machines, whose times differ: {names}; name another file by --runs"
+        )

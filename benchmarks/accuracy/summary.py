@@ -15,7 +15,7 @@ SCORES = {"single": "one view", "averaged": "averaged views"}
 
 def tabulate_arms(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each budget and arm: mean top-1 with half its interval, and time relative to the first arm."""
-    rows = []
+    rows, first = [], runs["arm"].iloc[0]
     for budget, at_budget in runs.groupby("budget", sort=True):
         times = at_budget.groupby("arm", sort=False)["seconds"].median()
         for name, group in at_budget.groupby("arm", sort=False):
@@ -23,7 +23,7 @@ def tabulate_arms(runs: pd.DataFrame) -> pd.DataFrame:
             for score, title in SCORES.items():
                 mean, half = compute_mean_interval(group[score].to_numpy())
                 row |= {title: mean, f"+- {title}": half}
-            row |= {"PFLOP": group["flops"].mean() / 1e15, f"time, {times.index[0]} = 1": times[name] / times.iloc[0]}
+            row |= {"PFLOP": group["flops"].mean() / 1e15, f"time, {first} = 1": times[name] / times.get(first, np.nan)}
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -56,9 +56,9 @@ def train_arm(arm: Arm, budget: float, seed: int, images: ImageSet, test: ImageS
     if device.type == "cuda":
         torch.cuda.synchronize()
     seconds = read_clock() - begin
-    if flops > budget * 1e15 * (1 + _TOLERANCE):
+    if abs(flops / (budget * 1e15) - 1) > _TOLERANCE:
         raise InputError(
-            f"the shortest training takes {flops / 1e15:.3g} PFLOP, more than the budget of {budget:g}; raise it"
+            f"whole steps take {flops / 1e15:.3g} PFLOP, and the budget is {budget:g}; raise it or make batches smaller"
         )
     return Result(flops, seconds, epochs, *score())
 

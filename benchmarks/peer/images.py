@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepen.core.errors import InputError
 from deepen.core.seeding import make_generator
 from deepen.data.images import ImageSet
 from deepen.data.statistics import Statistics
@@ -14,6 +15,8 @@ class Normalization:
 
     def __init__(self, statistics: Statistics, device: torch.device) -> None:
         variances = (np.array(statistics.eigenvectors) ** 2) @ np.array(statistics.eigenvalues)
+        if not (variances > 0).all():
+            raise InputError("the peer divides by the standard deviation of each channel, and one is 0; leave it out")
         self._mean = 255 * torch.tensor(statistics.mean, device=device)
         self._scale = 1 / (255 * torch.tensor(np.sqrt(variances), dtype=torch.float32, device=device))
 

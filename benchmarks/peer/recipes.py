@@ -1,8 +1,13 @@
 """The two trainings of cifar10-airbench: SGD with lookahead (arXiv 2404.00498), and Muon."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from deepen.config.section import Section
+
+_Rate = Annotated[float, Field(gt=0, le=100)]
+_Momentum = Annotated[float, Field(ge=0, le=0.999)]
 
 
 class PeerRecipe(Section):
@@ -13,22 +18,22 @@ class PeerRecipe(Section):
     """
 
     optimizer: Literal["sgd", "muon"]
-    batch_size: int
-    momentum: float = 0.85  # of SGD, Nesterov
-    filter_lr: float
-    filter_momentum: float
-    norm_bias_lr: float
-    whitening_bias_lr: float
-    head_lr: float
-    decay: float
-    whitening_bias_bound: float  # of the uniform numbers that the bias of the whitening starts from
-    logit_divisor: float  # 0: the number of the head's inputs
+    batch_size: int = Field(ge=1, le=1_000_000)
+    momentum: _Momentum = 0.85  # of SGD, Nesterov
+    filter_lr: _Rate
+    filter_momentum: _Momentum
+    norm_bias_lr: _Rate
+    whitening_bias_lr: _Rate
+    head_lr: _Rate
+    decay: float = Field(ge=0, le=1)
+    whitening_bias_bound: float = Field(ge=0, le=100)  # of the uniform numbers that its bias starts from
+    logit_divisor: float = Field(ge=0, le=1_000_000)  # 0: the number of the head's inputs
     unit_head: bool  # start the head with weights of standard deviation 1
     lookahead: bool
-    whitening_bias_epochs: float = 3.0  # after these the bias of the whitening stays
-    label_smoothing: float = 0.2
-    shift: int = 2  # pixels, up to which training images are shifted
-    skip_easy: float = 0.0  # not airbench's; see deepen.training.order
+    whitening_bias_epochs: float = Field(default=3.0, ge=0, le=100_000)  # after these the bias of the whitening stays
+    label_smoothing: float = Field(default=0.2, ge=0, le=0.9)
+    shift: int = Field(default=2, ge=0, le=31)  # pixels, up to which training images are shifted
+    skip_easy: float = Field(default=0.0, ge=0, le=0.5)  # not airbench's; see deepen.training.order
 
 
 # The paper states rates per 1,024 images and free of momentum: a gradient acts 1 + 1 / (1 - momentum) times in all.

@@ -43,7 +43,8 @@ def plan_training(recipe: PeerRecipe, *, width: float, classes: int, images: int
     if steps < 1 or images < recipe.batch_size:
         raise InputError(
             f"the peer's batch is {recipe.batch_size} images, a step takes {learning / 1e12:.3g} TFLOP; "
-            f"give it as many training images, of {images}, and a larger budget, of {budget / 1e12:.3g} TFLOP"
+            f"give it as many training images, of {images}, and a larger budget: "
+            f"statistics leave {max(budget, 0) / 1e12:.3g} TFLOP"
         )
     return Plan(steps, bias_steps, bias_steps * learning + (steps - bias_steps) * fixed)
 

@@ -34,7 +34,8 @@ def _describe_signals(failed: ChildFailedError) -> Iterator[str]:
     for rank, failure in failed.failures.items():
         if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:  # torchrun sends it to the other processes
             what = f"the process of rank {rank} was ended by {signal.Signals(-failure.exitcode).name}"
-            yield f"error: {what}; check whether the machine ran out of memory, and run {COMMAND} again"
+            remedy = "unless an error above says why, check whether the machine ran out of memory"
+            yield f"error: {what}; {remedy}, and run {COMMAND} again"
 
 
 if __name__ == "__main__":

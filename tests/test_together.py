@@ -170,7 +170,7 @@ def test_a_process_that_a_signal_ended_is_named(monkeypatch, capsys):
         launched.launch()
     assert exit.value.code == 1
     assert capsys.readouterr().err == (
-        "error: the process of rank 2 was ended by SIGKILL; unless an error above says why, check whether the machine ran out of memory, and run dvc repro again\n"
+        "error: the process of rank 2 was ended by SIGKILL; check whether the machine ran out of memory, unless an error above says why; run dvc repro again\n"
     )
 
 

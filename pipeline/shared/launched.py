@@ -34,8 +34,8 @@ def _describe_signals(failed: ChildFailedError) -> Iterator[str]:
     for rank, failure in failed.failures.items():
         if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:  # torchrun sends it to the other processes
             what = f"the process of rank {rank} was ended by {signal.Signals(-failure.exitcode).name}"
-            remedy = "unless an error above says why, check whether the machine ran out of memory"
-            yield f"error: {what}; {remedy}, and run {COMMAND} again"
+            remedy = "check whether the machine ran out of memory, unless an error above says why"
+            yield f"error: {what}; {remedy}; run {COMMAND} again"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ of the program's own code is not noticed: name another file for its runs. Tables
 """
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -14,11 +13,12 @@ import pandas as pd
 import torch
 
 from benchmarks.accuracy.arms import Arm, Comparison, Precision, load_comparison
+from benchmarks.accuracy.by_budget import check_budget, check_budgets_differ
 from benchmarks.accuracy.runs import (
     Row,
     Run,
-    check_maker,
-    describe_maker,
+    check_one_machine,
+    describe_device,
     find_row,
     hash_images,
     list_runs,
@@ -80,10 +80,7 @@ def choose_comparison(options: argparse.Namespace) -> Comparison:
     if unknown := [name for name in names if name not in arms]:
         raise InputError(f"--only: unknown arm {unknown[0]!r}; use some of {', '.join(arms)}")
     seeds = {float(budget): count for budget, count in comparison.budgets.items()}
-    chosen = list(map(parse_budget, options.budgets))
-    if repeated := [text for text, budget in zip(options.budgets, chosen, strict=True) if chosen.count(budget) > 1]:
-        raise InputError(f"--budgets: {' and '.join(repeated)} are equal; name each budget once")
-    budgets = {text: seeds.get(float(text), 1) for text in options.budgets} or comparison.budgets
+    budgets = {text: seeds.get(float(text), 1) for text in check_budgets(options.budgets)} or comparison.budgets
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"--seeds: must be at least 1, got {options.seeds}; write for example 3")
     if options.seeds is not None:
@@ -92,11 +89,13 @@ def choose_comparison(options: argparse.Namespace) -> Comparison:
     return Comparison(budgets=budgets, arms={name: arms[name].model_copy(update=changes) for name in names})
 
 
-def parse_budget(text: str) -> float:
-    """Return a budget (PFLOP); raises InputError."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) == 0:
-        raise InputError(f"--budgets: must be PFLOP above 0, got {text}; write for example 0.03")
-    return float(text)
+def check_budgets(texts: Sequence[str]) -> Sequence[str]:
+    """Return budgets (PFLOP) of the command line; raises InputError."""
+    try:
+        check_budgets_differ([check_budget(text) for text in texts])
+    except ValueError as error:
+        raise InputError(f"--budgets: {error}, got {' '.join(texts)}; write for example --budgets 0.03 0.1") from error
+    return texts
 
 
 def split_images(options: argparse.Namespace) -> tuple[ImageSet, ImageSet]:
@@ -153,7 +152,7 @@ def main() -> None:
     images, test = split_images(options)
     rows = {run: find_row(run, recorded) for run in list_runs(comparison, hash_images(images, test))}
     missing = [] if options.recorded else [run for run, row in rows.items() if row is None]
-    check_maker([row for row in rows.values() if row], options.runs, describe_maker(device) if missing else None)
+    check_one_machine([row for row in rows.values() if row], options.runs, describe_device(device) if missing else None)
     trained = train_runs(missing, comparison, images, test, options.runs, device)
     shown = [row for row in (rows | trained).values() if row]
     if shown:

@@ -561,9 +561,9 @@ def test_budgets_of_the_file_keep_their_seeds(call, monkeypatch):
             r"--arm: must be a name and a file, got fast.yaml; write for example --arm fast=fast.yaml",
         ),
         (["--only", "latter"], "--only: unknown arm 'latter'; use some of ladder, scratch"),
-        (["--budgets", "-1"], "--budgets: must be PFLOP above 0, got -1; write for example 0.03"),
-        (["--budgets", "0"], "--budgets: must be PFLOP above 0, got 0; write for example 0.03"),
-        (["--budgets", "0.1", "0.10"], "--budgets: 0.1 and 0.10 are equal; name each budget once"),
+        (["--budgets", "-1"], "--budgets: must be a number of PFLOP above 0, got -1; write for example --budgets 0.03"),
+        (["--budgets", "0"], "--budgets: must be a number of PFLOP above 0, got 0; write for example --budgets 0.03"),
+        (["--budgets", "0.1", "0.10"], "--budgets: must have each budget once, got 0.1 0.10; write for example"),
         (["--seeds", "0"], "--seeds: must be at least 1, got 0; write for example 3"),
         (["--threads", "0"], "--threads: must be at least 1, got 0; write for example 1"),
         (

@@ -56,12 +56,13 @@ class Arm(Section):
         width, changes = self.get_width(budget), choose_by_budget(self.changes, budget)
         if refused := [f"changes.{path}: {_SET_BY_ARM[path]}; remove it" for path in changes if path in _SET_BY_ARM]:
             raise InputError(refused)
-        changes = {"data": "folder", "seed": seed, "precision": self.precision} | changes
-        for path, value in (changes | ({} if width is None else {"width": width})).items():
+        of_arm = {"data": "folder", "seed": seed, "precision": self.precision}
+        of_arm |= {} if width is None else {"width": width}
+        for path, value in (of_arm | changes).items():
             _change(content, path, value, params)
         names: list[str] = choose_by_budget(self.models, budget)
         settings = _choose_models(check_settings(content, name=params), names, params)
-        _check_trained_alike(settings)
+        _check_training(settings)
         return settings
 
     def load_recipe(self, budget: float) -> PeerRecipe:
@@ -129,7 +130,7 @@ def _choose_models(settings: Settings, names: list[str], params: str) -> Setting
     return settings.model_copy(update={"models": models, "depth": names[-1]})
 
 
-def _check_trained_alike(settings: Settings) -> None:
+def _check_training(settings: Settings) -> None:
     """Raise InputError for what no arm does: use validation images in training, or start from a weights file."""
     started = [name for name, model in settings.models.items() if model.start is not None]
     faults = [f"models.{name}.start: every arm starts untrained; remove start" for name in started]

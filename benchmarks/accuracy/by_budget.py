@@ -1,7 +1,7 @@
 """Settings of an arm that may differ by budget: a value, or a mapping from the least budget (PFLOP) that it is for."""
 
 import re
-from collections import Counter
+from collections.abc import Collection
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Discriminator, Tag
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Tag
 from deepen.core.errors import InputError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Collection[str])
 KINDS = ("one value", "a value for each budget")  # in the locations of pydantic's errors
 
 
@@ -28,11 +29,11 @@ def check_budget(text: str) -> str:
     return text
 
 
-def check_budgets_differ(values: dict[str, T]) -> dict[str, T]:
-    """Return values by budget; raises ValueError, which pydantic reports, for 0.1 beside 0.10."""
-    if max(Counter(map(float, values)).values(), default=1) > 1:
+def check_budgets_differ(budgets: C) -> C:
+    """Return budgets, or a mapping from them; raises ValueError, which pydantic reports, for 0.1 beside 0.10."""
+    if len(set(map(float, budgets))) < len(budgets):
         raise ValueError("must have each budget once")
-    return values
+    return budgets
 
 
 ByBudget = Annotated[

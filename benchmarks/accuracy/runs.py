@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
@@ -86,16 +85,17 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     require_regular(path, "name a file such as runs.jsonl")
+    rows = []
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read ({describe_cause(error)}); name another file") from error
     for number, line in enumerate(lines, 1):
         try:
-            _Line.model_validate_json(line)
+            rows.append(_Line.model_validate_json(line).model_dump())
         except ValidationError as error:
             raise InputError(f"{path}: line {number} is not a run of this program; remove that line") from error
-    return list(map(json.loads, lines))
+    return rows
 
 
 def find_row(run: Run, rows: Sequence[Row]) -> Row | None:
@@ -105,33 +105,29 @@ def find_row(run: Run, rows: Sequence[Row]) -> Row | None:
 
 def record(path: Path, run: Run, result: Result, training_images: int, device: torch.device) -> Row:
     """Append a run to the file; return its record."""
-    row: Row = run.key | asdict(result) | {"training_images": training_images} | describe_maker(device)
+    row: Row = run.key | asdict(result) | {"training_images": training_images} | describe_device(device)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        before = "" if file.read() in (b"", b"\n") else "\n"
-        file.write(f"{before}{json.dumps(row)}\n".encode())
+    unfinished = path.exists() and path.read_text()[-1:] not in ("", "\n")
+    with path.open("a") as file:
+        file.write(("\n" if unfinished else "") + json.dumps(row) + "\n")
     return row
 
 
-def describe_maker(device: torch.device) -> dict[str, str]:
+def describe_device(device: torch.device) -> dict[str, str]:
     """Return what the time of a run depends on: the device, on a CPU with the number of threads, and PyTorch."""
-    match device.type:
-        case "cuda":
-            name = torch.cuda.get_device_name(device)
-        case "cpu":
-            name = f"{describe_machine()['cpu']}, {pluralize(torch.get_num_threads(), 'thread')}"
-        case _:
-            name = str(device)
+    name = str(device)
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    elif device.type == "cpu":
+        name = f"{describe_machine()['cpu']}, {pluralize(torch.get_num_threads(), 'thread')}"
     return {"device": name, "torch": torch.__version__}
 
 
-def check_maker(rows: Sequence[Row], path: Path, now: Mapping[str, str] | None = None) -> None:
+def check_one_machine(rows: Sequence[Row], path: Path, now: Mapping[str, str] | None = None) -> None:
     """Raise InputError if recorded runs, and those to come on `now`, are of several devices or versions of PyTorch."""
-    makers = {(row["device"], row["torch"].partition("+")[0]) for row in [*rows, *([now] if now else [])]}
-    if len(makers) > 1:
-        names = "; ".join(f"{device}, torch {version}" for device, version in sorted(makers))
+    machines = {(row["device"], row["torch"].partition("+")[0]) for row in [*rows, *([now] if now else [])]}
+    if len(machines) > 1:
+        names = "; ".join(f"{device}, torch {version}" for device, version in sorted(machines))
         raise InputError(
             f"{path}: runs of different machines, whose times differ: {names}; name another file by --runs"
         )
